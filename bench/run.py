@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""fastfa against its peers: the same learning rule, the same start, the same examples, one clock.
+
+    python bench/run.py --workloads mnist-online mnist-batch100 --out results.json
+
+bench/README.md says what is measured and how to read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import machine
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    try:
+        processors = machine.limit_threads(options.threads)
+        names = _names(options)
+    except ValueError as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    result = run(options, *names, processors)
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+        print(f"written: {options.out}")
+    statuses = [
+        entry["status"]
+        for record in result["workloads"].values()
+        for entry in record["contestants"].values()
+    ]
+    return 1 if {"wrong", "failed"} & set(statuses) else 0
+
+
+def run(
+    options: argparse.Namespace,
+    workload_names: list[str],
+    contestant_names: list[str],
+    processors: list[int],
+) -> dict[str, Any]:
+    """Measure, printing each workload's table as it is done; return the whole result."""
+    # Only now: these import NumPy, whose BLAS reads the thread limits when it loads.
+    import report
+    from contestants import ENTRIES
+    from harness import CHECK_STEPS, TOLERANCE, LocalSeat, Settings, run_workload
+    from isolate import RemoteSeat
+    from workloads import WORKLOADS, make_task
+
+    settings = Settings(options.seconds, options.rounds, options.threads)
+    entries = [ENTRIES[name] for name in contestant_names]
+    result: dict[str, Any] = {
+        "schema": report.SCHEMA,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.describe_machine(),
+        "versions": machine.versions(),
+        "build": _fastfa_build(options.threads),
+        "threads": options.threads,
+        "processors_used": processors,
+        "mode": "isolated" if options.isolate else "same-process",
+        "protocol": asdict(settings) | {"check_steps": CHECK_STEPS, "tolerance": TOLERANCE},
+        "workloads": {},
+    }
+    for name in workload_names:
+        task = make_task(WORKLOADS[name])
+        load = machine.foreign_load()
+
+        def open_seat(entry, name=name, task=task):
+            if options.isolate:
+                return RemoteSeat(entry, name, settings.threads)
+            return LocalSeat(entry, task, settings.threads)
+
+        found = run_workload(entries, open_seat, settings)
+        record = report.workload_record(task.workload, asdict(task.source), load, found)
+        result["workloads"][name] = record
+        print(report.table(name, record), end="\n\n", flush=True)
+    return result
+
+
+def _fastfa_build(threads: int) -> dict[str, Any] | None:
+    """fa.build_info(), as proof of which kernels ran."""
+    try:
+        import fastfa
+    except ImportError:
+        return None
+    fastfa.set_num_threads(threads)
+    return dict(fastfa.build_info())
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--workloads", nargs="+", metavar="NAME", help="default: all")
+    parser.add_argument("--contestants", nargs="+", metavar="NAME", help="default: all")
+    parser.add_argument("--seconds", type=float, default=0.5, help="per timed sample (0.5)")
+    parser.add_argument("--rounds", type=int, default=7, help="timed samples of each (7)")
+    parser.add_argument("--threads", type=int, default=2, help="for every contestant (2)")
+    parser.add_argument("--isolate", action="store_true", help="one process per contestant")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
+    options = parser.parse_args(arguments)
+    for name in ("seconds", "rounds", "threads"):
+        if getattr(options, name) <= 0:
+            parser.error(f"{name} was {getattr(options, name)}; it must be positive")
+    return options
+
+
+def _names(options: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """The workloads and contestants asked for, in the order of their lists."""
+    from contestants import ENTRIES
+    from workloads import WORKLOADS
+
+    chosen = []
+    for what, known in (("workloads", WORKLOADS), ("contestants", ENTRIES)):
+        asked = getattr(options, what) or list(known)
+        for name in asked:
+            if name not in known:
+                raise ValueError(f"[bench] {what} had {name!r}; known are {', '.join(known)}")
+        chosen.append([name for name in known if name in asked])
+    return chosen[0], chosen[1]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

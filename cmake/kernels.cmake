@@ -1,0 +1,38 @@
+# One kernel library per instruction set: the same source, other flags, nothing shared. These are the only
+# -march flags of the project. A version script leaves one exported symbol, so not even the weak template
+# instances of the standard library can be mixed up between levels. No LTO, no -ffast-math.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(levels v4 v3 v2)
+  set(flags_v2 -march=x86-64-v2)
+  set(flags_v3 -march=x86-64-v3)
+  set(flags_v4 -march=x86-64-v4 -mprefer-vector-width=512)
+  set(bytes_v2 16)
+  set(bytes_v3 32)
+  set(bytes_v4 64)
+else()
+  set(levels portable)
+  set(flags_portable "")
+  set(bytes_portable 16)
+endif()
+
+set(FASTFA_KERNELS "")
+set(FASTFA_LEVELS "")
+set(export_map ${PROJECT_SOURCE_DIR}/cmake/kernels.map)
+foreach(level ${levels})
+  set(kernels fastfa_kernels_${level})
+  add_library(${kernels} MODULE ${PROJECT_SOURCE_DIR}/cpp/kernels/table.cpp)
+  set_target_properties(${kernels} PROPERTIES PREFIX "" INTERPROCEDURAL_OPTIMIZATION OFF)
+  target_include_directories(${kernels} PRIVATE ${PROJECT_SOURCE_DIR}/cpp ${PROJECT_SOURCE_DIR}/cpp/include)
+  target_include_directories(${kernels} SYSTEM PRIVATE ${FASTFA_EIGEN_DIR})
+  # GCC 12 takes the deliberately undefined values of its own AVX-512 intrinsics for mistakes.
+  target_compile_options(${kernels} PRIVATE -O3 -ffp-contract=fast -fno-math-errno ${flags_${level}}
+                                            $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+  target_compile_definitions(${kernels} PRIVATE FASTFA_LEVEL="${level}" FASTFA_VECTOR_BYTES=${bytes_${level}}
+                                                EIGEN_MPL2_ONLY EIGEN_DONT_PARALLELIZE)
+  target_link_libraries(${kernels} PRIVATE fastfa_flags)
+  target_link_options(${kernels} PRIVATE -Wl,--version-script=${export_map})
+  set_target_properties(${kernels} PROPERTIES LINK_DEPENDS ${export_map})
+  list(APPEND FASTFA_KERNELS ${kernels})
+  list(APPEND FASTFA_LEVELS "\"${level}\"")
+endforeach()
+list(JOIN FASTFA_LEVELS "," FASTFA_LEVELS)

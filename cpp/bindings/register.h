@@ -1,0 +1,12 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace fastfa {
+
+void register_errors(pybind11::module_& m);
+void register_runtime(pybind11::module_& m);
+void register_specs(pybind11::module_& m);
+void register_network(pybind11::module_& m);
+
+}  // namespace fastfa

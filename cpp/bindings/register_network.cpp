@@ -1,0 +1,155 @@
+// Network<float> and Network<double> for Python. Arrays are borrowed, never copied; the GIL is released
+// while the core works, and taken back briefly to look for Ctrl-C.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+
+#include "bindings/names.h"
+#include "bindings/register.h"
+#include "fastfa/network.h"
+
+namespace py = pybind11;
+
+namespace fastfa {
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+template <class T>
+MatrixView<const T> view(const Array<T>& a) {
+  if (a.ndim() != 2) throw std::invalid_argument("[fastfa] an array must have two dimensions");
+  return {a.data(), a.shape(0), a.shape(1), a.shape(1), 1};
+}
+
+// A writable array on the core's memory; `owner` keeps that memory alive.
+template <class T>
+py::object expose(const MatrixView<T>& m, const py::object& owner) {
+  const auto size = static_cast<py::ssize_t>(sizeof(T));
+  return py::array_t<T>({m.rows, m.cols}, {m.row_stride * size, m.col_stride * size}, m.data, owner);
+}
+
+Poll signals() {
+  return [] {
+    py::gil_scoped_acquire gil;
+    return PyErr_CheckSignals() != 0;
+  };
+}
+
+// f() without the GIL; an interruption becomes the Python exception that signals() left behind.
+template <class F>
+auto released(F&& f) {
+  try {
+    py::gil_scoped_release release;
+    return f();
+  } catch (const Interrupted&) {
+    throw py::error_already_set();
+  }
+}
+
+// One (N, units) array per layer, and views of them.
+template <class T>
+struct PerLayer {
+  py::list arrays;
+  std::vector<MatrixView<T>> views;
+
+  PerLayer(const Network<T>& net, std::int64_t n) {
+    for (int l = 0; l < net.layers(); ++l) {
+      Array<T> a({n, net.units(l)});
+      views.push_back({a.mutable_data(), n, net.units(l), net.units(l), 1});
+      arrays.append(std::move(a));
+    }
+  }
+};
+
+py::tuple as_tuple(const EpochResult& r) { return py::make_tuple(r.loss, r.wrong, r.examples); }
+
+template <class T>
+void register_class(py::module_& m, const char* name) {
+  using Net = Network<T>;
+  py::class_<Net>(m, name)
+      .def(py::init([](std::int64_t inputs, const std::vector<DenseSpec>& layers,
+                       const std::vector<FeedbackSpec>& feedback, const std::string& loss,
+                       std::uint64_t seed) {
+             return new Net({inputs, layers, feedback, parse<Loss>(loss), seed});
+           }),
+           py::kw_only(), py::arg("inputs"), py::arg("layers"), py::arg("feedback"), py::arg("loss"),
+           py::arg("seed"))
+      .def_property_readonly("steps", &Net::steps)
+      .def("weights",
+           [](py::object self, int layer) { return expose(self.cast<Net&>().weights(layer), self); })
+      .def("biases",
+           [](py::object self, int layer) -> py::object {
+             const MatrixView<T> b = self.cast<Net&>().biases(layer);
+             if (!b.data) return py::none();
+             return py::array_t<T>({b.cols}, {py::ssize_t{sizeof(T)}}, b.data, self);
+           })
+      .def("feedback",
+           [](py::object self, int hidden) -> py::object {
+             const Net& net = self.cast<Net&>();
+             const MatrixView<T> b = net.feedback(hidden);
+             if (!b.data) return py::none();
+             using Owners = std::pair<std::shared_ptr<void>, py::object>;
+             py::capsule owner(new Owners(net.feedback_owner(hidden), self),
+                               [](void* p) { delete static_cast<Owners*>(p); });
+             return expose(b, owner);
+           })
+      .def("feedback_scale", &Net::feedback_scale)
+      .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>())
+      .def("forward",
+           [](Net& net, const Array<T>& x) {
+             const auto xv = view(x);
+             const std::int64_t n_out = net.units(net.layers() - 1);
+             Array<T> out({xv.rows, n_out});
+             const MatrixView<T> to{out.mutable_data(), xv.rows, n_out, n_out, 1};
+             released([&] { net.forward(xv, to, signals()); });
+             return out;
+           },
+           py::arg("x").noconvert())
+      .def("activations",
+           [](Net& net, const Array<T>& x) {
+             const auto xv = view(x);
+             PerLayer<T> out(net, xv.rows);
+             released([&] { net.activations(xv, out.views, signals()); });
+             return out.arrays;
+           },
+           py::arg("x").noconvert())
+      .def("deltas",
+           [](Net& net, const Array<T>& x, const Array<T>& y,
+              const std::optional<std::vector<FeedbackSpec>>& feedback) {
+             const auto xv = view(x), yv = view(y);
+             PerLayer<T> out(net, xv.rows);
+             released([&] {
+               net.deltas(xv, yv, out.views, feedback ? &*feedback : nullptr, signals());
+             });
+             return out.arrays;
+           },
+           py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("feedback"))
+      .def("evaluate",
+           [](Net& net, const Array<T>& x, const Array<T>& y) {
+             const auto xv = view(x), yv = view(y);
+             return as_tuple(released([&] { return net.evaluate(xv, yv, signals()); }));
+           },
+           py::arg("x").noconvert(), py::arg("y").noconvert())
+      .def("train_epoch",
+           [](Net& net, const Array<T>& x, const Array<T>& y, const Sgd& optimizer,
+              std::int64_t batch_size, const Array<std::int64_t>& order) {
+             const auto xv = view(x), yv = view(y);
+             if (order.ndim() != 1) throw std::invalid_argument("[train_epoch] order must have one dimension");
+             return as_tuple(released([&] {
+               return net.train_epoch(xv, yv, optimizer, batch_size, order.data(), order.size(), signals());
+             }));
+           },
+           py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("optimizer"),
+           py::arg("batch_size"), py::arg("order").noconvert());
+}
+
+}  // namespace
+
+void register_network(py::module_& m) {
+  register_class<float>(m, "NetworkFloat32");
+  register_class<double>(m, "NetworkFloat64");
+}
+
+}  // namespace fastfa

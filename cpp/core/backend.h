@@ -1,0 +1,31 @@
+// What a device must be able to do for Network::step(). Each operation takes one argument pack of
+// kernels/ops.h, whose pointers are to that device's memory.
+#pragma once
+
+#include <memory>
+
+#include "kernels/ops.h"
+
+namespace fastfa {
+
+template <class T>
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // Bracket a series of operations of one caller.
+  virtual void begin() = 0;
+  virtual void end() = 0;
+
+  virtual void clear(T* values, Index count) = 0;
+  virtual void gather(const Gather<T>&) = 0;
+  virtual void dense_forward(const DenseForward<T>&) = 0;
+  virtual void output(const Output<T>&) = 0;
+  virtual void propagate(const Propagate<T>&) = 0;
+  virtual void dense_update(const DenseUpdate<T>&) = 0;
+};
+
+template <class T>
+std::unique_ptr<Backend<T>> make_cpu_backend();
+
+}  // namespace fastfa

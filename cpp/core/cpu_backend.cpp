@@ -1,0 +1,54 @@
+// The CPU: kernels of the best instruction set at hand, their tiles shared out to the thread team.
+#include <algorithm>
+
+#include "core/backend.h"
+#include "core/isa.h"
+#include "core/thread_team.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+const KernelSet<T>& kernel_set();
+template <>
+const KernelSet<float>& kernel_set<float>() {
+  return kernels().f32;
+}
+template <>
+const KernelSet<double>& kernel_set<double>() {
+  return kernels().f64;
+}
+
+template <class T>
+class CpuBackend final : public Backend<T> {
+ public:
+  void begin() override { team_ = ThreadTeam::instance(); }
+  void end() override { team_.reset(); }
+
+  void clear(T* values, Index count) override { std::fill_n(values, count, T(0)); }
+  void gather(const Gather<T>& args) override { run(kernels_.gather, args); }
+  void dense_forward(const DenseForward<T>& args) override { run(kernels_.dense_forward, args); }
+  void output(const Output<T>& args) override { run(kernels_.output, args); }
+  void propagate(const Propagate<T>& args) override { run(kernels_.propagate, args); }
+  void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
+
+ private:
+  template <class Args>
+  void run(const Op<Args>& op, const Args& args) {
+    team_->run(op.tiles(args), [&](int begin, int end) { op.run(args, begin, end); });
+  }
+
+  const KernelSet<T>& kernels_ = kernel_set<T>();
+  std::shared_ptr<ThreadTeam> team_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Backend<T>> make_cpu_backend() {
+  return std::make_unique<CpuBackend<T>>();
+}
+template std::unique_ptr<Backend<float>> make_cpu_backend<float>();
+template std::unique_ptr<Backend<double>> make_cpu_backend<double>();
+
+}  // namespace fastfa

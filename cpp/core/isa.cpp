@@ -1,0 +1,108 @@
+// Run-time dispatch. Each level is a shared object of its own beside this library, opened RTLD_LOCAL
+// after the processor was asked, so that no symbol of one level can stand in for another's: templates
+// of Eigen or the standard library compiled with different -m flags must never be linked together.
+#include "core/isa.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "fastfa/runtime.h"
+
+namespace fastfa {
+namespace {
+
+std::string library_folder() {
+  Dl_info info{};
+  static const char here = 0;
+  if (dladdr(&here, &info) == 0 || !info.dli_fname) return ".";
+  const std::string path = info.dli_fname;
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+// Built levels, best first (FASTFA_LEVELS comes from the build, e.g. "v4", "v3", "v2").
+const std::vector<std::string> built = {FASTFA_LEVELS};
+
+bool processor_has(const std::string& level) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+  const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+  return level == "v2" ? v2 : level == "v3" ? v3 : level == "v4" ? v4 : false;
+#else
+  return level == "portable";
+#endif
+}
+
+std::vector<std::string> available() {
+  std::vector<std::string> levels;
+  for (const std::string& level : built) {
+    if (processor_has(level)) levels.push_back(level);
+  }
+  return levels;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text.empty() ? "none" : text;
+}
+
+std::string choose() {
+  const std::vector<std::string> levels = available();
+  const char* asked = std::getenv("FASTFA_ISA");
+  if (asked && *asked) {
+    if (std::find(levels.begin(), levels.end(), asked) != levels.end()) return asked;
+    throw std::runtime_error("[fastfa] FASTFA_ISA was '" + std::string(asked) +
+                             "'; this build and processor have: " + joined(levels));
+  }
+  if (levels.empty()) {
+    throw std::runtime_error("[fastfa] this processor has none of the instruction sets built: " +
+                             joined(built));
+  }
+  return levels.front();
+}
+
+const KernelTable& open_kernels() {
+  const std::string path = library_folder() + "/fastfa_kernels_" + choose() + ".so";
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) throw std::runtime_error(std::string("[fastfa] cannot load kernels: ") + dlerror());
+  using Get = const KernelTable* (*)();
+  const auto get = reinterpret_cast<Get>(dlsym(library, "fastfa_kernels"));
+  if (!get) throw std::runtime_error("[fastfa] " + path + " is not a kernel library");
+  const KernelTable* table = get();
+  if (table->abi != kernel_abi) {
+    throw std::runtime_error("[fastfa] " + path + " belongs to another version of fastfa");
+  }
+  return *table;
+}
+
+}  // namespace
+
+const KernelTable& kernels() {
+  static const KernelTable& table = open_kernels();
+  return table;
+}
+
+const char* version() { return FASTFA_VERSION; }
+
+BuildInfo build_info() {
+  const KernelTable& table = kernels();
+#if defined(__clang__)
+  const std::string compiler = "clang " __clang_version__;
+#else
+  const std::string compiler = "gcc " __VERSION__;
+#endif
+  return {table.level, available(), table.eigen, compiler};
+}
+
+}  // namespace fastfa

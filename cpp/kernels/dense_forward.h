@@ -1,0 +1,57 @@
+// a = σ(h W + b): h (n, n_in) · W (n_in, n_out) → a (n, n_out), overwritten.
+#pragma once
+
+#include "kernels/math.h"
+#include "kernels/panels.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+Grid forward_grid(const DenseForward<T>& f) {
+  return grid<T>(f.n, f.n_out, f.n_in);
+}
+template <class T>
+int dense_forward_tiles(const DenseForward<T>& f) {
+  return forward_grid(f).tiles();
+}
+
+// Bias and activation of rows r0 … r1, columns c … c + cols (padded to whole vectors).
+template <class T>
+inline void finish_forward(const DenseForward<T>& f, Index r0, Index r1, Index c, Index cols) {
+  const Index width = round_up(cols, lanes<T>);
+  bool ok = true;
+  for (Index r = r0; r < r1; ++r) {
+    T* a = f.a + r * f.lda + c;
+    if (f.bias) {
+      for (Index i = 0; i < width; i += lanes<T>) store(a + i, load(a + i) + load(f.bias + c + i));
+    }
+    ok &= row_within_limit(a, width);
+    activate(a, width, static_cast<Activation>(f.activation));
+  }
+  if (!ok) report(f.bad);
+}
+
+template <class T>
+void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
+  const Grid g = forward_grid(f);
+  for (; tile < tile_end; ++tile) {
+    const Block t = block_of(g, tile, f.n, f.n_out);
+    if (f.n == 1) {
+      row_product(f.h, f.runs, f.n_runs, f.w + t.c0, f.ldw, t.c1 - t.c0, f.a + t.c0);
+      finish_forward(f, 0, 1, t.c0, t.c1 - t.c0);
+      continue;
+    }
+    for_panels<T>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
+      constexpr int V = decltype(vecs)::value;
+      const T* w = f.w + c;
+      const auto pack = [&](Index k0, Index k1, T* to) { pack_rows<T, V>(w, f.ldw, k0, k1, to); };
+      panel_product<T, V>(f.h + t.r0 * f.ldh, f.ldh, t.r1 - t.r0, f.runs, f.n_runs, w, f.ldw, false,
+                          pack, f.a + t.r0 * f.lda + c, f.lda);
+      finish_forward(f, t.r0, t.r1, c, cols);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace fastfa

@@ -1,0 +1,142 @@
+// The one product behind forward, feedback and update:
+//
+//   C[m, :] (+)= Σ_k A(m, k) · B[k, :]          A(m, k) = a[m·a_row + k·a_col]
+//
+// B and C have contiguous columns. A tile of rows × vectors is kept in registers while k runs; A is
+// broadcast one scalar at a time, so it may be walked in either direction:
+//   forward   C = activations (N × n_out), A = h,  B = W          k over inputs
+//   feedback  C = δ_l (N × n_l),           A = δ_source, B = Bᵀ   k over source units
+//   update    C = W (n_in × n_out),        A = hᵀ, B = δ          k over examples
+// Sums run over k in order, whatever the tile, so results don't depend on how work is cut.
+#pragma once
+
+#include "kernels/simd.h"
+
+namespace fastfa {
+namespace {
+
+#if FASTFA_VECTOR_BYTES == 64
+constexpr int tile_rows = 12;  // 24 of 32 registers hold C
+#else
+constexpr int tile_rows = 6;  // 12 of 16
+#endif
+constexpr int tile_vecs = 2;
+template <class T>
+constexpr Index panel = tile_vecs* lanes<T>;  // columns of a tile
+
+template <class T>
+struct Operand {
+  const T* a;
+  Index a_row, a_col;
+  const T* b;
+  Index ldb;
+};
+
+// acc[m][v] += Σ_{k in [k0, k1)} A(m, k) · B[k, v-th vector]
+template <class T, int M, int V>
+inline void accumulate(Vec<T> (&acc)[M][V], const Operand<T>& x, Index k0, Index k1) {
+  const T* a = x.a + k0 * x.a_col;
+  const T* b = x.b + k0 * x.ldb;
+  for (Index k = k0; k < k1; ++k, a += x.a_col, b += x.ldb) {
+    Vec<T> row[V];
+    for (int v = 0; v < V; ++v) row[v] = load(b + v * lanes<T>);
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+      const T scalar = a[m * x.a_row];
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) acc[m][v] += scalar * row[v];
+    }
+  }
+}
+
+// Calls f(integral constant M) for a run-time row count 1 … tile_rows.
+template <int M>
+struct Rows {
+  static constexpr int value = M;
+};
+template <class F, int M = tile_rows>
+inline void with_rows(int rows, F&& f) {
+  if constexpr (M > 1) {
+    if (rows < M) return with_rows<F, M - 1>(rows, static_cast<F&&>(f));
+  }
+  f(Rows<M>{});
+}
+
+// Splits `rows` into tiles of nearly equal height (100 rows: 12 + 8 × 11, not 8 × 12 + 4) and calls
+// f(first row, Rows<height>).
+template <class F>
+inline void for_row_tiles(Index rows, F&& f) {
+  const Index tiles = (rows + tile_rows - 1) / tile_rows;
+  for (Index t = 0; t < tiles; ++t) {
+    const Index begin = t * rows / tiles, end = (t + 1) * rows / tiles;
+    with_rows(static_cast<int>(end - begin), [&](auto m) { f(begin, m); });
+  }
+}
+
+// C (M × V vectors at c) = or += the product over the runs r0 … r1.
+template <class T, int M, int V>
+inline void multiply_tile(const Operand<T>& x, const Run* runs, Index r0, Index r1, Index k_shift,
+                          T* c, Index ldc, bool add) {
+  Vec<T> acc[M][V];
+  for (int m = 0; m < M; ++m) {
+    for (int v = 0; v < V; ++v) acc[m][v] = add ? load(c + m * ldc + v * lanes<T>) : Vec<T>{};
+  }
+  for (Index r = r0; r < r1; ++r) {
+    accumulate<T, M, V>(acc, x, runs[r].begin - k_shift, runs[r].end - k_shift);
+  }
+  for (int m = 0; m < M; ++m) {
+    for (int v = 0; v < V; ++v) store(c + m * ldc + v * lanes<T>, acc[m][v]);
+  }
+}
+
+// In-register transpose of a square block of lanes × lanes: log2(lanes) rounds of interleaving.
+template <class T>
+inline void transpose_block(Vec<T> (&x)[lanes<T>]) {
+  constexpr int n = lanes<T>;
+  Mask<T> low, high;
+  for (int i = 0; i < n / 2; ++i) {
+    low[2 * i] = i, low[2 * i + 1] = i + n;
+    high[2 * i] = i + n / 2, high[2 * i + 1] = i + n / 2 + n;
+  }
+#pragma GCC unroll 8
+  for (int round = 1; round < n; round *= 2) {
+    Vec<T> y[n];
+#pragma GCC unroll 16
+    for (int i = 0; i < n / 2; ++i) {
+      y[2 * i] = __builtin_shuffle(x[i], x[i + n / 2], low);
+      y[2 * i + 1] = __builtin_shuffle(x[i], x[i + n / 2], high);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i) x[i] = y[i];
+  }
+}
+
+// Packs B[k0…k1) × V vectors of columns into `packed` (panel columns wide).
+template <class T, int V>
+inline void pack_rows(const T* b, Index ldb, Index k0, Index k1, T* packed) {
+  for (Index k = k0; k < k1; ++k, packed += panel<T>) {
+    for (int v = 0; v < V; ++v) store(packed + v * lanes<T>, load(b + k * ldb + v * lanes<T>));
+  }
+}
+
+// The same from a transposed source: column j of the panel is row j of `b` (rows at most `rows`; beyond
+// them the panel is zero). b's rows are padded to whole blocks, so reads stay inside.
+template <class T, int V>
+inline void pack_transposed(const T* b, Index ldb, Index rows, Index k0, Index k1, T* packed) {
+  constexpr int n = lanes<T>;
+  for (Index k = k0; k < k1; k += n) {
+    for (int v = 0; v < V; ++v) {
+      Vec<T> block[n];
+      for (int j = 0; j < n; ++j) {
+        block[j] = v * n + j < rows ? load(b + (v * n + j) * ldb + k) : Vec<T>{};
+      }
+      transpose_block<T>(block);
+      for (int i = 0; i < n; ++i) {
+        if (k + i < k1) store(packed + (k + i - k0) * panel<T> + v * n, block[i]);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fastfa

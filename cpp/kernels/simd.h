@@ -1,0 +1,71 @@
+// Vectors of the instruction set this file is compiled for. Everything in the kernel library lives in an
+// anonymous namespace: the same names exist in the libraries of the other levels.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/ops.h"
+
+#ifndef FASTFA_VECTOR_BYTES
+#error "FASTFA_VECTOR_BYTES (16, 32 or 64) comes from the build"
+#endif
+
+namespace fastfa {
+namespace {
+
+template <class T>
+struct Simd;
+template <>
+struct Simd<float> {
+  typedef float Vec __attribute__((vector_size(FASTFA_VECTOR_BYTES)));
+  typedef std::int32_t Mask __attribute__((vector_size(FASTFA_VECTOR_BYTES)));
+};
+template <>
+struct Simd<double> {
+  typedef double Vec __attribute__((vector_size(FASTFA_VECTOR_BYTES)));
+  typedef std::int64_t Mask __attribute__((vector_size(FASTFA_VECTOR_BYTES)));
+};
+
+template <class T>
+using Vec = typename Simd<T>::Vec;
+template <class T>
+using Mask = typename Simd<T>::Mask;
+template <class T>
+constexpr int lanes = FASTFA_VECTOR_BYTES / static_cast<int>(sizeof(T));
+
+// Rows start on 64 bytes and columns are taken in whole vectors, so loads and stores are aligned.
+template <class T>
+inline Vec<T> load(const T* p) {
+  return *reinterpret_cast<const Vec<T>*>(p);
+}
+template <class T>
+inline void store(T* p, Vec<T> v) {
+  *reinterpret_cast<Vec<T>*>(p) = v;
+}
+
+inline constexpr Index round_up(Index n, Index m) { return (n + m - 1) / m * m; }
+inline constexpr Index min(Index a, Index b) { return a < b ? a : b; }
+inline constexpr Index max(Index a, Index b) { return a > b ? a : b; }
+
+// True when every value of v lies within ±value_limit; a NaN never does.
+template <class T>
+inline Mask<T> within_limit(Vec<T> v) {
+  return (v < value_limit<T>)&(v > -value_limit<T>);
+}
+template <class T>
+inline bool all(Mask<T> m) {
+  for (int i = 0; i < lanes<T>; ++i) {
+    if (!m[i]) return false;
+  }
+  return true;
+}
+
+// Several threads may report at once.
+inline void report(int* bad) { __atomic_store_n(bad, 1, __ATOMIC_RELAXED); }
+
+// Work too small to be worth waking another thread for: one tile, done by the caller.
+inline bool tiny(Index rows, Index cols, Index depth) { return rows * cols * depth < 131072; }
+
+}  // namespace
+}  // namespace fastfa

@@ -1,0 +1,131 @@
+"""Examples as a user gives them, checked and laid out as the compiled loop wants them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import _check
+from .data import Split, one_hot
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+class Examples(NamedTuple):
+    """x (N, n_in) and y (N, n_out): C-contiguous, finite, of the network's dtype."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def take(self, indices: np.ndarray) -> Examples:
+        """A copy of the examples at ``indices``, in that order."""
+        return Examples(self.x[indices], self.y[indices])
+
+
+def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) -> Examples:
+    """Examples from a Split, a pair (X, labels) or a pair (X, Y).
+
+    Parameters
+    ----------
+    net
+        The network that they are for.
+    source
+        Has ``x`` and ``labels``, or is a pair (inputs, 1-D integer labels or 2-D targets).
+    name
+        The argument's name, for errors.
+    targets
+        (low, high): what labels become.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what it was and what it must be.
+    """
+    if hasattr(source, "x") and hasattr(source, "labels"):
+        inputs, answers = source.x, source.labels
+    elif isinstance(source, tuple | list) and len(source) == 2:
+        inputs, answers = source
+    else:
+        raise TypeError(
+            f"[fit] {name} was {_describe(source)}; it must be a Split, a pair (X, labels) or a "
+            "pair (X, Y)"
+        )
+    x = _inputs(net, inputs, name)
+    answers = np.asarray(answers)
+    if answers.ndim == 2:
+        return Examples(x, _targets(net, answers, len(x), name))
+    return Examples(x, _from_labels(net, answers, len(x), name, targets))
+
+
+def split_off(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
+    """(the rest, a random ``fraction`` of the examples), chosen as `Split.split` chooses."""
+    n = len(examples.x)
+    count = round(fraction * n)
+    if not 0 < count < n:
+        raise ValueError(
+            f"[fit] validation was {fraction!r}, which is {count} of {n} training examples; "
+            "at least one must be split off and one must stay"
+        )
+    numbers = Split(np.zeros((n, 1)), np.arange(n, dtype=np.int64), (1, 1, 1))
+    rest, chosen = numbers.split(fraction, seed)
+    return examples.take(rest.labels), examples.take(chosen.labels)
+
+
+def _inputs(net: Network, values: Any, name: str) -> np.ndarray:
+    x = _check.numeric("fit", f"{name} X", values, net.dtype)
+    if x.ndim > 2 and x.shape[1:] == net.input_shape:
+        x = x.reshape(len(x), net.input_size)
+    if x.shape[1:] != (net.input_size,) or not len(x):
+        shapes = f"(N, {net.input_size})"
+        if len(net.input_shape) > 1:
+            shapes += f" or (N, {', '.join(map(str, net.input_shape))})"
+        raise ValueError(
+            f"[fit] {name} X has shape {np.shape(values)}; it must be {shapes}, with N at least 1"
+        )
+    _check.finite("fit", f"{name} X", x)
+    return x
+
+
+def _targets(net: Network, values: np.ndarray, n: int, name: str) -> np.ndarray:
+    y = _check.numeric("fit", f"{name} Y", values, net.dtype)
+    if y.shape != (n, net.output_size):
+        raise ValueError(
+            f"[fit] {name} Y has shape {y.shape}; for {n} examples and {net.output_size} outputs "
+            f"it must be {(n, net.output_size)}"
+        )
+    _check.finite("fit", f"{name} Y", y)
+    _check_probabilities(net, f"{name} Y", float(y.min()), float(y.max()))
+    return y
+
+
+def _from_labels(
+    net: Network, labels: np.ndarray, n: int, name: str, targets: tuple[float, float]
+) -> np.ndarray:
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"[fit] {name} labels has shape {labels.shape} and dtype {labels.dtype}; it must be "
+            f"({n},) and of an integer type, or targets of shape ({n}, {net.output_size})"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= net.output_size:
+        raise ValueError(
+            f"[fit] {name} labels lies in [{low}, {high}]; the network has {net.output_size} "
+            f"outputs, so it must lie in [0, {net.output_size - 1}]"
+        )
+    _check_probabilities(net, "targets", *targets)
+    return one_hot(labels, net.output_size, *targets, dtype=net.dtype)
+
+
+def _check_probabilities(net: Network, what: str, low: float, high: float) -> None:
+    if net.loss == "cross_entropy" and (low < 0 or high > 1):
+        raise ValueError(
+            f"[fit] {what} lies in [{low:g}, {high:g}]; with loss='cross_entropy' it must lie in "
+            "[0, 1]"
+        )
+
+
+def _describe(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"an array of shape {shape}"

@@ -1,0 +1,317 @@
+"""Callbacks: what may look on, write down or stop while a `Trainer` trains.
+
+Subclass `Callback` and override what you need; every method does nothing by default. The trainer
+calls its callbacks in the order they were given, so a callback sees the keys that the ones before
+it added to the record (put loggers last). A callback reads ``trainer.net``, ``trainer.history``,
+``trainer.optimizer``, ``trainer.epoch`` (epochs finished) and ends training with
+``trainer.stop()``. What it does to the network is its own affair: weights that it writes are
+trained on.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from . import _check
+from .data.atomic import atomic_write
+from .history import History, Record, column_names, csv_table, json_line
+from .schedules import check_monitor
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .trainer import Trainer
+
+
+_PLACE = ("epoch", "batch", "layer")  # where and when a row of Alignment was measured
+
+
+class Callback:
+    """The protocol. ``every`` is how often, in batches, `on_batches` is called; None: never."""
+
+    every: int | None = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Once, when everything has been checked and nothing has been changed yet."""
+
+    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+        """Before the epoch numbered ``epoch`` (from 1); ``trainer.optimizer`` has its rate."""
+
+    def on_batches(self, trainer: Trainer, batch: int) -> None:
+        """Whenever ``batch``, the batches trained since the trainer was made, is a multiple of
+        ``every``. The compiled loop pauses there, so a small ``every`` costs speed."""
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        """After an epoch and its evaluations, before ``record`` enters the history. May add keys
+        (to plain numbers and strings), and should add the same ones every epoch."""
+
+    def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        """Once, after the last epoch or a stop. Not called when an exception ends training."""
+
+
+@final
+class BestWeights(Callback):
+    """Keeps a copy of the weights from the epoch at which ``monitor`` was smallest.
+
+    Parameters
+    ----------
+    monitor
+        A key of the records, such as ``validation_error``; not one of the test set's.
+    min_delta
+        A value counts as better only if it is more than this below the best one, in its units.
+    restore
+        Whether the network gets them at the end of the fit. `restore` does it at any time.
+
+    Attributes
+    ----------
+    value : float
+        The smallest value (infinity before the first epoch).
+    epoch : int
+        Its epoch (0 before the first).
+    state : dict of ndarray or None
+        The network's ``state_dict()`` at its end.
+    """
+
+    def __init__(
+        self, monitor: str = "validation_error", *, min_delta: float = 0.0, restore: bool = True
+    ) -> None:
+        check_monitor("BestWeights", monitor)
+        _check.real("BestWeights", "min_delta", min_delta)
+        self.monitor, self.min_delta, self.restore_at_end = monitor, min_delta, restore
+        self._forget()
+
+    def _forget(self) -> None:
+        self.value, self.epoch = math.inf, 0
+        self.state: dict[str, np.ndarray] | None = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        _check_measured("BestWeights", self.monitor, trainer)
+        self._forget()
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        value = _monitored("BestWeights", self.monitor, record)
+        if value < self.value - self.min_delta:
+            self.value, self.epoch = value, record["epoch"]
+            self.state = trainer.net.state_dict()
+
+    def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        if self.restore_at_end:
+            self.restore(trainer.net)
+
+    def restore(self, net: Network) -> None:
+        """Write the kept weights into ``net``; does nothing before the first epoch."""
+        if self.state is not None:
+            net.load_state_dict(self.state)
+
+
+@final
+class EarlyStopping(Callback):
+    """Ends training when ``monitor`` hasn't improved for ``patience`` epochs in a row.
+
+    Each ``fit`` counts anew.
+
+    Parameters
+    ----------
+    monitor
+        A key of the records; not one of the test set's, which would spoil the test error.
+    patience
+        Epochs without improvement that are borne, at least 1.
+    min_delta
+        What counts as an improvement: more than this below the best value, in its units.
+    restore_best
+        Whether the network ends with the weights of the best epoch, not of the last.
+
+    Attributes
+    ----------
+    best : BestWeights
+        The best value, its epoch and, with ``restore_best``, its weights.
+    stopped_epoch : int or None
+        The epoch after which this callback ended training.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "validation_error",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        check_monitor("EarlyStopping", monitor)
+        _check.real("EarlyStopping", "min_delta", min_delta)
+        _check.integer("EarlyStopping", "patience", patience, 1)
+        self.monitor, self.patience = monitor, patience
+        self.best = BestWeights(monitor, min_delta=min_delta, restore=restore_best)
+        self.stopped_epoch: int | None = None
+        self._waited = 0
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        _check_measured("EarlyStopping", self.monitor, trainer)
+        self.best.on_fit_begin(trainer)
+        self.stopped_epoch, self._waited = None, 0
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self.best.on_epoch_end(trainer, record)
+        self._waited = 0 if self.best.epoch == record["epoch"] else self._waited + 1
+        if self._waited >= self.patience:
+            self.stopped_epoch = record["epoch"]
+            trainer.stop()
+
+    def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        self.best.on_fit_end(trainer, history)
+
+
+@final
+class CSVLogger(Callback):
+    """Writes each epoch's record as a line of a CSV table, as soon as there is one.
+
+    The file is made anew at the first ``fit`` and grows in later ones. If a record brings a key
+    that the header lacks, the whole table is written again.
+
+    Parameters
+    ----------
+    path
+        The file; its folder must exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._records: list[Record] = []
+        self._header: list[str] = []
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        if not self._records:
+            self.path.write_text("", encoding="utf-8")
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self._records.append(dict(record))
+        if set(record) <= set(self._header):
+            with open(self.path, "a", encoding="utf-8", newline="") as file:
+                csv.DictWriter(file, self._header, lineterminator="\n").writerow(record)
+            return
+        self._header = column_names(self._records)
+        with atomic_write(self.path) as file:
+            file.write(csv_table(self._records).encode())
+
+
+@final
+class JSONLLogger(Callback):
+    """Writes each epoch's record as a line of JSON, as soon as there is one.
+
+    The file is made anew at the first ``fit`` and grows in later ones. `History.from_jsonl`
+    reads it.
+
+    Parameters
+    ----------
+    path
+        The file; its folder must exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._begun = False
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        if not self._begun:
+            self.path.write_text("", encoding="utf-8")
+            self._begun = True
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        with open(self.path, "a", encoding="utf-8", newline="") as file:
+            file.write(json_line(record))
+
+
+@final
+class Alignment(Callback):
+    """Measures how far the network's hidden updates are from backprop's, while it learns.
+
+    `fastfa.metrics.alignment` is asked on the same probe examples before the first batch, every
+    ``every`` batches and at the end of each epoch.
+
+    Parameters
+    ----------
+    X
+        Probe inputs, (N, n_in); a few hundred examples are enough.
+    Y
+        Their targets, (N, n_out).
+    every
+        Batches between measurements; None: only at the ends of epochs.
+
+    Attributes
+    ----------
+    rows : list of dict
+        A row for each measurement and hidden layer: ``epoch`` (1-based, in which it was taken; 0:
+        before training), ``batch`` (batches trained since the trainer was made), ``layer`` (from
+        0), then what `fastfa.metrics.alignment` gives, such as ``angle_bp`` (degrees).
+
+    Notes
+    -----
+    The record of an epoch gets ``angle_bp.0`` and so on: a layer's mean over the measurements
+    taken in that epoch. The falling angle is Figure 2b of Lillicrap et al. (arXiv 1411.0247).
+    """
+
+    def __init__(self, X: np.ndarray, Y: np.ndarray, every: int | None = None) -> None:
+        if every is not None:
+            _check.integer("Alignment", "every", every, 1)
+        if np.ndim(Y) != 2 or len(X) != len(Y) or not len(X):
+            raise ValueError(
+                f"[Alignment] X has shape {np.shape(X)} and Y {np.shape(Y)}; they must be "
+                "(N, n_in) and (N, n_out) with the same N, at least 1"
+            )
+        self.X, self.Y, self.every = X, Y, every
+        self.rows: list[dict[str, Any]] = []
+        self._measured_at = -1
+        self._epoch = 0
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        self._epoch = trainer.epoch
+        self._measure(trainer)
+
+    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+        self._epoch = epoch
+
+    def on_batches(self, trainer: Trainer, batch: int) -> None:
+        self._measure(trainer)
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self._measure(trainer)
+        layers: dict[int, list[dict[str, Any]]] = {}
+        for row in self.rows:
+            if row["epoch"] == self._epoch:
+                layers.setdefault(row["layer"], []).append(row)
+        for layer, rows in layers.items():
+            for key in rows[0]:
+                if key not in _PLACE and all(np.ndim(row[key]) == 0 for row in rows):
+                    record[f"{key}.{layer}"] = float(np.mean([row[key] for row in rows]))
+
+    def _measure(self, trainer: Trainer) -> None:
+        """Add rows for the network as it is, unless this very batch has some."""
+        if trainer.batch == self._measured_at:
+            return
+        from . import metrics
+
+        self._measured_at = trainer.batch
+        for layer, measured in enumerate(metrics.alignment(trainer.net, self.X, self.Y)):
+            place = dict(zip(_PLACE, (self._epoch, trainer.batch, layer), strict=True))
+            self.rows.append(place | measured.as_dict())
+
+
+def _check_measured(kind: str, monitor: str, trainer: Trainer) -> None:
+    """Say before training, not an epoch later, that there is no validation set to watch."""
+    if monitor.startswith("validation_") and not trainer.has_validation:
+        raise ValueError(
+            f"[{kind}] monitor was {monitor!r}, but fit() was given no validation set; "
+            "give one, or watch a measure of the training set"
+        )
+
+
+def _monitored(kind: str, monitor: str, record: Record) -> float:
+    if monitor not in record:
+        raise ValueError(
+            f"[{kind}] monitor was {monitor!r}; it must be a key of the record: {', '.join(record)}"
+        )
+    return float(record[monitor])

@@ -1,0 +1,92 @@
+"""The command line: ``fastfa train | data | demo | info``.
+
+Each sub-command is a module here with ``register(subparsers)``, which adds its parser and sets
+``run``, a function of the parsed arguments that returns the exit status (None: 0). What a command
+needs beyond argparse it imports when it runs, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from . import data, demo, info, train
+
+_COMMANDS = (train, demo, data, info)
+_INTERRUPTED = 130  # what a shell reports for a process that Ctrl-C ended
+_BROKEN_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv
+        The arguments after the program's name; ``sys.argv[1:]`` if None.
+
+    Returns
+    -------
+    int
+        0: done; 1: an error, told in a message on standard error; 2: wrong arguments;
+        130: interrupted.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as leaving:  # argparse has printed the help or the error already
+        return int(leaving.code or 0)
+    from ..errors import DivergenceError
+
+    try:
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return int(status or 0)
+    except KeyboardInterrupt:
+        if arguments.traceback:
+            raise
+        print("fastfa: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has gone: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except (ValueError, OSError, DivergenceError) as error:
+        if arguments.traceback:
+            raise
+        print(f"fastfa: error: {_told(error)}", file=sys.stderr)
+        return 1
+
+
+def _told(error: Exception) -> str:
+    """The message; of the system's own errors without their number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastfa",
+        description="Feedback alignment: learning with fixed random feedback weights.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument("--traceback", action="store_true", help="show where an error comes from")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in _COMMANDS:
+        module.register(commands)
+    for command in commands.choices.values():  # so that it may stand after the command as well
+        command.add_argument(
+            "--traceback", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        )
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version, found out only when it's asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from .. import build_info
+
+        print(f"fastfa {build_info()['version']}")
+        parser.exit()

@@ -1,0 +1,93 @@
+"""The folder that ``fastfa train --out`` leaves: settings, history, weights and curve."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import build_info
+from ..data.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..history import History
+    from ..network import Network
+
+CONFIG = "config.json"
+
+
+def write_config(folder: Path, settings: argparse.Namespace, data: Dataset, net: Network) -> None:
+    """config.json: all that it takes to run this again (``--config`` reads it) and to judge it."""
+    facts = build_info()
+    config = {
+        "settings": vars(settings),
+        "seeds": list(range(settings.seed, settings.seed + settings.runs)),
+        "versions": {
+            "fastfa": facts["version"],
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "isa": facts["isa"],
+            "threads": facts["threads"],
+        },
+        "data": {"name": data.name, "train": len(data.train), "test": len(data.test)},
+        "network": {
+            "input": net.input_size,
+            "layers": [f"{layer.units} {layer.activation}" for layer in net.layers],
+            "feedback": [str(feedback) for feedback in net.feedback],
+        },
+    }
+    with atomic_write(folder / CONFIG) as file:
+        file.write((json.dumps(config, indent=2) + "\n").encode())
+
+
+def write_results(folder: Path, net: Network, history: History) -> None:
+    """weights.npz, history.csv and, where matplotlib is, curve.png. history.jsonl is there already.
+
+    The weights are plain arrays: ``np.load(path, allow_pickle=False)`` reads them, and
+    ``net.load_state_dict(dict(...))`` takes them.
+    """
+    with atomic_write(folder / "weights.npz") as file:
+        np.savez(file, allow_pickle=False, **net.state_dict())
+    history.to_csv(folder / "history.csv")
+    if not len(history):
+        return
+    try:
+        figure = history.plot()
+    except ImportError as error:
+        print(f"no curve.png: {error}", file=sys.stderr)
+        return
+    save_figure(figure, folder / "curve.png")
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """The figure as a file, of the format that the path's ending names."""
+    with atomic_write(path) as file:
+        figure.savefig(file, format=path.suffix[1:].lower())
+
+
+def check_figure_path(path: str) -> Path:
+    """Refuse, before any training, a figure that could not be saved in the end."""
+    figure = Path(path)
+    if figure.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise ValueError(f"[demo] out was {path!r}; it must end in .png, .pdf or .svg")
+    if not figure.absolute().parent.is_dir():
+        raise ValueError(f"[demo] out was {path!r}; its folder must exist")
+    return figure
+
+
+def write_runs(folder: Path, records: list[dict[str, Any]]) -> None:
+    """runs.csv: the last record of each run."""
+    from ..history import csv_table
+
+    with atomic_write(folder / "runs.csv") as file:
+        file.write(csv_table(records).encode())

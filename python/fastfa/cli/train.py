@@ -1,0 +1,249 @@
+"""``fastfa train``: a network, a dataset, a learning rule, and the files a run leaves."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from .settings import add_options, parse_schedule, resolve_settings
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..network import Network
+    from ..trainer import Trainer
+
+_DESCRIPTION = """\
+Train a network of dense layers on a dataset and report its test error at the last epoch. The
+test set is measured after each epoch and never used for a decision; for early stopping and the
+plateau schedule, split off a validation set."""
+
+
+def register(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the command to the parser of `fastfa.cli`."""
+    parser = subparsers.add_parser(
+        "train", help="train a network on a dataset", description=_DESCRIPTION
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="settings as TOML, or an earlier run's config.json"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the results in --out")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train once, or ``--runs`` times, and print the result."""
+    from .. import set_num_threads
+    from ..data import load
+
+    settings = resolve_settings(arguments)
+    _check(settings)
+    if settings.threads is not None:
+        set_num_threads(settings.threads)
+    data = load(settings.dataset, root=settings.root)
+    if settings.normalise:
+        data = _normalised(data)
+    # Everything is built before anything is written, so that a wrong setting leaves no folder.
+    folder = None if settings.out is None else _free_folder(settings.out, arguments.overwrite)
+    seeds = range(settings.seed, settings.seed + settings.runs)
+    folders = [_run_folder(folder, seed, settings.runs) for seed in seeds]
+    trainers = [
+        _trainer(settings, data, seed, own, quiet=arguments.quiet)
+        for seed, own in zip(seeds, folders, strict=True)
+    ]
+    if folder is not None:
+        from .outputs import write_config
+
+        folder.mkdir(parents=True, exist_ok=True)
+        write_config(folder, settings, data, trainers[0].net)
+    last = [
+        _run_once(settings, data, trainer, own)
+        for trainer, own in zip(trainers, folders, strict=True)
+    ]
+    if settings.runs > 1:
+        _print_mean(settings, last)
+        if folder is not None:
+            from .outputs import write_runs
+
+            write_runs(folder, last)
+    if folder is not None:
+        print(f"results in {folder}")
+    return 0
+
+
+def _free_folder(path: str, overwrite: bool) -> Path:
+    """The folder for the results, if it doesn't hold those of another run."""
+    from .outputs import CONFIG
+
+    folder = Path(path)
+    if (folder / CONFIG).exists() and not overwrite:
+        raise ValueError(
+            f"[train] out was {path!r}, which holds the results of a run; "
+            "name another folder or give --overwrite"
+        )
+    return folder
+
+
+def _run_folder(folder: Path | None, seed: int, runs: int) -> Path | None:
+    """Where one run's files go: into the folder, or into one of its own there if there are more."""
+    return folder if folder is None or runs == 1 else folder / f"seed-{seed}"
+
+
+def _check(settings: argparse.Namespace) -> None:
+    """What no constructor looks at."""
+    if settings.runs < 1:
+        raise ValueError(f"[train] runs was {settings.runs}; it must be a positive integer")
+    if settings.early_stopping is not None and settings.validation is None:
+        raise ValueError(
+            "[train] early_stopping was given without validation; give --validation FRACTION: "
+            "it decides by the validation error"
+        )
+    if settings.validation is not None and not 0 < settings.validation < 1:
+        raise ValueError(
+            f"[train] validation was {settings.validation}; it must be between 0 and 1"
+        )
+
+
+def _normalised(data: Dataset) -> Dataset:
+    """Inputs of mean 0 and standard deviation 1 over the training set (Supplementary Note 5)."""
+    import dataclasses
+
+    from ..data import normalise
+
+    train = normalise(data.train.x)
+    test = normalise(data.test.x, train.mean, train.sd)
+    return dataclasses.replace(
+        data,
+        train=dataclasses.replace(data.train, x=train.x),
+        test=dataclasses.replace(data.test, x=test.x),
+    )
+
+
+def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Network:
+    """The network that the settings describe, for this dataset."""
+    from .. import Dense, Network
+
+    common = {"bias": settings.bias, "weight_scale": settings.weight_scale}
+    hidden = [Dense(units, settings.activation, **common) for units in settings.hidden]
+    output = Dense(data.classes, settings.output_activation, **common)
+    return Network(
+        data.train.x.shape[1],
+        [*hidden, output],
+        feedback=_feedback(settings),
+        loss=settings.loss,
+        seed=seed,
+        dtype=settings.dtype,
+    )
+
+
+def _feedback(settings: argparse.Namespace) -> Any:
+    """The rule's own feedback, or one with the parts that were given in place of its own."""
+    from .. import Feedback
+    from ..feedback import resolve
+
+    given = {
+        name: getattr(settings, f"feedback_{name}")
+        for name in ("matrix", "route", "scale", "gain")
+        if getattr(settings, f"feedback_{name}") is not None
+    }
+    if not given:
+        return settings.feedback
+    (rule,) = resolve(settings.feedback, 1, "train")
+    return Feedback(**({"matrix": rule.matrix, "route": rule.route} | given))
+
+
+def _trainer(
+    settings: argparse.Namespace, data: Dataset, seed: int, folder: Path | None, *, quiet: bool
+) -> Trainer:
+    from .. import SGD, Trainer
+    from ..callbacks import Callback, EarlyStopping, JSONLLogger
+    from .report import EpochLines
+
+    progress = not quiet and sys.stderr.isatty()
+    callbacks: list[Callback] = []
+    if settings.early_stopping is not None:
+        callbacks.append(EarlyStopping(patience=settings.early_stopping))
+    if not quiet:
+        callbacks.append(EpochLines(progress))
+    if folder is not None:
+        callbacks.append(JSONLLogger(folder / "history.jsonl"))
+    optimizer = SGD(
+        settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        reduction=settings.reduction,
+    )
+    return Trainer(
+        build_network(settings, data, seed),
+        optimizer,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        shuffle=settings.shuffle,
+        seed=seed,
+        schedule=parse_schedule(settings.schedule),
+        callbacks=callbacks,
+        progress=progress,
+        targets=None if settings.targets is None else tuple(settings.targets),
+    )
+
+
+def _run_once(
+    settings: argparse.Namespace, data: Dataset, trainer: Trainer, folder: Path | None
+) -> dict[str, Any]:
+    """Train one network, write its files, print its result; its last record, with its seed."""
+    from ..errors import DivergenceError
+
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
+    begun = perf_counter()
+    try:
+        trainer.fit(data.train, validation=settings.validation, test=data.test)
+    except (KeyboardInterrupt, DivergenceError):
+        _write(folder, trainer)  # what there is: hours of training, perhaps
+        raise
+    _write(folder, trainer)
+    _print_result(settings, trainer, perf_counter() - begun)
+    return {"seed": trainer.seed} | trainer.history.records[-1]
+
+
+def _write(folder: Path | None, trainer: Trainer) -> None:
+    if folder is not None:
+        from .outputs import write_results
+
+        write_results(folder, trainer.net, trainer.history)
+
+
+def _print_result(settings: argparse.Namespace, trainer: Trainer, wall: float) -> None:
+    from ..callbacks import EarlyStopping
+
+    history = trainer.history
+    last, lowest = history.records[-1], history.best("test_error")
+    samples = sum(r["seconds"] * r["samples_per_second"] for r in history)
+    rate = samples / max(sum(history["seconds"]), 1e-9)
+    seed = f"seed {trainer.seed}: " if settings.runs > 1 else ""
+    print(
+        f"{seed}test error {last['test_error']:.2%} at epoch {last['epoch']} "
+        f"(lowest {lowest['test_error']:.2%} at epoch {lowest['epoch']}), "
+        f"{rate:,.0f} samples/s, {wall:.1f} s"
+    )
+    for callback in trainer.callbacks:
+        if isinstance(callback, EarlyStopping) and callback.best.epoch:
+            kept = history.records[callback.best.epoch - 1]
+            print(
+                f"{seed}kept the weights of epoch {kept['epoch']}, of the lowest validation "
+                f"error, {kept['validation_error']:.2%}: test error {kept['test_error']:.2%}"
+            )
+
+
+def _print_mean(settings: argparse.Namespace, last: list[dict[str, Any]]) -> None:
+    errors = [record["test_error"] for record in last]
+    each = ", ".join(f"{error:.2%}" for error in errors)
+    print(
+        f"test error at the last epoch over {settings.runs} seeds: "
+        f"mean {statistics.mean(errors):.2%}, sd {statistics.stdev(errors):.2%} ({each})"
+    )

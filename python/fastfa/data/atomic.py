@@ -1,0 +1,53 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a temporary neighbour of `path` for writing; rename it to `path` if the block succeeds.
+
+    The neighbour lies in the same folder, because a rename is atomic only within one file system,
+    and is removed if the block raises. What was at `path` before stays until the rename.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where the finished file shall be.
+
+    Yields
+    ------
+    BinaryIO
+        The temporary file, open for binary writing.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        # Not tempfile: its files are readable by their owner alone, whatever the umask says.
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        publish(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def publish(source: Path, target: Path) -> None:
+    """Rename `source`, whose bytes are already synced, to `target` in the same folder."""
+    os.replace(source, target)
+    # The rename itself lives in the folder; not every system lets a folder be opened and synced.
+    with contextlib.suppress(OSError):
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,90 @@
+"""Where datasets lie on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .registry import DatasetInfo, dataset_info
+
+Root = str | os.PathLike[str] | None
+
+
+def cache_root() -> Path | None:
+    """The user's cache, ``$XDG_CACHE_HOME/fastfa`` or ``~/.cache/fastfa``; None without a home."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(cache):  # the XDG specification has relative ones ignored
+        return Path(cache, "fastfa")
+    try:
+        return Path.home() / ".cache" / "fastfa"
+    except RuntimeError:
+        return None
+
+
+def search_roots(root: Root = None) -> list[Path]:
+    """The folders that may hold datasets, in the order in which they are looked at.
+
+    `root` itself if given, ``$FASTFA_DATA``, the user's cache, and the system's data folders. The
+    files of the dataset NAME lie in ``<root>/NAME/``.
+    """
+    roots: list[Path | None] = []
+    if root is not None:
+        roots.append(Path(root).expanduser())
+    if os.environ.get("FASTFA_DATA"):
+        roots.append(Path(os.environ["FASTFA_DATA"]).expanduser())
+    roots.append(cache_root())
+    roots += [Path("/usr/share/datasets"), Path("/usr/local/share/datasets")]
+    return list(dict.fromkeys(place for place in roots if place is not None))
+
+
+def folders(info: DatasetInfo, root: Root = None) -> list[Path]:
+    """The folders that may hold this dataset's files."""
+    if info.embedded:
+        from importlib.resources import files  # slow to import, and seldom needed
+
+        return [Path(str(files("fastfa.data"))) / info.name.replace("-", "_")]
+    return [place / info.name for place in search_roots(root)]
+
+
+def files_in(folder: Path, info: DatasetInfo) -> dict[str, Path | None]:
+    """Each file of the dataset, plain or else gzip, in this folder; None if it is not there."""
+    found: dict[str, Path | None] = {}
+    for file in info.files:
+        candidates = (folder / file.name, folder / f"{file.name}.gz")
+        # os.path.isfile is False, where Path.is_file raises, in a folder that may not be read.
+        found[file.name] = next((path for path in candidates if os.path.isfile(path)), None)
+    return found
+
+
+def locate(name: str, root: Root = None) -> dict[str, Path | None]:
+    """Tell which file of a dataset is found where, without opening any.
+
+    All files come from one folder: the first that has them all, or else the first that has any.
+
+    Parameters
+    ----------
+    name : str
+        ``"mnist"``, ``"fashion-mnist"`` or ``"mnist-mini"``.
+    root : str or path-like, optional
+        A folder to look in before the others. ``mnist-mini`` always comes from the package.
+
+    Returns
+    -------
+    dict of str to (pathlib.Path or None)
+        By name without ``.gz``: training images, training labels, test images, test labels. None
+        for a file that is not there.
+
+    Raises
+    ------
+    ValueError
+        There is no dataset of this name.
+    """
+    info = dataset_info(name)
+    some: dict[str, Path | None] = dict.fromkeys(file.name for file in info.files)
+    for folder in folders(info, root):
+        found = files_in(folder, info)
+        if all(found.values()):
+            return found
+        if not any(some.values()):
+            some = found
+    return some

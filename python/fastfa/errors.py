@@ -1,0 +1,22 @@
+"""Exceptions of fastfa beyond ``ValueError`` and ``TypeError``."""
+
+from __future__ import annotations
+
+
+class DivergenceError(ArithmeticError):
+    """Training left the range in which its next update is certain to be finite.
+
+    Raised before that update is made, so the network keeps the finite weights of the step before.
+
+    Attributes
+    ----------
+    layer : int
+        The weighted layer (0 is the first), or -1 for the input.
+    step : int
+        Updates the network had made until then.
+    """
+
+    def __init__(self, message: str, layer: int, step: int) -> None:
+        super().__init__(message)
+        self.layer = layer
+        self.step = step

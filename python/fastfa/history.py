@@ -1,0 +1,153 @@
+"""What a training run measured: one record an epoch, and the files that hold them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .data.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+
+def column_names(records: list[Record]) -> list[str]:
+    """Every key of ``records``, in order of first appearance."""
+    return list(dict.fromkeys(key for record in records for key in record))
+
+
+class History:
+    """The records of a training run, in order of their epochs.
+
+    Each record is a dict. `Trainer` writes ``epoch`` (1-based), ``lr``, ``train_loss``,
+    ``train_error``, ``validation_loss``, ``validation_error``, ``test_loss``, ``test_error``
+    (those of the sets that it was given), ``seconds`` (of training alone) and
+    ``samples_per_second``; callbacks may add keys. Losses are means over examples, errors are
+    fractions of examples between 0 and 1.
+
+    Attributes
+    ----------
+    records : list of dict
+    """
+
+    def __init__(self, records: list[Record] | None = None) -> None:
+        self.records: list[Record] = [] if records is None else list(records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def __repr__(self) -> str:
+        return f"History({len(self)} epochs: {', '.join(self.columns)})"
+
+    def __getitem__(self, key: str) -> list[Any]:
+        """The column ``key``, one value an epoch; None where a record lacks it."""
+        if key not in self.columns:
+            raise KeyError(f"[History] no record has {key!r}; there are: {', '.join(self.columns)}")
+        return [record.get(key) for record in self.records]
+
+    @property
+    def columns(self) -> list[str]:
+        """Every key that a record has, in order of first appearance."""
+        return column_names(self.records)
+
+    def best(self, key: str, mode: str = "min") -> Record:
+        """The record whose ``key`` is smallest (``mode="max"``: largest); the first, in a tie.
+
+        Raises
+        ------
+        KeyError
+            If no record has ``key``.
+        ValueError
+            If ``mode`` is neither, or every value is missing or NaN.
+        """
+        if mode not in ("min", "max"):
+            raise ValueError(f"[best] mode was {mode!r}; it must be 'min' or 'max'")
+        values = self[key]
+        usable = [i for i, value in enumerate(values) if value is not None and value == value]
+        if not usable:
+            raise ValueError(f"[best] key was {key!r}; none of its values is a number")
+        choose = min if mode == "min" else max
+        return self.records[choose(usable, key=values.__getitem__)]
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write a CSV table with a header line, atomically; a missing value is an empty field."""
+        with atomic_write(path) as file:
+            file.write(csv_table(self.records).encode())
+
+    def to_jsonl(self, path: str | os.PathLike[str]) -> None:
+        """Write one JSON object a line, atomically; `from_jsonl` reads it back."""
+        with atomic_write(path) as file:
+            file.writelines(json_line(record).encode() for record in self.records)
+
+    @classmethod
+    def from_jsonl(cls, path: str | os.PathLike[str]) -> History:
+        """Read what `to_jsonl` or `fastfa.callbacks.JSONLLogger` wrote.
+
+        Raises
+        ------
+        ValueError
+            If a line isn't a JSON object; names file and line.
+        """
+        records: list[Record] = []
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    record = json.loads(line)
+                except ValueError as error:
+                    raise ValueError(f"[from_jsonl] {path}, line {number}: {error}") from None
+                if not isinstance(record, dict):
+                    raise ValueError(
+                        f"[from_jsonl] {path}, line {number} holds {type(record).__name__}; "
+                        "each line must be a JSON object"
+                    )
+                records.append(record)
+        return cls(records)
+
+    def plot(self, ax: Axes | None = None) -> Figure:
+        """Learning curves: the error rates of every set against epochs. Needs matplotlib.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw on; without one, a new figure is made.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Save it with ``.savefig(path)``.
+        """
+        from . import plots
+
+        return plots.plot_history(self, ax)
+
+
+def csv_table(records: list[Record]) -> str:
+    """``records`` as CSV with a header line; what a record lacks is an empty field."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, column_names(records), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """``record`` as one line of strict JSON: a value that isn't finite becomes null."""
+    return json.dumps({key: _plain(value) for key, value in record.items()}) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars as Python's own; NaN and infinities, which JSON has no word for, as None."""
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,65 @@
+"""Optimizers: how an error signal becomes a change of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from . import _check, _core
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with momentum and weight decay.
+
+    ``v ← α v + η (s δᵀh − γ W)``, ``W ← W + v``, with ``s`` = 1/N for ``reduction="mean"`` and 1 for
+    ``"sum"``; N is the number of examples in the batch. Biases change the same way without decay.
+    The paper writes the case α = 0: ``ΔW ∝ e hᵀ``.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate η, at least 0.
+    momentum : float
+        α in [0, 1). The velocities v live in the network, start at zero, and are dropped by a step
+        without momentum.
+    weight_decay : float
+        γ, at least 0 (the paper's experiments use 1e-6).
+    reduction : {"mean", "sum"}
+        Whether a batch's examples are averaged or added.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is outside its range or of the wrong kind.
+    """
+
+    lr: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    reduction: Literal["mean", "sum"] = "mean"
+
+    def __init__(
+        self,
+        lr: float,
+        *,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        reduction: Literal["mean", "sum"] = "mean",
+    ) -> None:
+        fields = {
+            "lr": _check.real("SGD", "lr", lr),
+            "momentum": _check.real("SGD", "momentum", momentum, high=1.0, open_high=True),
+            "weight_decay": _check.real("SGD", "weight_decay", weight_decay),
+            "reduction": _check.choice("SGD", "reduction", reduction, _core.REDUCTIONS),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _spec(self) -> _core.Sgd:
+        return _core.Sgd(
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            reduction=self.reduction,
+        )

@@ -1,0 +1,245 @@
+"""Learning-rate schedules: which η an epoch uses.
+
+A schedule is asked once before each epoch. The built-in ones are frozen and read only the
+history, so training that goes on in a second ``fit`` goes on with the rate it had reached.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+from . import _check
+from .history import History
+
+
+class Schedule(ABC):
+    """What `Trainer` needs of a schedule. Subclass it, or give a callable ``epoch -> η``."""
+
+    @abstractmethod
+    def lr(self, epoch: int, history: History) -> float:
+        """The learning rate η of an epoch.
+
+        Parameters
+        ----------
+        epoch
+            The epoch that is about to begin, from 1.
+        history
+            The records of the epochs before it.
+        """
+
+    def starting_at(self, lr: float) -> Schedule:
+        """This schedule with ``lr`` (the optimizer's) where it has no first rate of its own."""
+        return self
+
+
+@final
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same η in every epoch.
+
+    Parameters
+    ----------
+    initial
+        η; the optimizer's if None.
+    """
+
+    initial: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_initial("Constant", self.initial)
+
+    def starting_at(self, lr: float) -> Constant:
+        return _starting_at(self, lr)
+
+    def lr(self, epoch: int, history: History) -> float:
+        return _first_rate(self)
+
+
+@final
+@dataclass(frozen=True)
+class Steps(Schedule):
+    """Fixed steps: from epoch ``e`` on, η is ``rates[e]``.
+
+    Parameters
+    ----------
+    rates
+        ``{epoch: η}``, epochs from 1.
+    initial
+        η before the first step; the optimizer's if None.
+    """
+
+    rates: Mapping[int, float]
+    initial: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_initial("Steps", self.initial)
+        if not isinstance(self.rates, Mapping):
+            raise TypeError(f"[Steps] rates was {self.rates!r}; it must be a mapping {{epoch: η}}")
+        if not self.rates:
+            raise ValueError("[Steps] rates was empty; it must have at least one step")
+        for epoch, rate in self.rates.items():
+            _check.integer("Steps", "an epoch of rates", epoch, 1)
+            _check.real("Steps", f"rates[{epoch}]", rate)
+        object.__setattr__(self, "rates", dict(sorted(self.rates.items())))
+
+    def starting_at(self, lr: float) -> Steps:
+        return _starting_at(self, lr)
+
+    def lr(self, epoch: int, history: History) -> float:
+        reached = [rate for start, rate in self.rates.items() if start <= epoch]
+        return float(reached[-1]) if reached else _first_rate(self)
+
+
+@final
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """η falls by a constant factor every epoch: η_k = η_1 · decay^(k − 1).
+
+    Parameters
+    ----------
+    decay
+        The factor, in (0, 1].
+    initial
+        η_1; the optimizer's if None.
+    """
+
+    decay: float
+    initial: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_initial("Exponential", self.initial)
+        _check.real("Exponential", "decay", self.decay, high=1.0, open_low=True)
+
+    def starting_at(self, lr: float) -> Exponential:
+        return _starting_at(self, lr)
+
+    def lr(self, epoch: int, history: History) -> float:
+        return _first_rate(self) * self.decay ** (epoch - 1)
+
+
+@final
+@dataclass(frozen=True)
+class Plateau(Schedule):
+    """The paper's schedule: η is divided by ten once progress has slowed.
+
+    An epoch makes progress when ``monitor`` falls by more than the fraction ``min_delta`` below
+    its best value so far. After ``patience`` epochs in a row without progress η is multiplied by
+    ``factor``, and the count starts anew.
+
+    Parameters
+    ----------
+    factor
+        In (0, 1); the paper's is 0.1 (10⁻² → 10⁻³ → 10⁻⁴).
+    patience
+        Epochs without progress that are borne, at least 1.
+    min_delta
+        What counts as progress, as a fraction of the best value, in [0, 1).
+    monitor
+        The measure that is watched. Where a record lacks it, its ``train_loss`` is (the default
+        ``validation_loss`` is missing in training without a validation set). It can't be one of
+        the test set's, which is only ever reported.
+    min_lr
+        η isn't lowered below it.
+    initial
+        The first η; the optimizer's if None.
+
+    Notes
+    -----
+    Lillicrap et al. 2016, Supplementary Note 5: "η was reduced by an order of magnitude once
+    progress had slowed substantially". The paper doesn't say how progress was judged; patience
+    and ``min_delta`` are ours.
+    """
+
+    factor: float = 0.1
+    patience: int = 3
+    min_delta: float = 0.01
+    monitor: str = "validation_loss"
+    min_lr: float = 0.0
+    initial: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_initial("Plateau", self.initial)
+        check_monitor("Plateau", self.monitor)
+        _check.real("Plateau", "factor", self.factor, high=1.0, open_low=True, open_high=True)
+        _check.integer("Plateau", "patience", self.patience, 1)
+        _check.real("Plateau", "min_delta", self.min_delta, high=1.0, open_high=True)
+        _check.real("Plateau", "min_lr", self.min_lr)
+
+    def starting_at(self, lr: float) -> Plateau:
+        return _starting_at(self, lr)
+
+    def lr(self, epoch: int, history: History) -> float:
+        rate, best, waited = _first_rate(self), math.inf, 0
+        for record in history.records:
+            value = record[self.monitor if self.monitor in record else "train_loss"]
+            if value < best * (1 - self.min_delta):
+                best, waited = value, 0
+                continue
+            waited += 1
+            if waited == self.patience:
+                rate, waited = min(rate, max(rate * self.factor, self.min_lr)), 0
+        return rate
+
+
+@final
+@dataclass(frozen=True)
+class _FromCallable(Schedule):
+    """A plain function ``epoch -> η`` as a schedule."""
+
+    function: Callable[[int], float]
+
+    def lr(self, epoch: int, history: History) -> float:
+        return self.function(epoch)
+
+
+def as_schedule(schedule: Any, lr: float) -> Schedule:
+    """What a user may give as a schedule, as a `Schedule` that starts at the optimizer's ``lr``.
+
+    Parameters
+    ----------
+    schedule
+        None (constant), a `Schedule`, a mapping ``{epoch: η}`` or a callable ``epoch -> η``.
+    """
+    if schedule is None:
+        schedule = Constant()
+    elif isinstance(schedule, Mapping):
+        schedule = Steps(schedule)
+    elif not isinstance(schedule, Schedule):
+        if not callable(schedule) or isinstance(schedule, type):
+            raise TypeError(
+                f"[Trainer] schedule was {schedule!r}; it must be None, a Schedule, "
+                "a mapping {epoch: lr} or a callable epoch -> lr"
+            )
+        schedule = _FromCallable(schedule)
+    return schedule.starting_at(lr)
+
+
+def check_monitor(where: str, monitor: Any) -> None:
+    """Refuse a measure of the test set: a decision that uses it spoils what it reports."""
+    if not isinstance(monitor, str) or monitor.startswith("test_"):
+        raise ValueError(
+            f"[{where}] monitor was {monitor!r}; it must be a measure of the training or "
+            "validation set (the test set is only reported, never used for a decision)"
+        )
+
+
+def _check_initial(kind: str, initial: float | None) -> None:
+    if initial is not None:
+        _check.real(kind, "initial", initial)
+
+
+def _starting_at(schedule: Any, lr: float) -> Any:
+    return schedule if schedule.initial is not None else replace(schedule, initial=lr)
+
+
+def _first_rate(schedule: Any) -> float:
+    if schedule.initial is None:
+        raise ValueError(
+            f"[{type(schedule).__name__}] initial was None; outside a Trainer, which puts the "
+            "optimizer's rate there, it must be given"
+        )
+    return float(schedule.initial)

@@ -1,0 +1,316 @@
+"""Callbacks: the protocol, early stopping, loggers, the angle on the way."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+import fastfa as fa
+from fastfa.callbacks import (
+    Alignment,
+    BestWeights,
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    JSONLLogger,
+)
+from fastfa.data import one_hot
+from fastfa.history import History
+
+N, INPUTS, CLASSES = 60, 8, 3
+
+
+class Scripted(Callback):
+    """Writes scores from a list into the records, and keeps the weights of every epoch."""
+
+    def __init__(self, scores):
+        self.scores, self.states = scores, []
+
+    def on_epoch_end(self, trainer, record):
+        record["score"] = self.scores[record["epoch"] - 1]
+        self.states.append(trainer.net.state_dict())
+
+
+class Diary(Callback):
+    every = 4
+
+    def __init__(self):
+        self.lines = []
+
+    def on_fit_begin(self, trainer):
+        self.lines.append(("fit begins", trainer.epoch))
+
+    def on_epoch_begin(self, trainer, epoch):
+        self.lines.append(("epoch begins", epoch))
+
+    def on_batches(self, trainer, batch):
+        self.lines.append(("batches", batch))
+
+    def on_epoch_end(self, trainer, record):
+        self.lines.append(("epoch ends", record["epoch"], len(trainer.history)))
+
+    def on_fit_end(self, trainer, history):
+        self.lines.append(("fit ends", len(history)))
+
+
+@pytest.fixture
+def problem(rng):
+    labels = rng.integers(0, CLASSES, N)
+    return rng.normal(size=(N, INPUTS)).astype(np.float32), labels
+
+
+def make_trainer(callbacks, epochs=6, feedback="fa"):
+    layers = [fa.Dense(7, "tanh"), fa.Dense(6, "tanh"), fa.Dense(CLASSES, "logistic")]
+    net = fa.Network(INPUTS, layers, feedback=feedback, loss="cross_entropy", seed=2)
+    return fa.Trainer(
+        net, fa.SGD(0.1), epochs=epochs, batch_size=10, callbacks=callbacks, progress=False
+    )
+
+
+def assert_state(net, state):
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, state[name], err_msg=name)
+
+
+def test_callbacks_are_called_in_the_documented_order(problem):
+    diary = Diary()
+    make_trainer([diary], epochs=2).fit(problem)  # 6 batches an epoch
+    assert diary.lines == [
+        *(("fit begins", 0), ("epoch begins", 1), ("batches", 4), ("epoch ends", 1, 0)),
+        *(("epoch begins", 2), ("batches", 8), ("batches", 12), ("epoch ends", 2, 1)),
+        ("fit ends", 2),
+    ]
+
+
+def test_what_a_callback_adds_to_a_record_is_seen_after_it_and_kept(problem):
+    seen = []
+
+    class Look(Callback):
+        def on_epoch_end(self, trainer, record):
+            seen.append(record.get("score"))
+
+    trainer = make_trainer([Look(), Scripted([5, 4]), Look()], epochs=2)
+    assert trainer.fit(problem)["score"] == [5, 4]
+    assert seen == [None, 5, None, 4]
+
+
+def test_fit_end_is_not_called_after_an_exception(problem):
+    class Fail(Callback):
+        def on_epoch_begin(self, trainer, epoch):
+            raise RuntimeError("enough")
+
+    diary = Diary()
+    with pytest.raises(RuntimeError, match="enough"):
+        make_trainer([diary, Fail()]).fit(problem)
+    assert diary.lines == [("fit begins", 0), ("epoch begins", 1)]
+
+
+# ---- early stopping and best weights -------------------------------------------------------------
+
+
+def test_early_stopping_waits_for_its_patience_and_restores_the_best(problem):
+    script = Scripted([5, 3, 4, 3, 9, 1])
+    stopping = EarlyStopping("score", patience=3)
+    trainer = make_trainer([script, stopping])
+    history = trainer.fit(problem)
+    assert history["epoch"] == [1, 2, 3, 4, 5]
+    assert (stopping.stopped_epoch, stopping.best.epoch, stopping.best.value) == (5, 2, 3)
+    assert_state(trainer.net, script.states[1])
+
+
+def test_early_stopping_may_leave_the_last_weights(problem):
+    script = Scripted([5, 3, 4, 3, 9, 1])
+    trainer = make_trainer([script, EarlyStopping("score", patience=2, restore_best=False)])
+    assert len(trainer.fit(problem)) == 4
+    assert_state(trainer.net, script.states[3])
+
+
+def test_an_improvement_of_min_delta_or_less_is_none(problem):
+    stopping = EarlyStopping("score", patience=2, min_delta=1.0)
+    assert len(make_trainer([Scripted([5, 4, 4.5, 1, 1, 1]), stopping]).fit(problem)) == 3
+    stopping = EarlyStopping("score", patience=2, min_delta=0.9)
+    assert len(make_trainer([Scripted([5, 4, 4.5, 1, 1, 1]), stopping]).fit(problem)) == 6
+
+
+def test_the_best_is_restored_also_when_all_epochs_have_run(problem):
+    script = Scripted([5, 3, 4, 3, 9, 8])
+    stopping = EarlyStopping("score", patience=10)
+    trainer = make_trainer([script, stopping])
+    assert len(trainer.fit(problem)) == 6
+    assert stopping.stopped_epoch is None
+    assert_state(trainer.net, script.states[1])
+
+
+def test_each_fit_counts_anew(problem):
+    stopping = EarlyStopping("score", patience=2)
+    trainer = make_trainer([Scripted([1, 2, 3, 9, 8, 7, 6, 5, 4]), stopping])
+    trainer.fit(problem)
+    assert stopping.stopped_epoch == 3
+    trainer.fit(problem)
+    assert stopping.stopped_epoch is None
+    assert (trainer.epoch, stopping.best.epoch) == (9, 9)
+
+
+def test_early_stopping_watches_the_validation_error_by_default(problem):
+    stopping = EarlyStopping(patience=2)
+    history = make_trainer([stopping], epochs=40).fit(problem, validation=0.3)
+    assert stopping.best.value == min(history["validation_error"])
+    assert stopping.best.epoch == history.best("validation_error")["epoch"]
+
+
+def test_best_weights_are_kept_and_given_back_on_demand(problem):
+    script, best = Scripted([5, 3, 4]), BestWeights("score", restore=False)
+    trainer = make_trainer([script, best], epochs=3)
+    trainer.fit(problem)
+    assert_state(trainer.net, script.states[2])
+    best.restore(trainer.net)
+    assert_state(trainer.net, script.states[1])
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, BestWeights])
+def test_no_decision_by_the_test_set(kind):
+    with pytest.raises(ValueError, match=r"monitor was 'test_error'.*never used for a decision"):
+        kind("test_error")
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, BestWeights])
+def test_a_missing_validation_set_is_told_before_training(problem, kind):
+    trainer = make_trainer([kind("validation_error")])
+    before = trainer.net.state_dict()
+    with pytest.raises(ValueError, match="no validation set"):
+        trainer.fit(problem)
+    assert_state(trainer.net, before)
+
+
+def test_an_unknown_monitor_is_told_with_the_known_ones(problem):
+    with pytest.raises(ValueError, match=r"monitor was 'accuracy'.*train_loss"):
+        make_trainer([EarlyStopping("accuracy")]).fit(problem)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EarlyStopping(patience=0), r"\[EarlyStopping\] patience was 0"),
+        (lambda: EarlyStopping(min_delta=-1), "min_delta was -1"),
+        (lambda: BestWeights(min_delta=float("nan")), "min_delta was nan"),
+        (lambda: Alignment(np.ones((3, 2)), np.ones((3, 2)), every=0), "every was 0"),
+        (lambda: Alignment(np.ones((3, 2)), np.ones((2, 2))), "the same N"),
+        (lambda: Alignment(np.ones((3, 2)), np.ones(3)), "the same N"),
+        (lambda: Alignment(np.ones((0, 2)), np.ones((0, 2))), "at least 1"),
+    ],
+)
+def test_a_wrong_argument_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# ---- loggers -------------------------------------------------------------------------------------
+
+
+def test_loggers_write_each_epoch_at_once(problem, tmp_path):
+    lines = []
+
+    class Count(Callback):
+        def on_epoch_end(self, trainer, record):
+            texts = [(tmp_path / name).read_text() for name in ("h.csv", "h.jsonl")]
+            lines.append([len(text.splitlines()) for text in texts])
+
+    loggers = [CSVLogger(tmp_path / "h.csv"), JSONLLogger(tmp_path / "h.jsonl")]
+    make_trainer([*loggers, Count()], epochs=3).fit(problem)
+    assert lines == [[2, 1], [3, 2], [4, 3]]
+
+
+def test_loggers_write_what_the_history_holds_over_two_fits(problem, tmp_path):
+    for name in ("h.csv", "h.jsonl"):  # of an earlier run: replaced
+        (tmp_path / name).write_text("old\n")
+    trainer = make_trainer([CSVLogger(tmp_path / "h.csv"), JSONLLogger(tmp_path / "h.jsonl")])
+    trainer.fit(problem)
+    history = trainer.fit(problem)
+    assert History.from_jsonl(tmp_path / "h.jsonl").records == history.records
+    history.to_csv(tmp_path / "whole.csv")
+    assert (tmp_path / "h.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+def test_a_csv_gets_a_column_that_comes_later(problem, tmp_path):
+    class Late(Callback):
+        def on_epoch_end(self, trainer, record):
+            if record["epoch"] == 2:
+                record["extra"] = 7
+
+    make_trainer([Late(), CSVLogger(tmp_path / "h.csv")], epochs=3).fit(problem)
+    with open(tmp_path / "h.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["extra"] for row in rows] == ["", "7", ""]
+
+
+def test_a_logger_in_a_missing_folder_fails_before_training(problem, tmp_path):
+    for logger in (CSVLogger(tmp_path / "no" / "h.csv"), JSONLLogger(tmp_path / "no" / "h.jsonl")):
+        trainer = make_trainer([logger])
+        with pytest.raises(FileNotFoundError):
+            trainer.fit(problem)
+        assert trainer.net.steps == 0
+
+
+# ---- alignment -----------------------------------------------------------------------------------
+
+
+def test_alignment_is_measured_before_on_the_way_and_at_each_epochs_end(problem):
+    x, labels = problem
+    probe = Alignment(x[:20], one_hot(labels[:20], CLASSES), every=4)
+    make_trainer([probe], epochs=2).fit(problem)  # 6 batches an epoch
+    places = [(row["epoch"], row["batch"]) for row in probe.rows if row["layer"] == 0]
+    assert places == [(0, 0), (1, 4), (1, 6), (2, 8), (2, 12)]
+    assert [row["layer"] for row in probe.rows] == [0, 1] * 5
+
+
+def test_alignment_rows_are_what_the_metric_says(problem):
+    x, labels = problem
+    y = one_hot(labels, CLASSES)
+    probe = Alignment(x, y)
+    trainer = make_trainer([probe], epochs=1)
+    expected_before = [angles(trainer.net, x, y)]
+    trainer.fit(problem)
+    rows = np.array([row["angle_bp"] for row in probe.rows]).reshape(2, 2)
+    np.testing.assert_allclose(rows, [*expected_before, angles(trainer.net, x, y)], rtol=1e-4)
+
+
+def angles(net, x, y):
+    """Mean angle of each hidden layer's deltas to backprop's, straight from the definition."""
+    pairs = list(zip(net.deltas(x, y)[:-1], net.deltas(x, y, feedback="bp")[:-1], strict=True))
+    cosines = [
+        (u * v).sum(1) / np.linalg.norm(u, axis=1) / np.linalg.norm(v, axis=1) for u, v in pairs
+    ]
+    return [np.degrees(np.arccos(np.clip(cosine, -1, 1))).mean() for cosine in cosines]
+
+
+def test_alignment_writes_each_layers_mean_over_the_epoch_into_the_record(problem):
+    x, labels = problem
+    probe = Alignment(x, one_hot(labels, CLASSES), every=2)
+    history = make_trainer([probe], epochs=2).fit(problem)
+    for epoch, record in enumerate(history, start=1):
+        for layer in (0, 1):
+            taken = [
+                row["angle_bp"]
+                for row in probe.rows
+                if row["epoch"] == epoch and row["layer"] == layer
+            ]
+            assert len(taken) == 3
+            assert record[f"angle_bp.{layer}"] == pytest.approx(np.mean(taken))
+
+
+def test_backprop_is_aligned_with_itself(problem):
+    x, labels = problem
+    probe = Alignment(x, one_hot(labels, CLASSES))
+    make_trainer([probe], epochs=1, feedback="bp").fit(problem)
+    assert max(row["angle_bp"] for row in probe.rows) < 0.1
+
+
+def test_measuring_does_not_change_training(problem):
+    x, labels = problem
+    watched = make_trainer([Alignment(x, one_hot(labels, CLASSES), every=1)])
+    plain = make_trainer([])
+    watched.fit(problem)
+    plain.fit(problem)
+    assert_state(watched.net, plain.net.state_dict())

@@ -1,0 +1,100 @@
+"""History: columns, files, the best epoch."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+
+from fastfa.history import History
+
+RECORDS = [
+    {"epoch": 1, "lr": 0.1, "train_loss": 0.7, "test_error": 0.2},
+    {"epoch": 2, "lr": 0.1, "train_loss": 0.1 + 0.2, "test_error": 0.05},
+    {"epoch": 3, "lr": 0.01, "train_loss": 1 / 3, "test_error": 0.05, "note": "a, b"},
+]
+
+
+def test_columns_are_read_by_name_with_none_where_a_record_lacks_one():
+    history = History(RECORDS)
+    assert len(history) == 3
+    assert history["test_error"] == [0.2, 0.05, 0.05]
+    assert history["note"] == [None, None, "a, b"]
+    assert history.columns == ["epoch", "lr", "train_loss", "test_error", "note"]
+    assert list(history) == RECORDS
+
+
+def test_an_unknown_column_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(KeyError, match=r"validation_error.*train_loss"):
+        History(RECORDS)["validation_error"]
+
+
+def test_best_is_the_first_of_the_smallest_or_largest():
+    history = History(RECORDS)
+    assert history.best("test_error")["epoch"] == 2
+    assert history.best("test_error", mode="max")["epoch"] == 1
+
+
+def test_best_passes_over_what_is_missing_or_not_a_number():
+    history = History([{"e": float("nan")}, {}, {"e": 0.4}, {"e": 0.3}])
+    assert history.best("e") == {"e": 0.3}
+    with pytest.raises(ValueError, match="none of its values"):
+        History([{"e": float("nan")}]).best("e")
+    with pytest.raises(ValueError, match="mode was 'least'"):
+        history.best("e", mode="least")
+
+
+def test_csv_holds_every_value_exactly_and_leaves_missing_fields_empty(tmp_path):
+    History(RECORDS).to_csv(tmp_path / "h.csv")
+    with open(tmp_path / "h.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["train_loss"]) for row in rows] == [r["train_loss"] for r in RECORDS]
+    assert [row["note"] for row in rows] == ["", "", "a, b"]
+
+
+def test_jsonl_comes_back_as_it_was_written(tmp_path):
+    History(RECORDS).to_jsonl(tmp_path / "h.jsonl")
+    assert History.from_jsonl(tmp_path / "h.jsonl").records == RECORDS
+    assert len((tmp_path / "h.jsonl").read_text().splitlines()) == 3
+
+
+def test_jsonl_is_strict_json_also_for_numpy_scalars_and_infinities(tmp_path):
+    record = {"epoch": np.int64(1), "x": np.float32(0.5), "nan": float("nan"), "inf": np.inf}
+    History([record]).to_jsonl(tmp_path / "h.jsonl")
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    read = json.loads((tmp_path / "h.jsonl").read_text(), parse_constant=refuse)
+    assert read == {"epoch": 1, "x": 0.5, "nan": None, "inf": None}
+
+
+@pytest.mark.parametrize(("line", "problem"), [("{oops", "line 2"), ("[1, 2]", "line 2.*list")])
+def test_a_malformed_line_is_named(tmp_path, line, problem):
+    path = tmp_path / "h.jsonl"
+    path.write_text('{"epoch": 1}\n' + line + "\n")
+    with pytest.raises(ValueError, match=problem):
+        History.from_jsonl(path)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "h.jsonl"
+    History(RECORDS[:1]).to_jsonl(path)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        History([RECORDS[0], {"epoch": object()}]).to_jsonl(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["h.jsonl"]
+
+
+def test_an_empty_history_has_no_columns_and_writes_empty_files(tmp_path):
+    history = History()
+    assert len(history) == 0
+    assert history.columns == []
+    history.to_jsonl(tmp_path / "h.jsonl")
+    assert History.from_jsonl(tmp_path / "h.jsonl").records == []
+    with pytest.raises(KeyError):
+        history.best("test_error")

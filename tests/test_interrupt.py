@@ -1,0 +1,83 @@
+"""Ctrl-C stops a running epoch soon and leaves a network that can be used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+
+# An epoch that would take many minutes; the parent interrupts it.
+SOURCE = """
+import sys, time
+import numpy as np
+import fastfa as fa
+batch_size, threads = int(sys.argv[1]), int(sys.argv[2])
+fa.set_num_threads(threads)
+layers = [fa.Dense(1000, "logistic"), fa.Dense(10, "logistic")]
+net = fa.Network(784, layers, "fa", loss="cross_entropy")
+rng = np.random.default_rng(0)
+x, y = rng.random((500, 784), dtype="float32"), np.eye(10, dtype="float32")[np.arange(500) % 10]
+order = np.tile(np.arange(500), 40_000)
+before = np.array(net.weights[0])
+sgd = fa.SGD(1e-3)
+print("ready", flush=True)
+try:
+    net.train_epoch(x, y, sgd, batch_size=batch_size, order=order)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    steps = net.steps
+    assert 0 < steps < 20_000_000 // batch_size
+    assert not np.array_equal(before, net.weights[0])
+    assert all(np.isfinite(a).all() for a in [*net.weights, *net.biases])
+    net.train_epoch(x, y, sgd, batch_size=50)
+    assert net.steps == steps + 10
+    assert np.isfinite(net.forward(x)).all()
+    print("usable", flush=True)
+else:
+    sys.exit("the epoch ended before it was interrupted")
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("batch_size", [1, 100, 20_000])
+def test_ctrl_c_stops_a_running_epoch(batch_size, threads):
+    child = subprocess.Popen(
+        [sys.executable, "-c", SOURCE, str(batch_size), str(threads)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(1.0)  # well inside the epoch
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=20)  # a generous bound on what should take a second
+    finally:
+        child.kill()
+        child.wait()
+    assert out.split() == ["interrupted", "usable"], err
+    assert child.returncode == 0, err
+
+
+def test_an_epoch_in_another_thread_does_not_swallow_the_interrupt(run_python):
+    """Only the main thread can be interrupted; an epoch elsewhere ends by itself."""
+    source = """
+import threading
+import numpy as np, fastfa as fa
+net = fa.Network(20, [fa.Dense(50, "tanh"), fa.Dense(3, "linear")], "fa")
+x, y = np.ones((100, 20)), np.ones((100, 3))
+order = np.tile(np.arange(100), 200)
+work = lambda: net.train_epoch(x, y, fa.SGD(1e-4), batch_size=1, order=order)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join(30)
+assert not thread.is_alive() and net.steps == 20_000
+print("done")
+"""
+    assert run_python(source).split() == ["done"]

@@ -1,0 +1,103 @@
+"""Every instruction set of this machine, each in a process of its own, against the reference."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import fastfa as fa
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+LEVELS = fa.build_info()["isa_available"]
+
+# What a level must pass: widths around every vector register, batch sizes, the paper's network.
+SUITE = """
+import sys
+import fastfa as fa
+info = fa.build_info()
+assert info["isa"] == {level!r}, f"asked for {level}, dispatched to " + info["isa"]
+import pytest
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-x", *{files!r}, "-k", {select!r}]))
+"""
+FILES = ["test_parity.py", "test_oracles.py"]
+SELECT = "every_width or papers_mnist or short_last_batch or every_activation or array"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_core_passes_under_this_level(level, run_python):
+    files = [str(TESTS / name) for name in FILES]
+    source = SUITE.format(level=level, files=files, select=SELECT)
+    out = run_python(source, env={"FASTFA_ISA": level}, timeout=500)
+    assert " passed" in out
+    assert "skipped" not in out
+
+
+def test_the_best_level_is_chosen_unless_told_otherwise(run_python):
+    source = "import fastfa as fa; print(fa.build_info()['isa'])"
+    assert run_python(source, env={"FASTFA_ISA": ""}).strip() == LEVELS[0]
+    assert LEVELS in (["portable"], ["v2"], ["v3", "v2"], ["v4", "v3", "v2"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/cpuinfo")
+@pytest.mark.skipif(LEVELS == ["portable"], reason="not an x86-64 build")
+def test_the_levels_available_are_those_of_the_processor():
+    flags = next(
+        set(line.split(":")[1].split())
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("flags")
+    )
+    assert ("v3" in LEVELS) == ({"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"} <= flags)
+    wanted = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+    assert ("v4" in LEVELS) == (wanted <= flags)
+
+
+@pytest.mark.parametrize("wrong", ["v5", "avx2", "V3 "])
+def test_an_unknown_level_is_explained(wrong, run_python):
+    source = f"""
+import sys
+try:
+    import fastfa as fa
+    fa.Network(2, [fa.Dense(1, "linear")])
+except Exception as error:
+    assert "FASTFA_ISA" in str(error), error
+    assert {wrong!r}.strip("'") in str(error), error
+    assert {LEVELS[0]!r} in str(error), error
+    sys.exit(0)
+sys.exit("it was taken")
+"""
+    run_python(source, env={"FASTFA_ISA": wrong})
+
+
+SUBNORMALS = """
+import numpy as np
+def alive():
+    for dtype in (np.float32, np.float64):
+        tiny = np.finfo(dtype).tiny
+        half = np.full(64, tiny, dtype) / dtype(2)
+        assert (half > 0).all() and (half * dtype(2) == tiny).all(), dtype
+    assert 5e-324 * 1.0 > 0
+alive()
+import fastfa as fa
+alive()
+fa.set_num_threads(2)
+net = fa.Network(784, [fa.Dense(500, "tanh"), fa.Dense(10, "linear")], "fa")
+net.train_epoch(np.ones((8, 784)), np.ones((8, 10)), fa.SGD(1e-4), batch_size=4)
+alive()
+print("done")
+"""
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_subnormal_numbers_survive_import_and_training(level, run_python):
+    assert run_python(SUBNORMALS, env={"FASTFA_ISA": level}).split() == ["done"]
+
+
+def test_import_brings_nothing_heavy(run_python):
+    source = """
+import sys
+import fastfa
+heavy = {"matplotlib", "torch", "jax", "scipy", "pandas", "cuda", "cupy", "multiprocessing"}
+print(sorted(heavy & set(sys.modules)))
+"""
+    assert run_python(source).strip() == "[]"

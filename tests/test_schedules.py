@@ -1,0 +1,110 @@
+"""Learning-rate schedules: the exact rates that they give, epoch by epoch."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastfa.history import History
+from fastfa.schedules import Constant, Exponential, Plateau, Schedule, Steps, as_schedule
+
+
+def rates(schedule: Schedule, epochs: int, losses: list[float] | None = None, **columns) -> list:
+    """The rate before each epoch when the epochs turn out as told."""
+    history, given = History(), []
+    for epoch in range(1, epochs + 1):
+        given.append(schedule.lr(epoch, history))
+        record = {"epoch": epoch, "train_loss": losses[epoch - 1] if losses else 1.0}
+        history.records.append(record | {key: values[epoch - 1] for key, values in columns.items()})
+    return given
+
+
+def test_constant_keeps_the_optimizers_rate():
+    assert rates(Constant().starting_at(0.3), 3) == [0.3, 0.3, 0.3]
+
+
+def test_a_schedules_own_first_rate_wins_over_the_optimizers():
+    assert rates(Constant(initial=0.2).starting_at(0.3), 1) == [0.2]
+
+
+def test_steps_hold_from_their_epoch_on_whatever_their_order():
+    schedule = Steps({4: 0.001, 2: 0.01}).starting_at(0.1)
+    assert rates(schedule, 5) == [0.1, 0.01, 0.01, 0.001, 0.001]
+
+
+def test_exponential_multiplies_once_an_epoch():
+    assert rates(Exponential(0.5).starting_at(0.8), 4) == [0.8, 0.4, 0.2, 0.1]
+
+
+def test_plateau_divides_by_ten_each_time_progress_has_slowed():
+    losses = [1.0, 0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4]
+    given = rates(Plateau(patience=2, min_delta=0.01).starting_at(0.01), 8, losses)
+    assert given == pytest.approx([1e-2, 1e-2, 1e-2, 1e-2, 1e-3, 1e-3, 1e-3, 1e-4], rel=1e-12)
+
+
+def test_plateau_counts_a_gain_below_min_delta_as_none_until_it_adds_up():
+    slow = [1.0, 0.95, 0.89, 0.88, 0.87]  # with 10 %, only 0.89 is progress over 1.0
+    given = rates(Plateau(patience=2, min_delta=0.1).starting_at(1.0), 6, [*slow, 0.86])
+    assert given == pytest.approx([1, 1, 1, 1, 1, 0.1], rel=1e-12)
+
+
+def test_plateau_watches_validation_where_there_is_one_and_training_elsewhere():
+    schedule = Plateau(patience=1).starting_at(1.0)
+    falling, flat = [4.0, 3.0, 2.0], [1.0, 1.0, 1.0]
+    assert rates(schedule, 3, falling) == [1.0, 1.0, 1.0]
+    assert rates(schedule, 3, falling, validation_loss=flat) == pytest.approx([1.0, 1.0, 0.1])
+
+
+def test_plateau_stops_at_min_lr_and_never_raises_the_rate():
+    flat = [1.0] * 5
+    schedule = Plateau(patience=1, min_lr=0.005)
+    assert rates(schedule.starting_at(0.1), 5, flat) == pytest.approx(
+        [0.1, 0.1, 0.01, 0.005, 0.005]
+    )
+    assert rates(schedule.starting_at(0.001), 4, flat) == [0.001] * 4
+
+
+def test_plateau_takes_a_loss_that_is_not_a_number_for_no_progress():
+    given = rates(Plateau(patience=2).starting_at(1.0), 4, [1.0, float("nan"), float("nan"), 1.0])
+    assert given == pytest.approx([1.0, 1.0, 1.0, 0.1])
+
+
+def test_a_callable_and_a_dict_are_schedules():
+    assert rates(as_schedule(lambda epoch: 1 / epoch, 0.5), 3) == [1, 1 / 2, 1 / 3]
+    assert rates(as_schedule({2: 0.1}, 0.5), 3) == [0.5, 0.1, 0.1]
+    assert rates(as_schedule(None, 0.5), 2) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: Constant(initial=-1.0), "initial"),
+        (lambda: Constant(initial=float("nan")), "initial"),
+        (lambda: Steps({}), "rates"),
+        (lambda: Steps({0: 0.1}), "an epoch of rates was 0"),
+        (lambda: Steps({1.5: 0.1}), "rates"),
+        (lambda: Steps({3: -0.1}), r"rates\[3\]"),
+        (lambda: Exponential(0.0), "decay"),
+        (lambda: Exponential(1.1), "decay"),
+        (lambda: Plateau(factor=1.0), "factor"),
+        (lambda: Plateau(patience=0), "patience"),
+        (lambda: Plateau(patience=True), "patience"),
+        (lambda: Plateau(min_delta=1.0), "min_delta"),
+        (lambda: Plateau(min_lr=-1.0), "min_lr"),
+        (lambda: as_schedule("plateau", 0.1), "schedule"),
+        (lambda: as_schedule(Plateau, 0.1), "schedule"),
+    ],
+)
+def test_a_wrong_argument_is_named(make, word):
+    with pytest.raises((ValueError, TypeError), match=word):
+        make()
+
+
+@pytest.mark.parametrize("monitor", ["test_error", "test_loss"])
+def test_plateau_refuses_to_decide_by_the_test_set(monitor):
+    with pytest.raises(ValueError, match="never used for a decision"):
+        Plateau(monitor=monitor)
+
+
+def test_a_schedule_without_a_first_rate_says_so():
+    with pytest.raises(ValueError, match="initial was None"):
+        Exponential(0.5).lr(1, History())

@@ -1,0 +1,257 @@
+"""The same bits with any number of threads; many Python threads at once; a fork after training."""
+
+from __future__ import annotations
+
+import threading
+
+import fastfa as fa
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.usefixtures("restore_threads")
+
+SHAPES = {  # wide enough that the work is really split, odd enough that it does not split evenly
+    "mnist": (784, 1000, 10),
+    "deep": (300, 517, 401, 130, 3),
+    "narrow": (7, 5, 2),
+}
+
+
+def network(widths, dtype, rule="fa", seed=0):
+    layers = [fa.Dense(n, "logistic") for n in widths[1:]]
+    return fa.Network(widths[0], layers, rule, loss="cross_entropy", seed=seed, dtype=dtype)
+
+
+def data(widths, count, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.random((count, widths[0])) * (rng.random((count, widths[0])) < 0.3)
+    return x.astype(dtype), rng.random((count, widths[-1])).astype(dtype)
+
+
+def everything(widths, dtype, batch, rule) -> dict[str, np.ndarray]:
+    """All that a network can show after a short training."""
+    net = network(widths, dtype, rule)
+    count = max(3 * batch // 2, 5)
+    x, y = data(widths, count, dtype)
+    sgd = fa.SGD(0.1, momentum=0.5, weight_decay=1e-4)
+    losses = [net.train_epoch(x, y, sgd, batch_size=batch) for _ in range(2)]
+    losses.append(net.step(x[:batch], y[:batch], sgd))
+    result = dict(net.state_dict())
+    result["losses"] = np.array([*losses, *net.evaluate(x, y)])
+    result["forward"] = net.forward(x)
+    result.update({f"deltas {i}": d for i, d in enumerate(net.deltas(x, y))})
+    return result
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch", [1, 7, 100])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("rule", ["bp", "fa", "dfa"])
+def test_any_number_of_threads_gives_the_same_bits(rule, shape, batch, dtype):
+    fa.set_num_threads(1)
+    alone = everything(SHAPES[shape], dtype, batch, rule)
+    for count in (2, 3):
+        fa.set_num_threads(count)
+        assert fa.get_num_threads() == count
+        together = everything(SHAPES[shape], dtype, batch, rule)
+        for name, value in alone.items():
+            assert value.tobytes() == together[name].tobytes(), (name, count)
+
+
+def test_the_number_of_threads_may_change_while_a_network_lives():
+    x, y = data(SHAPES["mnist"], 30, "float32")
+    nets = [network(SHAPES["mnist"], "float32") for _ in range(2)]
+    for count in (1, 3, 2, 1, 2):
+        fa.set_num_threads(count)
+        nets[0].train_epoch(x, y, fa.SGD(0.1), batch_size=4)
+    fa.set_num_threads(1)
+    for _ in range(5):
+        nets[1].train_epoch(x, y, fa.SGD(0.1), batch_size=4)
+    np.testing.assert_array_equal(nets[0].weights[0], nets[1].weights[0])
+
+
+def run_all(jobs) -> None:
+    """Each job in a Python thread of its own; re-raises what any of them raised."""
+    errors: list[BaseException] = []
+
+    def guarded(job):
+        try:
+            job()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(job,), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
+    if errors:
+        raise errors[0]
+
+
+@pytest.mark.parametrize("batch", [1, 20])
+def test_python_threads_train_different_networks_as_if_alone(batch):
+    fa.set_num_threads(2)
+    x, y = data(SHAPES["mnist"], 60, "float32")
+    together = [network(SHAPES["mnist"], "float32", seed=seed) for seed in range(4)]
+    alone = [network(SHAPES["mnist"], "float32", seed=seed) for seed in range(4)]
+
+    def train(net):
+        for _ in range(3):
+            net.train_epoch(x, y, fa.SGD(0.1), batch_size=batch)
+
+    run_all([lambda net=net: train(net) for net in together])
+    for left, right in zip(together, alone, strict=True):
+        train(right)
+        for a, b in zip(left.weights, right.weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_python_threads_may_use_one_network_at_once():
+    """Calls on one network take turns, so none sees another's half-made numbers."""
+    fa.set_num_threads(2)
+    x, y = data(SHAPES["mnist"], 40, "float32")
+    net = network(SHAPES["mnist"], "float32")
+
+    def train():
+        for _ in range(4):
+            net.train_epoch(x, y, fa.SGD(0.01), batch_size=5)
+
+    def look():
+        for _ in range(20):
+            assert np.isfinite(net.forward(x)).all()
+            assert np.isfinite(net.deltas(x, y)[0]).all()
+
+    def switch():
+        for rule in ["bp", "dfa", "shallow", "fa"] * 5:
+            net.set_feedback(rule)
+
+    run_all([train, train, look, switch])
+    assert net.steps == 2 * 4 * 8
+    assert np.isfinite(net.weights[0]).all()
+
+
+def test_the_gil_is_released_while_an_epoch_runs():
+    """Another Python thread goes on counting; with the GIL held it could not count at all."""
+    x, y = data(SHAPES["mnist"], 200, "float32")
+    net = network(SHAPES["mnist"], "float32")
+    counts = [0]
+    counting, stop = threading.Event(), threading.Event()
+
+    def count():
+        while not stop.is_set():
+            counts[0] += 1
+            counting.set()
+
+    counter = threading.Thread(target=count, daemon=True)
+    counter.start()
+    counting.wait(10)
+    before = counts[0]
+    order = np.tile(np.arange(200), 20)
+    net.train_epoch(x, y, fa.SGD(0.01), batch_size=100, order=order)
+    after = counts[0]
+    stop.set()
+    counter.join(10)
+    assert after - before > 100
+
+
+FORK = """
+import os, signal, sys, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork beside threads
+import numpy as np
+import fastfa as fa
+fa.set_num_threads(2)
+def network():
+    layers = [fa.Dense(1000, "logistic"), fa.Dense(10, "logistic")]
+    return fa.Network(784, layers, "fa", loss="cross_entropy")
+x = np.random.default_rng(0).random((200, 784), dtype="float32")
+y = np.eye(10, dtype="float32")[np.arange(200) % 10]
+sgd = fa.SGD(0.1)
+net = network()
+net.train_epoch(x, y, sgd, batch_size=20)   # the thread team is up
+twin = network()
+twin.train_epoch(x, y, sgd, batch_size=20)
+child = os.fork()
+if child == 0:
+    net.train_epoch(x, y, sgd, batch_size=20)
+    fresh = network()
+    for _ in range(2):
+        fresh.train_epoch(x, y, sgd, batch_size=20)
+    same = np.array_equal(net.weights[0], fresh.weights[0])
+    os._exit(0 if same else 3)
+deadline = time.monotonic() + 30
+while time.monotonic() < deadline:
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        break
+    time.sleep(0.01)
+else:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    sys.exit("the child hangs")
+assert os.waitstatus_to_exitcode(status) == 0, os.waitstatus_to_exitcode(status)
+net.train_epoch(x, y, sgd, batch_size=20)   # and the parent goes on
+twin.train_epoch(x, y, sgd, batch_size=20)
+assert np.array_equal(net.weights[0], twin.weights[0])
+print("done")
+"""
+
+
+def test_a_forked_child_can_train(run_python):
+    assert run_python(FORK, timeout=60).split() == ["done"]
+
+
+MULTIPROCESSING = """
+import multiprocessing, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import numpy as np
+import fastfa as fa
+def train(seed):
+    net = fa.Network(784, [fa.Dense(500, "tanh"), fa.Dense(10, "linear")], "fa", seed=seed)
+    x = np.random.default_rng(0).random((50, 784), dtype="float32")
+    net.train_epoch(x, x[:, :10], fa.SGD(0.01), batch_size=10)
+    return float(net.weights[0][3, 4])
+here = [train(seed) for seed in range(4)]
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    there = pool.map_async(train, range(4)).get(timeout=30)
+assert here == there, (here, there)
+print("done")
+"""
+
+
+def test_a_forked_pool_of_workers_can_train(run_python):
+    assert run_python(MULTIPROCESSING, timeout=60).split() == ["done"]
+
+
+@pytest.mark.parametrize("count", ["1", "2", "3"])
+def test_the_environment_sets_the_number_of_threads(count, run_python):
+    source = "import fastfa as fa; print(fa.get_num_threads(), fa.build_info()['threads'])"
+    assert run_python(source, env={"FASTFA_NUM_THREADS": count}).split() == [count, count]
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5"])
+def test_a_wrong_number_of_threads_in_the_environment_is_explained(wrong, run_python):
+    source = f"""
+import sys
+try:
+    import fastfa as fa
+    fa.get_num_threads()
+except Exception as error:
+    assert "FASTFA_NUM_THREADS" in str(error), error
+    assert {wrong!r} in str(error), error
+    sys.exit(0)
+sys.exit("it was taken")
+"""
+    run_python(source, env={"FASTFA_NUM_THREADS": wrong})
+
+
+def test_a_process_ends_while_its_thread_team_sleeps(run_python):
+    source = """
+import numpy as np, fastfa as fa
+fa.set_num_threads(3)
+net = fa.Network(784, [fa.Dense(1000, "tanh"), fa.Dense(10, "linear")], "fa")
+net.train_epoch(np.ones((20, 784)), np.ones((20, 10)), fa.SGD(1e-4), batch_size=5)
+print("done")
+"""
+    assert run_python(source, timeout=30).split() == ["done"]
