@@ -29,7 +29,7 @@ class Workload:
 
 
 _ONLINE = Workload(
-    "mnist-online", (784, 1000, 10), "logistic", "cross_entropy", lr=0.1, batch=1, steps=1000,
+    "mnist-online", (784, 1000, 10), "logistic", "cross_entropy", lr=0.1, batch=1, steps=500,
     weight_scale=(0.05, 0.05), feedback_scale=0.2, inputs="pixels", targets=(0.0, 1.0),
 )  # fmt: skip
 _BATCH = replace(_ONLINE, name="mnist-batch100", batch=100, steps=50)

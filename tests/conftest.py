@@ -44,9 +44,10 @@ def run_python() -> Callable[..., str]:
     """
 
     def run(source: str, *, env: dict[str, str] | None = None, timeout: float = 60) -> str:
+        path = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", source],
-            env={**os.environ, "PYTHONPATH": str(TESTS), **(env or {})},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), **(env or {})},
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 
 import fastfa as fa
@@ -80,6 +81,31 @@ def test_a_network_without_views_is_freed():
     del net
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="maxrss is in kilobytes on Linux only")
+def test_making_training_and_dropping_networks_leaks_nothing(run_python):
+    source = """
+import resource
+import numpy as np, fastfa as fa
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def once():
+    layers = [fa.Dense(1000, "tanh"), fa.Dense(10, "linear")]
+    net = fa.Network(784, layers, "fa")  # 3 MB of weights
+    net.train_epoch(np.ones((8, 784)), np.ones((8, 10)), fa.SGD(1e-4, momentum=0.5), batch_size=3)
+    views = net.weights, net.biases, net.feedback_matrices
+    net.set_feedback("dfa")
+    return net.deltas(np.ones((8, 784)), np.ones((8, 10)), feedback="bp")
+for _ in range(10):
+    once()
+before = peak()
+for _ in range(100):
+    once()
+assert peak() - before < 30, (before, peak())  # megabytes; one leaked network each would be 600
+print("done")
+"""
+    assert run_python(source).split() == ["done"]
 
 
 def test_old_feedback_views_outlive_the_switch_and_the_network():

@@ -91,6 +91,14 @@ CONSTRUCTIONS: dict[str, tuple[Callable[[], object], list[str]]] = {
         ["dtype", "double", "float32"],
     ),
     "device unknown": (lambda: fa.Network(5, LAYERS, device="tpu"), ["device", "tpu", "cpu"]),
+    "weights that do not fit float32": (
+        lambda: fa.Network(5, [fa.Dense(3, "linear", weight_scale=1e300)]),
+        ["weight_scale", r"1e\+?300", "float32"],
+    ),
+    "feedback that does not fit float32": (
+        lambda: fa.Network(5, LAYERS, fa.Feedback("uniform", scale=1e300)),
+        ["scale", r"1e\+?300", "float32"],
+    ),
     # Feedback
     "matrix unknown": (
         lambda: fa.Feedback("random"),
@@ -182,6 +190,12 @@ CONSTRUCTIONS: dict[str, tuple[Callable[[], object], list[str]]] = {
     "threads 0": (lambda: fa.set_num_threads(0), ["0", "must"]),
     "threads negative": (lambda: fa.set_num_threads(-2), ["-2", "must"]),
     "threads a fraction": (lambda: fa.set_num_threads(1.5), [r"1\.5", "must"]),
+    "threads too many": (lambda: fa.set_num_threads(2**40), [str(2**40), "must"]),
+    "threads True": (lambda: fa.set_num_threads(True), ["True", "must"]),
+    "permutation with a large epoch": (
+        lambda: fa.data.permutation(4, 0, 2**32),
+        ["epoch", str(2**32), "must"],
+    ),
     "permutation of a negative length": (
         lambda: fa.data.permutation(-1, 0, 0),
         ["n", "-1", "must"],

@@ -74,6 +74,10 @@ CALLS: dict[str, tuple[Callable[[fa.Network], object], list[str]]] = {
         lambda n: n.train_epoch(changed(X, np.nan), Y, SGD, batch_size=2),
         [r"\bX\b", "(?i)nan|finite"],
     ),
+    "X does not fit float32": (
+        lambda n: fa.Network(5, LAYERS).forward(changed(X, 1e300)),
+        [r"\bX\b", "(?i)inf|finite"],
+    ),
     # targets
     "Y has another length": (lambda n: n.step(X, Y[:5], SGD), [r"\bY\b", "5", "6"]),
     "Y has another length in train_epoch": (
@@ -165,6 +169,13 @@ CALLS: dict[str, tuple[Callable[[fa.Network], object], list[str]]] = {
         lambda n: n.set_feedback(fa.Feedback("array", array=np.ones((3, 4)))),
         ["feedback", r"\(3, 4\)", r"\(4, 3\)"],
     ),
+    "set an array that does not fit float32": (
+        lambda n: fa.Network(5, LAYERS).set_feedback(
+            fa.Feedback("array", array=np.full((4, 3), 1e300))
+        ),
+        ["array", "1e.?300|inf|finite"],
+    ),
+    "load something that is no state": (lambda n: n.load_state_dict(None), ["state", "None"]),
     "set an array for another route": (
         lambda n: n.deltas(
             X, Y, feedback=fa.Feedback("array", array=np.ones((4, 4)), route="direct")

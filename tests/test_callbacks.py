@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 
+import fastfa as fa
 import numpy as np
 import pytest
-
-import fastfa as fa
 from fastfa.callbacks import (
     Alignment,
     BestWeights,

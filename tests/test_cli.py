@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import fastfa as fa
 import numpy as np
 import pytest
-
-import fastfa as fa
 from fastfa import trainer as trainer_module
 from fastfa.cli import main
 from fastfa.cli.settings import SETTINGS, parse_schedule, read_config
@@ -139,9 +140,11 @@ def test_normalised_inputs_and_tanh_targets(tmp_path, capsys):
     layers = [fa.Dense(20, "tanh"), fa.Dense(10, "tanh")]
     net = fa.Network(784, layers, loss="squared_error", dtype="float64")
     trainer = fa.Trainer(net, fa.SGD(0.01), epochs=2, targets=(-0.8, 0.8), progress=False)
-    trainer.fit((train_x.x, data.train.labels))
+    test_x = fa.data.normalise(data.test.x, train_x.mean, train_x.sd)
+    own = trainer.fit((train_x.x, data.train.labels), test=(test_x.x, data.test.labels))
     with np.load(tmp_path / "weights.npz") as weights:
         np.testing.assert_array_equal(weights["weights.0"], net.weights[0])
+    assert History.from_jsonl(tmp_path / "history.jsonl")["test_loss"] == own["test_loss"]
 
 
 def test_early_stopping_keeps_the_best_weights_and_says_so(tmp_path, capsys):
@@ -357,6 +360,35 @@ def test_an_interrupt_is_exit_130_and_keeps_what_there_was(tmp_path, capsys, mon
     assert "interrupted" in capsys.readouterr().err
     assert History.from_jsonl(tmp_path / "history.jsonl")["epoch"] == [1]
     assert (tmp_path / "weights.npz").exists()
+
+
+def test_ctrl_c_in_the_compiled_loop_ends_a_run_that_keeps_its_files(tmp_path):
+    endless = "train mnist-mini --hidden 1000 --batch-size 1 --epochs 1000000 --out"
+    # A shell may start background jobs with Ctrl-C ignored; the handler is Python's usual one.
+    source = (
+        "import signal, sys; from fastfa.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"sys.exit(main({[*endless.split(), str(tmp_path)]!r}))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "FASTFA_NUM_THREADS": "1"},
+    )
+    try:
+        process.stdout.readline()  # the first epoch is over, the second one runs
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert err == "fastfa: interrupted\n"
+    assert len(History.from_jsonl(tmp_path / "history.jsonl")) >= 1
+    with np.load(tmp_path / "weights.npz", allow_pickle=False) as weights:
+        assert all(np.isfinite(weights[name]).all() for name in weights)
 
 
 @pytest.mark.parametrize("arguments", [["--traceback", "train"], ["train", "--traceback"]])

@@ -6,7 +6,6 @@ import re
 import struct
 
 import pytest
-
 from fastfa.cli import demo, main
 from fastfa.data import load
 

@@ -73,6 +73,21 @@ def test_an_epoch_that_diverges_stops_at_the_last_finite_weights(batch_size, dty
     assert (again.value.step, again.value.layer) == (caught.value.step, caught.value.layer)
 
 
+@pytest.mark.parametrize("batch_size", [1, 40])
+@pytest.mark.parametrize("hidden", ["tanh", "logistic", "relu"])
+@pytest.mark.parametrize(("size", "lr"), [(1.0, 1e39), (1e10, 1e25)])
+def test_one_step_from_finite_to_infinite_is_not_taken(size, lr, hidden, batch_size):
+    """From weights that are fine: the rate, or the gradient times the rate, overflows float32."""
+    net = network(hidden)
+    x, y = data()
+    # a rate that float32 cannot hold may as well be refused as a bad argument
+    with pytest.raises((fa.DivergenceError, ValueError)):
+        net.train_epoch(
+            np.tile(size * x, (5, 1)), np.tile(size * y, (5, 1)), fa.SGD(lr), batch_size=batch_size
+        )
+    assert_finite(net)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["weights", "biases", "feedback_matrices"])
 @pytest.mark.parametrize("layer", [0, 1])

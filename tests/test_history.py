@@ -8,7 +8,6 @@ import os
 
 import numpy as np
 import pytest
-
 from fastfa.history import History
 
 RECORDS = [

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -45,7 +46,7 @@ else:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("batch_size", [1, 100, 20_000])
+@pytest.mark.parametrize("batch_size", [1, 100, 5_000])
 def test_ctrl_c_stops_a_running_epoch(batch_size, threads):
     child = subprocess.Popen(
         [sys.executable, "-c", SOURCE, str(batch_size), str(threads)],
@@ -53,16 +54,23 @@ def test_ctrl_c_stops_a_running_epoch(batch_size, threads):
         stderr=subprocess.PIPE,
         text=True,
     )
+    too_late = threading.Timer(60, child.kill)  # so that a hang is a failure
+    too_late.start()
     try:
         assert child.stdout.readline() == "ready\n"
         time.sleep(1.0)  # well inside the epoch
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=20)  # a generous bound on what should take a second
+        sent = time.monotonic()
+        assert child.stdout.readline() == "interrupted\n"
+        waited = time.monotonic() - sent
+        out, err = child.communicate()
     finally:
+        too_late.cancel()
         child.kill()
         child.wait()
-    assert out.split() == ["interrupted", "usable"], err
+    assert out == "usable\n", err
     assert child.returncode == 0, err
+    assert waited < 5, "promised within a second; five allow for a busy machine"
 
 
 def test_an_epoch_in_another_thread_does_not_swallow_the_interrupt(run_python):

@@ -119,7 +119,8 @@ def test_every_width_in_every_place(width, batch, dtype):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
-    "batch", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 129, 256, 300]
+    "batch",
+    [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 129, 256, 257, 300, 513],
 )
 def test_every_batch_size_with_a_short_last_batch(batch, dtype):
     for short, reduction, rule in [
@@ -137,6 +138,7 @@ def test_every_batch_size_with_a_short_last_batch(batch, dtype):
                 short=short,
                 reduction=reduction,
                 momentum=0.5,
+                weight_decay=0.01,
                 sparse=short > 0,
             ),
             dtype,
@@ -181,6 +183,38 @@ def test_a_deep_wide_network_with_a_rule_of_its_own_in_each_layer(batch, dtype):
     )
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rule", ["bp", "normal"])
+def test_sums_longer_than_any_block(rule, dtype):
+    """More than 512 inputs, hidden units, outputs and examples: sums that are cut into pieces."""
+    for sparse, momentum in [(False, 0.0), (True, 0.9)]:
+        case = plain_case((700, 520, 530), rules=(rule,), batch=530, sparse=sparse)
+        rng = np.random.default_rng(1)
+        net = build(case, dtype, rng)
+        ref, sgd = reference.of(net), fa.SGD(0.01, momentum=momentum, weight_decay=0.01)
+        x, y = draw_data(case, 1200, dtype, rng)
+        for _ in range(2):
+            net.train_epoch(x, y, sgd, batch_size=case.batch)
+            ref.train_epoch(x, y, sgd, batch_size=case.batch)
+        found = dict(errors(net, ref, x[:40], y[:40]))
+        assert max(found.values()) < TOLERANCE[dtype], found
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("count", [1, 2, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1024, 3001])
+def test_any_number_of_examples_can_be_looked_at(count, dtype):
+    case = plain_case((9, 17, 5, 3), rules=("fa", "dfa"))
+    rng = np.random.default_rng(5)
+    net = build(case, dtype, rng)
+    ref = reference.of(net)
+    x, y = draw_data(case, count, dtype, rng)
+    found = dict(errors(net, ref, x, y))
+    assert max(found.values()) < TOLERANCE[dtype], found
+    np.testing.assert_array_equal(net.predict(x), net.forward(x).argmax(axis=1))
+    wrong = np.mean(ref.forward(x).argmax(axis=1) != y.argmax(axis=1))
+    assert net.evaluate(x, y).error_rate == pytest.approx(wrong, abs=1e-12)
+
+
 @pytest.mark.parametrize("batch", [1, 5])
 def test_the_optimizer_may_change_between_steps(batch):
     case = plain_case((9, 17, 5, 3), rules=("fa", "dfa"), batch=batch)
@@ -195,6 +229,23 @@ def test_the_optimizer_may_change_between_steps(batch):
     ]:
         net.train_epoch(x, y, sgd, batch_size=batch)
         ref.train_epoch(x, y, sgd, batch_size=batch)
+    found = dict(errors(net, ref, x, y))
+    assert max(found.values()) < 1e-10, found
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_step_without_momentum_drops_the_velocity(batch):
+    """As documented: afterwards the velocity starts at zero, not at the last update."""
+    case = plain_case((9, 17, 5, 3), rules=("fa", "dfa"), batch=batch)
+    rng = np.random.default_rng(5)
+    net = build(case, "float64", rng)
+    ref = reference.of(net)
+    x, y = draw_data(case, 6 * batch, "float64", rng)
+    for momentum in (0.9, 0.0, 0.9, 0.0, 0.5):
+        net.train_epoch(x, y, fa.SGD(0.05, momentum=momentum), batch_size=batch)
+        ref.train_epoch(x, y, fa.SGD(0.05, momentum=momentum), batch_size=batch)
+        if momentum == 0:
+            ref = reference.of(net)
     found = dict(errors(net, ref, x, y))
     assert max(found.values()) < 1e-10, found
 

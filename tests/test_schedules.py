@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from fastfa.history import History
 from fastfa.schedules import Constant, Exponential, Plateau, Schedule, Steps, as_schedule
 

@@ -132,6 +132,24 @@ def test_python_threads_may_use_one_network_at_once():
     assert np.isfinite(net.weights[0]).all()
 
 
+def test_the_team_may_be_resized_while_others_train():
+    x, y = data(SHAPES["mnist"], 20, "float32")
+    nets = [network(SHAPES["mnist"], "float32", seed=seed) for seed in range(3)]
+
+    def train(net):
+        for _ in range(10):
+            net.train_epoch(x, y, fa.SGD(0.01), batch_size=4)
+
+    def resize():
+        for i in range(100):
+            fa.set_num_threads(1 + i % 4)
+
+    run_all([lambda net=net: train(net) for net in nets] + [resize])
+    alone = network(SHAPES["mnist"], "float32", seed=1)
+    train(alone)
+    np.testing.assert_array_equal(nets[1].weights[0], alone.weights[0])
+
+
 def test_the_gil_is_released_while_an_epoch_runs():
     """Another Python thread goes on counting; with the GIL held it could not count at all."""
     x, y = data(SHAPES["mnist"], 200, "float32")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import fastfa as fa
 import numpy as np
 import pytest
-
-import fastfa as fa
 from fastfa import trainer as trainer_module
 from fastfa.callbacks import Callback
 from fastfa.data import Split, one_hot, permutation

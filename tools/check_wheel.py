@@ -1,6 +1,6 @@
 """Look into a wheel as its users' machines will: size, contents, licences, and the manylinux tag.
 
-    python tools/check_wheel.py dist/fastfa-*.whl
+python tools/check_wheel.py dist/fastfa-*.whl
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ namespace fastfa {
 template <class E>
 struct Names;
 
-#define FASTFA_NAMES(E, argument_name, ...)                   \
-  template <>                                                 \
-  struct Names<E> {                                           \
-    static constexpr const char* argument = argument_name;    \
-    static constexpr const char* list[] = {__VA_ARGS__};      \
+#define FASTFA_NAMES(E, argument_name, ...)                \
+  template <>                                              \
+  struct Names<E> {                                        \
+    static constexpr const char* argument = argument_name; \
+    static constexpr const char* list[] = {__VA_ARGS__};   \
   }
 FASTFA_NAMES(Activation, "activation", "linear", "logistic", "tanh", "relu", "leaky_relu", "softmax");
 FASTFA_NAMES(Loss, "loss", "squared_error", "cross_entropy");

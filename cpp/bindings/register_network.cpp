@@ -97,52 +97,57 @@ void register_class(py::module_& m, const char* name) {
            })
       .def("feedback_scale", &Net::feedback_scale)
       .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>())
-      .def("forward",
-           [](Net& net, const Array<T>& x) {
-             const auto xv = view(x);
-             const std::int64_t n_out = net.units(net.layers() - 1);
-             Array<T> out({xv.rows, n_out});
-             const MatrixView<T> to{out.mutable_data(), xv.rows, n_out, n_out, 1};
-             released([&] { net.forward(xv, to, signals()); });
-             return out;
-           },
-           py::arg("x").noconvert())
-      .def("activations",
-           [](Net& net, const Array<T>& x) {
-             const auto xv = view(x);
-             PerLayer<T> out(net, xv.rows);
-             released([&] { net.activations(xv, out.views, signals()); });
-             return out.arrays;
-           },
-           py::arg("x").noconvert())
-      .def("deltas",
-           [](Net& net, const Array<T>& x, const Array<T>& y,
-              const std::optional<std::vector<FeedbackSpec>>& feedback) {
-             const auto xv = view(x), yv = view(y);
-             PerLayer<T> out(net, xv.rows);
-             released([&] {
-               net.deltas(xv, yv, out.views, feedback ? &*feedback : nullptr, signals());
-             });
-             return out.arrays;
-           },
-           py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("feedback"))
-      .def("evaluate",
-           [](Net& net, const Array<T>& x, const Array<T>& y) {
-             const auto xv = view(x), yv = view(y);
-             return as_tuple(released([&] { return net.evaluate(xv, yv, signals()); }));
-           },
-           py::arg("x").noconvert(), py::arg("y").noconvert())
-      .def("train_epoch",
-           [](Net& net, const Array<T>& x, const Array<T>& y, const Sgd& optimizer,
-              std::int64_t batch_size, const Array<std::int64_t>& order) {
-             const auto xv = view(x), yv = view(y);
-             if (order.ndim() != 1) throw std::invalid_argument("[train_epoch] order must have one dimension");
-             return as_tuple(released([&] {
-               return net.train_epoch(xv, yv, optimizer, batch_size, order.data(), order.size(), signals());
-             }));
-           },
-           py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("optimizer"),
-           py::arg("batch_size"), py::arg("order").noconvert());
+      .def(
+          "forward",
+          [](Net& net, const Array<T>& x) {
+            const auto xv = view(x);
+            const std::int64_t n_out = net.units(net.layers() - 1);
+            Array<T> out({xv.rows, n_out});
+            const MatrixView<T> to{out.mutable_data(), xv.rows, n_out, n_out, 1};
+            released([&] { net.forward(xv, to, signals()); });
+            return out;
+          },
+          py::arg("x").noconvert())
+      .def(
+          "activations",
+          [](Net& net, const Array<T>& x) {
+            const auto xv = view(x);
+            PerLayer<T> out(net, xv.rows);
+            released([&] { net.activations(xv, out.views, signals()); });
+            return out.arrays;
+          },
+          py::arg("x").noconvert())
+      .def(
+          "deltas",
+          [](Net& net, const Array<T>& x, const Array<T>& y,
+             const std::optional<std::vector<FeedbackSpec>>& feedback) {
+            const auto xv = view(x), yv = view(y);
+            PerLayer<T> out(net, xv.rows);
+            released([&] { net.deltas(xv, yv, out.views, feedback ? &*feedback : nullptr, signals()); });
+            return out.arrays;
+          },
+          py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("feedback"))
+      .def(
+          "evaluate",
+          [](Net& net, const Array<T>& x, const Array<T>& y) {
+            const auto xv = view(x), yv = view(y);
+            return as_tuple(released([&] { return net.evaluate(xv, yv, signals()); }));
+          },
+          py::arg("x").noconvert(), py::arg("y").noconvert())
+      .def(
+          "train_epoch",
+          [](Net& net, const Array<T>& x, const Array<T>& y, const Sgd& optimizer,
+             std::int64_t batch_size, const Array<std::int64_t>& order) {
+            const auto xv = view(x), yv = view(y);
+            if (order.ndim() != 1)
+              throw std::invalid_argument("[train_epoch] order must have one dimension");
+            return as_tuple(released([&] {
+              return net.train_epoch(xv, yv, optimizer, batch_size, order.data(), order.size(),
+                                     signals());
+            }));
+          },
+          py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("optimizer"),
+          py::arg("batch_size"), py::arg("order").noconvert());
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ void register_specs(py::module_& m) {
   m.attr("REDUCTIONS") = names<Reduction>();
 
   py::class_<DenseSpec>(m, "DenseSpec")
-      .def(py::init([](std::int64_t units, const std::string& activation, double weight_scale,
-                       bool bias, bool trainable) {
+      .def(py::init([](std::int64_t units, const std::string& activation, double weight_scale, bool bias,
+                       bool trainable) {
              return DenseSpec{units, parse<Activation>(activation), weight_scale, bias, trainable};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
@@ -27,8 +27,8 @@ void register_specs(py::module_& m) {
 
   using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
-      .def(py::init([](const std::string& matrix, const std::string& route,
-                       std::optional<double> scale, double gain, const std::optional<Array>& array) {
+      .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,
+                       double gain, const std::optional<Array>& array) {
              FeedbackSpec spec;
              spec.matrix = parse<Matrix>(matrix);
              spec.route = parse<Route>(route);

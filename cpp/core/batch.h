@@ -15,12 +15,12 @@ struct Batch {
   const Index* order = nullptr;
   Index n = 0;
 
-  Buffer<T> input;                     // (n, n_in)
-  std::vector<unsigned char> active;   // per input: not zero in the whole batch
-  std::vector<Run> runs;               // the active inputs
-  std::vector<double> loss;            // per example
-  std::vector<unsigned char> wrong;    // per example
-  std::vector<Index> natural;          // 0, 1, 2, … for calls without an order
+  Buffer<T> input;                    // (n, n_in)
+  std::vector<unsigned char> active;  // per input: not zero in the whole batch
+  std::vector<Run> runs;              // the active inputs
+  std::vector<double> loss;           // per example
+  std::vector<unsigned char> wrong;   // per example
+  std::vector<Index> natural;         // 0, 1, 2, … for calls without an order
 
   Index capacity() const { return static_cast<Index>(loss.size()); }
 

@@ -33,7 +33,8 @@ class Buffer {
     std::size_t bytes = static_cast<std::size_t>(rows * ld_) * sizeof(T);
     const std::size_t align = bytes >= page ? page : 64;
     bytes = (bytes + align - 1) / align * align;
-    data_ = std::shared_ptr<T>(static_cast<T*>(std::aligned_alloc(align, bytes ? bytes : align)), std::free);
+    data_ =
+        std::shared_ptr<T>(static_cast<T*>(std::aligned_alloc(align, bytes ? bytes : align)), std::free);
     if (!data_) throw std::bad_alloc();
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     if (align == page) madvise(data_.get(), bytes, MADV_HUGEPAGE);  // fewer TLB misses; may be refused

@@ -12,9 +12,7 @@ using Units = std::vector<std::int64_t>;
 
 std::string name_of(std::size_t layer) { return "feedback[" + std::to_string(layer) + "]"; }
 
-[[noreturn]] void refuse(const std::string& text) {
-  throw std::invalid_argument("[Network] " + text);
-}
+[[noreturn]] void refuse(const std::string& text) { throw std::invalid_argument("[Network] " + text); }
 
 std::int64_t source_units(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
   return spec.route == Route::direct ? units.back() : units[layer + 1];
@@ -38,7 +36,8 @@ double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units)
 
 void check(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
   if (spec.matrix == Matrix::transpose && spec.route == Route::direct && layer + 2 != units.size()) {
-    refuse(name_of(layer) + " is 'transpose' with route 'direct'; the transpose of W leads to the next layer "
+    refuse(name_of(layer) +
+           " is 'transpose' with route 'direct'; the transpose of W leads to the next layer "
            "only, so route must be 'layerwise'");
   }
   if (!(std::isfinite(spec.scale) && spec.scale >= 0)) {
@@ -46,7 +45,8 @@ void check(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
            "; it must be finite and not negative");
   }
   if (!(std::isfinite(spec.gain) && spec.gain >= 0)) {
-    refuse(name_of(layer) + ".gain was " + std::to_string(spec.gain) + "; it must be finite and positive");
+    refuse(name_of(layer) + ".gain was " + std::to_string(spec.gain) +
+           "; it must be finite and positive");
   }
   if (spec.matrix != Matrix::array) return;
   const std::int64_t n_l = units[layer], n_source = source_units(spec, layer, units);

@@ -23,18 +23,17 @@ template <class T>
 struct DenseLayer {
   DenseSpec spec;
   Index n_in, n_out;
-  Buffer<T> w, bias;      // W input-major (n_in, n_out), bias (1, n_out)
-  Buffer<T> v, v_bias;    // velocities; empty until momentum is used
-  Buffer<T> h, delta;     // (batch, n_out)
+  Buffer<T> w, bias;    // W input-major (n_in, n_out), bias (1, n_out)
+  Buffer<T> v, v_bias;  // velocities; empty until momentum is used
+  Buffer<T> h, delta;   // (batch, n_out)
   bool delta_zero = false;
   std::vector<Run> units;  // all of this layer's units
 
   DenseLayer(const DenseSpec& s, Index inputs, std::uint64_t seed, std::uint32_t index)
       : spec(s), n_in(inputs), n_out(s.units), w(inputs, s.units), units(all_columns(s.units)) {
     // Element i of the public, row-major W (n_out, n_in).
-    draw_uniform(seed, Purpose::weights, index, n_in * n_out, s.weight_scale, [&](Index i, double value) {
-      w.row(i % n_in)[i / n_in] = static_cast<T>(value);
-    });
+    draw_uniform(seed, Purpose::weights, index, n_in * n_out, s.weight_scale,
+                 [&](Index i, double value) { w.row(i % n_in)[i / n_in] = static_cast<T>(value); });
     if (s.bias) bias = Buffer<T>(1, n_out);
   }
 

@@ -52,7 +52,8 @@ void check_sgd(const Sgd& sgd) {
     refuse("[SGD] momentum was " + number(sgd.momentum) + "; it must be in [0, 1)");
   }
   if (!(std::isfinite(sgd.weight_decay) && sgd.weight_decay >= 0)) {
-    refuse("[SGD] weight_decay was " + number(sgd.weight_decay) + "; it must be finite and not negative");
+    refuse("[SGD] weight_decay was " + number(sgd.weight_decay) +
+           "; it must be finite and not negative");
   }
 }
 
@@ -225,8 +226,8 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
 
 template <class T>
 void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
-                        const std::vector<MatrixView<T>>& out,
-                        const std::vector<FeedbackSpec>* feedback, const Poll& poll) {
+                        const std::vector<MatrixView<T>>& out, const std::vector<FeedbackSpec>* feedback,
+                        const Poll& poll) {
   impl_->check_data("deltas", x, &y);
   std::vector<Feedback<T>> other;
   if (feedback) other = make_feedback<T>(*feedback, impl_->units(), impl_->spec_.seed);
@@ -271,7 +272,8 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
   impl_->reserve_momentum(optimizer.momentum != 0);
   // Ask about once in 20 ms, by a cautious guess of 10 GFLOP/s.
   double work = 0;
-  for (const DenseLayer<T>& layer : impl_->layers_) work += 6.0 * static_cast<double>(layer.n_in * layer.n_out);
+  for (const DenseLayer<T>& layer : impl_->layers_)
+    work += 6.0 * static_cast<double>(layer.n_in * layer.n_out);
   work *= static_cast<double>(batch_size);
   const Index polls = std::max(Index{1}, static_cast<Index>(2e8 / (work + 1e4)));
 

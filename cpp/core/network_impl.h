@@ -21,10 +21,10 @@ class Network<T>::Impl {
   // One update from `batch`.
   void step(Batch<T>& batch, const Sgd& sgd);
 
-  void forward(Batch<T>& batch);                       // h_l = σ(W_l h_{l−1} + b_l)
-  void error(Batch<T>& batch, bool with_delta);        // y, e = y* − y, δ_L
+  void forward(Batch<T>& batch);                                            // h_l = σ(W_l h_{l−1} + b_l)
+  void error(Batch<T>& batch, bool with_delta);                             // y, e = y* − y, δ_L
   void feedback(const std::vector<Feedback<T>>& how, Index n, int lowest);  // δ_l = (B_l δ) ∘ σ′(a_l)
-  void update(Batch<T>& batch, const Sgd& sgd);        // W_l ← W_l + v_l
+  void update(Batch<T>& batch, const Sgd& sgd);                             // W_l ← W_l + v_l
 
   void reserve(Index batch);
   void reserve_momentum(bool wanted);

@@ -9,7 +9,8 @@ namespace fastfa {
 
 void permutation(std::int64_t* out, std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {
   if (n < 0) {
-    throw std::invalid_argument("[permutation] n was " + std::to_string(n) + "; it must not be negative");
+    throw std::invalid_argument("[permutation] n was " + std::to_string(n) +
+                                "; it must not be negative");
   }
   __extension__ using Wide = unsigned __int128;
   for (std::int64_t i = 0; i < n; ++i) out[i] = i;

@@ -12,7 +12,8 @@ namespace fastfa {
 namespace detail {
 // One block gives two doubles u1, u2 in [0, 1), and so two elements.
 template <class Pair, class Put>
-void draw(std::uint64_t seed, Purpose purpose, std::uint32_t layer, Index count, Pair&& pair, Put&& put) {
+void draw(std::uint64_t seed, Purpose purpose, std::uint32_t layer, Index count, Pair&& pair,
+          Put&& put) {
   for (Index i = 0; i < count; i += 2) {
     const Philox4x32 p = philox_block(seed, purpose, layer, static_cast<std::uint64_t>(i) / 2);
     double value[2];

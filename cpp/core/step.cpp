@@ -94,8 +94,8 @@ void Network<T>::Impl::update(Batch<T>& batch, const Sgd& sgd) {
                                                   : batch.runs;
     backend_->dense_update({below.data(), below.ld(), batch.n, layer.n_in, runs.data(),
                             static_cast<Index>(runs.size()), layer.delta.data(), layer.delta.ld(),
-                            layer.n_out, layer.w.data(), layer.w.ld(), layer.v.data(),
-                            layer.bias.data(), layer.v_bias.data(), static_cast<T>(sgd.lr * s),
+                            layer.n_out, layer.w.data(), layer.w.ld(), layer.v.data(), layer.bias.data(),
+                            layer.v_bias.data(), static_cast<T>(sgd.lr * s),
                             static_cast<T>(sgd.lr * sgd.weight_decay), static_cast<T>(sgd.momentum)});
   }
 }
@@ -111,8 +111,8 @@ void Network<T>::Impl::check(int layer, const char* what) {
   } else {
     text << "layer " << layer;
   }
-  text << " at step " << steps_ << ": " << what << " is NaN, infinite or beyond ±" << value_limit<T>
-       << "; the weights are those before this step";
+  text << " at step " << steps_ << ": " << what << " is NaN, infinite or beyond ±"
+       << value_limit<T> << "; the weights are those before this step";
   throw DivergenceError(layer, steps_, text.str());
 }
 

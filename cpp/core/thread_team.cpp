@@ -18,8 +18,8 @@ namespace fastfa {
 namespace {
 
 constexpr int max_threads = 1024;
-constexpr int spins_before_sleep = 4000;   // about 100 µs: longer than the gaps within a step
-constexpr int spins_before_yield = 20000;  // a worker that is this late has lost its core
+constexpr int spins_before_sleep = 2000;  // about 100 µs: longer than the gaps within a step
+constexpr int spins_before_yield = 1000;  // a worker that is this late has lost its core
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -56,15 +56,23 @@ void in_child() {
 
 }  // namespace
 
+// Work is done in rounds. In each, thread t's share is claimed by whoever moves claimed[t] from the
+// round before to this one: thread t itself, or the caller when it is done with its own share and t has
+// not begun. So a worker that is asleep, or that lost its core to another process, delays nobody.
 struct ThreadTeam::State {
+  struct alignas(64) Claim {
+    std::atomic<unsigned> round{0};
+  };
+
   std::mutex busy;  // held by the caller whose work is under way
   std::vector<std::thread> workers;
 
   Task task = nullptr;
   const void* context = nullptr;
   int tiles = 0;
-  bool stop = false;
+  std::atomic<bool> stop{false};
 
+  std::unique_ptr<Claim[]> claimed;
   alignas(64) std::atomic<unsigned> round{0};
   alignas(64) std::atomic<int> unfinished{0};
   alignas(64) std::atomic<int> sleeping{0};
@@ -75,9 +83,12 @@ struct ThreadTeam::State {
   int share(int thread) const {
     return static_cast<int>(static_cast<long long>(tiles) * thread / size());
   }
-  void work(int thread) {
+  void work(int thread, unsigned now) {
+    unsigned before = now - 1;
+    if (!claimed[thread].round.compare_exchange_strong(before, now, std::memory_order_acq_rel)) return;
     const int begin = share(thread), end = share(thread + 1);
     if (begin < end) task(context, begin, end);
+    unfinished.fetch_sub(1, std::memory_order_release);
   }
 
   void start_round() {
@@ -88,29 +99,32 @@ struct ThreadTeam::State {
     }
   }
 
-  void await_round(unsigned seen) {
+  // The current round, once it is another than `seen`.
+  unsigned await_round(unsigned seen) {
     for (int i = 0; i < spins_before_sleep; ++i) {
-      if (round.load(std::memory_order_acquire) != seen) return;
+      const unsigned now = round.load(std::memory_order_acquire);
+      if (now != seen) return now;
       relax();
     }
     std::unique_lock<std::mutex> lock(sleep_mutex);
     sleeping.fetch_add(1, std::memory_order_seq_cst);
     wake.wait(lock, [&] { return round.load(std::memory_order_seq_cst) != seen; });
     sleeping.fetch_sub(1, std::memory_order_relaxed);
+    return round.load(std::memory_order_acquire);
   }
 
   void loop(int thread) {
-    for (unsigned seen = 0;; ++seen) {
-      await_round(seen);
-      if (stop) return;
-      work(thread);
-      unfinished.fetch_sub(1, std::memory_order_release);
+    for (unsigned now = 0;;) {
+      now = await_round(now);
+      if (stop.load(std::memory_order_acquire)) return;
+      work(thread, now);
     }
   }
 };
 
 ThreadTeam::ThreadTeam(int threads) : state_(new State) {
   state_->workers.reserve(static_cast<std::size_t>(threads));
+  state_->claimed = std::make_unique<State::Claim[]>(static_cast<std::size_t>(threads));
   for (int t = 1; t < threads; ++t) {
     try {
       State* state = state_.get();
@@ -122,7 +136,7 @@ ThreadTeam::ThreadTeam(int threads) : state_(new State) {
 }
 
 ThreadTeam::~ThreadTeam() {
-  state_->stop = true;
+  state_->stop.store(true, std::memory_order_release);
   state_->start_round();
   for (std::thread& worker : state_->workers) worker.join();
 }
@@ -137,9 +151,10 @@ void ThreadTeam::dispatch(int tiles, Task task, const void* context) {
   s.task = task;
   s.context = context;
   s.tiles = tiles;
-  s.unfinished.store(static_cast<int>(s.workers.size()), std::memory_order_relaxed);
+  s.unfinished.store(s.size(), std::memory_order_relaxed);
   s.start_round();
-  s.work(0);
+  const unsigned now = s.round.load(std::memory_order_relaxed);
+  for (int thread = 0; thread < s.size(); ++thread) s.work(thread, now);
   for (int i = 0; s.unfinished.load(std::memory_order_acquire) != 0; ++i) {
     if (i < spins_before_yield) {
       relax();

@@ -24,8 +24,8 @@ class ThreadTeam {
       f(0, tiles);
       return;
     }
-    dispatch(tiles, [](const void* g, int begin, int end) { (*static_cast<const F*>(g))(begin, end); },
-             &f);
+    dispatch(
+        tiles, [](const void* g, int begin, int end) { (*static_cast<const F*>(g))(begin, end); }, &f);
   }
 
   explicit ThreadTeam(int threads);

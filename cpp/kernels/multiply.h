@@ -22,7 +22,7 @@ constexpr int tile_rows = 6;  // 12 of 16
 #endif
 constexpr int tile_vecs = 2;
 template <class T>
-constexpr Index panel = tile_vecs* lanes<T>;  // columns of a tile
+constexpr Index panel = tile_vecs * lanes<T>;  // columns of a tile
 
 template <class T>
 struct Operand {
@@ -75,8 +75,8 @@ inline void for_row_tiles(Index rows, F&& f) {
 
 // C (M × V vectors at c) = or += the product over the runs r0 … r1.
 template <class T, int M, int V>
-inline void multiply_tile(const Operand<T>& x, const Run* runs, Index r0, Index r1, Index k_shift,
-                          T* c, Index ldc, bool add) {
+inline void multiply_tile(const Operand<T>& x, const Run* runs, Index r0, Index r1, Index k_shift, T* c,
+                          Index ldc, bool add) {
   Vec<T> acc[M][V];
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) acc[m][v] = add ? load(c + m * ldc + v * lanes<T>) : Vec<T>{};

@@ -13,7 +13,7 @@ constexpr int wide_vecs = 16;  // of the one-row product, in registers
 constexpr int wide_vecs = 8;
 #endif
 template <class T>
-constexpr Index wide_panel = wide_vecs* lanes<T>;
+constexpr Index wide_panel = wide_vecs * lanes<T>;
 
 // Tiles of C (rows × cols): column panels, and row chunks where there are few panels.
 struct Grid {
@@ -103,8 +103,8 @@ inline void panel_product(const T* a, Index lda, Index rows, const Run* runs, In
     for_row_tiles(rows, [&](Index m, auto height) {
       constexpr int M = decltype(height)::value;
       const T* am = a + m * lda + k0;
-      const Operand<T> x = packing ? Operand<T>{am, lda, 1, packed, panel<T>}
-                                   : Operand<T>{am, lda, 1, b + k0 * ldb, ldb};
+      const Operand<T> x =
+          packing ? Operand<T>{am, lda, 1, packed, panel<T>} : Operand<T>{am, lda, 1, b + k0 * ldb, ldb};
       multiply_tile<T, M, V>(x, runs, r0, r1, k0, c + m * ldc, ldc, r0 > 0);
     });
     r0 = r1;

@@ -37,7 +37,8 @@ def real(
     open_high: bool = False,
 ) -> float:
     """`value` as a finite float in the given interval."""
-    limits = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high or high == math.inf else ']'}"
+    right = ")" if open_high or high == math.inf else "]"
+    limits = f"{'(' if open_low else '['}{low:g}, {high:g}{right}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"[{where}] {name} was {value!r}; it must be a number in {limits}")
     number = float(value)

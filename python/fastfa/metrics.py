@@ -132,5 +132,3 @@ def alignment(net: Network, X: Any, Y: Any) -> list[LayerAlignment]:
             )
         )
     return rows
-
-

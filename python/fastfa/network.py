@@ -229,7 +229,9 @@ class Network:
     def predict(self, X: Any) -> np.ndarray:
         """The unit with the largest output, int64 (N,); a tie goes to the lowest."""
         if self.output_size == 1:
-            raise ValueError("[predict] the network has 1 output; it must have 2 or more: use forward")
+            raise ValueError(
+                "[predict] the network has 1 output; it must have 2 or more: use forward"
+            )
         return self._net.forward(self._x("predict", X)).argmax(axis=1)
 
     def deltas(self, X: Any, Y: Any, feedback: FeedbackLike | None = None) -> list[np.ndarray]:
@@ -270,7 +272,7 @@ class Network:
         DivergenceError
             If a value is NaN, infinite or too large to go on; the weights are those before the step.
         """
-        x, y = self._xy("step", X, Y)
+        x, y = self._apart(self._xy("step", X, Y))
         spec = _optimizer("step", optimizer)
         return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)))[0]
 
@@ -303,7 +305,7 @@ class Network:
             Within a second of Ctrl-C; the weights are those after the last whole step.
         """
         where = "train_epoch"
-        x, y = self._xy(where, X, Y)
+        x, y = self._apart(self._xy(where, X, Y))
         batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
         indices = np.arange(len(x)) if order is None else _order(order, len(x))
         return self._train_chunk(x, y, optimizer, batch_size, indices)[0]
@@ -342,6 +344,14 @@ class Network:
             )
         _check.finite(where, "Y", y)
         return x, y
+
+    def _apart(self, arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        """The arrays; copies of those that lie in the network's own memory, which learning writes."""
+        own = [a for a in (*self.weights, *self.biases) if a is not None]
+        return tuple(
+            a.copy() if a.base is not None and any(np.may_share_memory(a, b) for b in own) else a
+            for a in arrays
+        )
 
 
 def _input_shape(value: Any) -> tuple[int, ...]:

@@ -176,6 +176,9 @@ def _finish_angles(ax: Axes, rows: Iterable[Mapping[str, Any]], examples_per_bat
     if seen:  # linear up to the first measurement, so that the one at 0 has a place
         ax.set_xscale("symlog", linthresh=seen[0], linscale=0.4)
         ax.set_xlim(0, seen[-1])
+        decades = [10**k for k in range(12) if seen[0] <= 10**k <= seen[-1]]
+        ax.set_xticks([0, *decades] if decades else [0, seen[-1]])
+        ax.minorticks_off()
     ax.set_ylim(0, 105)
     ax.set_yticks([0, 30, 60, 90])
     ax.set_xlabel("Examples seen")

@@ -42,8 +42,7 @@ class FASTFA_API Network {
   // X (N, n_in) → outputs (N, n_out)
   void forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll = {});
   // X (N, n_in) → h of every layer, (N, n_l)
-  void activations(MatrixView<const T> x, const std::vector<MatrixView<T>>& out,
-                   const Poll& poll = {});
+  void activations(MatrixView<const T> x, const std::vector<MatrixView<T>>& out, const Poll& poll = {});
   // δ of every layer, (N, n_l), per example; `feedback` replaces the network's own for this call
   void deltas(MatrixView<const T> x, MatrixView<const T> y, const std::vector<MatrixView<T>>& out,
               const std::vector<FeedbackSpec>* feedback = nullptr, const Poll& poll = {});

@@ -18,10 +18,9 @@ inline Philox4x32 philox4x32(Philox4x32 counter, std::uint32_t key0, std::uint32
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * counter.word[0];
     const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * counter.word[2];
-    counter = {{static_cast<std::uint32_t>(p1 >> 32) ^ counter.word[1] ^ key0,
-                static_cast<std::uint32_t>(p1),
-                static_cast<std::uint32_t>(p0 >> 32) ^ counter.word[3] ^ key1,
-                static_cast<std::uint32_t>(p0)}};
+    counter = {
+        {static_cast<std::uint32_t>(p1 >> 32) ^ counter.word[1] ^ key0, static_cast<std::uint32_t>(p1),
+         static_cast<std::uint32_t>(p0 >> 32) ^ counter.word[3] ^ key1, static_cast<std::uint32_t>(p0)}};
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }
@@ -31,10 +30,9 @@ inline Philox4x32 philox4x32(Philox4x32 counter, std::uint32_t key0, std::uint32
 // The `block`-th four words of the stream (seed, purpose, layer).
 inline Philox4x32 philox_block(std::uint64_t seed, Purpose purpose, std::uint32_t layer,
                                std::uint64_t block) {
-  return philox4x32(
-      {{static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
-        static_cast<std::uint32_t>(purpose), layer}},
-      static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
+  return philox4x32({{static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
+                      static_cast<std::uint32_t>(purpose), layer}},
+                    static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
 }
 
 // Two words to a double in [0, 1) with 53 random bits.

@@ -24,7 +24,6 @@ struct BuildInfo {
 FASTFA_API BuildInfo build_info();
 
 // Philox shuffle of 0 … n−1 for one epoch (Fisher–Yates from the top).
-FASTFA_API void permutation(std::int64_t* out, std::int64_t n, std::uint64_t seed,
-                            std::uint32_t epoch);
+FASTFA_API void permutation(std::int64_t* out, std::int64_t n, std::uint64_t seed, std::uint32_t epoch);
 
 }  // namespace fastfa

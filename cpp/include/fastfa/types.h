@@ -68,14 +68,12 @@ struct MatrixView {
   std::int64_t rows = 0, cols = 0;
   std::int64_t row_stride = 0, col_stride = 1;
 
-  T& operator()(std::int64_t r, std::int64_t c) const {
-    return data[r * row_stride + c * col_stride];
-  }
+  T& operator()(std::int64_t r, std::int64_t c) const { return data[r * row_stride + c * col_stride]; }
 };
 
 struct EpochResult {
-  double loss = 0.0;          // mean over the examples, each before its own update
-  std::int64_t wrong = 0;     // examples with argmax(output) ≠ argmax(target)
+  double loss = 0.0;       // mean over the examples, each before its own update
+  std::int64_t wrong = 0;  // examples with argmax(output) ≠ argmax(target)
   std::int64_t examples = 0;
 };
 

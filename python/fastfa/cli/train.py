@@ -168,10 +168,10 @@ def _trainer(
     callbacks: list[Callback] = []
     if settings.early_stopping is not None:
         callbacks.append(EarlyStopping(patience=settings.early_stopping))
-    if not quiet:
-        callbacks.append(EpochLines(progress))
     if folder is not None:
         callbacks.append(JSONLLogger(folder / "history.jsonl"))
+    if not quiet:
+        callbacks.append(EpochLines(progress))
     optimizer = SGD(
         settings.lr,
         momentum=settings.momentum,
