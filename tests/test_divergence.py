@@ -124,6 +124,28 @@ def test_the_error_names_the_first_layer_that_is_not_finite(layer):
     assert caught.value.layer == layer
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_targets_out_of_all_proportion_are_the_output_layers(depth):
+    layers = [fa.Dense(9, "tanh"), fa.Dense(3, "linear")][-depth:]
+    net = fa.Network(8, layers, "fa")
+    before = net.state_dict()
+    x, y = data()
+    with pytest.raises(fa.DivergenceError) as caught:
+        net.step(x, 1e25 * y, fa.SGD(0.1))
+    assert (caught.value.layer, caught.value.step) == (depth - 1, 0)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    net.step(x, y, fa.SGD(0.1))
+
+
+def test_inputs_out_of_all_proportion_are_layer_minus_one():
+    net = network()
+    x, y = data()
+    with pytest.raises(fa.DivergenceError) as caught:
+        net.step(1e25 * x, y, fa.SGD(0.1))
+    assert (caught.value.layer, caught.value.step) == (-1, 0)
+
+
 def test_the_error_is_an_arithmetic_error_with_a_layer_and_a_step():
     assert issubclass(fa.DivergenceError, ArithmeticError)
     net = network("linear")

@@ -5,8 +5,8 @@
 
 #include <optional>
 
-#include "bindings/names.h"
 #include "bindings/register.h"
+#include "fastfa/names.h"
 #include "fastfa/network.h"
 
 namespace py = pybind11;

@@ -3,12 +3,19 @@
 
 #include <optional>
 
-#include "bindings/names.h"
 #include "bindings/register.h"
+#include "fastfa/names.h"
 
 namespace py = pybind11;
 
 namespace fastfa {
+
+template <class E>
+static py::tuple names() {
+  py::list all;
+  for (const char* each : Names<E>::list) all.append(each);
+  return py::tuple(all);
+}
 
 void register_specs(py::module_& m) {
   m.attr("ACTIVATIONS") = names<Activation>();

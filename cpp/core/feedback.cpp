@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "core/random.h"
+#include "core/text.h"
 
 namespace fastfa {
 namespace {
@@ -12,7 +13,9 @@ using Units = std::vector<std::int64_t>;
 
 std::string name_of(std::size_t layer) { return "feedback[" + std::to_string(layer) + "]"; }
 
-[[noreturn]] void refuse(const std::string& text) { throw std::invalid_argument("[Network] " + text); }
+[[noreturn]] void refuse(const std::string& message) {
+  throw std::invalid_argument("[Network] " + message);
+}
 
 std::int64_t source_units(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
   return spec.route == Route::direct ? units.back() : units[layer + 1];
@@ -34,19 +37,20 @@ double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units)
   return std::sqrt(spec.matrix == Matrix::uniform ? 3.0 * variance : variance);
 }
 
+template <class T>
 void check(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
   if (spec.matrix == Matrix::transpose && spec.route == Route::direct && layer + 2 != units.size()) {
     refuse(name_of(layer) +
            " is 'transpose' with route 'direct'; the transpose of W leads to the next layer "
            "only, so route must be 'layerwise'");
   }
-  if (!(std::isfinite(spec.scale) && spec.scale >= 0)) {
-    refuse(name_of(layer) + ".scale was " + std::to_string(spec.scale) +
-           "; it must be finite and not negative");
+  if (!(spec.scale >= 0 && spec.scale <= value_limit<T>)) {
+    refuse(name_of(layer) + ".scale was " + text(spec.scale) + "; it must be in [0, " + limit_text<T>() +
+           "]");
   }
-  if (!(std::isfinite(spec.gain) && spec.gain >= 0)) {
-    refuse(name_of(layer) + ".gain was " + std::to_string(spec.gain) +
-           "; it must be finite and positive");
+  if (!(spec.gain >= 0 && spec.gain <= value_limit<T>)) {
+    refuse(name_of(layer) + ".gain was " + text(spec.gain) + "; it must be at least 0 and at most " +
+           limit_text<T>());
   }
   if (spec.matrix != Matrix::array) return;
   const std::int64_t n_l = units[layer], n_source = source_units(spec, layer, units);
@@ -60,7 +64,10 @@ void check(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
            std::to_string(n_source) + ", so it must be " + shape(n_l, n_source));
   }
   for (double value : spec.values) {
-    if (!std::isfinite(value)) refuse(name_of(layer) + ".array has a value that is not finite");
+    if (!(std::abs(value) <= value_limit<T>)) {
+      refuse(name_of(layer) + ".array has a value of " + text(value) + "; each must be within ±" +
+             limit_text<T>());
+    }
   }
 }
 
@@ -73,7 +80,7 @@ std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs, c
     refuse("feedback has " + std::to_string(specs.size()) + " entries; the network has " +
            std::to_string(units.size() - 1) + " hidden layers and needs one for each");
   }
-  for (std::size_t l = 0; l < specs.size(); ++l) check(specs[l], l, units);
+  for (std::size_t l = 0; l < specs.size(); ++l) check<T>(specs[l], l, units);
 
   std::vector<Feedback<T>> made;
   for (std::size_t l = 0; l < specs.size(); ++l) {

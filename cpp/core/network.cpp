@@ -1,10 +1,11 @@
 // Construction, checks and the calls of the public Network; what a step does is in step.cpp.
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 #include <string>
 
 #include "core/network_impl.h"
+#include "core/text.h"
+#include "fastfa/names.h"
 
 namespace fastfa {
 namespace {
@@ -12,8 +13,9 @@ namespace {
 constexpr Index largest = Index{1} << 31;  // of a layer: kernels count columns in 32 bits
 constexpr Index block_rows = 128;          // of calls that only look
 
-[[noreturn]] void refuse(const std::string& text) { throw std::invalid_argument(text); }
+[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
+template <class T>
 void check_spec(const NetworkSpec& spec) {
   const auto bad_size = [](Index n) { return n < 1 || n >= largest; };
   if (bad_size(spec.inputs)) {
@@ -22,16 +24,16 @@ void check_spec(const NetworkSpec& spec) {
   if (spec.layers.empty()) refuse("[Network] layers was empty; it must have at least one layer");
   for (std::size_t l = 0; l < spec.layers.size(); ++l) {
     const DenseSpec& layer = spec.layers[l];
-    const std::string name = "[Network] layers[" + std::to_string(l) + "]";
+    const std::string where = "[Network] layers[" + std::to_string(l) + "]";
     if (bad_size(layer.units)) {
-      refuse(name + ".units was " + std::to_string(layer.units) + "; it must be a positive integer");
+      refuse(where + ".units was " + std::to_string(layer.units) + "; it must be a positive integer");
     }
-    if (!(std::isfinite(layer.weight_scale) && layer.weight_scale >= 0)) {
-      refuse(name + ".weight_scale was " + std::to_string(layer.weight_scale) +
-             "; it must be finite and not negative");
+    if (!(layer.weight_scale >= 0 && layer.weight_scale <= value_limit<T>)) {
+      refuse(where + ".weight_scale was " + text(layer.weight_scale) +
+             "; it must be at least 0 and at most " + limit_text<T>());
     }
     if (layer.activation == Activation::softmax && l + 1 != spec.layers.size()) {
-      refuse(name + ".activation was 'softmax'; softmax is for the output layer only");
+      refuse(where + ".activation was 'softmax'; softmax is for the output layer only");
     }
   }
   const Activation top = spec.layers.back().activation;
@@ -39,21 +41,25 @@ void check_spec(const NetworkSpec& spec) {
     refuse("[Network] loss was 'squared_error' with a softmax output; it must be 'cross_entropy'");
   }
   if (spec.loss == Loss::cross_entropy && top != Activation::softmax && top != Activation::logistic) {
-    refuse("[Network] loss was 'cross_entropy'; its output activation must be 'logistic' or 'softmax'");
+    refuse("[Network] loss was 'cross_entropy' with output activation '" + std::string(name(top)) +
+           "'; it must be 'logistic' or 'softmax'");
   }
 }
 
-void check_sgd(const Sgd& sgd) {
-  const auto number = [](double v) { return std::to_string(v); };
-  if (!(std::isfinite(sgd.lr) && sgd.lr >= 0)) {
-    refuse("[SGD] lr was " + number(sgd.lr) + "; it must be finite and not negative");
-  }
+// Within these bounds an update of allowed activations and deltas (value_limit) stays finite.
+void check_sgd(const Sgd& sgd, Index batch_size) {
   if (!(sgd.momentum >= 0 && sgd.momentum < 1)) {
-    refuse("[SGD] momentum was " + number(sgd.momentum) + "; it must be in [0, 1)");
+    refuse("[SGD] momentum was " + text(sgd.momentum) + "; it must be in [0, 1)");
   }
-  if (!(std::isfinite(sgd.weight_decay) && sgd.weight_decay >= 0)) {
-    refuse("[SGD] weight_decay was " + number(sgd.weight_decay) +
-           "; it must be finite and not negative");
+  const double examples = sgd.reduction == Reduction::sum ? static_cast<double>(batch_size) : 1.0;
+  const double highest = 1e9 * (1 - sgd.momentum) / examples;
+  if (!(sgd.lr >= 0 && sgd.lr <= highest)) {
+    refuse("[SGD] lr was " + text(sgd.lr) +
+           "; with this momentum, reduction and batch it must be in [0, " + text(highest) + "]");
+  }
+  if (!(sgd.weight_decay >= 0 && sgd.lr * sgd.weight_decay <= 1)) {
+    refuse("[SGD] weight_decay was " + text(sgd.weight_decay) +
+           "; it must not be negative, and lr times weight_decay must be at most 1");
   }
 }
 
@@ -72,7 +78,7 @@ Interrupted::Interrupted() : std::runtime_error("[fastfa] interrupted") {}
 
 template <class T>
 Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_cpu_backend<T>()) {
-  check_spec(spec);
+  check_spec<T>(spec);
   spec_.feedback.clear();  // arrays may be large, and feedback_ has them
   for (const DenseSpec& layer : spec.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
@@ -257,10 +263,10 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
                                     std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
                                     const Poll& poll) {
   impl_->check_data("train_epoch", x, &y);
-  check_sgd(optimizer);
   if (batch_size < 1) {
     refuse("[train_epoch] batch_size was " + std::to_string(batch_size) + "; it must be positive");
   }
+  check_sgd(optimizer, std::min(batch_size, n));
   for (Index i = 0; i < n; ++i) {
     if (order[i] < 0 || order[i] >= x.rows) {
       refuse("[train_epoch] order[" + std::to_string(i) + "] was " + std::to_string(order[i]) +

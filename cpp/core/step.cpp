@@ -1,7 +1,6 @@
 // One step of learning: forward → error → feedback → update.
-#include <sstream>
-
 #include "core/network_impl.h"
+#include "core/text.h"
 
 namespace fastfa {
 
@@ -105,15 +104,10 @@ template <class T>
 void Network<T>::Impl::check(int layer, const char* what) {
   if (!bad_) return;
   bad_ = 0;
-  std::ostringstream text;
-  if (layer < 0) {
-    text << "the input";
-  } else {
-    text << "layer " << layer;
-  }
-  text << " at step " << steps_ << ": " << what << " is NaN, infinite or beyond ±"
-       << value_limit<T> << "; the weights are those before this step";
-  throw DivergenceError(layer, steps_, text.str());
+  throw DivergenceError(layer, steps_,
+                        (layer < 0 ? "the input" : "layer " + std::to_string(layer)) + " at step " +
+                            std::to_string(steps_) + ": " + what + " is NaN, infinite or beyond ±" +
+                            text(value_limit<T>) + "; the weights are those before this step");
 }
 
 template class Network<float>::Impl;

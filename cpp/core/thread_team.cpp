@@ -33,7 +33,12 @@ int default_size() {
   if (const char* text = std::getenv("FASTFA_NUM_THREADS")) {
     char* end = nullptr;
     const long n = std::strtol(text, &end, 10);
-    if (end != text && *end == '\0' && n >= 1 && n <= max_threads) return static_cast<int>(n);
+    if (end == text || *end != '\0' || n < 1 || n > max_threads) {
+      throw std::invalid_argument("[fastfa] FASTFA_NUM_THREADS was '" + std::string(text) +
+                                  "'; it must be an integer between 1 and " +
+                                  std::to_string(max_threads));
+    }
+    return static_cast<int>(n);
   }
   const unsigned n = std::thread::hardware_concurrency();  // honours the affinity mask
   return n == 0 ? 1 : static_cast<int>(n);

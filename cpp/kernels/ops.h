@@ -135,9 +135,9 @@ struct KernelTable {
 };
 constexpr std::uint32_t kernel_abi = 1;
 
-// Beyond this magnitude a product of two values times any sane learning rate may overflow, so training
-// stops while every weight is still finite.
+// Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
+// that check_sgd() lets pass, don't overflow: so every weight is still finite then.
 template <class T>
-constexpr T value_limit = sizeof(T) == 4 ? T(1e15) : T(1e150);
+constexpr T value_limit = sizeof(T) == 4 ? T(1e14) : T(1e140);
 
 }  // namespace fastfa

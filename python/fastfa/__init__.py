@@ -7,7 +7,7 @@ weights Wᵀ (Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276
 from __future__ import annotations
 
 from . import data, metrics
-from ._core import __version__, build_info, get_num_threads, set_num_threads
+from ._core import __version__
 from .callbacks import (
     Alignment,
     BestWeights,
@@ -22,6 +22,7 @@ from .history import History
 from .layers import Dense
 from .network import Evaluation, Network
 from .optim import SGD
+from .runtime import build_info, get_num_threads, set_num_threads
 from .schedules import Constant, Exponential, Plateau, Schedule, Steps
 from .trainer import Trainer
 

@@ -72,7 +72,10 @@ def flag(where: str, name: str, value: Any) -> bool:
 
 def numeric(where: str, name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """`value` as a C-contiguous array of `dtype`; not copied where it already is one."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # ragged
+        raise ValueError(f"[{where}] {name} must be an array of numbers: {error}") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"[{where}] {name} has dtype {array.dtype}; it must hold real numbers ({dtype})"

@@ -97,7 +97,7 @@ class Feedback:
         if (array is not None) != (matrix == "array"):
             raise ValueError(
                 f"[Feedback] array was {'given' if array is not None else 'missing'} for "
-                f"matrix={matrix!r}; it goes with matrix='array' only"
+                f"matrix={matrix!r}; it must be given for matrix='array', and for no other"
             )
         if array is not None:
             array = _check.numeric("Feedback", "array", array, np.dtype(np.float64)).copy()

@@ -24,8 +24,10 @@ def angle(u: Any, v: Any, axis: int = -1) -> np.ndarray | float:
         The axis along which the vectors lie.
     """
     u, v = np.asarray(u, np.float64), np.asarray(v, np.float64)
-    norms = np.linalg.norm(u, axis=axis) * np.linalg.norm(v, axis=axis)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):  # zero vectors become NaN
+        # Scaled first, so that squares of very long or short vectors stay in range.
+        u, v = (w / np.max(np.abs(w), axis=axis, keepdims=True, initial=0.0) for w in (u, v))
+        norms = np.linalg.norm(u, axis=axis) * np.linalg.norm(v, axis=axis)
         cosine = np.sum(u * v, axis=axis) / norms
     degrees = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
     return float(degrees) if degrees.ndim == 0 else degrees

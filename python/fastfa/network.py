@@ -184,6 +184,8 @@ class Network:
             If a name is missing or unknown, or a shape or a value doesn't fit; nothing is then changed.
         """
         where = "load_state_dict"
+        if not isinstance(state, Mapping):
+            raise TypeError(f"[{where}] state was {state!r}; it must be a dict as of state_dict()")
         own = self._arrays()
         if missing := sorted(own.keys() - state.keys()):
             raise ValueError(f"[{where}] state lacks {', '.join(missing)}")

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import _check, _core
+
 
 def one_hot(
     labels: npt.ArrayLike,
@@ -176,9 +178,15 @@ def permutation(n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     -------
     ndarray, shape (n,), int64
         Each of 0, ..., n - 1 once.
-    """
-    # Imported here, so that the datasets can be used where the core is not built.
-    from fastfa._core import permutation as philox_permutation
 
-    order: npt.NDArray[np.int64] = philox_permutation(n, seed, epoch)
-    return order
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is negative, too large, or not an integer.
+    """
+    where = "permutation"
+    return _core.permutation(
+        _check.integer(where, "n", n, 0),
+        _check.integer(where, "seed", seed, 0, 2**64 - 1),
+        _check.integer(where, "epoch", epoch, 0, 2**32 - 1),
+    )

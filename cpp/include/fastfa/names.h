@@ -1,8 +1,6 @@
-// The names by which Python speaks of the core's choices: one list each, read by the bindings, by the
-// Python package and by its tests.
+// The names by which people speak of a network's choices: one list each, read by error messages, by the
+// bindings, by the Python package and by its tests.
 #pragma once
-
-#include <pybind11/pybind11.h>
 
 #include <stdexcept>
 #include <string>
@@ -28,22 +26,20 @@ FASTFA_NAMES(Reduction, "reduction", "mean", "sum");
 #undef FASTFA_NAMES
 
 template <class E>
-pybind11::tuple names() {
-  pybind11::list all;
-  for (const char* name : Names<E>::list) all.append(name);
-  return pybind11::tuple(all);
+const char* name(E value) {
+  return Names<E>::list[static_cast<int>(value)];
 }
 
 template <class E>
-E parse(const std::string& name) {
+E parse(const std::string& text) {
   int value = 0;
   std::string known;
   for (const char* each : Names<E>::list) {
-    if (name == each) return static_cast<E>(value);
+    if (text == each) return static_cast<E>(value);
     known += std::string(known.empty() ? "'" : ", '") + each + "'";
     ++value;
   }
-  throw std::invalid_argument(std::string("[fastfa] ") + Names<E>::argument + " was '" + name +
+  throw std::invalid_argument(std::string("[fastfa] ") + Names<E>::argument + " was '" + text +
                               "'; it must be one of " + known);
 }
 
