@@ -25,7 +25,8 @@ $(VENV)/.requirements: pyproject.toml
 # The build folder is kept, so that only changed sources are compiled again.
 $(VENV)/.installed: $(VENV)/.requirements $(sources)
 	flock $(VENV)/.lock $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
-	  --no-deps --force-reinstall -C build-dir=build/$(notdir $(VENV)) .
+	  --no-deps --force-reinstall -C build-dir=build/$(notdir $(VENV)) \
+	  -C cmake.define.FASTFA_WERROR=ON .
 	touch $@
 
 $(VENV)/.lint: pyproject.toml

@@ -105,7 +105,7 @@ def describe_machine() -> dict[str, Any]:
         "processors": os.cpu_count(),
         "memory_gib": _memory_gib(),
         "architecture": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
     }
 
 

@@ -70,7 +70,7 @@ def table(name: str, record: dict[str, Any]) -> str:
     if record["foreign_load"] is not None and record["foreign_load"] > 0.03:
         lines.append(f"  NOT QUIET: others kept {record['foreign_load']:.0%} of this machine busy")
     head = ("", "µs/step", "samples/s", "× fastfa", "range", "update error")
-    lines.append("  {:<16}{:>10}{:>12}{:>10}  {:<13}{}".format(*head))
+    lines.append("  {:<16}{:>10}{:>12}{:>10}  {:<16}{}".format(*head))
     contestants = record["contestants"]
     timed = [(r["median_us_per_step"], n) for n, r in contestants.items() if r["status"] == "ok"]
     lines += [_timed_line(who, contestants[who]) for _, who in sorted(timed)]
@@ -90,5 +90,5 @@ def _timed_line(who: str, result: dict[str, Any]) -> str:
         spread = "{:.2f}–{:.2f}".format(*result["ratio_range"])
     return (
         f"  {who:<16}{result['median_us_per_step']:>10.2f}{result['samples_per_s']:>12,.0f}"
-        f"{ratio:>10}  {spread:<13}{result['update_error']:.0e}"
+        f"{ratio:>10}  {spread:<16}{result['update_error']:.0e}"
     )

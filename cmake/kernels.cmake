@@ -1,7 +1,8 @@
 # One kernel library per instruction set: the same source, other flags, nothing shared. These are the only
 # -march flags of the project. A version script leaves one exported symbol, so not even the weak template
 # instances of the standard library can be mixed up between levels. No LTO, no -ffast-math.
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+option(FASTFA_PORTABLE "Build the one portable level even on x86-64" OFF)
+if(NOT FASTFA_PORTABLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(levels v4 v3 v2)
   set(flags_v2 -march=x86-64-v2)
   set(flags_v3 -march=x86-64-v3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import fastfa as fa
 import numpy as np
 import pytest
@@ -367,3 +369,23 @@ def test_networks_do_not_share_anything(rng):
     for a in [*left.weights, *left.biases, *left.feedback_matrices]:
         a[...] = 3
     assert_same_state(right.state_dict(), before)
+
+
+def test_loading_a_state_drops_the_velocity(rng):
+    x, y = rng.random((20, 5)), rng.random((20, 3))
+    sgd = fa.SGD(0.1, momentum=0.9)
+    net, fresh = (fa.Network(5, [fa.Dense(4, "tanh"), fa.Dense(3)], seed=3) for _ in range(2))
+    start = net.state_dict()
+    for _ in range(3):
+        net.step(x, y, sgd)
+    net.load_state_dict(start)
+    for each in (net, fresh):
+        each.step(x, y, sgd)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, fresh.state_dict()[name])
+
+
+def test_feedback_can_be_copied():
+    feedback = fa.Feedback("normal", scale=0.5)
+    assert copy.copy(feedback) is feedback
+    assert copy.deepcopy([feedback])[0] is feedback

@@ -97,6 +97,7 @@ void register_class(py::module_& m, const char* name) {
            })
       .def("feedback_scale", &Net::feedback_scale)
       .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>())
+      .def("reset_momentum", &Net::reset_momentum, py::call_guard<py::gil_scoped_release>())
       .def(
           "forward",
           [](Net& net, const Array<T>& x) {

@@ -29,6 +29,7 @@ std::string library_folder() {
 const std::vector<std::string> built = {FASTFA_LEVELS};
 
 bool processor_has(const std::string& level) {
+  if (level == "portable") return true;
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
@@ -39,7 +40,7 @@ bool processor_has(const std::string& level) {
                   __builtin_cpu_supports("avx512vl");
   return level == "v2" ? v2 : level == "v3" ? v3 : level == "v4" ? v4 : false;
 #else
-  return level == "portable";
+  return false;
 #endif
 }
 

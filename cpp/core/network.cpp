@@ -210,6 +210,12 @@ void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback) {
 }
 
 template <class T>
+void Network<T>::reset_momentum() {
+  std::lock_guard<std::mutex> lock(impl_->mutex_);
+  impl_->reserve_momentum(false);
+}
+
+template <class T>
 void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll) {
   impl_->check_data("forward", x, nullptr);
   Session<T> session(impl_->mutex_, *impl_->backend_);
@@ -288,10 +294,11 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
   batch.x = x;
   batch.y = y;
   for (Index first = 0, k = 0; first < n; first += batch_size, ++k) {
-    if (poll && k % polls == 0 && poll()) throw Interrupted();
+    const bool ask = poll && k % polls == 0;
+    if (ask && poll()) throw Interrupted();
     batch.order = order + first;
     batch.n = std::min(batch_size, n - first);
-    impl_->step(batch, optimizer);
+    impl_->step(batch, optimizer, ask ? poll : Poll());
     batch.add_to(result);
   }
   if (result.examples > 0) result.loss /= static_cast<double>(result.examples);

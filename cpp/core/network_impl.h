@@ -18,8 +18,8 @@ class Network<T>::Impl {
  public:
   explicit Impl(const NetworkSpec& spec);
 
-  // One update from `batch`.
-  void step(Batch<T>& batch, const Sgd& sgd);
+  // One update from `batch`, unless `poll` says stop before it.
+  void step(Batch<T>& batch, const Sgd& sgd, const Poll& poll);
 
   void forward(Batch<T>& batch);                                            // h_l = σ(W_l h_{l−1} + b_l)
   void error(Batch<T>& batch, bool with_delta);                             // y, e = y* − y, δ_L

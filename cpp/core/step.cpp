@@ -5,10 +5,11 @@
 namespace fastfa {
 
 template <class T>
-void Network<T>::Impl::step(Batch<T>& batch, const Sgd& sgd) {
+void Network<T>::Impl::step(Batch<T>& batch, const Sgd& sgd, const Poll& poll) {
   forward(batch);
   error(batch, true);
   feedback(feedback_, batch.n, lowest_trainable());
+  if (poll && poll()) throw Interrupted();  // a step is done as a whole or not at all
   update(batch, sgd);
   ++steps_;
 }

@@ -120,6 +120,12 @@ class Feedback:
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"Feedback is immutable; make a new one to change {name}")
 
+    def __copy__(self) -> Feedback:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Feedback:
+        return self
+
     def __repr__(self) -> str:
         parts = [repr(self.matrix)]
         if self.scale not in (None, "equal_error"):

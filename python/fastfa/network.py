@@ -176,7 +176,7 @@ class Network:
         return {name: np.array(array, order="C") for name, array in self._arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Write arrays as given by :meth:`state_dict`.
+        """Write arrays as given by :meth:`state_dict`; velocities of momentum start again at zero.
 
         Raises
         ------
@@ -201,6 +201,7 @@ class Network:
             _check.finite(where, name, new[name])
         for name, array in own.items():
             array[...] = new[name]
+        self._net.reset_momentum()
 
     def _arrays(self) -> dict[str, np.ndarray]:
         arrays = {f"weights.{i}": w for i, w in enumerate(self.weights)}

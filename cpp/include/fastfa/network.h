@@ -39,6 +39,8 @@ class FASTFA_API Network {
   double feedback_scale(int hidden) const;  // β or the standard deviation in use; 0 where there is none
   void set_feedback(const std::vector<FeedbackSpec>& feedback);  // throws before it changes anything
 
+  void reset_momentum();  // velocities start again at zero
+
   // X (N, n_in) → outputs (N, n_out)
   void forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll = {});
   // X (N, n_in) → h of every layer, (N, n_l)
