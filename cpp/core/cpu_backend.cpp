@@ -36,6 +36,7 @@ class CpuBackend final : public Backend<T> {
   template <class Args>
   void run(const Op<Args>& op, const Args& args) {
     team_->run(op.tiles(args), [&](int begin, int end) { op.run(args, begin, end); });
+    if (op.finish) op.finish(args);
   }
 
   const KernelSet<T>& kernels_ = kernel_set<T>();

@@ -86,6 +86,9 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_cpu
   }
   feedback_ = make_feedback<T>(spec.feedback, units(), spec.seed);
   all_inputs_ = all_columns(spec.inputs);
+  Index widest = 1;
+  for (const DenseLayer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
+  partial_ = Buffer<T>(max_row_chunks, padded_cols(widest));
 }
 
 template <class T>

@@ -42,6 +42,7 @@ class Network<T>::Impl {
   std::unique_ptr<Backend<T>> backend_;
   Batch<T> batch_;
   std::vector<Run> all_inputs_;
+  Buffer<T> partial_;  // of one-row products
   std::int64_t steps_ = 0;
   int bad_ = 0;  // set by a kernel that met a value out of range
   std::mutex mutex_;

@@ -32,7 +32,7 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
     backend_->dense_forward({h->data(), h->ld(), batch.n, layer.n_in, runs->data(),
                              static_cast<Index>(runs->size()), layer.w.data(), layer.w.ld(), layer.n_out,
                              layer.bias.data(), static_cast<int>(activation), layer.h.data(),
-                             layer.h.ld(), &bad_});
+                             layer.h.ld(), partial_.data(), &bad_});
     check(static_cast<int>(l), "a pre-activation");
     h = &layer.h;
     runs = &layer.units;
@@ -73,7 +73,7 @@ void Network<T>::Impl::feedback(const std::vector<Feedback<T>>& how, Index n, in
                          static_cast<Index>(source.units.size()), b.data(), b.ld(), transposed ? 1 : 0,
                          layer.n_out, layer.h.data(), layer.h.ld(),
                          static_cast<int>(layer.spec.activation), layer.delta.data(), layer.delta.ld(),
-                         &bad_});
+                         partial_.data(), &bad_});
     check(l, "a delta");
   }
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <stdexcept>
@@ -61,39 +62,60 @@ void in_child() {
 
 }  // namespace
 
-// Work is done in rounds. In each, thread t's share is claimed by whoever moves claimed[t] from the
-// round before to this one: thread t itself, or the caller when it is done with its own share and t has
-// not begun. So a worker that is asleep, or that lost its core to another process, delays nobody.
+// Each thread has a share of the tiles. It takes them from the front, one at a time; whoever has
+// finished takes from the back of another's. So as a rule every thread does the same tiles again and
+// again, with its part of the weights in its cache, and yet a worker that sleeps, or that lost its core
+// to another process, delays the rest by one tile at the most.
 struct ThreadTeam::State {
-  struct alignas(64) Claim {
-    std::atomic<unsigned> round{0};
+  // Tiles still to be taken: first in the low half, end in the high half. Only the caller adds tiles,
+  // and only when all are done; so whatever can be taken belongs to the current task.
+  struct alignas(64) Share {
+    std::atomic<std::uint64_t> tiles{0};
+
+    void put(std::uint64_t first, std::uint64_t end) {
+      tiles.store(end << 32 | first, std::memory_order_release);
+    }
+    int take(bool front) {
+      std::uint64_t now = tiles.load(std::memory_order_acquire);
+      for (;;) {
+        const std::uint64_t first = now & 0xffffffffu, end = now >> 32;
+        if (first >= end) return -1;
+        const std::uint64_t left = front ? end << 32 | (first + 1) : (end - 1) << 32 | first;
+        if (tiles.compare_exchange_weak(now, left, std::memory_order_acq_rel,
+                                        std::memory_order_acquire)) {
+          return static_cast<int>(front ? first : end - 1);
+        }
+      }
+    }
   };
 
   std::mutex busy;  // held by the caller whose work is under way
   std::vector<std::thread> workers;
+  std::unique_ptr<Share[]> shares;
 
   Task task = nullptr;
   const void* context = nullptr;
-  int tiles = 0;
   std::atomic<bool> stop{false};
 
-  std::unique_ptr<Claim[]> claimed;
   alignas(64) std::atomic<unsigned> round{0};
-  alignas(64) std::atomic<int> unfinished{0};
+  alignas(64) std::atomic<int> unfinished{0};  // tiles
   alignas(64) std::atomic<int> sleeping{0};
   std::mutex sleep_mutex;
   std::condition_variable wake;
 
   int size() const { return static_cast<int>(workers.size()) + 1; }
-  int share(int thread) const {
-    return static_cast<int>(static_cast<long long>(tiles) * thread / size());
-  }
-  void work(int thread, unsigned now) {
-    unsigned before = now - 1;
-    if (!claimed[thread].round.compare_exchange_strong(before, now, std::memory_order_acq_rel)) return;
-    const int begin = share(thread), end = share(thread + 1);
-    if (begin < end) task(context, begin, end);
-    unfinished.fetch_sub(1, std::memory_order_release);
+
+  // Own tiles first, then those of the others.
+  void work(int thread) {
+    int done = 0;
+    for (int i = 0; i < size(); ++i) {
+      Share& share = shares[(thread + i) % size()];
+      for (int tile = share.take(i == 0); tile >= 0; tile = share.take(i == 0)) {
+        task(context, tile, tile + 1);
+        ++done;
+      }
+    }
+    if (done) unfinished.fetch_sub(done, std::memory_order_release);
   }
 
   void start_round() {
@@ -122,14 +144,14 @@ struct ThreadTeam::State {
     for (unsigned now = 0;;) {
       now = await_round(now);
       if (stop.load(std::memory_order_acquire)) return;
-      work(thread, now);
+      work(thread);
     }
   }
 };
 
 ThreadTeam::ThreadTeam(int threads) : state_(new State) {
   state_->workers.reserve(static_cast<std::size_t>(threads));
-  state_->claimed = std::make_unique<State::Claim[]>(static_cast<std::size_t>(threads));
+  state_->shares = std::make_unique<State::Share[]>(static_cast<std::size_t>(threads));
   for (int t = 1; t < threads; ++t) {
     try {
       State* state = state_.get();
@@ -155,11 +177,14 @@ void ThreadTeam::dispatch(int tiles, Task task, const void* context) {
   }
   s.task = task;
   s.context = context;
-  s.tiles = tiles;
-  s.unfinished.store(s.size(), std::memory_order_relaxed);
+  s.unfinished.store(tiles, std::memory_order_relaxed);
+  const std::int64_t n = s.size();
+  for (std::int64_t t = 0; t < n; ++t) {
+    s.shares[static_cast<std::size_t>(t)].put(static_cast<std::uint64_t>(t * tiles / n),
+                                              static_cast<std::uint64_t>((t + 1) * tiles / n));
+  }
   s.start_round();
-  const unsigned now = s.round.load(std::memory_order_relaxed);
-  for (int thread = 0; thread < s.size(); ++thread) s.work(thread, now);
+  s.work(0);
   for (int i = 0; s.unfinished.load(std::memory_order_acquire) != 0; ++i) {
     if (i < spins_before_yield) {
       relax();

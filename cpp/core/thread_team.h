@@ -1,8 +1,9 @@
 // A persistent team of threads: the caller and size − 1 workers. No OpenMP: a second OpenMP runtime in
 // the process costs speed, and OpenMP hangs after fork.
 //
-// Work is a number of tiles that depends on the problem alone. Thread t of n always takes the same
-// contiguous share, so data stays in that core's cache from one operation to the next.
+// Work is a number of tiles that depends on the problem alone, and each is done by one thread: so
+// results don't depend on how many there are. As a rule a thread does the same contiguous share every
+// time, and data stays in its core's cache from one operation to the next.
 #pragma once
 
 #include <memory>

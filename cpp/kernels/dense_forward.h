@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/math.h"
+#include "kernels/one_row.h"
 #include "kernels/panels.h"
 
 namespace fastfa {
@@ -13,7 +14,7 @@ Grid forward_grid(const DenseForward<T>& f) {
 }
 template <class T>
 int dense_forward_tiles(const DenseForward<T>& f) {
-  return forward_grid(f).tiles();
+  return f.n == 1 ? static_cast<int>(row_chunks(f.n_in, f.n_out)) : forward_grid(f).tiles();
 }
 
 // Bias and activation of rows r0 … r1, columns c … c + cols (padded to whole vectors).
@@ -36,12 +37,11 @@ template <class T>
 void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
   const Grid g = forward_grid(f);
   for (; tile < tile_end; ++tile) {
-    const Block t = block_of(g, tile, f.n, f.n_out);
     if (f.n == 1) {
-      row_product(f.h, f.runs, f.n_runs, f.w + t.c0, f.ldw, t.c1 - t.c0, f.a + t.c0);
-      finish_forward(f, 0, 1, t.c0, t.c1 - t.c0);
+      row_product(f.h, f.runs, f.n_runs, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
       continue;
     }
+    const Block t = block_of(g, tile, f.n, f.n_out);
     for_panels<T>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
       constexpr int V = decltype(vecs)::value;
       const T* w = f.w + c;
@@ -51,6 +51,13 @@ void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
       finish_forward(f, t.r0, t.r1, c, cols);
     });
   }
+}
+
+template <class T>
+void dense_forward_finish(const DenseForward<T>& f) {
+  if (f.n != 1) return;
+  add_chunks(f.partial, f.n_in, f.n_out, f.a);
+  finish_forward(f, 0, 1, 0, f.n_out);
 }
 
 }  // namespace

@@ -2,19 +2,25 @@
 // tile at a time in registers and applied at once. Accumulates into w, v, bias and v_bias.
 #pragma once
 
+#include "kernels/one_row.h"
 #include "kernels/panels.h"
 
 namespace fastfa {
 namespace {
 
+// Cut along rows first: each thread then writes one contiguous part of W. Cut along columns, the cores'
+// prefetchers would run into one another's freshly written lines, and two threads be no faster than one.
 template <class T>
 Grid update_grid(const DenseUpdate<T>& u) {
-  Grid g = grid<T>(u.n == 1 ? 1 : u.n_in, u.n_out, u.n == 1 ? u.n_in : u.n);
-  return g;
+  const Index panels = (u.n_out + panel<T> - 1) / panel<T>;
+  if (tiny(u.n_in, u.n_out, u.n)) return {1, 1, panels * panel<T>};
+  const Index row_chunks = max(1, min(8, u.n_in / (4 * tile_rows)));
+  const Index col_chunks = min(panels, 8 / row_chunks);
+  return {row_chunks, col_chunks, (panels + col_chunks - 1) / col_chunks * panel<T>};
 }
 template <class T>
 int dense_update_tiles(const DenseUpdate<T>& u) {
-  return update_grid(u).tiles();
+  return u.n == 1 ? static_cast<int>(row_chunks(u.n_in, u.n_out)) : update_grid(u).tiles();
 }
 
 // One vector of W (and v): `first` and `last` mark the ends of a batch that is taken in pieces.
@@ -43,23 +49,26 @@ inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
   }
 }
 
-// One example: rank-1, row by row. Rows of inputs that are zero are left alone unless W moves anyway.
+// One example: rank-1, row by row, in the chunks of the forward product. Rows of inputs that are zero
+// are left alone unless W moves anyway.
 template <class T>
-inline void update_rank1(const DenseUpdate<T>& u, Index c0, Index c1) {
+inline void update_rank1(const DenseUpdate<T>& u, Index chunk) {
   const bool plain = !u.v && u.decay == 0;
+  const Index chunks = row_chunks(u.n_in, u.n_out);
+  const Index i0 = chunk_begin(chunk, chunks, u.n_in), i1 = chunk_begin(chunk + 1, chunks, u.n_in);
   for (Index r = 0; r < u.n_runs; ++r) {
-    for (Index i = u.runs[r].begin; i < u.runs[r].end; ++i) {
+    for (Index i = max(u.runs[r].begin, i0); i < min(u.runs[r].end, i1); ++i) {
       const T h = u.h[i];
       if (plain && h == 0) continue;
       T* w = u.w + i * u.ldw;
       if (plain) {
         const T rate = u.lr * h;
-        for (Index c = c0; c < c1; c += lanes<T>) {
+        for (Index c = 0; c < u.n_out; c += lanes<T>) {
           store(w + c, load(w + c) + rate * load(u.delta + c));
         }
       } else {
         T* v = u.v ? u.v + i * u.ldw : nullptr;
-        for (Index c = c0; c < c1; c += lanes<T>) {
+        for (Index c = 0; c < u.n_out; c += lanes<T>) {
           apply(u, w + c, v ? v + c : nullptr, h * load(u.delta + c), u.decay, true, true);
         }
       }
@@ -91,12 +100,13 @@ template <class T>
 void dense_update_run(const DenseUpdate<T>& u, int tile, int tile_end) {
   const Grid g = update_grid(u);
   for (; tile < tile_end; ++tile) {
-    const Block t = block_of(g, tile, u.n == 1 ? 1 : u.n_in, u.n_out);
-    if (t.r0 == 0) update_bias(u, t.c0, t.c1);
     if (u.n == 1) {
-      update_rank1(u, t.c0, t.c1);
+      if (tile == 0) update_bias(u, 0, u.n_out);
+      update_rank1(u, tile);
       continue;
     }
+    const Block t = block_of(g, tile, u.n_in, u.n_out);
+    if (t.r0 == 0) update_bias(u, t.c0, t.c1);
     for_panels<T>(t.c0, t.c1, [&](Index c, Index, auto vecs) {
       constexpr int V = decltype(vecs)::value;
       alignas(64) T packed[k_block * panel<T>];

@@ -20,6 +20,11 @@ struct Run {
 };
 constexpr Index k_block = 256;
 
+// With one example, a product is formed in this many parts at the most (one_row.h). `partial` of an
+// argument pack has room for max_row_chunks rows of padded_cols(columns of the result).
+constexpr Index max_row_chunks = 16;
+constexpr Index padded_cols(Index cols) { return (cols + 15) / 16 * 16; }
+
 // Copies examples order[0…n) of x (rows ldx apart) to h; active[c] = 1 where column c is not all zero.
 template <class T>
 struct Gather {
@@ -48,6 +53,7 @@ struct DenseForward {
   int activation;  // applied to a; linear leaves the pre-activation
   T* a;
   Index lda;
+  T* partial;
   int* bad;
 };
 
@@ -86,6 +92,7 @@ struct Propagate {
   int activation;
   T* delta;
   Index ldd;
+  T* partial;
   int* bad;
 };
 
@@ -108,12 +115,13 @@ struct DenseUpdate {
   T lr, decay, momentum;  // ηs, ηγ, α
 };
 
-// How many independent tiles an operation has (from its shape alone, never from the thread count), and
-// the function that does some of them.
+// How many independent tiles an operation has (from its shape alone, never from the thread count), the
+// function that does some of them, and what remains to be done when all are (null: nothing).
 template <class Args>
 struct Op {
   int (*tiles)(const Args&);
   void (*run)(const Args&, int begin, int end);
+  void (*finish)(const Args&);
 };
 
 template <class T>
@@ -133,7 +141,7 @@ struct KernelTable {
   KernelSet<float> f32;
   KernelSet<double> f64;
 };
-constexpr std::uint32_t kernel_abi = 1;
+constexpr std::uint32_t kernel_abi = 2;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_sgd() lets pass, don't overflow: so every weight is still finite then.

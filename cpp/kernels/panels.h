@@ -7,31 +7,22 @@
 namespace fastfa {
 namespace {
 
-#if FASTFA_VECTOR_BYTES == 64
-constexpr int wide_vecs = 16;  // of the one-row product, in registers
-#else
-constexpr int wide_vecs = 8;
-#endif
-template <class T>
-constexpr Index wide_panel = wide_vecs * lanes<T>;
-
 // Tiles of C (rows × cols): column panels, and row chunks where there are few panels.
 struct Grid {
   Index row_chunks, col_chunks, cols;  // cols: columns of a panel
   int tiles() const { return static_cast<int>(row_chunks * col_chunks); }
 };
 
-// depth: length of the sums. rows == 1 has wider panels.
+// depth: length of the sums.
 template <class T>
 inline Grid grid(Index rows, Index cols, Index depth) {
-  const Index width = rows == 1 ? wide_panel<T> : panel<T>;
-  const Index col_chunks = (cols + width - 1) / width;
+  const Index col_chunks = (cols + panel<T> - 1) / panel<T>;
   Index row_chunks = 1;
   if (col_chunks < 8) {
     row_chunks = min((rows + tile_rows - 1) / tile_rows, (8 + col_chunks - 1) / col_chunks);
   }
-  if (tiny(rows, cols, rows == 1 ? 4 * depth : depth)) return {1, 1, round_up(cols, width)};
-  return {row_chunks, col_chunks, width};
+  if (tiny(rows, cols, depth)) return {1, 1, round_up(cols, panel<T>)};
+  return {row_chunks, col_chunks, panel<T>};
 }
 
 struct Block {
@@ -41,46 +32,6 @@ inline Block block_of(const Grid& g, int tile, Index rows, Index cols) {
   const Index r = tile / g.col_chunks, c = tile % g.col_chunks;
   return {r * rows / g.row_chunks, (r + 1) * rows / g.row_chunks, c * g.cols,
           min((c + 1) * g.cols, cols)};
-}
-
-// c[0 … V vectors) = Σ_k h[k] · B[k, :]; narrow panels keep several partial sums to hide latency.
-template <class T, int V>
-inline void row_times_matrix(const T* h, const Run* runs, Index n_runs, const T* b, Index ldb, T* c) {
-  constexpr int U = V >= 8 ? 1 : 8 / V;
-  Vec<T> acc[U][V] = {};
-  for (Index r = 0; r < n_runs; ++r) {
-    Index k = runs[r].begin;
-    for (; k + U <= runs[r].end; k += U) {
-      for (int u = 0; u < U; ++u) {
-        for (int v = 0; v < V; ++v) acc[u][v] += h[k + u] * load(b + (k + u) * ldb + v * lanes<T>);
-      }
-    }
-    for (; k < runs[r].end; ++k) {
-      for (int v = 0; v < V; ++v) acc[0][v] += h[k] * load(b + k * ldb + v * lanes<T>);
-    }
-  }
-  for (int v = 0; v < V; ++v) {
-    for (int u = 1; u < U; ++u) acc[0][v] += acc[u][v];
-    store(c + v * lanes<T>, acc[0][v]);
-  }
-}
-
-// One row, any number of columns.
-template <class T>
-inline void row_product(const T* h, const Run* runs, Index n_runs, const T* b, Index ldb, Index cols,
-                        T* c) {
-  Index vecs = (cols + lanes<T> - 1) / lanes<T>;
-  const auto take = [&](auto width) {
-    constexpr int V = decltype(width)::value;
-    for (; vecs >= V; vecs -= V, b += V * lanes<T>, c += V * lanes<T>) {
-      row_times_matrix<T, V>(h, runs, n_runs, b, ldb, c);
-    }
-  };
-  take(Rows<wide_vecs>{});
-  if constexpr (wide_vecs > 8) take(Rows<8>{});
-  take(Rows<4>{});
-  take(Rows<2>{});
-  take(Rows<1>{});
 }
 
 // C (rows × V vectors) = A · B over all runs. pack(k0, k1, to) copies those rows of B to `to`; with

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/math.h"
+#include "kernels/one_row.h"
 #include "kernels/panels.h"
 
 namespace fastfa {
@@ -13,6 +14,7 @@ Grid propagate_grid(const Propagate<T>& p) {
 }
 template <class T>
 int propagate_tiles(const Propagate<T>& p) {
+  if (p.n == 1 && !p.transposed) return static_cast<int>(row_chunks(p.n_src, p.n_l));
   return propagate_grid(p).tiles();
 }
 
@@ -49,13 +51,13 @@ template <class T>
 void propagate_run(const Propagate<T>& p, int tile, int tile_end) {
   const Grid g = propagate_grid(p);
   for (; tile < tile_end; ++tile) {
+    if (p.n == 1 && !p.transposed) {
+      row_product(p.source, p.runs, p.n_runs, p.n_src, p.b, p.ldb, p.n_l, tile, p.partial);
+      continue;
+    }
     const Block t = block_of(g, tile, p.n, p.n_l);
     if (p.n == 1) {
-      if (p.transposed) {
-        matrix_times_row(p, t.c0, t.c1);
-      } else {
-        row_product(p.source, p.runs, p.n_runs, p.b + t.c0, p.ldb, t.c1 - t.c0, p.delta + t.c0);
-      }
+      matrix_times_row(p, t.c0, t.c1);
       finish_propagate(p, 0, 1, t.c0, t.c1 - t.c0);
       continue;
     }
@@ -74,6 +76,13 @@ void propagate_run(const Propagate<T>& p, int tile, int tile_end) {
       finish_propagate(p, t.r0, t.r1, c, cols);
     });
   }
+}
+
+template <class T>
+void propagate_done(const Propagate<T>& p) {
+  if (p.n != 1 || p.transposed) return;
+  add_chunks(p.partial, p.n_src, p.n_l, p.delta);
+  finish_propagate(p, 0, 1, 0, p.n_l);
 }
 
 }  // namespace

@@ -12,11 +12,11 @@ namespace fastfa {
 namespace {
 
 template <class T>
-constexpr KernelSet<T> kernels{{gather_tiles<T>, gather_run<T>},
-                               {dense_forward_tiles<T>, dense_forward_run<T>},
-                               {output_tiles<T>, output_run<T>},
-                               {propagate_tiles<T>, propagate_run<T>},
-                               {dense_update_tiles<T>, dense_update_run<T>}};
+constexpr KernelSet<T> kernels{{gather_tiles<T>, gather_run<T>, nullptr},
+                               {dense_forward_tiles<T>, dense_forward_run<T>, dense_forward_finish<T>},
+                               {output_tiles<T>, output_run<T>, nullptr},
+                               {propagate_tiles<T>, propagate_run<T>, propagate_done<T>},
+                               {dense_update_tiles<T>, dense_update_run<T>, nullptr}};
 
 constexpr KernelTable table{kernel_abi, FASTFA_LEVEL,
                             FASTFA_TEXT(EIGEN_WORLD_VERSION) "." FASTFA_TEXT(
