@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _check
+from . import _arguments
 from .data import Split, one_hot
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
             f"[fit] {name} was {_describe(source)}; it must be a Split, a pair (X, labels) or a "
             "pair (X, Y)"
         )
-    x = _inputs(net, inputs, name)
+    x = _arguments.inputs(net, "fit", f"{name} X", inputs)
     answers = np.asarray(answers)
     if answers.ndim == 2:
         return Examples(x, _targets(net, answers, len(x), name))
@@ -73,29 +73,8 @@ def split_off(examples: Examples, fraction: float, seed: int) -> tuple[Examples,
     return examples.take(rest.labels), examples.take(chosen.labels)
 
 
-def _inputs(net: Network, values: Any, name: str) -> np.ndarray:
-    x = _check.numeric("fit", f"{name} X", values, net.dtype)
-    if x.ndim > 2 and x.shape[1:] == net.input_shape:
-        x = x.reshape(len(x), net.input_size)
-    if x.shape[1:] != (net.input_size,) or not len(x):
-        shapes = f"(N, {net.input_size})"
-        if len(net.input_shape) > 1:
-            shapes += f" or (N, {', '.join(map(str, net.input_shape))})"
-        raise ValueError(
-            f"[fit] {name} X has shape {np.shape(values)}; it must be {shapes}, with N at least 1"
-        )
-    _check.finite("fit", f"{name} X", x)
-    return x
-
-
 def _targets(net: Network, values: np.ndarray, n: int, name: str) -> np.ndarray:
-    y = _check.numeric("fit", f"{name} Y", values, net.dtype)
-    if y.shape != (n, net.output_size):
-        raise ValueError(
-            f"[fit] {name} Y has shape {y.shape}; for {n} examples and {net.output_size} outputs "
-            f"it must be {(n, net.output_size)}"
-        )
-    _check.finite("fit", f"{name} Y", y)
+    y = _arguments.targets(net, "fit", f"{name} Y", values, n)
     _check_probabilities(net, f"{name} Y", float(y.min()), float(y.max()))
     return y
 

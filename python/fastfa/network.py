@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from . import _check, _core
+from . import _arguments, _check, _core
 from .feedback import Feedback, FeedbackLike, resolve
 from .layers import Dense
 from .optim import SGD
@@ -75,12 +75,12 @@ class Network:
         dtype: Any = "float32",
         device: Literal["cpu"] = "cpu",
     ) -> None:
-        self.input_shape = _input_shape(input)
+        self.input_shape = _arguments.input_shape(input)
         self.input_size = math.prod(self.input_shape)
-        self.layers = _layers(layers)
+        self.layers = _arguments.layers(layers)
         self.loss = _check.choice("Network", "loss", loss, _core.LOSSES)
         self.seed = _check.integer("Network", "seed", seed, 0, 2**64 - 1)
-        self.dtype = _dtype(dtype)
+        self.dtype = _arguments.dtype(dtype)
         self.device = _check.choice("Network", "device", device, ("cpu",))
         self._feedback = resolve(feedback, len(self.layers) - 1)
         sizes = [self.input_size, *(layer.units for layer in self.layers)]
@@ -276,7 +276,7 @@ class Network:
             If a value is NaN, infinite or too large to go on; the weights are those before the step.
         """
         x, y = self._apart(self._xy("step", X, Y))
-        spec = _optimizer("step", optimizer)
+        spec = _arguments.optimizer("step", optimizer)
         return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)))[0]
 
     def train_epoch(
@@ -310,43 +310,25 @@ class Network:
         where = "train_epoch"
         x, y = self._apart(self._xy(where, X, Y))
         batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
-        indices = np.arange(len(x)) if order is None else _order(order, len(x))
+        indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
         return self._train_chunk(x, y, optimizer, batch_size, indices)[0]
 
     def _train_chunk(
         self, X: np.ndarray, Y: np.ndarray, optimizer: SGD, batch_size: int, order: np.ndarray
     ) -> tuple[float, float]:
         """train_epoch on arrays that were checked before; returns mean loss and error rate."""
-        spec = _optimizer("train_epoch", optimizer)
+        spec = _arguments.optimizer("train_epoch", optimizer)
         loss, wrong, n = self._net.train_epoch(X, Y, spec, batch_size, order)
         return loss, wrong / n
 
     # ---- arguments -----------------------------------------------------------------------------
 
     def _x(self, where: str, X: Any) -> np.ndarray:
-        x = _check.numeric(where, "X", X, self.dtype)
-        if x.ndim > 2 and x.shape[1:] == self.input_shape:
-            x = x.reshape(len(x), self.input_size)
-        if x.ndim != 2 or x.shape[1] != self.input_size:
-            shapes = f"(N, {self.input_size})"
-            if len(self.input_shape) > 1:
-                shapes += f" or (N, {', '.join(map(str, self.input_shape))})"
-            raise ValueError(f"[{where}] X has shape {np.shape(X)}; it must be {shapes}")
-        if len(x) == 0:
-            raise ValueError(f"[{where}] X has shape {np.shape(X)}; it must have at least one row")
-        _check.finite(where, "X", x)
-        return x
+        return _arguments.inputs(self, where, "X", X)
 
     def _xy(self, where: str, X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
         x = self._x(where, X)
-        y = _check.numeric(where, "Y", Y, self.dtype)
-        if y.shape != (len(x), self.output_size):
-            raise ValueError(
-                f"[{where}] Y has shape {np.shape(Y)}; for {len(x)} examples and "
-                f"{self.output_size} outputs it must be {(len(x), self.output_size)}"
-            )
-        _check.finite(where, "Y", y)
-        return x, y
+        return x, _arguments.targets(self, where, "Y", Y, len(x))
 
     def _apart(self, arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         """The arrays; copies of those that lie in the network's own memory, which learning writes."""
@@ -355,50 +337,3 @@ class Network:
             a.copy() if a.base is not None and any(np.may_share_memory(a, b) for b in own) else a
             for a in arrays
         )
-
-
-def _input_shape(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, Sequence):
-        return (_check.integer("Network", "input", value, 1, 2**31 - 1),)
-    if isinstance(value, str) or len(value) not in (2, 3):
-        raise ValueError(f"[Network] input was {value!r}; it must be n, (H, W) or (C, H, W)")
-    return tuple(_check.integer("Network", f"input[{i}]", n, 1) for i, n in enumerate(value))
-
-
-def _layers(value: Any) -> tuple[Dense, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise TypeError(f"[Network] layers was {value!r}; it must be a list of Dense layers")
-    for i, layer in enumerate(value):
-        if not isinstance(layer, Dense):
-            raise TypeError(f"[Network] layers[{i}] was {layer!r}; it must be a Dense layer")
-    return tuple(value)
-
-
-def _dtype(value: Any) -> np.dtype:
-    try:
-        dtype = np.dtype(value)
-    except TypeError:
-        dtype = None
-    if dtype is None or dtype.name not in _CORES:
-        raise ValueError(f"[Network] dtype was {value!r}; it must be {' or '.join(_CORES)}")
-    return dtype
-
-
-def _optimizer(where: str, value: Any) -> _core.Sgd:
-    if not isinstance(value, SGD):
-        raise TypeError(f"[{where}] optimizer was {value!r}; it must be an SGD")
-    return value._spec()
-
-
-def _order(value: Any, n: int) -> np.ndarray:
-    order = np.asarray(value)
-    if order.ndim != 1 or order.dtype.kind not in "iu" or len(order) == 0:
-        raise ValueError(
-            f"[train_epoch] order was an array of {order.dtype} and shape {order.shape}; it must be "
-            "one-dimensional, of integers, and not empty"
-        )
-    low, high = order.min(), order.max()
-    if low < 0 or high >= n:
-        wrong = low if low < 0 else high
-        raise ValueError(f"[train_epoch] order has {wrong}; every index must be in [0, {n - 1}]")
-    return np.ascontiguousarray(order, dtype=np.int64)

@@ -1,0 +1,91 @@
+"""What `Network` and `Trainer` are given, checked and laid out as the compiled core wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _check, _core
+from .layers import Dense
+from .optim import SGD
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+def inputs(net: Network, where: str, name: str, values: Any) -> np.ndarray:
+    """Inputs (N, n_in), C-contiguous, finite, of the network's dtype; copied only if need be."""
+    x = _check.numeric(where, name, values, net.dtype)
+    if x.ndim > 2 and x.shape[1:] == net.input_shape:
+        x = x.reshape(len(x), net.input_size)
+    if x.shape[1:] != (net.input_size,) or not len(x):
+        shapes = f"(N, {net.input_size})"
+        if len(net.input_shape) > 1:
+            shapes += f" or (N, {', '.join(map(str, net.input_shape))})"
+        raise ValueError(
+            f"[{where}] {name} has shape {np.shape(values)}; it must be {shapes}, with N at least 1"
+        )
+    _check.finite(where, name, x)
+    return x
+
+
+def targets(net: Network, where: str, name: str, values: Any, n: int) -> np.ndarray:
+    """Targets (n, n_out), laid out like inputs."""
+    y = _check.numeric(where, name, values, net.dtype)
+    if y.shape != (n, net.output_size):
+        raise ValueError(
+            f"[{where}] {name} has shape {np.shape(values)}; for {n} examples and "
+            f"{net.output_size} outputs it must be {(n, net.output_size)}"
+        )
+    _check.finite(where, name, y)
+    return y
+
+
+def input_shape(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, Sequence):
+        return (_check.integer("Network", "input", value, 1, 2**31 - 1),)
+    if isinstance(value, str) or len(value) not in (2, 3):
+        raise ValueError(f"[Network] input was {value!r}; it must be n, (H, W) or (C, H, W)")
+    return tuple(_check.integer("Network", f"input[{i}]", n, 1) for i, n in enumerate(value))
+
+
+def layers(value: Any) -> tuple[Dense, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise TypeError(f"[Network] layers was {value!r}; it must be a list of Dense layers")
+    for i, layer in enumerate(value):
+        if not isinstance(layer, Dense):
+            raise TypeError(f"[Network] layers[{i}] was {layer!r}; it must be a Dense layer")
+    return tuple(value)
+
+
+def dtype(value: Any) -> np.dtype:
+    known = ("float32", "float64")
+    try:
+        found = np.dtype(value)
+    except TypeError:
+        found = None
+    if found is None or found.name not in known:
+        raise ValueError(f"[Network] dtype was {value!r}; it must be {' or '.join(known)}")
+    return found
+
+
+def optimizer(where: str, value: Any) -> _core.Sgd:
+    if not isinstance(value, SGD):
+        raise TypeError(f"[{where}] optimizer was {value!r}; it must be an SGD")
+    return value._spec()
+
+
+def order(value: Any, n: int) -> np.ndarray:
+    order = np.asarray(value)
+    if order.ndim != 1 or order.dtype.kind not in "iu" or len(order) == 0:
+        raise ValueError(
+            f"[train_epoch] order was an array of {order.dtype} and shape {order.shape}; it must be "
+            "one-dimensional, of integers, and not empty"
+        )
+    low, high = order.min(), order.max()
+    if low < 0 or high >= n:
+        wrong = low if low < 0 else high
+        raise ValueError(f"[train_epoch] order has {wrong}; every index must be in [0, {n - 1}]")
+    return np.ascontiguousarray(order, dtype=np.int64)
