@@ -47,6 +47,16 @@ format: $(VENV)/.lint ## make it so
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(WHEELS) .
 
+bench: wheel $(VENV)-bench/.peers ## against PyTorch, BioTorch, JAX and NumPy; needs a quiet machine
+	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps --force-reinstall $(WHEELS)/fastfa-*.whl
+	$(VENV)-bench/bin/python bench/run.py --out build/bench.json
+
+$(VENV)-bench/.peers: bench/requirements.txt
+	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check -r bench/requirements.txt
+	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps biotorch==0.0.16
+	touch $@
+
 check-wheel: ## build a wheel in an isolated environment and look into it
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(MAKE) wheel WHEELS=build/wheel

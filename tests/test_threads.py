@@ -273,3 +273,19 @@ net.train_epoch(np.ones((20, 784)), np.ones((20, 10)), fa.SGD(1e-4), batch_size=
 print("done")
 """
     assert run_python(source, timeout=30).split() == ["done"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_training_leaves_the_callers_subnormal_numbers_alone(threads):
+    """The core flushes subnormal numbers while it computes, and only then."""
+    fa.set_num_threads(threads)
+    net = fa.Network(784, [fa.Dense(1000, "tanh"), fa.Dense(10, "linear")], "fa")
+    net.train_epoch(np.ones((20, 784)), np.ones((20, 10)), fa.SGD(1e-4), batch_size=5)
+    tiny = np.full(64, 1e-40, np.float32)
+    assert (tiny * np.float32(0.5) > 0).all()
+    with pytest.raises(ValueError, match="X"):
+        net.forward(np.ones((2, 3)))
+    net.weights[0][...] = np.nan
+    with pytest.raises(fa.DivergenceError):
+        net.forward(np.ones((2, 784)))
+    assert (tiny * np.float32(0.5) > 0).all()

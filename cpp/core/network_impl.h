@@ -8,6 +8,7 @@
 #include "core/backend.h"
 #include "core/batch.h"
 #include "core/feedback.h"
+#include "core/float_mode.h"
 #include "core/layer.h"
 #include "fastfa/network.h"
 
@@ -62,6 +63,7 @@ class Session {
 
  private:
   std::lock_guard<std::mutex> lock_;
+  FlushSubnormals flush_;
   Backend<T>& backend_;
 };
 

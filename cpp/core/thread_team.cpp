@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/float_mode.h"
 #include "fastfa/runtime.h"
 
 namespace fastfa {
@@ -141,6 +142,7 @@ struct ThreadTeam::State {
   }
 
   void loop(int thread) {
+    const FlushSubnormals flush;
     for (unsigned now = 0;;) {
       now = await_round(now);
       if (stop.load(std::memory_order_acquire)) return;

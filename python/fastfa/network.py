@@ -52,7 +52,7 @@ class Network:
     Notes
     -----
     Calls give the same bits at any number of threads. An input that is exactly zero in a whole batch
-    contributes nothing, and costs nothing.
+    contributes nothing, and costs nothing. Subnormal numbers count as zero.
 
     Examples
     --------
