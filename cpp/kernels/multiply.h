@@ -33,19 +33,26 @@ struct Operand {
 };
 
 // acc[m][v] += Σ_{k in [k0, k1)} A(m, k) · B[k, v-th vector]
+//
+// Rows of A are reached by one pointer for every three, at 0, 1 and 2 times the row stride, which the
+// processor's addressing can express: with a pointer or an offset for each there are too few registers.
 template <class T, int M, int V>
 inline void accumulate(Vec<T> (&acc)[M][V], const Operand<T>& x, Index k0, Index k1) {
-  const T* a = x.a + k0 * x.a_col;
+  constexpr int groups = (M + 2) / 3;
+  const T* a[groups];
+  for (int g = 0; g < groups; ++g) a[g] = x.a + k0 * x.a_col + 3 * g * x.a_row;
   const T* b = x.b + k0 * x.ldb;
-  for (Index k = k0; k < k1; ++k, a += x.a_col, b += x.ldb) {
+  for (Index k = k0; k < k1; ++k, b += x.ldb) {
     Vec<T> row[V];
     for (int v = 0; v < V; ++v) row[v] = load(b + v * lanes<T>);
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
-      const T scalar = a[m * x.a_row];
+      const T scalar = a[m / 3][(m % 3) * x.a_row];
 #pragma GCC unroll 16
       for (int v = 0; v < V; ++v) acc[m][v] += scalar * row[v];
     }
+#pragma GCC unroll 8
+    for (int g = 0; g < groups; ++g) a[g] += x.a_col;
   }
 }
 
