@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import numbers
 import operator
@@ -55,6 +54,8 @@ def choice(where: str, name: str, value: Any, known: Sequence[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"[{where}] {name} was {value!r}; it must be one of {', '.join(known)}")
     if value not in known:
+        import difflib  # only for the message
+
         close = difflib.get_close_matches(value, known, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(
