@@ -292,6 +292,7 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
   work *= static_cast<double>(batch_size);
   const Index polls = std::max(Index{1}, static_cast<Index>(2e8 / (work + 1e4)));
 
+  const Poll never;
   EpochResult result;
   Batch<T>& batch = impl_->batch_;
   batch.x = x;
@@ -301,7 +302,7 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
     if (ask && poll()) throw Interrupted();
     batch.order = order + first;
     batch.n = std::min(batch_size, n - first);
-    impl_->step(batch, optimizer, ask ? poll : Poll());
+    impl_->step(batch, optimizer, ask ? poll : never);
     batch.add_to(result);
   }
   if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
