@@ -6,25 +6,30 @@ weights Wᵀ (Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276
 
 from __future__ import annotations
 
-from . import data, metrics
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._core import __version__
-from .callbacks import (
-    Alignment,
-    BestWeights,
-    Callback,
-    CSVLogger,
-    EarlyStopping,
-    JSONLLogger,
-)
 from .errors import DivergenceError
 from .feedback import PRESETS, Feedback
-from .history import History
 from .layers import Dense
 from .network import Evaluation, Network
 from .optim import SGD
 from .runtime import build_info, get_num_threads, set_num_threads
-from .schedules import Constant, Exponential, Plateau, Schedule, Steps
-from .trainer import Trainer
+
+if TYPE_CHECKING:
+    from . import data, metrics
+    from .callbacks import (
+        Alignment,
+        BestWeights,
+        Callback,
+        CSVLogger,
+        EarlyStopping,
+        JSONLLogger,
+    )
+    from .history import History
+    from .schedules import Constant, Exponential, Plateau, Schedule, Steps
+    from .trainer import Trainer
 
 __all__ = [
     "PRESETS",
@@ -54,3 +59,35 @@ __all__ = [
     "metrics",
     "set_num_threads",
 ]
+
+# Loaded at first use: who only steps a network, in a simulator say, doesn't wait for the rest.
+_LAZY = {
+    "data": None,
+    "metrics": None,
+    "Alignment": "callbacks",
+    "BestWeights": "callbacks",
+    "CSVLogger": "callbacks",
+    "Callback": "callbacks",
+    "EarlyStopping": "callbacks",
+    "JSONLLogger": "callbacks",
+    "History": "history",
+    "Constant": "schedules",
+    "Exponential": "schedules",
+    "Plateau": "schedules",
+    "Schedule": "schedules",
+    "Steps": "schedules",
+    "Trainer": "trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f".{_LAZY[name] or name}", __name__)
+    value = getattr(module, name) if _LAZY[name] else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
