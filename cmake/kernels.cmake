@@ -1,6 +1,11 @@
 # One kernel library per instruction set: the same source, other flags, nothing shared. These are the only
 # -march flags of the project. A version script leaves one exported symbol, so not even the weak template
 # instances of the standard library can be mixed up between levels. No LTO, no -ffast-math.
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  message(FATAL_ERROR "fastfa's kernels are written in GCC's vector extensions (__builtin_shuffle); "
+                      "the compiler found is ${CMAKE_CXX_COMPILER_ID}. Set CXX=g++.")
+endif()
+
 option(FASTFA_PORTABLE "Build the one portable level even on x86-64" OFF)
 if(NOT FASTFA_PORTABLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(levels v4 v3 v2)
