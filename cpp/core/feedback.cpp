@@ -45,8 +45,8 @@ void check(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
            "only, so route must be 'layerwise'");
   }
   if (!(spec.scale >= 0 && spec.scale <= value_limit<T>)) {
-    refuse(name_of(layer) + ".scale was " + text(spec.scale) + "; it must be in [0, " + limit_text<T>() +
-           "]");
+    refuse(name_of(layer) + ".scale was " + text(spec.scale) + "; it must be at least 0 and at most " +
+           limit_text<T>());
   }
   if (!(spec.gain >= 0 && spec.gain <= value_limit<T>)) {
     refuse(name_of(layer) + ".gain was " + text(spec.gain) + "; it must be at least 0 and at most " +

@@ -1,5 +1,5 @@
-// Subnormal numbers count as zero while the core computes. A saturated logistic unit has activations and
-// slopes of 1e-40, and each product with one would cost over a hundred cycles, for nothing that matters.
+// Subnormal numbers count as zero while the core computes. The deltas of saturated logistic units fade
+// to 1e-40, and each product with one would cost over a hundred cycles, for nothing that matters.
 //
 // The mode belongs to a thread: workers have it for good, a caller only during the call, so that nobody
 // else's arithmetic is changed.

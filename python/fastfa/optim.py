@@ -19,12 +19,13 @@ class SGD:
     Parameters
     ----------
     lr : float
-        Learning rate η, at least 0.
+        Learning rate η, at least 0. Training refuses one above 1e9 (1 − α), with ``"sum"`` divided by
+        the batch size: up to there an update is sure to be finite.
     momentum : float
         α in [0, 1). The velocities v live in the network, start at zero, and are dropped by a step
         without momentum.
     weight_decay : float
-        γ, at least 0 (the paper's experiments use 1e-6).
+        γ, at least 0 (the paper's experiments use 1e-6). Training refuses η γ above 1.
     reduction : {"mean", "sum"}
         Whether a batch's examples are averaged or added.
 
