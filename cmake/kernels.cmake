@@ -26,13 +26,14 @@ set(FASTFA_LEVELS "")
 set(export_map ${PROJECT_SOURCE_DIR}/cmake/kernels.map)
 foreach(level ${levels})
   set(kernels fastfa_kernels_${level})
-  add_library(${kernels} MODULE ${PROJECT_SOURCE_DIR}/cpp/kernels/table.cpp)
+  add_library(${kernels} MODULE ${PROJECT_SOURCE_DIR}/cpp/kernels/table.cpp
+                                ${PROJECT_SOURCE_DIR}/cpp/kernels/linear_algebra.cpp)
   set_target_properties(${kernels} PROPERTIES PREFIX "" INTERPROCEDURAL_OPTIMIZATION OFF)
   target_include_directories(${kernels} PRIVATE ${PROJECT_SOURCE_DIR}/cpp ${PROJECT_SOURCE_DIR}/cpp/include)
   target_include_directories(${kernels} SYSTEM PRIVATE ${FASTFA_EIGEN_DIR})
   # GCC 12 takes the deliberately undefined values of its own AVX-512 intrinsics for mistakes.
   target_compile_options(${kernels} PRIVATE -O3 -ffp-contract=fast -fno-math-errno ${flags_${level}}
-                                            $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+                                            "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>")
   target_compile_definitions(${kernels} PRIVATE FASTFA_LEVEL="${level}" FASTFA_VECTOR_BYTES=${bytes_${level}}
                                                 EIGEN_MPL2_ONLY EIGEN_DONT_PARALLELIZE)
   target_link_libraries(${kernels} PRIVATE fastfa_flags)

@@ -8,9 +8,16 @@ Equations (Lillicrap, Cownden, Tweed & Akerman 2016, with a bias and a σ at eve
 
     h_0 = x      a_l = W_l h_(l-1) + b_l      h_l = σ(a_l)      e = y* - y
     output delta     δ_L = e ∘ σ'(a_L) (squared error)  or  δ_L = e (cross-entropy)
-    hidden delta     δ_l = (B_l δ_s) ∘ σ'(a_l), s = l+1 (layerwise) or L (direct)
-                     backprop: s = l+1 and B_l = W_(l+1)ᵀ
-    update           v ← α v + η (s δᵀh - γ W),  W ← W + v;   s = 1/N or 1;   biases without γ
+    hidden delta     δ_l = (B_l δ_s) ∘ σ'(a_l), s = l+1 (layerwise) or L (direct);
+                     y* in place of δ_s for the target route; backprop: s = l+1 and B_l = W_(l+1)ᵀ
+    gradient         g = s δᵀh - γ W;   s = 1/N or 1;   biases without γ
+    SGD              v ← α v + η g,   W ← W + v
+    Adam             m ← β1 m + (1-β1) g,   v ← β2 v + (1-β2) g²,
+                     W ← W + η (m / (1-β1ᵗ)) / (√(v / (1-β2ᵗ)) + ε)
+    Kolen-Pollack    B_l moves as W does, on g = s h_lᵀ δ_s - γ B_l
+    weight mirror    ξ ~ U(-√3 ν, √3 ν);  z = σ(W_(l+1) ξ + b_(l+1)) - σ(b_(l+1));
+                     B_l ← B_l + r (ξᵀz / (N ν²) - B_l), after the update, with the new weights
+    node perturbation  δ_l = -(L' - L) ξ_l / σ²;  L' is the loss with ξ ~ N(0, σ²) on every a_l
 """
 
 from __future__ import annotations
@@ -18,6 +25,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import reference_feedback
+import reference_streams as streams
+from reference_feedback import Feedback
+from reference_streams import (  # noqa: F401 (tests know them by this module's name)
+    FEEDBACK,
+    SHUFFLE,
+    WEIGHTS,
+    normal,
+    permutation,
+    philox4x32,
+    uniform,
+)
 
 LEAK = 1 / 20  # slope of leaky_relu at a <= 0; Supplementary Note 6, equation 1
 
@@ -76,40 +95,51 @@ class Layer:
 
     activation: str
     trainable: bool = True
+    density: float = 1.0
 
 
-@dataclass(frozen=True)
-class Feedback:
-    """Where a layer's error comes from and what carries it; ``None`` is Wᵀ of the layer above."""
-
-    matrix: np.ndarray | None = None
-    route: str = "layerwise"
+def kind_of(optimizer) -> str:
+    """Optimizers of one kind go on with each other's state; another kind drops it."""
+    if hasattr(optimizer, "beta1"):
+        return "adam"
+    return "momentum" if optimizer.momentum else "plain"
 
 
 @dataclass
 class Network:
-    """weights[l] is (n_out, n_in); biases[l] is (n_out,) or None; one Feedback per hidden layer."""
+    """weights[l] is (n_out, n_in); biases[l] is (n_out,) or None; one Feedback per hidden layer.
+
+    ``perturbation`` is node perturbation's σ; it then has no feedback. ``state`` holds each array's
+    velocity or moments by name.
+    """
 
     layers: list[Layer]
     weights: list[np.ndarray]
     biases: list[np.ndarray | None]
     feedback: list[Feedback]
     loss: str = "squared_error"
-    velocity: list = field(default_factory=list)
+    seed: int = 0
+    steps: int = 0
+    perturbation: float = 0.0
+    state: dict = field(default_factory=dict)
+    kind: str = "plain"  # of the optimizer that the state belongs to
+    adam_steps: int = 0
 
     def __post_init__(self) -> None:
         self.weights = [np.array(w, dtype=np.float64) for w in self.weights]
         self.biases = [None if b is None else np.array(b, dtype=np.float64) for b in self.biases]
-        self.velocity = [
-            [np.zeros_like(w), None if b is None else np.zeros_like(b)]
-            for w, b in zip(self.weights, self.biases, strict=True)
+        self.masks = [
+            streams.kept(w.shape, layer.density, self.seed, streams.MASK, i)
+            for i, (w, layer) in enumerate(zip(self.weights, self.layers, strict=True))
         ]
 
-    def pre_activations(self, x: np.ndarray) -> list[np.ndarray]:
-        """a_l (N, n_l) of every weighted layer."""
+    # ---- forward ---------------------------------------------------------------------------------
+
+    def pre_activations(self, x: np.ndarray, noise: list | None = None) -> list[np.ndarray]:
+        """a_l (N, n_l) of every weighted layer; ``noise`` is added to each a_l if given."""
         h, result = np.asarray(x, dtype=np.float64), []
-        for layer, w, b in zip(self.layers, self.weights, self.biases, strict=True):
-            a = h @ w.T + (0.0 if b is None else b)
+        for i, (layer, w, b) in enumerate(zip(self.layers, self.weights, self.biases, strict=True)):
+            a = h @ w.T + (0.0 if b is None else b) + (0.0 if noise is None else noise[i])
             result.append(a)
             h = sigma(layer.activation, a)
         return result
@@ -128,137 +158,133 @@ class Network:
         """The output (N, n_out)."""
         return self.activations(x)[-1]
 
-    def losses(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def losses(self, x: np.ndarray, y: np.ndarray, noise: list | None = None) -> np.ndarray:
         """Loss of each example (N,)."""
-        return loss_per_example(
-            self.loss, self.layers[-1].activation, self.pre_activations(x)[-1], y
-        )
+        a = self.pre_activations(x, noise)[-1]
+        return loss_per_example(self.loss, self.layers[-1].activation, a, y)
+
+    # ---- error -----------------------------------------------------------------------------------
 
     def deltas(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         """δ_l (N, n_l) of every weighted layer, downhill, per example."""
+        if self.perturbation:
+            return self.perturbed_deltas(x, y)
         return self.deltas_from(self.pre_activations(x), y)
 
     def deltas_from(self, pre: list[np.ndarray], y: np.ndarray) -> list[np.ndarray]:
         """The same from the a_l."""
         out = self.layers[-1].activation
-        e = np.asarray(y, dtype=np.float64) - sigma(out, pre[-1])
+        y = np.asarray(y, dtype=np.float64)
+        e = y - sigma(out, pre[-1])
         delta: list = [None] * len(pre)
         delta[-1] = e if self.loss == "cross_entropy" else e * sigma_prime(out, pre[-1])
         for i in reversed(range(len(pre) - 1)):
-            fb = self.feedback[i]
-            source = delta[i + 1] if fb.route == "layerwise" else delta[-1]
-            b = self.weights[i + 1].T if fb.matrix is None else fb.matrix
-            delta[i] = (source @ b.T) * sigma_prime(self.layers[i].activation, pre[i])
+            source = {"layerwise": delta[i + 1], "direct": delta[-1], "target": y}
+            b = self.feedback[i].at(self.weights[i + 1], self.steps)
+            carried = source[self.feedback[i].route] @ b.T
+            delta[i] = carried * sigma_prime(self.layers[i].activation, pre[i])
         return delta
 
-    def step(self, x: np.ndarray, y: np.ndarray, sgd) -> float:
-        """One update on one batch; the mean loss before it. ``sgd`` has fastfa.SGD's fields."""
+    def noise(self, count: int) -> list[np.ndarray]:
+        """ξ_l (N, n_l) of the present step, for every weighted layer."""
+        return [
+            streams.step_normal((count, len(w)), self.perturbation, self.seed, i, self.steps)
+            for i, w in enumerate(self.weights)
+        ]
+
+    def perturbed_deltas(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+        """Node perturbation's δ_l (N, n_l), one sample of noise for each example."""
+        noise = self.noise(len(x))
+        change = self.losses(x, y, noise) - self.losses(x, y)
+        return [-change[:, None] * xi / self.perturbation**2 for xi in noise]
+
+    # ---- learning --------------------------------------------------------------------------------
+
+    def moved(self, name: str, value: np.ndarray, g: np.ndarray, optimizer) -> np.ndarray:
+        """The value after one step of the optimizer along g; its state is kept under ``name``."""
+        if self.kind == "adam":
+            m, v = self.state.get(name, (0.0, 0.0))
+            m = optimizer.beta1 * m + (1 - optimizer.beta1) * g
+            v = optimizer.beta2 * v + (1 - optimizer.beta2) * g**2
+            self.state[name] = m, v
+            m_hat = m / (1 - optimizer.beta1**self.adam_steps)
+            v_hat = v / (1 - optimizer.beta2**self.adam_steps)
+            return value + optimizer.lr * m_hat / (np.sqrt(v_hat) + optimizer.epsilon)
+        v = optimizer.momentum * self.state.get(name, 0.0) + optimizer.lr * g
+        self.state[name] = v
+        return value + v
+
+    def step(self, x: np.ndarray, y: np.ndarray, optimizer) -> float:
+        """One update on one batch; the mean loss before it. Fields are those of fastfa's classes."""
+        if kind_of(optimizer) != self.kind:
+            self.drop_state(kind_of(optimizer))
+        self.adam_steps += self.kind == "adam"
         pre = self.pre_activations(x)
         loss = loss_per_example(self.loss, self.layers[-1].activation, pre[-1], y)
-        s = 1 / len(x) if sgd.reduction == "mean" else 1.0
-        # every delta is made before any weight moves: all use the weights from before the step
-        for i, (delta, h) in enumerate(
-            zip(self.deltas_from(pre, y), self.inputs(x, pre), strict=True)
-        ):
-            if not self.layers[i].trainable:
-                continue
-            vw, vb = self.velocity[i]
-            vw = sgd.momentum * vw + sgd.lr * (s * delta.T @ h - sgd.weight_decay * self.weights[i])
-            self.weights[i] = self.weights[i] + vw
-            if self.biases[i] is not None:
-                vb = sgd.momentum * vb + sgd.lr * s * delta.sum(axis=0)
-                self.biases[i] = self.biases[i] + vb
-            self.velocity[i] = [vw, vb]
+        deltas, inputs = self.deltas(x, y), self.inputs(x, pre)
+        s = 1 if getattr(optimizer, "reduction", "mean") == "sum" else 1 / len(x)
+        # all from the values before the step: every g is made before any weight moves
+        moves = []
+        for i, (delta, h) in enumerate(zip(deltas, inputs, strict=True)):
+            if self.layers[i].trainable:
+                g = s * delta.T @ h - optimizer.weight_decay * self.weights[i]
+                moves.append((self.weights, i, f"W{i}", g * self.masks[i]))
+                if self.biases[i] is not None:
+                    moves.append((self.biases, i, f"b{i}", s * delta.sum(axis=0)))
+        for i, fb in enumerate(self.feedback):
+            learns = fb.route == "direct" or self.layers[i + 1].trainable
+            if fb.plasticity == "kolen_pollack" and learns:
+                source = deltas[i + 1] if fb.route == "layerwise" else deltas[-1]
+                g = s * inputs[i + 1].T @ source - optimizer.weight_decay * fb.matrix
+                fb.matrix = self.moved(f"B{i}", fb.matrix, g, optimizer)
+        for arrays, i, name, g in moves:
+            arrays[i] = self.moved(name, arrays[i], g, optimizer)
+        if self.kind == "plain":
+            self.state = {}
+        self.steps += 1
+        for i, fb in enumerate(self.feedback):
+            if hasattr(fb.plasticity, "every") and self.steps % fb.plasticity.every == 0:
+                fb.matrix = self.mirrored(i, len(x))
         return float(np.mean(loss))
 
+    def mirrored(self, i: int, count: int) -> np.ndarray:
+        """B of hidden layer i after one mirror phase with ``count`` rows of noise."""
+        mirror, w, b = self.feedback[i].plasticity, self.weights[i + 1], self.biases[i + 1]
+        above = self.layers[i + 1].activation
+        above = "linear" if above == "softmax" else above
+        b = np.zeros(len(w)) if b is None else b
+        xi = streams.step_uniform((count, w.shape[1]), mirror.noise, self.seed, i, self.steps)
+        z = sigma(above, xi @ w.T + b) - sigma(above, b)
+        rate = min(1.0, count / (20 * w.shape[1])) if mirror.lr is None else mirror.lr
+        old = self.feedback[i].matrix
+        return old + rate * (xi.T @ z / (count * mirror.noise**2) - old)
+
+    def drop_state(self, kind: str = "plain") -> None:
+        """Velocities and moments start again at zero."""
+        self.state, self.adam_steps, self.kind = {}, 0, kind
+
     def train_epoch(
-        self, x: np.ndarray, y: np.ndarray, sgd, *, batch_size: int, order=None
+        self, x: np.ndarray, y: np.ndarray, optimizer, *, batch_size: int, order=None
     ) -> float:
         """Steps over batches of ``order``; the last may be short. Mean loss over its examples."""
         order = np.arange(len(x)) if order is None else np.asarray(order)
         total = 0.0
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            total += len(rows) * self.step(x[rows], y[rows], sgd)
+            total += len(rows) * self.step(x[rows], y[rows], optimizer)
         return total / len(order)
 
 
 def of(net) -> Network:
     """The reference of a fastfa.Network: copies of its present weights, biases and feedback."""
-    feedback = [
-        Feedback(None if fb.matrix == "transpose" else np.array(b, dtype=np.float64), fb.route)
-        for fb, b in zip(net.feedback, net.feedback_matrices, strict=True)
-    ]
-    layers = [Layer(dense.activation, dense.trainable) for dense in net.layers]
-    return Network(layers, list(net.weights), list(net.biases), feedback, net.loss)
-
-
-# --- Randomness: Philox4x32-10 ------------------------------------------------------------------
-# Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11 (2011)
-
-WEIGHTS, FEEDBACK, SHUFFLE = 1, 2, 3  # purposes
-_MASK = np.uint64(0xFFFFFFFF)
-_MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_KEY_STEPS = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)  # golden ratio, sqrt(3) - 1
-
-
-def philox4x32(counter, key, rounds: int = 10) -> np.ndarray:
-    """Philox4x32 of counters (..., 4) under one key (2,): words (..., 4) as uint64 below 2^32."""
-    c0, c1, c2, c3 = np.moveaxis(np.asarray(counter, dtype=np.uint64), -1, 0)
-    k0, k1 = (np.uint64(k) for k in key)
-    for _ in range(rounds):
-        p0, p1 = _MULTIPLIERS[0] * c0, _MULTIPLIERS[1] * c2  # 32 x 32 -> 64 bits, exact
-        c0, c1, c2, c3 = (
-            (p1 >> np.uint64(32)) ^ c1 ^ k0,
-            p1 & _MASK,
-            (p0 >> np.uint64(32)) ^ c3 ^ k1,
-            p0 & _MASK,
-        )
-        k0, k1 = (k0 + _KEY_STEPS[0]) & _MASK, (k1 + _KEY_STEPS[1]) & _MASK
-    return np.stack([c0, c1, c2, c3], axis=-1)
-
-
-def blocks(count: int, seed: int, purpose: int, layer: int) -> np.ndarray:
-    """The first ``count`` four-word blocks (count, 4) of the stream (seed, purpose, layer)."""
-    index = np.arange(count, dtype=np.uint64)
-    constant = np.full(count, purpose, dtype=np.uint64), np.full(count, layer, dtype=np.uint64)
-    counter = np.stack([index & _MASK, index >> np.uint64(32), *constant], axis=-1)
-    return philox4x32(counter, (seed & 0xFFFFFFFF, seed >> 32))
-
-
-def unit_doubles(count: int, seed: int, purpose: int, layer: int) -> np.ndarray:
-    """``count`` doubles in [0, 1) with 53 random bits, two per block."""
-    w = blocks((count + 1) // 2, seed, purpose, layer)
-    pairs = w.reshape(-1, 2)  # (w0, w1), (w2, w3), ...
-    bits = ((pairs[:, 0] >> np.uint64(5)) << np.uint64(26)) + (pairs[:, 1] >> np.uint64(6))
-    return (bits.astype(np.float64) / 2.0**53)[:count]
-
-
-def uniform(
-    shape: tuple[int, ...], scale: float, seed: int, purpose: int, layer: int
-) -> np.ndarray:
-    """U(-scale, scale), row-major."""
-    u = unit_doubles(int(np.prod(shape)), seed, purpose, layer)
-    return (scale * (2 * u - 1)).reshape(shape)
-
-
-def normal(shape: tuple[int, ...], sd: float, seed: int, purpose: int, layer: int) -> np.ndarray:
-    """N(0, sd²), row-major, by Box and Muller."""
-    count = int(np.prod(shape))
-    u = unit_doubles(count + count % 2, seed, purpose, layer).reshape(-1, 2)
-    r, angle = np.sqrt(-2 * np.log(1 - u[:, 0])), 2 * np.pi * u[:, 1]
-    pairs = np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1)
-    return (sd * pairs.reshape(-1)[:count]).reshape(shape)
-
-
-def permutation(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Fisher-Yates from the top; draw k chooses j = floor((i + 1) w / 2^64)."""
-    words = blocks(
-        n // 2 + 1, seed, SHUFFLE, epoch
-    ).tolist()  # Python integers: the product below needs 128 bits
-    result = list(range(n))
-    for k, i in enumerate(range(n - 1, 0, -1)):
-        low, high = words[k // 2][2 * (k % 2) : 2 * (k % 2) + 2]
-        j = ((i + 1) * (low | high << 32)) >> 64
-        result[i], result[j] = result[j], result[i]
-    return np.array(result, dtype=np.int64)
+    layers = [Layer(dense.activation, dense.trainable, dense.density) for dense in net.layers]
+    return Network(
+        layers,
+        list(net.weights),
+        list(net.biases),
+        reference_feedback.of(net),
+        net.loss,
+        net.seed,
+        net.steps,
+        getattr(net.feedback, "sigma", 0.0),
+    )

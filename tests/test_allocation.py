@@ -36,20 +36,23 @@ import fastfa as fa
 
 allocations = ctypes.CDLL(sys.argv[1]).allocations
 allocations.restype = ctypes.c_long
-batch, momentum, rule = int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
-net = fa.Network(300, [fa.Dense(517, "tanh"), fa.Dense(200, "logistic"), fa.Dense(10, "softmax")],
-                 rule, loss="cross_entropy")
-x = np.random.default_rng(0).random((512, 300), dtype=np.float32)
-y = np.eye(10, dtype=np.float32)[np.arange(512) % 10]
-sgd, few, many = fa.SGD(0.01, momentum=momentum), np.arange(256), np.tile(np.arange(512), 4)
+batch, sgd = int(sys.argv[2]), eval(sys.argv[3])
+widths = eval(sys.argv[4])
+x = np.random.default_rng(0).random((512, widths[0]), dtype=np.float32)
+y = np.eye(widths[-1], dtype=np.float32)[np.arange(512) % widths[-1]]
+few, many = np.arange(256), np.tile(np.arange(512), 4)
 
 def count(order):
     before = allocations()
     net._train_chunk(x, y, sgd, batch, order)
     return allocations() - before
 
-count(few), count(many)  # buffers, threads and Python's own caches are made here
-print(min(count(few) for _ in range(3)), min(count(many) for _ in range(3)))
+for rule, density in eval(sys.argv[5]):
+    layers = [fa.Dense(n, "tanh", density=density) for n in widths[1:-1]]
+    layers.append(fa.Dense(widths[-1], "softmax"))
+    net = fa.Network(widths[0], layers, rule, loss="cross_entropy")
+    count(few), count(many)  # buffers, threads and Python's own caches are made here
+    print(min(count(few) for _ in range(3)), min(count(many) for _ in range(3)))
 """
 
 
@@ -66,12 +69,41 @@ def counter(tmp_path_factory):
     return library
 
 
+def counts(counter, run_python, batch, optimizer, widths, rules) -> list[tuple[int, int]]:
+    """Allocations in few and in many steps, for each of the rules."""
+    arguments = ["-", str(counter), str(batch), optimizer, str(widths), rules]
+    source = f"import sys; sys.argv = {arguments!r}\n" + PROGRAM
+    lines = run_python(source, env={"LD_PRELOAD": str(counter)}).splitlines()
+    return [tuple(map(int, line.split())) for line in lines]
+
+
+WIDTHS = (300, 517, 200, 10)
+
+
 @pytest.mark.parametrize("rule", ["fa", "bp", "dfa", "shallow"])
 @pytest.mark.parametrize("momentum", ["0", "0.9"])
 @pytest.mark.parametrize("batch", ["1", "32"])
 def test_eight_times_the_steps_take_no_more_allocations(batch, momentum, rule, counter, run_python):
-    arguments = (
-        f"import sys; sys.argv = ['-', {str(counter)!r}, {batch!r}, {momentum!r}, {rule!r}]\n"
-    )
-    few, many = run_python(arguments + PROGRAM, env={"LD_PRELOAD": str(counter)}).split()
-    assert int(many) == int(few) > 0
+    sgd, rules = f"fa.SGD(0.01, momentum={momentum})", f"[({rule!r}, 1.0)]"
+    for few, many in counts(counter, run_python, batch, sgd, WIDTHS, rules):
+        assert many == few > 0
+
+
+RULES = """[
+    ("drtp", 1.0), ("usf", 1.0), ("frsf", 1.0), ("brsf", 1.0), ("kp", 1.0), ("wm", 1.0),
+    ("fa", 0.5), (fa.Feedback("orthogonal"), 1.0), (fa.Feedback("sparse", density=0.1), 0.5),
+    (fa.Feedback("low_rank", rank=5), 1.0), (fa.Feedback("binary"), 1.0),
+    (fa.Feedback("ternary"), 1.0), (fa.Feedback("hadamard"), 1.0),
+    (fa.Feedback("procedural"), 1.0), (fa.Feedback("binary", route="direct"), 1.0),
+    (fa.Feedback("uniform", route="direct", plasticity="kolen_pollack"), 0.5),
+    (fa.NodePerturbation(0.1), 1.0)]"""
+
+
+@pytest.mark.parametrize("optimizer", ["fa.SGD(0.01, momentum=0.9)", "fa.Adam(1e-4)"])
+@pytest.mark.parametrize("batch", [1, 32])
+def test_no_kind_of_feedback_allocates_in_its_steps(batch, optimizer, counter, run_python):
+    """All but custom feedback, which makes Python objects."""
+    found = counts(counter, run_python, batch, optimizer, (60, 130, 65, 10), RULES)
+    assert len(found) == 17
+    for few, many in found:
+        assert many == few > 0

@@ -33,7 +33,7 @@ def assert_finite(net: fa.Network) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("hidden", ["linear", "relu", "leaky_relu", "tanh"])
-@pytest.mark.parametrize("rule", ["bp", "fa", "dfa"])
+@pytest.mark.parametrize("rule", ["bp", "fa", "dfa", "drtp", "kp", "brsf"])
 def test_a_step_that_would_diverge_leaves_the_weights_from_before_it(rule, hidden, dtype):
     net, sgd = network(hidden, dtype=dtype, rule=rule), fa.SGD(1e6, momentum=0.9)
     x, y = data()

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import fastfa as fa
+import numpy as np
 import pytest
 
 TESTS = Path(__file__).resolve().parent
@@ -20,19 +21,60 @@ assert info["isa"] == {level!r}, f"asked for {level}, dispatched to " + info["is
 import pytest
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-x", *{files!r}, "-k", {select!r}]))
 """
-FILES = ["test_parity.py", "test_oracles.py"]
+FILES = ["test_parity.py", "test_oracles.py", "test_parity_rules.py"]
 SELECT = "every_width or papers_mnist or short_last_batch or every_activation or longer or array"
+
+RULES_TOO = " or wide_layers or node_perturbation or adam or removed_weights or well_posed"
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_core_passes_under_this_level(level, run_python):
     files = [str(TESTS / name) for name in FILES]
     # the best level is what the rest of this test suite runs under
-    select = SELECT if level != LEVELS[0] else "papers_mnist"
+    select = SELECT + RULES_TOO if level != LEVELS[0] else "papers_mnist"
     source = SUITE.format(level=level, files=files, select=select)
     out = run_python(source, env={"FASTFA_ISA": level}, timeout=500)
     assert " passed" in out
     assert "skipped" not in out
+
+
+RULES = """
+import sys
+import numpy as np
+import fastfa as fa
+sys.path.insert(0, {tests!r})
+from parity_cases import ALL_RULES, build, draw_data, plain_case
+arrays = {{}}
+for rule in [*ALL_RULES, "perturbed"]:
+    options = {{"perturbation": 0.3}} if rule == "perturbed" else {{"rules": (rule,)}}
+    case = plain_case((12, 33, 21, 5), **options)
+    rng = np.random.default_rng(0)
+    net = build(case, "float64", rng)
+    x, y = draw_data(case, 19, "float64", rng)
+    for optimizer in (fa.SGD(0.01, momentum=0.5), fa.Adam(1e-3, epsilon=1e-2)):
+        net.train_epoch(x, y, optimizer, batch_size=4)
+    for name, found in (("W", net.weights), ("B", net.feedback_matrices), ("d", net.deltas(x, y))):
+        arrays.update({{f"{{rule}} {{name}}{{i}}": np.array(a) for i, a in enumerate(found)}})
+np.savez({path!r}, **arrays)
+"""
+
+
+def test_every_rule_agrees_across_the_levels(run_python, tmp_path):
+    """Not to the last bit, for vectors add up in other orders; draws agree exactly."""
+    found = []
+    for level in LEVELS:
+        path = str(tmp_path / f"{level}.npz")
+        run_python(RULES.format(tests=str(TESTS), path=path), env={"FASTFA_ISA": level})
+        with np.load(path) as arrays:
+            found.append(dict(arrays))
+    for other in found[1:]:
+        assert other.keys() == found[0].keys()
+        for name, value in found[0].items():
+            size = np.linalg.norm(value)
+            assert np.linalg.norm(other[name] - value) <= 1e-10 * size, name
+            drawn = name.split()[-2] in ("binary", "ternary", "hadamard", "procedural", "uniform")
+            if drawn and " B" in name and "kp" not in name:
+                np.testing.assert_array_equal(other[name], value)
 
 
 def test_the_best_level_is_chosen_unless_told_otherwise(run_python):

@@ -14,22 +14,18 @@ import pytest
 import reference
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from parity import (
+from parity import STEPS, TOLERANCE, check, disagreements, errors, relative_error
+from parity_cases import (
+    ALL_RULES,
     HIDDEN,
     OUTPUTS,
     RULES,
-    STEPS,
-    TOLERANCE,
     WIDTHS,
     Case,
     build,
-    check,
-    disagreements,
     draw_data,
-    errors,
     optimizer_of,
     plain_case,
-    relative_error,
 )
 
 
@@ -47,7 +43,10 @@ def cases(draw: st.DrawFn) -> Case:
         widths=draw(each(width, depth + 1)),
         hidden=draw(each(st.sampled_from(HIDDEN), depth - 1)),
         output=draw(st.sampled_from(OUTPUTS)),
-        rules=draw(each(st.sampled_from(RULES), depth - 1)),
+        rules=draw(each(st.sampled_from(ALL_RULES), depth - 1)),
+        density=draw(each(st.sampled_from([1.0, 1.0, 0.5, 0.05]), depth)),
+        perturbation=draw(st.sampled_from([0.0] * 9 + [0.5])),
+        adam=draw(st.sampled_from([False, False, True])),
         bias=draw(each(st.sampled_from([True, True, False]), depth)),
         trainable=draw(each(st.sampled_from([True, True, True, False]), depth)),
         momentum=draw(st.sampled_from([0.0, 0.5, 0.9])),
@@ -57,13 +56,13 @@ def cases(draw: st.DrawFn) -> Case:
         short=draw(st.integers(0, batch - 1)),
         drive=draw(st.sampled_from(["step", "epoch", "both"])),
         sparse=draw(st.booleans()),
-        seed=draw(st.integers(0, 2**32)),
+        seed=draw(st.integers(0, 2**64 - 1)),
     )
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_random_networks(dtype):
-    @settings(max_examples=300)
+    @settings(max_examples=500)
     @given(cases())
     def every_array_agrees(case):
         found = disagreements(case, dtype)

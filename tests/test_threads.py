@@ -17,8 +17,8 @@ SHAPES = {  # wide enough that the work is really split, odd enough that it does
 }
 
 
-def network(widths, dtype, rule="fa", seed=0):
-    layers = [fa.Dense(n, "logistic") for n in widths[1:]]
+def network(widths, dtype, rule="fa", seed=0, density=1.0):
+    layers = [fa.Dense(n, "logistic", density=density) for n in widths[1:]]
     return fa.Network(widths[0], layers, rule, loss="cross_entropy", seed=seed, dtype=dtype)
 
 
@@ -28,18 +28,23 @@ def data(widths, count, dtype, seed=0):
     return x.astype(dtype), rng.random((count, widths[-1])).astype(dtype)
 
 
-def everything(widths, dtype, batch, rule) -> dict[str, np.ndarray]:
+MOMENTUM = fa.SGD(0.1, momentum=0.5, weight_decay=1e-4)
+
+
+def everything(widths, dtype, batch, rule, sgd=MOMENTUM, density=1.0) -> dict[str, np.ndarray]:
     """All that a network can show after a short training."""
-    net = network(widths, dtype, rule)
+    net = network(widths, dtype, rule, density=density)
     count = max(3 * batch // 2, 5)
     x, y = data(widths, count, dtype)
-    sgd = fa.SGD(0.1, momentum=0.5, weight_decay=1e-4)
     losses = [net.train_epoch(x, y, sgd, batch_size=batch) for _ in range(2)]
     losses.append(net.step(x[:batch], y[:batch], sgd))
     result = dict(net.state_dict())
     result["losses"] = np.array([*losses, *net.evaluate(x, y)])
     result["forward"] = net.forward(x)
     result.update({f"deltas {i}": d for i, d in enumerate(net.deltas(x, y))})
+    result.update({f"feedback {i}": b for i, b in enumerate(net.feedback_matrices)})
+    for row in fa.metrics.alignment(net, x, y, pseudobackprop=False):
+        result[f"alignment {row.layer}"] = np.hstack(list(row.as_dict().values()))
     return result
 
 
@@ -56,6 +61,64 @@ def test_any_number_of_threads_gives_the_same_bits(rule, shape, batch, dtype):
         together = everything(SHAPES[shape], dtype, batch, rule)
         for name, value in alone.items():
             assert value.tobytes() == together[name].tobytes(), (name, count)
+
+
+DIRECT = {"route": "direct"}
+MORE_RULES = {
+    "orthogonal": fa.Feedback("orthogonal"),
+    "sparse": fa.Feedback("sparse", density=0.1),
+    "low_rank": fa.Feedback("low_rank", rank=3),
+    "binary": fa.Feedback("binary"),
+    "ternary": fa.Feedback("ternary"),
+    "hadamard": fa.Feedback("hadamard"),
+    "procedural": fa.Feedback("procedural"),
+    "direct binary": fa.Feedback("binary", **DIRECT),
+    "direct hadamard": fa.Feedback("hadamard", **DIRECT),
+    "target procedural": fa.Feedback("procedural", route="target"),
+    "drtp": "drtp",
+    "usf": "usf",
+    "frsf": "frsf",
+    "brsf": "brsf",
+    "kp": "kp",
+    "direct kp": fa.Feedback("uniform", plasticity="kolen_pollack", **DIRECT),
+    "wm": "wm",
+    "perturbed": fa.NodePerturbation(0.1),
+}
+
+
+@pytest.mark.parametrize("rule", MORE_RULES)
+def test_every_kind_of_feedback_gives_the_same_bits(rule):
+    """Batches of one and of many, both optimizers, dense and sparse weights, in turn."""
+    settings = [
+        ("mnist", "float32", 1, MOMENTUM, 1.0),
+        ("deep", "float64", 7, fa.Adam(1e-3), 0.5),
+        ("deep", "float32", 100, MOMENTUM, 1.0),
+    ]
+    for shape, dtype, batch, optimizer, density in settings:
+        seen = []
+        for count in (1, 2, 3):
+            fa.set_num_threads(count)
+            arguments = SHAPES[shape], dtype, batch, MORE_RULES[rule], optimizer, density
+            seen.append(everything(*arguments))
+        for together in seen[1:]:
+            for name, value in seen[0].items():
+                assert value.tobytes() == together[name].tobytes(), (name, shape)
+
+
+def test_the_pseudoinverse_gives_the_same_bits():
+    """By itself, for it takes long; and the angle to it."""
+    x, y = data((50, 70, 60, 5), 30, "float32")
+    seen = []
+    for count in (1, 2, 3):
+        fa.set_num_threads(count)
+        net = network((50, 70, 60, 5), "float32", fa.Feedback("pseudoinverse", refresh=2))
+        net.train_epoch(x, y, fa.SGD(0.1), batch_size=6)
+        rows = fa.metrics.alignment(net, x, y, pseudobackprop=True)
+        angles = np.array([row.angle_pbp for row in rows])
+        seen.append([*net.weights, *net.deltas(x, y), *net.feedback_matrices, angles])
+    for together in seen[1:]:
+        for left, right in zip(seen[0], together, strict=True):
+            assert left.tobytes() == right.tobytes()
 
 
 def test_the_number_of_threads_may_change_while_a_network_lives():

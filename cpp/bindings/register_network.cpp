@@ -63,6 +63,26 @@ struct PerLayer {
   }
 };
 
+py::dict as_dict(const LayerAlignment& a, std::size_t layer) {
+  py::dict d;
+  d["layer"] = layer;
+  d["angle_bp"] = a.angle_bp;
+  d["angle_bp_sd"] = a.angle_bp_sd;
+  d["angle_bp_layer"] = a.angle_bp_layer;
+  d["angle_pbp"] = a.angle_pbp;
+  d["angle_pbp_sd"] = a.angle_pbp_sd;
+  d["weight_angle"] = a.weight_angle;
+  d["neuron_angles"] =
+      py::array_t<double>(static_cast<py::ssize_t>(a.neuron_angles.size()), a.neuron_angles.data());
+  d["trace_bw"] = a.trace_bw;
+  d["trace_abe"] = a.trace_abe;
+  d["descent"] = a.descent;
+  d["descent_positive"] = a.descent_positive;
+  d["norm_ratio"] = a.norm_ratio;
+  d["gradient_angle"] = a.gradient_angle;
+  return d;
+}
+
 py::tuple as_tuple(const EpochResult& r) { return py::make_tuple(r.loss, r.wrong, r.examples); }
 
 template <class T>
@@ -71,11 +91,11 @@ void register_class(py::module_& m, const char* name) {
   py::class_<Net>(m, name)
       .def(py::init([](std::int64_t inputs, const std::vector<DenseSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,
-                       std::uint64_t seed) {
-             return new Net({inputs, layers, feedback, parse<Loss>(loss), seed});
+                       std::uint64_t seed, double perturbation) {
+             return new Net({inputs, layers, feedback, parse<Loss>(loss), seed, perturbation});
            }),
            py::kw_only(), py::arg("inputs"), py::arg("layers"), py::arg("feedback"), py::arg("loss"),
-           py::arg("seed"))
+           py::arg("seed"), py::arg("perturbation"))
       .def_property_readonly("steps", &Net::steps)
       .def("weights",
            [](py::object self, int layer) { return expose(self.cast<Net&>().weights(layer), self); })
@@ -96,8 +116,20 @@ void register_class(py::module_& m, const char* name) {
              return expose(b, owner);
            })
       .def("feedback_scale", &Net::feedback_scale)
-      .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>())
-      .def("reset_momentum", &Net::reset_momentum, py::call_guard<py::gil_scoped_release>())
+      .def("feedback_bytes", &Net::feedback_bytes)
+      .def("feedback_array",
+           [](Net& net, int hidden) {
+             const std::int64_t rows = net.units(hidden), cols = net.feedback_source(hidden);
+             Array<T> out({rows, cols});
+             const MatrixView<T> to{out.mutable_data(), rows, cols, cols, 1};
+             released([&] { net.feedback_array(hidden, to); });
+             return out;
+           })
+      .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>(),
+           py::arg("feedback"), py::arg("perturbation"))
+      .def("reset_memory", &Net::reset_memory, py::call_guard<py::gil_scoped_release>())
+      .def("time_feedback", &Net::time_feedback, py::call_guard<py::gil_scoped_release>(),
+           py::arg("hidden"), py::arg("n"), py::arg("repeats"))
       .def(
           "forward",
           [](Net& net, const Array<T>& x) {
@@ -121,13 +153,29 @@ void register_class(py::module_& m, const char* name) {
       .def(
           "deltas",
           [](Net& net, const Array<T>& x, const Array<T>& y,
-             const std::optional<std::vector<FeedbackSpec>>& feedback) {
+             const std::optional<std::vector<FeedbackSpec>>& feedback, double perturbation) {
             const auto xv = view(x), yv = view(y);
             PerLayer<T> out(net, xv.rows);
-            released([&] { net.deltas(xv, yv, out.views, feedback ? &*feedback : nullptr, signals()); });
+            released([&] {
+              net.deltas(xv, yv, out.views, feedback ? &*feedback : nullptr, perturbation, signals());
+            });
             return out.arrays;
           },
-          py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("feedback"))
+          py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("feedback"),
+          py::arg("perturbation"))
+      .def(
+          "alignment",
+          [](Net& net, const Array<T>& x, const Array<T>& y, bool gradient, bool matrices,
+             int pseudobackprop) {
+            const auto xv = view(x), yv = view(y);
+            const auto found =
+                released([&] { return net.alignment(xv, yv, {gradient, matrices, pseudobackprop}); });
+            py::list rows;
+            for (std::size_t l = 0; l < found.size(); ++l) rows.append(as_dict(found[l], l));
+            return rows;
+          },
+          py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("gradient"), py::arg("matrices"),
+          py::arg("pseudobackprop"))
       .def(
           "evaluate",
           [](Net& net, const Array<T>& x, const Array<T>& y) {
@@ -137,7 +185,7 @@ void register_class(py::module_& m, const char* name) {
           py::arg("x").noconvert(), py::arg("y").noconvert())
       .def(
           "train_epoch",
-          [](Net& net, const Array<T>& x, const Array<T>& y, const Sgd& optimizer,
+          [](Net& net, const Array<T>& x, const Array<T>& y, const Optimizer& optimizer,
              std::int64_t batch_size, const Array<std::int64_t>& order) {
             const auto xv = view(x), yv = view(y);
             if (order.ndim() != 1)

@@ -1,41 +1,79 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <memory>
 #include <optional>
 
 #include "bindings/register.h"
 #include "fastfa/names.h"
+#include "fastfa/network.h"
 
 namespace py = pybind11;
 
 namespace fastfa {
 
 template <class E>
-static py::tuple names() {
+static py::list names() {
   py::list all;
   for (const char* each : Names<E>::list) all.append(each);
+  return all;
+}
+
+using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+// propagate(delta) of the caller's object, called with the GIL held.
+static Propagator propagator(const py::function& propagate) {
+  // The last copy may be dropped by a thread without the GIL.
+  const std::shared_ptr<py::function> held(new py::function(propagate), [](py::function* f) {
+    py::gil_scoped_acquire gil;
+    delete f;
+  });
+  return
+      [held](const double* delta, std::int64_t n, std::int64_t n_source, double* out, std::int64_t n_l) {
+        py::gil_scoped_acquire gil;
+        const py::array_t<double> given({n, n_source}, delta);  // a copy, the callee's to keep
+        const auto made = py::cast<Array>((*held)(given));
+        if (made.ndim() != 2 || made.shape(0) != n || made.shape(1) != n_l) {
+          throw py::value_error("[Feedback] propagate(delta) returned an array of shape " +
+                                py::str(made.attr("shape")).cast<std::string>() + "; it must be (" +
+                                std::to_string(n) + ", " + std::to_string(n_l) + ")");
+        }
+        std::copy_n(made.data(), n * n_l, out);
+      };
+}
+
+// Every matrix but `custom`, which has no name for users: they give an object.
+static py::tuple matrices() {
+  py::list all = names<Matrix>();
+  all.attr("remove")(name(Matrix::custom));
   return py::tuple(all);
 }
 
 void register_specs(py::module_& m) {
-  m.attr("ACTIVATIONS") = names<Activation>();
-  m.attr("LOSSES") = names<Loss>();
-  m.attr("MATRICES") = names<Matrix>();
-  m.attr("ROUTES") = names<Route>();
-  m.attr("REDUCTIONS") = names<Reduction>();
+  m.attr("ACTIVATIONS") = py::tuple(names<Activation>());
+  m.attr("LOSSES") = py::tuple(names<Loss>());
+  m.attr("MATRICES") = matrices();
+  m.attr("ROUTES") = py::tuple(names<Route>());
+  m.attr("PLASTICITIES") = py::tuple(names<Plasticity>());
+  m.attr("MAGNITUDES") = py::tuple(names<Magnitude>());
+  m.attr("REDUCTIONS") = py::tuple(names<Reduction>());
 
   py::class_<DenseSpec>(m, "DenseSpec")
       .def(py::init([](std::int64_t units, const std::string& activation, double weight_scale, bool bias,
-                       bool trainable) {
-             return DenseSpec{units, parse<Activation>(activation), weight_scale, bias, trainable};
+                       bool trainable, double density) {
+             return DenseSpec{units,  parse<Activation>(activation), weight_scale, bias, trainable,
+                              density};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
-           py::arg("bias"), py::arg("trainable"));
+           py::arg("bias"), py::arg("trainable"), py::arg("density"));
 
-  using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,
-                       double gain, const std::optional<Array>& array) {
+                       double gain, const std::optional<Array>& array, double density, std::int64_t rank,
+                       const std::string& magnitude, std::int64_t refresh, const std::string& plasticity,
+                       double mirror_lr, double mirror_noise, std::int64_t mirror_every,
+                       const std::optional<py::function>& custom) {
              FeedbackSpec spec;
              spec.matrix = parse<Matrix>(matrix);
              spec.route = parse<Route>(route);
@@ -50,16 +88,49 @@ void register_specs(py::module_& m) {
                spec.cols = array->shape(1);
                spec.values.assign(array->data(), array->data() + array->size());
              }
+             spec.density = density;
+             spec.rank = rank;
+             spec.magnitude = parse<Magnitude>(magnitude);
+             spec.refresh = refresh;
+             spec.plasticity = parse<Plasticity>(plasticity);
+             spec.mirror_lr = mirror_lr;
+             spec.mirror_noise = mirror_noise;
+             spec.mirror_every = mirror_every;
+             if (custom) spec.propagator = propagator(*custom);
              return spec;
            }),
            py::kw_only(), py::arg("matrix"), py::arg("route"), py::arg("scale"), py::arg("gain"),
-           py::arg("array"));
+           py::arg("array"), py::arg("density"), py::arg("rank"), py::arg("magnitude"),
+           py::arg("refresh"), py::arg("plasticity"), py::arg("mirror_lr"), py::arg("mirror_noise"),
+           py::arg("mirror_every"), py::arg("custom"));
 
   py::class_<Sgd>(m, "Sgd").def(
       py::init([](double lr, double momentum, double weight_decay, const std::string& reduction) {
         return Sgd{lr, momentum, weight_decay, parse<Reduction>(reduction)};
       }),
       py::kw_only(), py::arg("lr"), py::arg("momentum"), py::arg("weight_decay"), py::arg("reduction"));
+
+  py::class_<Adam>(m, "Adam").def(
+      py::init([](double lr, double beta1, double beta2, double epsilon, double weight_decay) {
+        return Adam{lr, beta1, beta2, epsilon, weight_decay};
+      }),
+      py::kw_only(), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("epsilon"),
+      py::arg("weight_decay"));
+
+  m.def(
+      "feedback_array",
+      [](const FeedbackSpec& spec, std::int64_t units, std::int64_t source, std::uint64_t seed,
+         std::uint32_t layer) {
+        if (units < 1 || source < 1) {
+          throw std::invalid_argument("[toarray] units and source must be positive");
+        }
+        py::array_t<double> out({units, source});
+        double* data = out.mutable_data();
+        py::gil_scoped_release release;
+        feedback_array(spec, units, source, seed, layer, data);
+        return out;
+      },
+      py::arg("spec"), py::arg("units"), py::arg("source"), py::arg("seed"), py::arg("layer"));
 }
 
 }  // namespace fastfa

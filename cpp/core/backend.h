@@ -22,6 +22,15 @@ class Backend {
   virtual void dense_forward(const DenseForward<T>&) = 0;
   virtual void output(const Output<T>&) = 0;
   virtual void propagate(const Propagate<T>&) = 0;
+  virtual void propagate(const PropagateSign<T>&) = 0;
+  virtual void propagate(const PropagateBits<T>&) = 0;
+  virtual void propagate(const PropagateProcedural<T>&) = 0;
+  virtual void propagate(const PropagateSparse<T>&) = 0;
+  virtual void propagate(const PropagateHadamard<T>&) = 0;
+  virtual void gate(const Gate<T>&) = 0;
+  virtual void transpose(const Transpose<T>&) = 0;
+  virtual void draw(const Draw<T>&) = 0;
+  virtual void row_dots(const RowDots<T>&) = 0;
   virtual void dense_update(const DenseUpdate<T>&) = 0;
 };
 

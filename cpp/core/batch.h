@@ -20,16 +20,25 @@ struct Batch {
   std::vector<Run> runs;              // the active inputs
   std::vector<double> loss;           // per example
   std::vector<unsigned char> wrong;   // per example
-  std::vector<Index> natural;         // 0, 1, 2, … for calls without an order
+  std::vector<double> noisy_loss;     // the same two for node perturbation's second pass
+  std::vector<unsigned char> noisy_wrong;
+  std::vector<Index> natural;  // 0, 1, 2, … for calls without an order
+  Buffer<T> target;            // (n, n_out), gathered where a route asks for it
+  std::vector<unsigned char> target_active;
+  bool target_there = false;
 
   Index capacity() const { return static_cast<Index>(loss.size()); }
 
-  void reserve(Index batch, Index inputs) {
+  void reserve(Index batch, Index inputs, Index outputs) {
     input = Buffer<T>(batch, inputs);
+    target = Buffer<T>(batch, outputs);
+    target_active.resize(static_cast<std::size_t>(outputs));
     active.resize(static_cast<std::size_t>(inputs));
     runs.reserve(static_cast<std::size_t>(inputs));
     loss.resize(static_cast<std::size_t>(batch));
     wrong.resize(static_cast<std::size_t>(batch));
+    noisy_loss.resize(static_cast<std::size_t>(batch));
+    noisy_wrong.resize(static_cast<std::size_t>(batch));
     natural.resize(static_cast<std::size_t>(batch));
     std::iota(natural.begin(), natural.end(), Index{0});
   }

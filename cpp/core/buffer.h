@@ -47,6 +47,7 @@ class Buffer {
   Index rows() const { return rows_; }
   Index cols() const { return cols_; }
   Index ld() const { return ld_; }
+  Index bytes() const { return rows_ * ld_ * Index{sizeof(T)}; }
   explicit operator bool() const { return data_ != nullptr; }
   std::shared_ptr<void> owner() const { return data_; }
 

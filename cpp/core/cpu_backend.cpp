@@ -30,6 +30,17 @@ class CpuBackend final : public Backend<T> {
   void dense_forward(const DenseForward<T>& args) override { run(kernels_.dense_forward, args); }
   void output(const Output<T>& args) override { run(kernels_.output, args); }
   void propagate(const Propagate<T>& args) override { run(kernels_.propagate, args); }
+  void propagate(const PropagateSign<T>& args) override { run(kernels_.propagate_sign, args); }
+  void propagate(const PropagateBits<T>& args) override { run(kernels_.propagate_bits, args); }
+  void propagate(const PropagateProcedural<T>& args) override {
+    run(kernels_.propagate_procedural, args);
+  }
+  void propagate(const PropagateSparse<T>& args) override { run(kernels_.propagate_sparse, args); }
+  void propagate(const PropagateHadamard<T>& args) override { run(kernels_.propagate_hadamard, args); }
+  void gate(const Gate<T>& args) override { run(kernels_.gate, args); }
+  void transpose(const Transpose<T>& args) override { run(kernels_.transpose, args); }
+  void draw(const Draw<T>& args) override { run(kernels_.draw, args); }
+  void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
   void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
 
  private:

@@ -1,10 +1,12 @@
 #include "core/feedback.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
 #include "core/random.h"
 #include "core/text.h"
+#include "fastfa/names.h"
 
 namespace fastfa {
 namespace {
@@ -18,32 +20,110 @@ std::string name_of(std::size_t layer) { return "feedback[" + std::to_string(lay
 }
 
 std::int64_t source_units(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
-  return spec.route == Route::direct ? units.back() : units[layer + 1];
+  return spec.route == Route::layerwise ? units[layer + 1] : units.back();
 }
+bool is_last(std::size_t layer, const Units& units) { return layer + 2 == units.size(); }
 
-// Var(B) = gain² / n_out into the last hidden layer and for the direct route, 1 / n_source below.
+// Var(B) = gain² / n_out into the last hidden layer and where the source is the output, 1 / n_source
+// below.
 double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
   const auto n_out = static_cast<double>(units.back());
   const auto n_top = static_cast<double>(units[units.size() - 2]);
-  const bool from_output = spec.route == Route::direct || layer + 2 == units.size();
+  const bool from_output = spec.route != Route::layerwise || is_last(layer, units);
   if (!from_output) return 1.0 / static_cast<double>(source_units(spec, layer, units));
   const double gain = spec.gain > 0 ? spec.gain : std::sqrt(n_out / (3.0 * n_top));
   return gain * gain / n_out;
 }
 
+// The variance of B's elements at scale 1; 0 for kinds without a scale.
+double unit_variance(const FeedbackSpec& spec) {
+  switch (spec.matrix) {
+    case Matrix::uniform:
+    case Matrix::procedural:
+      return 1.0 / 3.0;
+    case Matrix::sparse:
+      return spec.density / 3.0;
+    case Matrix::ternary:
+      return spec.density;
+    case Matrix::sign:
+      return spec.magnitude == Magnitude::uniform ? 1.0 : 1.0 / 3.0;
+    case Matrix::normal:
+    case Matrix::orthogonal:
+    case Matrix::low_rank:
+    case Matrix::binary:
+    case Matrix::hadamard:
+      return 1.0;
+    case Matrix::transpose:
+    case Matrix::pseudoinverse:
+    case Matrix::array:
+    case Matrix::zero:
+    case Matrix::custom:
+      return 0.0;
+  }
+  return 0.0;
+}
+
 double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
-  if (!spec.equal_error) return spec.scale;
-  const double variance = equal_error_variance(spec, layer, units);
-  return std::sqrt(spec.matrix == Matrix::uniform ? 3.0 * variance : variance);
+  const double unit = unit_variance(spec);
+  if (unit == 0) return 0.0;
+  return spec.equal_error ? std::sqrt(equal_error_variance(spec, layer, units) / unit) : spec.scale;
+}
+
+bool can_learn(Matrix matrix) {
+  return matrix == Matrix::uniform || matrix == Matrix::normal || matrix == Matrix::orthogonal ||
+         matrix == Matrix::array;
+}
+
+// Which combinations of the three axes exist.
+void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+  const std::string here = name_of(layer) + " is '" + name(spec.matrix) + "' with ";
+  const bool to_neighbour =
+      spec.route == Route::layerwise || (spec.route == Route::direct && is_last(layer, units));
+  if (follows_weights(spec.matrix) && !to_neighbour) {
+    refuse(here + "route '" + name(spec.route) +
+           "'; it follows the weights of the next layer up, so route must be 'layerwise'");
+  }
+  if (spec.plasticity == Plasticity::fixed) return;
+  const std::string plasticity = std::string("plasticity '") + name(spec.plasticity) + "'";
+  if (!can_learn(spec.matrix)) {
+    refuse(here + plasticity + "; only 'uniform', 'normal', 'orthogonal' and 'array' can learn");
+  }
+  if (spec.route == Route::target || (spec.plasticity == Plasticity::weight_mirror && !to_neighbour)) {
+    refuse(here + plasticity + " and route '" + name(spec.route) + "'; route must be 'layerwise'" +
+           (spec.plasticity == Plasticity::kolen_pollack ? " or 'direct'" : ""));
+  }
+}
+
+void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+  const bool wants_density = spec.matrix == Matrix::sparse || spec.matrix == Matrix::ternary;
+  if (wants_density && !(spec.density > 0 && spec.density <= 1)) {
+    refuse(name_of(layer) + ".density was " + text(spec.density) + "; it must be in (0, 1]");
+  }
+  const std::int64_t most = std::min(units[layer], source_units(spec, layer, units));
+  if (spec.matrix == Matrix::low_rank && (spec.rank < 1 || spec.rank > most)) {
+    refuse(name_of(layer) + ".rank was " + std::to_string(spec.rank) + "; layer " +
+           std::to_string(layer) + " has " + std::to_string(units[layer]) + " units and its source " +
+           std::to_string(source_units(spec, layer, units)) + ", so it must be in [1, " +
+           std::to_string(most) + "]");
+  }
+  if (spec.refresh < 1) {
+    refuse(name_of(layer) + ".refresh was " + std::to_string(spec.refresh) + "; it must be at least 1");
+  }
+  if (spec.matrix == Matrix::custom && !spec.propagator) {
+    refuse(name_of(layer) + " is 'custom' without a propagator; it must have one");
+  }
+  if (!(spec.mirror_lr >= 0 && spec.mirror_lr <= 1 && spec.mirror_noise > 0 &&
+        spec.mirror_noise <= 1e6 && spec.mirror_every >= 1)) {
+    refuse(name_of(layer) + "'s weight mirror has lr " + text(spec.mirror_lr) + ", noise " +
+           text(spec.mirror_noise) + ", every " + std::to_string(spec.mirror_every) +
+           "; they must be in [0, 1], in (0, 1e6], and at least 1");
+  }
 }
 
 template <class T>
 void check(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
-  if (spec.matrix == Matrix::transpose && spec.route == Route::direct && layer + 2 != units.size()) {
-    refuse(name_of(layer) +
-           " is 'transpose' with route 'direct'; the transpose of W leads to the next layer "
-           "only, so route must be 'layerwise'");
-  }
+  check_combination(spec, layer, units);
+  check_numbers(spec, layer, units);
   if (!(spec.scale >= 0 && spec.scale <= value_limit<T>)) {
     refuse(name_of(layer) + ".scale was " + text(spec.scale) + "; it must be at least 0 and at most " +
            limit_text<T>());
@@ -71,11 +151,48 @@ void check(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
   }
 }
 
+template <class T>
+MadeMatrix<T> make_matrix(const MatrixPlan& plan) {
+  switch (plan.spec.matrix) {
+    case Matrix::uniform:
+    case Matrix::normal:
+    case Matrix::orthogonal:
+    case Matrix::array:
+      return make_stored<T>(plan);
+    case Matrix::transpose:
+      return make_transpose<T>(plan);
+    case Matrix::pseudoinverse:
+      return make_pseudoinverse<T>(plan);
+    case Matrix::sign:
+      return make_sign<T>(plan);
+    case Matrix::sparse:
+      return make_sparse<T>(plan);
+    case Matrix::low_rank:
+      return make_low_rank<T>(plan);
+    case Matrix::binary:
+    case Matrix::ternary:
+      return make_bits<T>(plan);
+    case Matrix::hadamard:
+      return make_hadamard<T>(plan);
+    case Matrix::procedural:
+      return make_procedural<T>(plan);
+    case Matrix::custom:
+      return make_custom<T>(plan);
+    case Matrix::zero:
+      break;
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+bool follows_weights(Matrix matrix) {
+  return matrix == Matrix::transpose || matrix == Matrix::pseudoinverse || matrix == Matrix::sign;
+}
 
 template <class T>
 std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs, const Units& units,
-                                       std::uint64_t seed) {
+                                       std::uint64_t seed, std::uint32_t first) {
   if (specs.size() + 1 != units.size()) {
     refuse("feedback has " + std::to_string(specs.size()) + " entries; the network has " +
            std::to_string(units.size() - 1) + " hidden layers and needs one for each");
@@ -84,41 +201,42 @@ std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs, c
 
   std::vector<Feedback<T>> made;
   for (std::size_t l = 0; l < specs.size(); ++l) {
-    const FeedbackSpec& spec = specs[l];
-    Feedback<T> f{spec.matrix, spec.route, 0.0, {}};
-    const Index n_l = units[l], n_source = source_units(spec, l, units);
-    // Element i of the public, row-major B (n_l, n_source), to its place in Bᵀ.
-    const auto put = [&](Index i, double value) {
-      f.b.row(i % n_source)[i / n_source] = static_cast<T>(value);
-    };
-    const auto layer = static_cast<std::uint32_t>(l);
-    switch (spec.matrix) {
-      case Matrix::transpose:
-      case Matrix::zero:
-        break;
-      case Matrix::uniform:
-        f.b = Buffer<T>(n_source, n_l);
-        f.scale = scale_of(spec, l, units);
-        draw_uniform(seed, Purpose::feedback, layer, n_l * n_source, f.scale, put);
-        break;
-      case Matrix::normal:
-        f.b = Buffer<T>(n_source, n_l);
-        f.scale = scale_of(spec, l, units);
-        draw_normal(seed, Purpose::feedback, layer, n_l * n_source, f.scale, put);
-        break;
-      case Matrix::array:
-        f.b = Buffer<T>(n_source, n_l);
-        for (Index i = 0; i < n_l * n_source; ++i) put(i, spec.values[static_cast<std::size_t>(i)]);
-        break;
-    }
+    const Index n_source = source_units(specs[l], l, units);
+    const double scale = scale_of(specs[l], l, units);
+    Feedback<T> f{specs[l], scale, n_source, nullptr, {}};
+    f.spec.values.clear();  // arrays may be large, and the matrix has them
+    f.matrix = make_matrix<T>(
+        {specs[l], units[l], n_source, scale, seed, first + static_cast<std::uint32_t>(l)});
     made.push_back(std::move(f));
   }
   return made;
 }
 
+template <class T>
+void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial) {
+  const Index n_source = to.rows(), n_l = to.cols(), rows = std::min(n_source, Index{64});
+  if (!matrix) return scene.backend.clear(to.data(), n_source * to.ld());
+  matrix->prepare(scene);
+  const Buffer<T> unit(rows, n_source);
+  const std::vector<Run> runs = all_columns(n_source);
+  int bad = 0;  // the limit of deltas is not one of B
+  for (Index first = 0; first < n_source; first += rows) {
+    const Index n = std::min(rows, n_source - first);
+    for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(1);
+    matrix->propagate({unit.data(), unit.ld(), n, n_source, runs.data(), static_cast<Index>(runs.size()),
+                       n_l, to.data(), to.ld(), static_cast<int>(Activation::linear), to.row(first),
+                       to.ld(), partial, &bad},
+                      scene);
+    for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(0);
+  }
+}
+
 template std::vector<Feedback<float>> make_feedback(const std::vector<FeedbackSpec>&, const Units&,
-                                                    std::uint64_t);
+                                                    std::uint64_t, std::uint32_t);
 template std::vector<Feedback<double>> make_feedback(const std::vector<FeedbackSpec>&, const Units&,
-                                                     std::uint64_t);
+                                                     std::uint64_t, std::uint32_t);
+template void write_matrix(FeedbackMatrix<float>*, const Scene<float>&, const Buffer<float>&, float*);
+template void write_matrix(FeedbackMatrix<double>*, const Scene<double>&, const Buffer<double>&,
+                           double*);
 
 }  // namespace fastfa

@@ -1,26 +1,93 @@
-// The feedback algebra: what carries the error into each hidden layer.
+// The feedback algebra: route × matrix × plasticity. What carries the error into each hidden layer.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "core/buffer.h"
+#include "core/backend.h"
+#include "core/layer.h"
 #include "fastfa/types.h"
 
 namespace fastfa {
 
-// Δh_l = B δ_source, then ∘ σ′ (the paper's equation 2).
+// What a matrix may look at while it works. `above` is the layer above the one it leads to.
 template <class T>
-struct Feedback {
-  Matrix matrix = Matrix::uniform;
-  Route route = Route::layerwise;
-  double scale = 0.0;  // of the random matrices
-  Buffer<T> b;         // Bᵀ (n_source, n_l); empty for transpose and zero
+struct Scene {
+  Backend<T>& backend;
+  const DenseLayer<T>* above;
+  std::int64_t step;
 };
 
-// units: sizes of all weighted layers. Throws std::invalid_argument naming the argument.
+// A matrix B (n_l, n_source), however it is held. One kind, one file of core/matrices/.
+template <class T>
+class FeedbackMatrix {
+ public:
+  virtual ~FeedbackMatrix() = default;
+  // Before each batch: what follows the weights, or is drawn anew.
+  virtual void prepare(const Scene<T>&) {}
+  // The weights were replaced, not learned.
+  virtual void forget() {}
+  // δ_l = (B δ_source) ∘ σ′(h_l)
+  virtual void propagate(const Carry<T>&, const Scene<T>&) = 0;
+  // Bᵀ (n_source, n_l) where it is stored dense and is state, not a consequence of the weights.
+  virtual Buffer<T> stored() const { return {}; }
+  virtual std::int64_t bytes() const = 0;
+};
+
+template <class T>
+struct Feedback {
+  FeedbackSpec spec;   // without the array
+  double scale = 0.0;  // in use; 0 where there is none
+  Index n_source = 0;
+  std::unique_ptr<FeedbackMatrix<T>> matrix;  // null: nothing is sent
+  Moments<T> of_b;                            // for Kolen–Pollack
+};
+
+// What a kind is made from.
+struct MatrixPlan {
+  const FeedbackSpec& spec;
+  Index n_l, n_source;
+  double scale;
+  std::uint64_t seed;
+  std::uint32_t layer;
+};
+template <class T>
+using MadeMatrix = std::unique_ptr<FeedbackMatrix<T>>;
+
+template <class T>
+MadeMatrix<T> make_stored(const MatrixPlan&);  // uniform, normal, orthogonal, array
+template <class T>
+MadeMatrix<T> make_transpose(const MatrixPlan&);
+template <class T>
+MadeMatrix<T> make_pseudoinverse(const MatrixPlan&);
+template <class T>
+MadeMatrix<T> make_sign(const MatrixPlan&);
+template <class T>
+MadeMatrix<T> make_sparse(const MatrixPlan&);
+template <class T>
+MadeMatrix<T> make_low_rank(const MatrixPlan&);
+template <class T>
+MadeMatrix<T> make_bits(const MatrixPlan&);  // binary, ternary
+template <class T>
+MadeMatrix<T> make_hadamard(const MatrixPlan&);
+template <class T>
+MadeMatrix<T> make_procedural(const MatrixPlan&);
+template <class T>
+MadeMatrix<T> make_custom(const MatrixPlan&);
+
+// Is B made of the weights above?
+bool follows_weights(Matrix matrix);
+
+// One feedback for each hidden layer. units: sizes of all weighted layers. The streams are those of
+// layers from `first` on. Throws std::invalid_argument naming the argument.
 template <class T>
 std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs,
-                                       const std::vector<std::int64_t>& units, std::uint64_t seed);
+                                       const std::vector<std::int64_t>& units, std::uint64_t seed,
+                                       std::uint32_t first = 0);
+
+// Writes Bᵀ to `to` (n_source, n_l): what becomes of the unit vectors.
+template <class T>
+void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial);
 
 }  // namespace fastfa

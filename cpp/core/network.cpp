@@ -1,66 +1,22 @@
-// Construction, checks and the calls of the public Network; what a step does is in step.cpp.
+// Construction and the calls of the public Network, apart from those about feedback
+// (network_feedback.cpp). What a step does is in step.cpp.
 #include <algorithm>
 #include <stdexcept>
 #include <string>
 
+#include "core/checks.h"
 #include "core/network_impl.h"
-#include "core/text.h"
-#include "fastfa/names.h"
 
 namespace fastfa {
 namespace {
 
-constexpr Index largest = Index{1} << 31;  // of a layer: kernels count columns in 32 bits
-constexpr Index block_rows = 128;          // of calls that only look
+constexpr Index block_rows = 128;  // of calls that only look
 
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
-template <class T>
-void check_spec(const NetworkSpec& spec) {
-  const auto bad_size = [](Index n) { return n < 1 || n >= largest; };
-  if (bad_size(spec.inputs)) {
-    refuse("[Network] input was " + std::to_string(spec.inputs) + "; it must be a positive integer");
-  }
-  if (spec.layers.empty()) refuse("[Network] layers was empty; it must have at least one layer");
-  for (std::size_t l = 0; l < spec.layers.size(); ++l) {
-    const DenseSpec& layer = spec.layers[l];
-    const std::string where = "[Network] layers[" + std::to_string(l) + "]";
-    if (bad_size(layer.units)) {
-      refuse(where + ".units was " + std::to_string(layer.units) + "; it must be a positive integer");
-    }
-    if (!(layer.weight_scale >= 0 && layer.weight_scale <= value_limit<T>)) {
-      refuse(where + ".weight_scale was " + text(layer.weight_scale) +
-             "; it must be at least 0 and at most " + limit_text<T>());
-    }
-    if (layer.activation == Activation::softmax && l + 1 != spec.layers.size()) {
-      refuse(where + ".activation was 'softmax'; softmax is for the output layer only");
-    }
-  }
-  const Activation top = spec.layers.back().activation;
-  if (spec.loss == Loss::squared_error && top == Activation::softmax) {
-    refuse("[Network] loss was 'squared_error' with a softmax output; it must be 'cross_entropy'");
-  }
-  if (spec.loss == Loss::cross_entropy && top != Activation::softmax && top != Activation::logistic) {
-    refuse("[Network] loss was 'cross_entropy' with output activation '" + std::string(name(top)) +
-           "'; it must be 'logistic' or 'softmax'");
-  }
-}
-
-// Within these bounds an update of allowed activations and deltas (value_limit) stays finite.
-void check_sgd(const Sgd& sgd, Index batch_size) {
-  if (!(sgd.momentum >= 0 && sgd.momentum < 1)) {
-    refuse("[SGD] momentum was " + text(sgd.momentum) + "; it must be in [0, 1)");
-  }
-  const double examples = sgd.reduction == Reduction::sum ? static_cast<double>(batch_size) : 1.0;
-  const double highest = 1e9 * (1 - sgd.momentum) / examples;
-  if (!(sgd.lr >= 0 && sgd.lr <= highest)) {
-    refuse("[SGD] lr was " + text(sgd.lr) +
-           "; with this momentum, reduction and batch it must be in [0, " + text(highest) + "]");
-  }
-  if (!(sgd.weight_decay >= 0 && sgd.lr * sgd.weight_decay <= 1)) {
-    refuse("[SGD] weight_decay was " + text(sgd.weight_decay) +
-           "; it must not be negative, and lr times weight_decay must be at most 1");
-  }
+Memory memory_of(const Optimizer& optimizer) {
+  const Sgd* sgd = std::get_if<Sgd>(&optimizer);
+  return !sgd ? Memory::adam : sgd->momentum != 0 ? Memory::velocity : Memory::none;
 }
 
 template <class T>
@@ -84,7 +40,7 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_cpu
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
     layers_.emplace_back(layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.size()));
   }
-  feedback_ = make_feedback<T>(spec.feedback, units(), spec.seed);
+  teaching_ = make_teaching<T>(spec.feedback, spec.perturbation, units(), spec.seed);
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
   for (const DenseLayer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
@@ -101,13 +57,36 @@ std::vector<std::int64_t> Network<T>::Impl::units() const {
 template <class T>
 void Network<T>::Impl::reserve(Index batch) {
   if (batch <= batch_.capacity()) return;
-  batch_.reserve(batch, spec_.inputs);
+  batch_.reserve(batch, spec_.inputs, layers_.back().n_out);
   for (DenseLayer<T>& layer : layers_) layer.reserve(batch);
 }
 
+// What one kind of optimizer remembers, another has no use for.
 template <class T>
-void Network<T>::Impl::reserve_momentum(bool wanted) {
-  for (DenseLayer<T>& layer : layers_) layer.reserve_momentum(wanted && layer.spec.trainable);
+void Network<T>::Impl::reserve_memory(Memory memory) {
+  if (memory != memory_) {
+    memory_ = memory;
+    adam_steps_ = 0;
+    for (DenseLayer<T>& layer : layers_) layer.reserve_memory(Memory::none);
+    for (Feedback<T>& f : teaching_.feedback) f.of_b = {};
+  }
+  for (DenseLayer<T>& layer : layers_) {
+    if (layer.spec.trainable) layer.reserve_memory(memory);
+  }
+  for (Feedback<T>& f : teaching_.feedback) {
+    if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
+    const Buffer<T> b = f.matrix->stored();
+    f.of_b.reserve(memory, b.rows(), b.cols());
+  }
+}
+
+template <class T>
+void Network<T>::Impl::check_reentry() const {
+  if (holder_ == std::this_thread::get_id()) {
+    throw std::runtime_error(
+        "[Network] the network was called from within its own feedback; "
+        "propagate() must not use the network");
+  }
 }
 
 // Deltas below the lowest layer that learns are not needed to learn.
@@ -138,6 +117,17 @@ void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x
   }
 }
 
+// n examples as they lie in x and y, from `first` on.
+template <class T>
+void Network<T>::Impl::set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n) {
+  batch_.n = n;
+  batch_.order = batch_.natural.data();
+  batch_.x = x;
+  batch_.x.data += first * x.row_stride;
+  batch_.y = y;
+  if (y.data) batch_.y.data += first * y.row_stride;
+}
+
 template <class T>
 template <class Visit>
 void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll,
@@ -145,12 +135,7 @@ void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, c
   reserve(std::min(x.rows, block_rows));
   for (Index first = 0; first < x.rows; first += block_rows) {
     if (poll && poll()) throw Interrupted();
-    batch_.n = std::min(block_rows, x.rows - first);
-    batch_.order = batch_.natural.data();
-    batch_.x = x;
-    batch_.x.data += first * x.row_stride;
-    batch_.y = y;
-    if (y.data) batch_.y.data += first * y.row_stride;
+    set_batch(x, y, first, std::min(block_rows, x.rows - first));
     forward(batch_);
     visit(first, batch_.n);
   }
@@ -178,12 +163,6 @@ std::int64_t Network<T>::steps() const {
   return impl_->steps_;
 }
 
-// Storage is the transpose of what is shown.
-template <class T>
-static MatrixView<T> transposed(const Buffer<T>& b) {
-  return {b.data(), b.cols(), b.rows(), 1, b.ld()};
-}
-
 template <class T>
 MatrixView<T> Network<T>::weights(int layer) const {
   return transposed(impl_->layers_.at(static_cast<std::size_t>(layer)).w);
@@ -194,34 +173,19 @@ MatrixView<T> Network<T>::biases(int layer) const {
   return {b.data(), 1, b.cols(), b.ld(), 1};
 }
 template <class T>
-MatrixView<T> Network<T>::feedback(int hidden) const {
-  return transposed(impl_->feedback_.at(static_cast<std::size_t>(hidden)).b);
-}
-template <class T>
-std::shared_ptr<void> Network<T>::feedback_owner(int hidden) const {
-  return impl_->feedback_.at(static_cast<std::size_t>(hidden)).b.owner();
-}
-template <class T>
-double Network<T>::feedback_scale(int hidden) const {
-  return impl_->feedback_.at(static_cast<std::size_t>(hidden)).scale;
-}
-template <class T>
-void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback) {
-  std::vector<Feedback<T>> made = make_feedback<T>(feedback, impl_->units(), impl_->spec_.seed);
+void Network<T>::reset_memory() {
+  impl_->check_reentry();
   std::lock_guard<std::mutex> lock(impl_->mutex_);
-  impl_->feedback_ = std::move(made);
-}
-
-template <class T>
-void Network<T>::reset_momentum() {
-  std::lock_guard<std::mutex> lock(impl_->mutex_);
-  impl_->reserve_momentum(false);
+  impl_->reserve_memory(Memory::none);
+  for (Feedback<T>& f : impl_->teaching_.feedback) {
+    if (f.matrix) f.matrix->forget();
+  }
 }
 
 template <class T>
 void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll) {
   impl_->check_data("forward", x, nullptr);
-  Session<T> session(impl_->mutex_, *impl_->backend_);
+  Session<T> session(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
     copy_rows(impl_->layers_.back().h, n, out, first);
@@ -232,7 +196,7 @@ template <class T>
 void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView<T>>& out,
                              const Poll& poll) {
   impl_->check_data("activations", x, nullptr);
-  Session<T> session(impl_->mutex_, *impl_->backend_);
+  Session<T> session(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].h, n, out[l], first);
@@ -242,14 +206,19 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
 template <class T>
 void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
                         const std::vector<MatrixView<T>>& out, const std::vector<FeedbackSpec>* feedback,
-                        const Poll& poll) {
+                        double perturbation, const Poll& poll) {
   impl_->check_data("deltas", x, &y);
-  std::vector<Feedback<T>> other;
-  if (feedback) other = make_feedback<T>(*feedback, impl_->units(), impl_->spec_.seed);
-  Session<T> session(impl_->mutex_, *impl_->backend_);
+  Teaching<T> other;
+  const bool own = !feedback && perturbation == 0;
+  if (!own) {
+    other = make_teaching<T>(feedback ? *feedback : std::vector<FeedbackSpec>(), perturbation,
+                             impl_->units(), impl_->spec_.seed);
+  }
+  Session<T> session(*impl_);
+  Teaching<T>& how = own ? impl_->teaching_ : other;
+  impl_->prepare(how);
   impl_->in_blocks(x, y, poll, [&](Index first, Index n) {
-    impl_->error(impl_->batch_, true);
-    impl_->feedback(feedback ? other : impl_->feedback_, n, 0);
+    impl_->teach(how, impl_->batch_, 0, first);
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].delta, n, out[l], first);
   });
 }
@@ -257,7 +226,7 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
 template <class T>
 EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll) {
   impl_->check_data("evaluate", x, &y);
-  Session<T> session(impl_->mutex_, *impl_->backend_);
+  Session<T> session(*impl_);
   EpochResult result;
   impl_->in_blocks(x, y, poll, [&](Index, Index) {
     impl_->error(impl_->batch_, false);
@@ -268,23 +237,23 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
 }
 
 template <class T>
-EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y, const Sgd& optimizer,
-                                    std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
-                                    const Poll& poll) {
+EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y,
+                                    const Optimizer& optimizer, std::int64_t batch_size,
+                                    const std::int64_t* order, std::int64_t n, const Poll& poll) {
   impl_->check_data("train_epoch", x, &y);
   if (batch_size < 1) {
     refuse("[train_epoch] batch_size was " + std::to_string(batch_size) + "; it must be positive");
   }
-  check_sgd(optimizer, std::min(batch_size, n));
+  check_optimizer(optimizer, std::min(batch_size, n));
   for (Index i = 0; i < n; ++i) {
     if (order[i] < 0 || order[i] >= x.rows) {
       refuse("[train_epoch] order[" + std::to_string(i) + "] was " + std::to_string(order[i]) +
              "; it must be in 0 … " + std::to_string(x.rows - 1));
     }
   }
-  Session<T> session(impl_->mutex_, *impl_->backend_);
+  Session<T> session(*impl_);
   impl_->reserve(std::min(batch_size, n));
-  impl_->reserve_momentum(optimizer.momentum != 0);
+  impl_->reserve_memory(memory_of(optimizer));
   // Ask about once in 20 ms, by a cautious guess of 10 GFLOP/s.
   double work = 0;
   for (const DenseLayer<T>& layer : impl_->layers_)

@@ -1,8 +1,10 @@
 // The network itself. step() is the paper's algorithm; the rest serves it.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "core/backend.h"
@@ -14,24 +16,81 @@
 
 namespace fastfa {
 
+// How a network is taught: by errors through feedback matrices, one for each hidden layer, or by node
+// perturbation with noise of standard deviation `perturbation` > 0.
+template <class T>
+struct Teaching {
+  std::vector<Feedback<T>> feedback;
+  double perturbation = 0.0;
+};
+
+template <class T>
+Teaching<T> make_teaching(const std::vector<FeedbackSpec>& feedback, double perturbation,
+                          const std::vector<std::int64_t>& units, std::uint64_t seed);
+
+// Deltas of the hidden layers that the instruments keep apart, with as many rows as the layers' own.
+template <class T>
+struct Probe {
+  std::vector<Buffer<T>> own, bp, pbp;
+
+  void reserve(Index rows, const std::vector<DenseLayer<T>>& layers) {
+    if (!own.empty() && own[0].rows() == rows) return;
+    for (std::vector<Buffer<T>>* set : {&own, &bp, &pbp}) {
+      set->clear();
+      for (std::size_t l = 0; l + 1 < layers.size(); ++l) set->emplace_back(rows, layers[l].n_out);
+    }
+  }
+};
+
+// What the kernels need to know of an optimizer for one step.
+template <class T>
+struct Rule {
+  Memory memory;
+  T rate, decay, momentum, beta2, step, root, epsilon;
+
+  // Does a weight move where its gradient is zero?
+  bool moves_anyway() const { return memory != Memory::none || decay != 0; }
+};
+
 template <class T>
 class Network<T>::Impl {
  public:
   explicit Impl(const NetworkSpec& spec);
 
   // One update from `batch`, unless `poll` says stop before it.
-  void step(Batch<T>& batch, const Sgd& sgd, const Poll& poll);
+  void step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll);
 
-  void forward(Batch<T>& batch);                                            // h_l = σ(W_l h_{l−1} + b_l)
-  void error(Batch<T>& batch, bool with_delta);                             // y, e = y* − y, δ_L
-  void feedback(const std::vector<Feedback<T>>& how, Index n, int lowest);  // δ_l = (B_l δ) ∘ σ′(a_l)
-  void update(Batch<T>& batch, const Sgd& sgd);                             // W_l ← W_l + v_l
+  void forward(Batch<T>& batch);                 // h_l = σ(W_l h_{l−1} + b_l)
+  void error(Batch<T>& batch, bool with_delta);  // y, e = y* − y, δ_L
+  // δ of every layer from `lowest` up; row0: how many examples of the same call came before
+  void teach(Teaching<T>& how, Batch<T>& batch, int lowest, Index row0 = 0);
+  void feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, int lowest);  // δ_l = (B_l δ) ∘ σ′(a_l)
+  void perturb(double sigma, Batch<T>& batch, Index row0);                    // δ_l = −(L′ − L) ξ_l / σ²
+  void update(Batch<T>& batch, const Rule<T>& rule);                          // W_l ← W_l + v_l
+  void learn_feedback(Batch<T>& batch, const Rule<T>& rule);                  // Kolen–Pollack
+  void mirror(Index n);                                                       // weight mirror
 
+  // Before teach(): whatever of the feedback follows the weights.
+  void prepare(Teaching<T>& how);
+
+  Rule<T> rule_for(const Optimizer& optimizer, Index n);
+  Scene<T> scene(std::size_t hidden) { return {*backend_, &layers_[hidden + 1], steps_}; }
+  const DenseLayer<T>& source_layer(Route route, std::size_t hidden) const {
+    return route == Route::layerwise ? layers_[hidden + 1] : layers_.back();
+  }
+  // δ_source (n, n_source) of a hidden layer, for its own B.
+  Carry<T> carry(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch);
+
+  std::vector<LayerAlignment> alignment(MatrixView<const T> x, MatrixView<const T> y,
+                                        const AlignmentChoice& choice);
+
+  void check_reentry() const;
   void reserve(Index batch);
-  void reserve_momentum(bool wanted);
+  void reserve_memory(Memory memory);
   int lowest_trainable() const;
   std::vector<std::int64_t> units() const;
   void check_data(const char* call, const MatrixView<const T>& x, const MatrixView<const T>* y) const;
+  void set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n);
 
   // Calls visit(first row, rows) with the forward pass of those rows done.
   template <class Visit>
@@ -39,30 +98,49 @@ class Network<T>::Impl {
 
   NetworkSpec spec_;
   std::vector<DenseLayer<T>> layers_;
-  std::vector<Feedback<T>> feedback_;
+  Teaching<T> teaching_;
   std::unique_ptr<Backend<T>> backend_;
   Batch<T> batch_;
+  Probe<T> probe_;
   std::vector<Run> all_inputs_;
   Buffer<T> partial_;  // of one-row products
   std::int64_t steps_ = 0;
+  Memory memory_ = Memory::none;
+  std::int64_t adam_steps_ = 0;
   int bad_ = 0;  // set by a kernel that met a value out of range
   std::mutex mutex_;
+  std::atomic<std::thread::id> holder_{};  // of mutex_
 
  private:
   void check(int layer, const char* what);
 };
 
+// Storage is the transpose of what is shown.
+template <class T>
+MatrixView<T> transposed(const Buffer<T>& b) {
+  return {b.data(), b.cols(), b.rows(), 1, b.ld()};
+}
+
 // Holds the network and its backend for one call.
 template <class T>
 class Session {
  public:
-  Session(std::mutex& mutex, Backend<T>& backend) : lock_(mutex), backend_(backend) { backend_.begin(); }
-  ~Session() { backend_.end(); }
+  template <class Impl>
+  explicit Session(Impl& impl)
+      : lock_((impl.check_reentry(), impl.mutex_)), holder_(impl.holder_), backend_(*impl.backend_) {
+    holder_ = std::this_thread::get_id();
+    backend_.begin();
+  }
+  ~Session() {
+    backend_.end();
+    holder_ = std::thread::id();
+  }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
  private:
   std::lock_guard<std::mutex> lock_;
+  std::atomic<std::thread::id>& holder_;
   FlushSubnormals flush_;
   Backend<T>& backend_;
 };

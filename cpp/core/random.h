@@ -52,4 +52,41 @@ void draw_normal(std::uint64_t seed, Purpose purpose, std::uint32_t layer, Index
       put);
 }
 
+// The same doubles one by one: element i of the stream is in [0, 1). Cheapest in order.
+class UnitStream {
+ public:
+  UnitStream(std::uint64_t seed, Purpose purpose, std::uint32_t layer)
+      : seed_(seed), purpose_(purpose), layer_(layer) {}
+
+  double operator()(Index i) {
+    if (i / 2 != block_) {
+      block_ = i / 2;
+      words_ = philox_block(seed_, purpose_, layer_, static_cast<std::uint64_t>(block_));
+    }
+    const std::uint32_t* w = words_.word + i % 2 * 2;
+    return unit_interval(w[0], w[1]);
+  }
+
+ private:
+  std::uint64_t seed_;
+  Purpose purpose_;
+  std::uint32_t layer_;
+  Index block_ = -1;
+  Philox4x32 words_{};
+};
+
+// Words of 32 random bits, in order.
+template <class Put>
+void draw_words(std::uint64_t seed, Purpose purpose, std::uint32_t layer, Index count, Put&& put) {
+  Philox4x32 p{};
+  for (Index i = 0; i < count; ++i) {
+    if (i % 4 == 0) p = philox_block(seed, purpose, layer, static_cast<std::uint64_t>(i) / 4);
+    put(i, p.word[i % 4]);
+  }
+}
+
+// 0 … n−1 shuffled (Fisher and Yates, from the top).
+void shuffle(std::int64_t* out, std::int64_t n, std::uint64_t seed, Purpose purpose,
+             std::uint32_t layer);
+
 }  // namespace fastfa

@@ -1,17 +1,30 @@
-// One step of learning: forward → error → feedback → update.
+// One step of learning: forward → error → feedback → update. What feedback learns itself is in
+// plasticity.cpp, learning without feedback in perturbation.cpp.
+#include <cmath>
+
 #include "core/network_impl.h"
 #include "core/text.h"
 
 namespace fastfa {
 
 template <class T>
-void Network<T>::Impl::step(Batch<T>& batch, const Sgd& sgd, const Poll& poll) {
+void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll) {
+  prepare(teaching_);
   forward(batch);
-  error(batch, true);
-  feedback(feedback_, batch.n, lowest_trainable());
+  teach(teaching_, batch, lowest_trainable());
   if (poll && poll()) throw Interrupted();  // a step is done as a whole or not at all
-  update(batch, sgd);
+  const Rule<T> rule = rule_for(optimizer, batch.n);
+  update(batch, rule);
+  learn_feedback(batch, rule);
   ++steps_;
+  mirror(batch.n);
+}
+
+template <class T>
+void Network<T>::Impl::prepare(Teaching<T>& how) {
+  for (std::size_t l = 0; l < how.feedback.size(); ++l) {
+    if (how.feedback[l].matrix) how.feedback[l].matrix->prepare(scene(l));
+  }
 }
 
 // h_0 = x, h_l = σ(W_l h_{l−1} + b_l); the output layer is left at its pre-activation for error().
@@ -51,53 +64,124 @@ void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
   check(static_cast<int>(layers_.size()) - 1, "a delta");
 }
 
-// δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`. The source is the delta of the
-// layer above, or the output's for the direct route.
 template <class T>
-void Network<T>::Impl::feedback(const std::vector<Feedback<T>>& how, Index n, int lowest) {
+void Network<T>::Impl::teach(Teaching<T>& how, Batch<T>& batch, int lowest, Index row0) {
+  error(batch, how.perturbation == 0);
+  if (how.perturbation > 0) return perturb(how.perturbation, batch, row0);
+  feedback(how.feedback, batch, lowest);
+}
+
+// The source is the delta of the layer above, the output's, or the target.
+template <class T>
+Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch) {
+  const DenseLayer<T>& layer = layers_[hidden];
+  const DenseLayer<T>& above = source_layer(f.spec.route, hidden);
+  const Buffer<T>& source = f.spec.route == Route::target ? batch.target : above.delta;
+  return {source.data(),
+          source.ld(),
+          batch.n,
+          above.n_out,
+          above.units.data(),
+          static_cast<Index>(above.units.size()),
+          layer.n_out,
+          layer.h.data(),
+          layer.h.ld(),
+          static_cast<int>(layer.spec.activation),
+          layer.delta.data(),
+          layer.delta.ld(),
+          partial_.data(),
+          &bad_};
+}
+
+// δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.
+template <class T>
+void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, int lowest) {
+  batch.target_there = false;
   for (int l = static_cast<int>(layers_.size()) - 2; l >= lowest; --l) {
     const auto at = static_cast<std::size_t>(l);
     DenseLayer<T>& layer = layers_[at];
-    const DenseLayer<T>& above = layers_[at + 1];
-    const Feedback<T>& f = how[at];
-    const DenseLayer<T>& source = f.route == Route::direct ? layers_.back() : above;
-
-    layer.delta_zero = f.matrix == Matrix::zero || source.delta_zero;
+    Feedback<T>& f = how[at];
+    const bool target = f.spec.route == Route::target;
+    layer.delta_zero = !f.matrix || (!target && source_layer(f.spec.route, at).delta_zero);
     if (layer.delta_zero) {
-      backend_->clear(layer.delta.data(), n * layer.delta.ld());
+      backend_->clear(layer.delta.data(), batch.n * layer.delta.ld());
       continue;
     }
-    const bool transposed = f.matrix == Matrix::transpose;
-    const Buffer<T>& b = transposed ? above.w : f.b;
-    backend_->propagate({source.delta.data(), source.delta.ld(), n, source.n_out, source.units.data(),
-                         static_cast<Index>(source.units.size()), b.data(), b.ld(), transposed ? 1 : 0,
-                         layer.n_out, layer.h.data(), layer.h.ld(),
-                         static_cast<int>(layer.spec.activation), layer.delta.data(), layer.delta.ld(),
-                         partial_.data(), &bad_});
+    if (target && !batch.target_there) {
+      backend_->gather({batch.y.data, batch.y.row_stride, batch.order, batch.n, layers_.back().n_out,
+                        batch.target.data(), batch.target.ld(), batch.target_active.data(), &bad_});
+      check(static_cast<int>(layers_.size()) - 1, "a target");
+      batch.target_there = true;
+    }
+    f.matrix->propagate(carry(f, at, batch), scene(at));
     check(l, "a delta");
   }
 }
 
-// v ← α v + η (s δᵀh − γ W), W ← W + v, every layer from the weights of before the step.
+// v ← α v + η (s δᵀh − γ W), W ← W + v, every layer from the weights of before the step (or Adam's
+// step).
 template <class T>
-void Network<T>::Impl::update(Batch<T>& batch, const Sgd& sgd) {
-  const double s = sgd.reduction == Reduction::mean ? 1.0 / static_cast<double>(batch.n) : 1.0;
-  const bool moves_anyway = sgd.momentum != 0 || sgd.weight_decay != 0;
+void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
   const Buffer<T>* h = &batch.input;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     DenseLayer<T>& layer = layers_[l];
     const Buffer<T>& below = *h;
     h = &layer.h;
-    if (!layer.spec.trainable || (layer.delta_zero && !moves_anyway)) continue;
-    const std::vector<Run>& runs = l > 0          ? layers_[l - 1].units
-                                   : moves_anyway ? all_inputs_
-                                                  : batch.runs;
-    backend_->dense_update({below.data(), below.ld(), batch.n, layer.n_in, runs.data(),
-                            static_cast<Index>(runs.size()), layer.delta.data(), layer.delta.ld(),
-                            layer.n_out, layer.w.data(), layer.w.ld(), layer.v.data(), layer.bias.data(),
-                            layer.v_bias.data(), static_cast<T>(sgd.lr * s),
-                            static_cast<T>(sgd.lr * sgd.weight_decay), static_cast<T>(sgd.momentum)});
+    if (!layer.spec.trainable || (layer.delta_zero && !rule.moves_anyway())) continue;
+    const std::vector<Run>& runs = l > 0                 ? layers_[l - 1].units
+                                   : rule.moves_anyway() ? all_inputs_
+                                                         : batch.runs;
+    backend_->dense_update({below.data(),
+                            below.ld(),
+                            batch.n,
+                            layer.n_in,
+                            runs.data(),
+                            static_cast<Index>(runs.size()),
+                            layer.delta.data(),
+                            layer.delta.ld(),
+                            layer.n_out,
+                            layer.w.data(),
+                            layer.w.ld(),
+                            layer.of_w.v.data(),
+                            layer.of_w.s.data(),
+                            layer.bias.data(),
+                            layer.of_bias.v.data(),
+                            layer.of_bias.s.data(),
+                            rule.rate,
+                            rule.decay,
+                            rule.momentum,
+                            rule.beta2,
+                            rule.step,
+                            rule.root,
+                            rule.epsilon,
+                            layer.mask.data(),
+                            layer.mask.ld()});
   }
+}
+
+template <class T>
+Rule<T> Network<T>::Impl::rule_for(const Optimizer& optimizer, Index n) {
+  if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
+    const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
+    return {sgd->momentum != 0 ? Memory::velocity : Memory::none,
+            static_cast<T>(sgd->lr * s),
+            static_cast<T>(sgd->lr * sgd->weight_decay),
+            static_cast<T>(sgd->momentum),
+            T(0),
+            T(0),
+            T(0),
+            T(0)};
+  }
+  const Adam& adam = std::get<Adam>(optimizer);
+  const auto t = static_cast<double>(++adam_steps_);
+  return {Memory::adam,
+          static_cast<T>(1.0 / static_cast<double>(n)),
+          static_cast<T>(adam.weight_decay),
+          static_cast<T>(adam.beta1),
+          static_cast<T>(adam.beta2),
+          static_cast<T>(adam.lr / (1 - std::pow(adam.beta1, t))),
+          static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t))),
+          static_cast<T>(adam.epsilon)};
 }
 
 // Stops before an update that could not be trusted: every weight is still finite.

@@ -1,7 +1,8 @@
-// v ← α v + (ηs hᵀδ − ηγ W), W ← W + v, in one pass over W: hᵀ (n_in, n) · δ (n, n_out) is formed a
-// tile at a time in registers and applied at once. Accumulates into w, v, bias and v_bias.
+// The optimizer's step in one pass over W: hᵀ (n_in, n) · δ (n, n_out) is formed a tile at a time in
+// registers and applied at once. Accumulates into w, bias and the optimizer's memory of them.
 #pragma once
 
+#include "kernels/math.h"
 #include "kernels/one_row.h"
 #include "kernels/panels.h"
 
@@ -23,20 +24,56 @@ int dense_update_tiles(const DenseUpdate<T>& u) {
   return u.n == 1 ? static_cast<int>(row_chunks(u.n_in, u.n_out)) : update_grid(u).tiles();
 }
 
-// One vector of W (and v): `first` and `last` mark the ends of a batch that is taken in pieces.
+// What one vector of parameters has: its values and the optimizer's memory of them (null: none).
 template <class T>
-inline void apply(const DenseUpdate<T>& u, T* w, T* v, Vec<T> gradient, T decay, bool first, bool last) {
-  Vec<T> old = load(w);
-  Vec<T> step = u.lr * gradient;
+struct Slot {
+  T *w, *v, *s;
+};
+template <class T>
+inline Slot<T> slot_at(const DenseUpdate<T>& u, Index i, Index c) {
+  const Index at = i * u.ldw + c;
+  return {u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
+}
+
+// Adam's squares of gradients stay in range: no gradient that isn't lost anyway is this large.
+template <class T>
+constexpr T adam_limit = sizeof(T) == 4 ? T(1e18) : T(1e150);
+
+template <class T>
+inline void apply_adam(const DenseUpdate<T>& u, Slot<T> p, Vec<T> g) {
+  const Vec<T> top = Vec<T>{} + adam_limit<T>;
+  g = g > top ? top : g < -top ? -top : g;
+  const Vec<T> v = u.momentum * load(p.v) + (T(1) - u.momentum) * g;
+  const Vec<T> s = u.beta2 * load(p.s) + (T(1) - u.beta2) * (g * g);
+  store(p.v, v);
+  store(p.s, s);
+  alignas(64) Vec<T> root = s;
+  Eigen::Map<Eigen::Array<T, lanes<T>, 1>, Eigen::AlignedMax> map(reinterpret_cast<T*>(&root));
+  map = map.sqrt();
+  store(p.w, load(p.w) + u.step * v / (u.root * root + u.epsilon));
+}
+
+// One vector: `first` and `last` mark the ends of a batch that is taken in pieces (never for Adam).
+template <class T>
+inline void apply(const DenseUpdate<T>& u, Slot<T> p, Vec<T> gradient, T decay, bool first, bool last) {
+  const Vec<T> old = load(p.w);
+  Vec<T> step = u.rate * gradient;
   if (first && decay != 0) step -= decay * old;
-  if (v) {
-    const Vec<T> before = load(v);
+  if (p.s) return apply_adam(u, p, step);
+  if (p.v) {
+    const Vec<T> before = load(p.v);
     step += first ? u.momentum * before : before;
-    store(v, step);
-    if (last) store(w, old + step);
+    store(p.v, step);
+    if (last) store(p.w, old + step);
   } else {
-    store(w, old + step);
+    store(p.w, old + step);
   }
+}
+
+// The gradient of row i at column c, zero where there is no weight.
+template <class T>
+inline Vec<T> where_kept(const DenseUpdate<T>& u, Index i, Index c, Vec<T> gradient) {
+  return bits_of<T>(u.mask[i * u.ldm + c / 32] >> c % 32) ? gradient : Vec<T>{};
 }
 
 template <class T>
@@ -45,7 +82,8 @@ inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
   for (Index c = c0; c < c1; c += lanes<T>) {
     Vec<T> sum{};
     for (Index n = 0; n < u.n; ++n) sum += load(u.delta + n * u.ldd + c);
-    apply(u, u.bias + c, u.v_bias ? u.v_bias + c : nullptr, sum, T(0), true, true);
+    const Slot<T> p{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
+    apply(u, p, sum, T(0), true, true);
   }
 }
 
@@ -53,7 +91,7 @@ inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
 // are left alone unless W moves anyway.
 template <class T>
 inline void update_rank1(const DenseUpdate<T>& u, Index chunk) {
-  const bool plain = !u.v && u.decay == 0;
+  const bool plain = !u.v && u.decay == 0 && !u.mask;
   const Index chunks = row_chunks(u.n_in, u.n_out);
   const Index i0 = chunk_begin(chunk, chunks, u.n_in), i1 = chunk_begin(chunk + 1, chunks, u.n_in);
   for (Index r = 0; r < u.n_runs; ++r) {
@@ -62,37 +100,52 @@ inline void update_rank1(const DenseUpdate<T>& u, Index chunk) {
       if (plain && h == 0) continue;
       T* w = u.w + i * u.ldw;
       if (plain) {
-        const T rate = u.lr * h;
+        const T rate = u.rate * h;
         for (Index c = 0; c < u.n_out; c += lanes<T>) {
           store(w + c, load(w + c) + rate * load(u.delta + c));
         }
       } else {
-        T* v = u.v ? u.v + i * u.ldw : nullptr;
         for (Index c = 0; c < u.n_out; c += lanes<T>) {
-          apply(u, w + c, v ? v + c : nullptr, h * load(u.delta + c), u.decay, true, true);
+          Vec<T> gradient = h * load(u.delta + c);
+          if (u.mask) gradient = where_kept(u, i, c, gradient);
+          apply(u, slot_at(u, i, c), gradient, u.decay, true, true);
         }
       }
     }
   }
 }
 
-// Rows i … i + M of W, V vectors wide at column c, with examples n0 … n1 (packed at d).
+// Rows i … i + M of W, V vectors wide at column c, with examples n0 … n1 (rows of d, ldd apart).
 template <class T, int M, int V>
-inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index n0, Index n1) {
+inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index ldd, Index n0,
+                        Index n1) {
   T* w = u.w + i * u.ldw + c;
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) __builtin_prefetch(w + m * u.ldw + v * lanes<T>, 1);
   }
   Vec<T> acc[M][V] = {};
-  const Operand<T> x{u.h + n0 * u.ldh + i, 1, u.ldh, d, panel<T>};
+  const Operand<T> x{u.h + n0 * u.ldh + i, 1, u.ldh, d, ldd};
   accumulate<T, M, V>(acc, x, 0, n1 - n0);
   const bool first = n0 == 0, last = n1 == u.n;
   for (int m = 0; m < M; ++m) {
-    T* velocity = u.v ? u.v + (i + m) * u.ldw + c : nullptr;
     for (int v = 0; v < V; ++v) {
-      apply(u, w + m * u.ldw + v * lanes<T>, velocity ? velocity + v * lanes<T> : nullptr, acc[m][v],
-            u.decay, first, last);
+      const Index at = c + v * lanes<T>;
+      if (u.mask) acc[m][v] = where_kept(u, i + m, at, acc[m][v]);
+      apply(u, slot_at(u, i + m, at), acc[m][v], u.decay, first, last);
     }
+  }
+}
+
+// All rows r0 … r1 of a panel, with examples n0 … n1.
+template <class T, int V>
+inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, const T* d, Index ldd,
+                         Index n0, Index n1) {
+  for (Index r = 0; r < u.n_runs; ++r) {
+    const Index begin = max(u.runs[r].begin, r0), end = min(u.runs[r].end, r1);
+    if (begin >= end) continue;
+    for_row_tiles(end - begin, [&](Index m, auto height) {
+      update_tile<T, decltype(height)::value, V>(u, begin + m, c, d, ldd, n0, n1);
+    });
   }
 }
 
@@ -109,18 +162,15 @@ void dense_update_run(const DenseUpdate<T>& u, int tile, int tile_end) {
     if (t.r0 == 0) update_bias(u, t.c0, t.c1);
     for_panels<T>(t.c0, t.c1, [&](Index c, Index, auto vecs) {
       constexpr int V = decltype(vecs)::value;
+      // Adam squares the whole batch's gradient: no pieces, and so no packing of a large batch.
+      if (u.s && u.n > k_block) {
+        return update_panel<T, V>(u, t.r0, t.r1, c, u.delta + c, u.ldd, 0, u.n);
+      }
       alignas(64) T packed[k_block * panel<T>];
       for (Index n0 = 0; n0 < u.n; n0 += k_block) {
         const Index n1 = min(n0 + k_block, u.n);
         pack_rows<T, V>(u.delta + c, u.ldd, n0, n1, packed);
-        for (Index r = 0; r < u.n_runs; ++r) {
-          const Index begin = max(u.runs[r].begin, t.r0), end = min(u.runs[r].end, t.r1);
-          if (begin >= end) continue;
-          for_row_tiles(end - begin, [&](Index m, auto height) {
-            constexpr int M = decltype(height)::value;
-            update_tile<T, M, V>(u, begin + m, c, packed, n0, n1);
-          });
-        }
+        update_panel<T, V>(u, t.r0, t.r1, c, packed, panel<T>, n0, n1);
       }
     });
   }

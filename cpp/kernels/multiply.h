@@ -126,17 +126,16 @@ inline void pack_rows(const T* b, Index ldb, Index k0, Index k1, T* packed) {
   }
 }
 
-// The same from a transposed source: column j of the panel is row j of `b` (rows at most `rows`; beyond
-// them the panel is zero). b's rows are padded to whole blocks, so reads stay inside.
-template <class T, int V>
-inline void pack_transposed(const T* b, Index ldb, Index rows, Index k0, Index k1, T* packed) {
+// The same from a transposed source: row j of it is column j of the panel (there are `rows`; beyond them
+// the panel is zero). read(j, k) gives the vector at column k of row j; rows are padded to whole
+// vectors.
+template <class T, int V, class Read>
+inline void pack_transposed(Index rows, Index k0, Index k1, T* packed, Read&& read) {
   constexpr int n = lanes<T>;
   for (Index k = k0; k < k1; k += n) {
     for (int v = 0; v < V; ++v) {
       Vec<T> block[n];
-      for (int j = 0; j < n; ++j) {
-        block[j] = v * n + j < rows ? load(b + (v * n + j) * ldb + k) : Vec<T>{};
-      }
+      for (int j = 0; j < n; ++j) block[j] = v * n + j < rows ? read(v * n + j, k) : Vec<T>{};
       transpose_block<T>(block);
       for (int i = 0; i < n; ++i) {
         if (k + i < k1) store(packed + (k + i - k0) * panel<T> + v * n, block[i]);

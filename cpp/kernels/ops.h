@@ -4,7 +4,7 @@
 // Storage: activations and deltas are (examples, units) with rows `ld` apart; a weight matrix is kept
 // input-major, W[i*ld + o], so that outputs are contiguous and an input that is zero in the whole batch
 // costs nothing. Every row starts on 64 bytes, ld is a multiple of 16, and padding columns of weights,
-// biases, feedback and deltas are zero.
+// biases, feedback, activations of hidden layers and deltas are zero.
 #pragma once
 
 #include <cstdint>
@@ -74,20 +74,17 @@ struct Output {
   int* bad;
 };
 
-// δ_l = (B δ_source) ∘ σ′(h_l): delta_source (n, n_src) · Bᵀ → delta (n, n_l), overwritten.
-// transposed = 0: b holds Bᵀ as (n_src, n_l);  1: b holds B as (n_l, n_src), e.g. the weights above.
+// What all ways of carrying an error down have in common: δ_l = (B δ_source) ∘ σ′(h_l),
+// source (n, n_src) → delta (n, n_l), overwritten. Each of them adds how it holds B.
 template <class T>
-struct Propagate {
+struct Carry {
   const T* source;
   Index lds;
   Index n, n_src;
   const Run* runs;  // of source units
   Index n_runs;
-  const T* b;
-  Index ldb;
-  int transposed;
   Index n_l;
-  const T* h;
+  const T* h;  // not read when activation is linear
   Index ldh;
   int activation;
   T* delta;
@@ -96,7 +93,119 @@ struct Propagate {
   int* bad;
 };
 
-// v ← α v + (ηs hᵀδ − ηγ W), W ← W + v over the rows in `runs`; bias likewise without decay.
+// B dense. transposed = 0: b holds Bᵀ as (n_src, n_l);  1: b holds B as (n_l, n_src), e.g. the weights
+// above.
+template <class T>
+struct Propagate : Carry<T> {
+  const T* b;
+  Index ldb;
+  int transposed;
+};
+
+// B = scale · sign(w), or magnitude ∘ sign(w): both (n_l, n_src), rows ldb apart.
+template <class T>
+struct PropagateSign : Carry<T> {
+  const T* w;
+  Index ldb;
+  const T* magnitude;  // null: scale
+  T scale;
+};
+
+// B of ±scale, and 0 where `kept` has a 0: bit j % 32 of word [j / 32 · n_src + k] is element (j, k).
+template <class T>
+struct PropagateBits : Carry<T> {
+  const std::uint32_t* positive;
+  const std::uint32_t* kept;  // null: all
+  T scale;
+};
+
+// B drawn from Philox where it is used: element (j, k) is byte k % 16 of block (j, k / 16), one of 256
+// values spread evenly over (−scale, scale). `layer` is the counter's last word.
+template <class T>
+struct PropagateProcedural : Carry<T> {
+  std::uint64_t seed;
+  std::uint32_t purpose, layer;
+  T scale;
+};
+
+// B by rows: those of unit j are columns column[start[j] … start[j + 1]) with their values. `across` is
+// the source transposed, (n_src, n) with rows ldx apart; with one example it isn't used.
+template <class T>
+struct PropagateSparse : Carry<T> {
+  const Index* start;
+  const std::int32_t* column;
+  const T* value;
+  const T* across;
+  Index ldx;
+};
+
+// B[j, k] = H[row[j], column[k]] · sign[k], H the Walsh–Hadamard matrix of `order`, a power of two.
+// `work` has max_row_chunks rows of padded_cols(order).
+template <class T>
+struct PropagateHadamard : Carry<T> {
+  const std::int32_t* row;
+  const std::int32_t* column;
+  const T* sign;  // times the scale
+  Index order;
+  T* work;
+};
+
+// delta ← factor[row] · delta ∘ σ′(h): the end of feedback that was made elsewhere. factor null: 1.
+template <class T>
+struct Gate {
+  T* delta;
+  Index ldd;
+  Index n, cols;
+  const T* h;  // not read when activation is linear
+  Index ldh;
+  int activation;
+  const double* factor;
+  int* bad;
+};
+
+// to (cols, n), rows ldt apart, n padded with zeros to whole vectors ← x (n, cols) transposed
+template <class T>
+struct Transpose {
+  const T* x;
+  Index ldx;
+  Index n, cols;
+  T* to;
+  Index ldt;
+};
+
+// Random numbers from Philox: out (rows, cols), overwritten; with `a`, also a ← σ(a + out). Element (r,
+// c) is word r % 4 of block (c, r / 4); r counts from row0, a multiple of 4.
+enum class Distribution : int { magnitude, uniform, normal };  // U(0, s), U(−s, s), N(0, s²)
+template <class T>
+struct Draw {
+  T* out;
+  Index ld;
+  Index rows, cols, row0;
+  int distribution;
+  T scale;
+  std::uint64_t seed;
+  std::uint32_t purpose, layer;  // the counter's last two words
+  T* a;                          // null: none
+  Index lda;
+  int activation;
+  int* bad;
+};
+
+// out[3n …] = x·y, x·x, y·y of row n; padding columns of x or y are zero.
+template <class T>
+struct RowDots {
+  const T* x;
+  Index ldx;
+  const T* y;
+  Index ldy;
+  Index n, cols;
+  double* out;
+};
+
+// One update over the rows in `runs`; bias likewise without decay. With g = rate · hᵀδ − decay · W:
+//   SGD    v ← momentum · v + g,  W ← W + v
+//   Adam   v ← momentum · v + (1 − momentum) g,  s ← beta2 · s + (1 − beta2) g²,
+//          W ← W + step · v / (root · √s + epsilon)
 template <class T>
 struct DenseUpdate {
   const T* h;
@@ -110,9 +219,14 @@ struct DenseUpdate {
   T* w;
   Index ldw;
   T* v;     // null: no momentum
+  T* s;     // null: SGD
   T* bias;  // null: none
   T* v_bias;
-  T lr, decay, momentum;  // ηs, ηγ, α
+  T* s_bias;
+  T rate, decay, momentum, beta2, step, root, epsilon;
+  const std::uint32_t*
+      mask;  // bit c % 32 of word [i · ldm + c / 32]: whether W[i, c] exists; null: all do
+  Index ldm;
 };
 
 // How many independent tiles an operation has (from its shape alone, never from the thread count), the
@@ -130,7 +244,24 @@ struct KernelSet {
   Op<DenseForward<T>> dense_forward;
   Op<Output<T>> output;
   Op<Propagate<T>> propagate;
+  Op<PropagateSign<T>> propagate_sign;
+  Op<PropagateBits<T>> propagate_bits;
+  Op<PropagateProcedural<T>> propagate_procedural;
+  Op<PropagateSparse<T>> propagate_sparse;
+  Op<PropagateHadamard<T>> propagate_hadamard;
+  Op<Gate<T>> gate;
+  Op<Transpose<T>> transpose;
+  Op<Draw<T>> draw;
+  Op<RowDots<T>> row_dots;
   Op<DenseUpdate<T>> dense_update;
+};
+
+// Decompositions, by Eigen. Matrices are row-major without padding.
+struct LinearAlgebra {
+  // Moore–Penrose: w (rows, cols) → out (cols, rows)
+  void (*pseudoinverse)(const double* w, Index rows, Index cols, double* out);
+  // g (rows, cols), rows ≥ cols, ← Q of g = QR, the diagonal of R positive
+  void (*orthonormalise)(double* g, Index rows, Index cols);
 };
 
 // What a kernel library exports as `fastfa_kernels`.
@@ -140,8 +271,9 @@ struct KernelTable {
   const char* eigen;
   KernelSet<float> f32;
   KernelSet<double> f64;
+  LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 2;
+constexpr std::uint32_t kernel_abi = 3;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_sgd() lets pass, don't overflow: so every weight is still finite then.

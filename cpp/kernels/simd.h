@@ -7,6 +7,10 @@
 
 #include "kernels/ops.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #ifndef FASTFA_VECTOR_BYTES
 #error "FASTFA_VECTOR_BYTES (16, 32 or 64) comes from the build"
 #endif
@@ -20,11 +24,13 @@ template <>
 struct Simd<float> {
   typedef float Vec __attribute__((vector_size(FASTFA_VECTOR_BYTES)));
   typedef std::int32_t Mask __attribute__((vector_size(FASTFA_VECTOR_BYTES)));
+  typedef double Doubles __attribute__((vector_size(2 * FASTFA_VECTOR_BYTES)));  // as many lanes
 };
 template <>
 struct Simd<double> {
   typedef double Vec __attribute__((vector_size(FASTFA_VECTOR_BYTES)));
   typedef std::int64_t Mask __attribute__((vector_size(FASTFA_VECTOR_BYTES)));
+  typedef Vec Doubles;
 };
 
 template <class T>
@@ -59,6 +65,14 @@ inline bool all(Mask<T> m) {
     if (!m[i]) return false;
   }
   return true;
+}
+
+// True in the lanes whose bit is set, lane 0 the lowest.
+template <class T>
+inline Mask<T> bits_of(std::uint32_t bits) {
+  Mask<T> lane_bit;
+  for (int i = 0; i < lanes<T>; ++i) lane_bit[i] = Index{1} << i;
+  return ((Mask<T>{} + static_cast<std::int32_t>(bits)) & lane_bit) != 0;
 }
 
 // Several threads may report at once.

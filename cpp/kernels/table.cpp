@@ -1,9 +1,19 @@
 // One kernel library: this file, compiled for one instruction set. It exports one function.
 #include "kernels/dense_forward.h"
 #include "kernels/dense_update.h"
+#include "kernels/draw.h"
+#include "kernels/gate.h"
 #include "kernels/gather.h"
+#include "kernels/linear_algebra.h"
 #include "kernels/output.h"
 #include "kernels/propagate.h"
+#include "kernels/propagate_bits.h"
+#include "kernels/propagate_hadamard.h"
+#include "kernels/propagate_procedural.h"
+#include "kernels/propagate_sign.h"
+#include "kernels/propagate_sparse.h"
+#include "kernels/row_dots.h"
+#include "kernels/transpose.h"
 
 #define FASTFA_TEXT_(x) #x
 #define FASTFA_TEXT(x) FASTFA_TEXT_(x)
@@ -12,16 +22,29 @@ namespace fastfa {
 namespace {
 
 template <class T>
-constexpr KernelSet<T> kernels{{gather_tiles<T>, gather_run<T>, nullptr},
-                               {dense_forward_tiles<T>, dense_forward_run<T>, dense_forward_finish<T>},
-                               {output_tiles<T>, output_run<T>, nullptr},
-                               {propagate_tiles<T>, propagate_run<T>, propagate_done<T>},
-                               {dense_update_tiles<T>, dense_update_run<T>, nullptr}};
+constexpr KernelSet<T> kernels{
+    {gather_tiles<T>, gather_run<T>, nullptr},
+    {dense_forward_tiles<T>, dense_forward_run<T>, dense_forward_finish<T>},
+    {output_tiles<T>, output_run<T>, nullptr},
+    {propagate_tiles<T>, propagate_run<T>, propagate_done<T>},
+    {carry_tiles<PropagateSign<T>>, propagate_sign_run<T>, nullptr},
+    {carry_tiles<PropagateBits<T>>, propagate_bits_run<T>, nullptr},
+    {carry_tiles<PropagateProcedural<T>>, propagate_procedural_run<T>, nullptr},
+    {propagate_sparse_tiles<T>, propagate_sparse_run<T>, nullptr},
+    {propagate_hadamard_tiles<T>, propagate_hadamard_run<T>, nullptr},
+    {gate_tiles<T>, gate_run<T>, nullptr},
+    {transpose_tiles<T>, transpose_run<T>, nullptr},
+    {draw_tiles<T>, draw_run<T>, nullptr},
+    {row_dots_tiles<T>, row_dots_run<T>, nullptr},
+    {dense_update_tiles<T>, dense_update_run<T>, nullptr}};
 
-constexpr KernelTable table{kernel_abi, FASTFA_LEVEL,
+constexpr KernelTable table{kernel_abi,
+                            FASTFA_LEVEL,
                             FASTFA_TEXT(EIGEN_WORLD_VERSION) "." FASTFA_TEXT(
                                 EIGEN_MAJOR_VERSION) "." FASTFA_TEXT(EIGEN_MINOR_VERSION),
-                            kernels<float>, kernels<double>};
+                            kernels<float>,
+                            kernels<double>,
+                            {pseudoinverse, orthonormalise}};
 
 }  // namespace
 }  // namespace fastfa

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import __version__
 from .errors import DivergenceError
-from .feedback import PRESETS, Feedback
+from .feedback import Feedback
 from .layers import Dense
 from .network import Evaluation, Network
-from .optim import SGD
+from .optim import SGD, Adam
+from .perturbation import NodePerturbation
+from .plasticity import WeightMirror
+from .rules import PRESETS
 from .runtime import build_info, get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
         EarlyStopping,
         JSONLLogger,
     )
+    from .citations import citation
     from .history import History
     from .schedules import Constant, Exponential, Plateau, Schedule, Steps
     from .trainer import Trainer
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PRESETS",
     "SGD",
+    "Adam",
     "Alignment",
     "BestWeights",
     "CSVLogger",
@@ -48,12 +53,15 @@ __all__ = [
     "History",
     "JSONLLogger",
     "Network",
+    "NodePerturbation",
     "Plateau",
     "Schedule",
     "Steps",
     "Trainer",
+    "WeightMirror",
     "__version__",
     "build_info",
+    "citation",
     "data",
     "get_num_threads",
     "metrics",
@@ -70,6 +78,7 @@ _LAZY = {
     "Callback": "callbacks",
     "EarlyStopping": "callbacks",
     "JSONLLogger": "callbacks",
+    "citation": "citations",
     "History": "history",
     "Constant": "schedules",
     "Exponential": "schedules",

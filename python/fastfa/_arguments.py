@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _check, _core
 from .layers import Dense
-from .optim import SGD
+from .optim import SGD, Adam
 
 if TYPE_CHECKING:
     from .network import Network
@@ -71,9 +71,9 @@ def dtype(value: Any) -> np.dtype:
     return found
 
 
-def optimizer(where: str, value: Any) -> _core.Sgd:
-    if not isinstance(value, SGD):
-        raise TypeError(f"[{where}] optimizer was {value!r}; it must be an SGD")
+def optimizer(where: str, value: Any) -> _core.Sgd | _core.Adam:
+    if not isinstance(value, SGD | Adam):
+        raise TypeError(f"[{where}] optimizer was {value!r}; it must be an SGD or an Adam")
     return value._spec()
 
 
@@ -89,3 +89,22 @@ def order(value: Any, n: int) -> np.ndarray:
         wrong = low if low < 0 else high
         raise ValueError(f"[train_epoch] order has {wrong}; every index must be in [0, {n - 1}]")
     return np.ascontiguousarray(order, dtype=np.int64)
+
+
+def state(where: str, value: Any, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays for all of ``own``, by the same names, of the same shapes and dtype, finite."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"[{where}] state was {value!r}; it must be a dict as of state_dict()")
+    if missing := sorted(own.keys() - value.keys()):
+        raise ValueError(f"[{where}] state lacks {', '.join(missing)}")
+    if unknown := sorted(value.keys() - own.keys()):
+        raise ValueError(f"[{where}] state has {', '.join(unknown)}, which the network has not")
+    new = {}
+    for name, array in own.items():
+        new[name] = _check.numeric(where, name, value[name], array.dtype)
+        if new[name].shape != array.shape:
+            raise ValueError(
+                f"[{where}] {name} has shape {new[name].shape}; it must be {array.shape}"
+            )
+        _check.finite(where, name, new[name])
+    return new

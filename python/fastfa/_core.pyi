@@ -1,6 +1,6 @@
 """Types of the compiled core."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ ACTIVATIONS: tuple[str, ...]
 LOSSES: tuple[str, ...]
 MATRICES: tuple[str, ...]
 ROUTES: tuple[str, ...]
+MAGNITUDES: tuple[str, ...]
+PLASTICITIES: tuple[str, ...]
 REDUCTIONS: tuple[str, ...]
 
 def build_info() -> dict[str, Any]: ...
@@ -17,10 +19,20 @@ def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
 def permutation(n: int, seed: int, epoch: int) -> np.ndarray: ...
 def philox4x32(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]: ...
+def feedback_array(
+    spec: FeedbackSpec, units: int, source: int, seed: int, layer: int
+) -> np.ndarray: ...
 
 class DenseSpec:
     def __init__(
-        self, *, units: int, activation: str, weight_scale: float, bias: bool, trainable: bool
+        self,
+        *,
+        units: int,
+        activation: str,
+        weight_scale: float,
+        bias: bool,
+        trainable: bool,
+        density: float,
     ) -> None: ...
 
 class FeedbackSpec:
@@ -32,11 +44,25 @@ class FeedbackSpec:
         scale: float | None,
         gain: float,
         array: np.ndarray | None,
+        density: float,
+        rank: int,
+        magnitude: str,
+        refresh: int,
+        plasticity: str,
+        mirror_lr: float,
+        mirror_noise: float,
+        mirror_every: int,
+        custom: Callable[[np.ndarray], np.ndarray] | None,
     ) -> None: ...
 
 class Sgd:
     def __init__(
         self, *, lr: float, momentum: float, weight_decay: float, reduction: str
+    ) -> None: ...
+
+class Adam:
+    def __init__(
+        self, *, lr: float, beta1: float, beta2: float, epsilon: float, weight_decay: float
     ) -> None: ...
 
 class _Network:
@@ -48,6 +74,7 @@ class _Network:
         feedback: Sequence[FeedbackSpec],
         loss: str,
         seed: int,
+        perturbation: float,
     ) -> None: ...
     @property
     def steps(self) -> int: ...
@@ -55,16 +82,31 @@ class _Network:
     def biases(self, layer: int) -> np.ndarray | None: ...
     def feedback(self, hidden: int) -> np.ndarray | None: ...
     def feedback_scale(self, hidden: int) -> float: ...
-    def set_feedback(self, feedback: Sequence[FeedbackSpec]) -> None: ...
-    def reset_momentum(self) -> None: ...
+    def feedback_array(self, hidden: int) -> np.ndarray: ...
+    def feedback_bytes(self, hidden: int) -> int: ...
+    def set_feedback(self, feedback: Sequence[FeedbackSpec], perturbation: float) -> None: ...
+    def reset_memory(self) -> None: ...
     def forward(self, x: np.ndarray) -> np.ndarray: ...
     def activations(self, x: np.ndarray) -> list[np.ndarray]: ...
     def deltas(
-        self, x: np.ndarray, y: np.ndarray, feedback: Sequence[FeedbackSpec] | None
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        feedback: Sequence[FeedbackSpec] | None,
+        perturbation: float,
     ) -> list[np.ndarray]: ...
+    def alignment(
+        self, x: np.ndarray, y: np.ndarray, gradient: bool, matrices: bool, pseudobackprop: int
+    ) -> list[dict[str, Any]]: ...
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, int, int]: ...
+    def time_feedback(self, hidden: int, n: int, repeats: int) -> float: ...
     def train_epoch(
-        self, x: np.ndarray, y: np.ndarray, optimizer: Sgd, batch_size: int, order: np.ndarray
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        optimizer: Sgd | Adam,
+        batch_size: int,
+        order: np.ndarray,
     ) -> tuple[float, int, int]: ...
 
 class NetworkFloat32(_Network): ...

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -240,6 +241,9 @@ class Alignment(Callback):
         Their targets, (N, n_out).
     every
         Batches between measurements; None: only at the ends of epochs.
+    measures, pseudobackprop
+        What to measure, as for `fastfa.metrics.alignment`. Default: all. Each measurement costs a
+        forward pass of the probe, and about as much again for all that can be measured.
 
     Attributes
     ----------
@@ -250,11 +254,20 @@ class Alignment(Callback):
 
     Notes
     -----
-    The record of an epoch gets ``angle_bp.0`` and so on: a layer's mean over the measurements
-    taken in that epoch. The falling angle is Figure 2b of Lillicrap et al. (arXiv 1411.0247).
+    The record of an epoch gets ``angle_bp.0`` and so on, for every measure that is one number: a
+    layer's mean over the measurements taken in that epoch. The falling angle is Figure 2b of
+    Lillicrap et al. (arXiv 1411.0247).
     """
 
-    def __init__(self, X: np.ndarray, Y: np.ndarray, every: int | None = None) -> None:
+    def __init__(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        every: int | None = None,
+        *,
+        measures: Sequence[str] | None = None,
+        pseudobackprop: bool | None = None,
+    ) -> None:
         if every is not None:
             _check.integer("Alignment", "every", every, 1)
         if np.ndim(Y) != 2 or len(X) != len(Y) or not len(X):
@@ -262,7 +275,10 @@ class Alignment(Callback):
                 f"[Alignment] X has shape {np.shape(X)} and Y {np.shape(Y)}; they must be "
                 "(N, n_in) and (N, n_out) with the same N, at least 1"
             )
-        self.X, self.Y, self.every = X, Y, every
+        from . import metrics
+
+        self.measures = metrics.check_measures("Alignment", measures, pseudobackprop)
+        self.X, self.Y, self.every, self.pseudobackprop = X, Y, every, pseudobackprop
         self.rows: list[dict[str, Any]] = []
         self._measured_at = -1
         self._epoch = 0
@@ -295,9 +311,16 @@ class Alignment(Callback):
         from . import metrics
 
         self._measured_at = trainer.batch
-        for layer, measured in enumerate(metrics.alignment(trainer.net, self.X, self.Y)):
+        layers = metrics.alignment(
+            trainer.net,
+            self.X,
+            self.Y,
+            measures=self.measures,
+            pseudobackprop=self.pseudobackprop,
+        )
+        for layer, measured in enumerate(layers):
             place = dict(zip(_PLACE, (self._epoch, trainer.batch, layer), strict=True))
-            self.rows.append(place | measured.as_dict())
+            self.rows.append(place | {m: getattr(measured, m) for m in self.measures})
 
 
 def _check_measured(kind: str, monitor: str, trainer: Trainer) -> None:

@@ -1,21 +1,45 @@
-"""Feedback: what carries the error to the hidden layers, and from where.
+"""Feedback: what carries the error to a hidden layer, from where, and how it changes.
 
-Every rule is a point in route × matrix × plasticity; the presets are names for some of them.
+Every rule is a point in route × matrix × plasticity; `rules` has names for the published ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from . import _check, _core
+from . import _feedback_arguments as _given
+from .plasticity import WeightMirror
 
-MatrixName = Literal["transpose", "uniform", "normal", "array", "zero"]
-RouteName = Literal["layerwise", "direct"]
+MatrixName = Literal[
+    "transpose",
+    "pseudoinverse",
+    "sign",
+    "uniform",
+    "normal",
+    "orthogonal",
+    "sparse",
+    "low_rank",
+    "binary",
+    "ternary",
+    "hadamard",
+    "procedural",
+    "array",
+    "zero",
+]
+RouteName = Literal["layerwise", "direct", "target"]
+PlasticityName = Literal["fixed", "kolen_pollack", "weight_mirror"]
+MagnitudeName = Literal["uniform", "fixed", "redrawn"]
 
-_DRAWN = ("uniform", "normal")
+
+class CustomFeedback(Protocol):
+    """What an object must have to carry the error; see `Feedback`."""
+
+    def propagate(self, delta: np.ndarray) -> np.ndarray:
+        """B δ for each row: float64 (N, n_source) in, (N, n_l) out."""
+        ...
 
 
 class Feedback:
@@ -23,27 +47,60 @@ class Feedback:
 
     Parameters
     ----------
-    matrix : {"uniform", "normal", "transpose", "array", "zero"}
-        What carries the error. ``transpose`` is the weights' own transpose Wᵀ (backprop), at every
-        moment; ``uniform`` and ``normal`` are drawn once from the network's seed; ``array`` is the
-        caller's own; ``zero`` sends nothing (shallow learning).
+    matrix : str or object
+        What carries the error, B (n_l, n_source).
+
+        Following the weights W above, at every moment: ``transpose`` Wᵀ (backprop);
+        ``pseudoinverse`` W⁺ (the paper's pseudobackprop); ``sign`` a size times sign(Wᵀ).
+
+        Drawn once from the network's seed: ``uniform``; ``normal``; ``orthogonal`` (orthonormal
+        columns, or rows if there are fewer, times a size); ``sparse`` (uniform, a share ``density``
+        kept); ``low_rank`` (U V/√rank of normal U, V); ``binary`` (±scale, a bit each); ``ternary``
+        (±scale or 0); ``hadamard`` (random rows and columns of a Hadamard matrix with random signs: a
+        fast transform, no matrix); ``procedural`` (uniform on 2¹⁶ values, drawn anew inside every
+        product: no memory).
+
+        ``array`` is the caller's own; ``zero`` sends nothing (shallow learning).
+
+        An object with ``propagate(delta)`` is a custom feedback: it is called with the source's
+        deltas, float64 (N, n_source), and returns what reaches the layer before ∘ σ′, finite
+        (N, n_l). It may have ``toarray()`` -> (n_l, n_source) too; otherwise its matrix is what
+        ``propagate`` makes of the identity. It must not call the network. Every batch calls it from
+        the compiled loop, in float64: slower than the other kinds, and Python code sets the pace.
     scale : float or "equal_error"
-        β of U(−β, β) for ``uniform``, the standard deviation for ``normal``. With ``"equal_error"``
-        errors of the same magnitude reach every layer, the paper's rule (supplement, Note 5):
-        layerwise, var(B) = gain²/n_out into the last hidden layer and 1/n_source below it; direct,
-        gain²/n_out everywhere. ``Network.feedback_scales`` tells what came of it.
+        The size of B. β of U(−β, β) for ``uniform``, ``procedural`` and what ``sparse`` keeps, of the
+        magnitudes U(0, β) for ``sign`` with other than uniform magnitudes; |B| for ``binary``,
+        ``hadamard``, ``sign`` and what ``ternary`` keeps; the elements' standard deviation for
+        ``normal``, ``orthogonal`` and ``low_rank``. With ``"equal_error"`` errors of the same
+        magnitude reach every layer, the paper's rule (supplement, Note 5): the mean square of B is
+        gain²/n_out into the last hidden layer, and everywhere on the routes direct and target;
+        layerwise, 1/n_source below. ``Network.feedback_scales`` tells what came of it.
     gain : float, optional
         For ``"equal_error"``: the size of the errors that arrive, relative to the output error per
         unit. Default √(n_out / (3 n_top)), what backprop would send at default initial weights;
         n_top is the size of the last hidden layer. A large gain acts like a large learning rate and
         can saturate the hidden units within a few steps.
-    route : {"layerwise", "direct"}
-        The source: the delta of the next layer up (feedback alignment), or the output's delta
-        (direct feedback alignment).
-    plasticity : {"fixed"}
-        How B changes in time.
+    route : {"layerwise", "direct", "target"}
+        The source: the delta of the next layer up (feedback alignment), the output's delta (direct
+        feedback alignment), or the target y* itself (direct random target projection). A matrix that
+        follows the weights above is layerwise.
+    plasticity : {"fixed", "kolen_pollack", "weight_mirror"} or WeightMirror
+        How B changes in time, for ``uniform``, ``normal``, ``orthogonal`` and ``array``.
+        ``kolen_pollack``: B gets the optimizer's own step on s hᵀδ_source − γ B, the mirror image of
+        what W gets, so with weight decay the two converge (layerwise it stands still where the layer
+        above isn't trainable); with ``route="direct"`` the same with the output's delta.
+        ``weight_mirror``: :class:`WeightMirror` with its defaults; layerwise.
+    density : float, optional
+        The share of elements that are not zero, in (0, 1]: for ``sparse`` (default 0.5) and
+        ``ternary`` (default 2/3).
+    rank : int, optional
+        Of ``low_rank``, which needs it: from 1 to min(n_l, n_source).
     array : array_like, optional
         B, shape (n_l, n_source), finite; required by and only for ``matrix="array"``. Copied.
+    magnitude : {"uniform", "fixed", "redrawn"}
+        For ``sign``: all alike (uSF), drawn once (frSF), or drawn for every batch (brSF).
+    refresh : int
+        For ``pseudoinverse``: W⁺ is computed anew every ``refresh`` steps.
 
     Raises
     ------
@@ -52,68 +109,69 @@ class Feedback:
 
     References
     ----------
-    Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), equation 2.
+    Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), equation 2, and its
+    preprint arXiv:1411.0247 for pseudobackprop.
     Nøkland, Advances in Neural Information Processing Systems 29 (2016), for the direct route.
+    Frenkel, Lefebvre & Bol, Frontiers in Neuroscience 15:629892 (2021), for the target's.
+    Liao, Leibo & Poggio, AAAI Conference on Artificial Intelligence (2016), for the sign matrices.
+    Kolen & Pollack, IEEE International Conference on Neural Networks (1994), Akrout et al., Advances
+    in Neural Information Processing Systems 32 (2019), and for the direct route Webster, Choi & Ahn
+    (2020), for plasticity. :func:`fastfa.citation` gives those of a network.
     """
 
-    __slots__ = ("array", "gain", "matrix", "plasticity", "route", "scale")
+    __slots__ = (
+        "array",
+        "density",
+        "gain",
+        "magnitude",
+        "matrix",
+        "plasticity",
+        "rank",
+        "refresh",
+        "route",
+        "scale",
+    )
 
-    matrix: MatrixName
+    matrix: MatrixName | CustomFeedback
     scale: float | str | None
     gain: float | None
     route: RouteName
-    plasticity: str
+    plasticity: PlasticityName | WeightMirror
+    density: float | None
+    rank: int | None
     array: np.ndarray | None
+    magnitude: MagnitudeName
+    refresh: int
 
     def __init__(
         self,
-        matrix: MatrixName,
+        matrix: MatrixName | CustomFeedback,
         *,
         scale: float | Literal["equal_error"] = "equal_error",
         gain: float | None = None,
         route: RouteName = "layerwise",
-        plasticity: Literal["fixed"] = "fixed",
+        plasticity: PlasticityName | WeightMirror = "fixed",
+        density: float | None = None,
+        rank: int | None = None,
         array: Any = None,
+        magnitude: MagnitudeName = "uniform",
+        refresh: int = 1,
     ) -> None:
-        _check.choice("Feedback", "matrix", matrix, _core.MATRICES)
-        _check.choice("Feedback", "route", route, _core.ROUTES)
-        _check.choice("Feedback", "plasticity", plasticity, ("fixed",))
-        if isinstance(scale, str):
-            _check.choice("Feedback", "scale", scale, ("equal_error",))
-        else:
-            scale = _check.real("Feedback", "scale", scale)
-        if gain is not None:
-            gain = _check.real("Feedback", "gain", gain, open_low=True)
-            if scale != "equal_error":
-                raise ValueError(
-                    f"[Feedback] gain was {gain!r} beside scale={scale!r}; "
-                    "it applies to scale='equal_error' only"
-                )
-        if matrix not in _DRAWN and (scale != "equal_error" or gain is not None):
-            raise ValueError(
-                f"[Feedback] scale was {scale!r} and gain {gain!r} for matrix={matrix!r}; "
-                f"they apply to {' and '.join(_DRAWN)} only"
-            )
-        if (array is not None) != (matrix == "array"):
-            raise ValueError(
-                f"[Feedback] array was {'given' if array is not None else 'missing'} for "
-                f"matrix={matrix!r}; it must be given for matrix='array', and for no other"
-            )
-        if array is not None:
-            array = _check.numeric("Feedback", "array", array, np.dtype(np.float64)).copy()
-            if array.ndim != 2:
-                raise ValueError(
-                    f"[Feedback] array has shape {array.shape}; it must be (n_l, n_source)"
-                )
-            _check.finite("Feedback", "array", array)
-            array.setflags(write=False)
+        kind = _given.kind(matrix)
+        route = _given.route(kind, route)
+        plasticity = _given.plasticity(kind, route, plasticity)
+        scale, gain = _given.size(kind, scale, gain)
         for name, value in {
             "matrix": matrix,
-            "scale": scale if matrix in _DRAWN else None,
+            "scale": scale,
             "gain": gain,
             "route": route,
             "plasticity": plasticity,
-            "array": array,
+            "density": _given.density(kind, density),
+            "rank": _given.rank(kind, rank),
+            "array": _given.array(kind, array),
+            "magnitude": _given.magnitude(kind, magnitude),
+            "refresh": _given.refresh(kind, refresh),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -127,57 +185,104 @@ class Feedback:
         return self
 
     def __repr__(self) -> str:
+        defaults = {
+            "scale": "equal_error" if self._kind in _given.SCALED else None,
+            "gain": None,
+            "route": "layerwise",
+            "plasticity": "fixed",
+            "density": _given.DENSITIES.get(self._kind),
+            "rank": None,
+            "magnitude": "uniform",
+            "refresh": 1,
+        }
         parts = [repr(self.matrix)]
-        if self.scale not in (None, "equal_error"):
-            parts.append(f"scale={self.scale!r}")
-        if self.gain is not None:
-            parts.append(f"gain={self.gain!r}")
-        if self.route != "layerwise":
-            parts.append(f"route={self.route!r}")
+        for name, default in defaults.items():
+            value = getattr(self, name)
+            if value != default:
+                parts.append(f"{name}={value!r}")
         if self.array is not None:
             parts.append(f"array=<{self.array.shape[0]}×{self.array.shape[1]}>")
         return f"Feedback({', '.join(parts)})"
 
+    def toarray(self, units: int, source: int, *, seed: int = 0, layer: int = 0) -> np.ndarray:
+        """B as hidden layer ``layer`` of a network with this ``seed`` starts with it.
+
+        Parameters
+        ----------
+        units, source : int
+            n_l, the layer's units, and n_source, the units or targets that the error comes from.
+        seed : int
+            The network's.
+        layer : int
+            The hidden layer, 0 the first. ``"equal_error"`` is taken as for the last one, n_source
+            being n_out.
+
+        Returns
+        -------
+        ndarray
+            float64 (units, source). A network rounds it to its dtype.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a matrix that follows the weights above (those of a network are in
+            ``Network.feedback_matrices``), or if a size doesn't fit.
+        """
+        where = "toarray"
+        units = _check.integer(where, "units", units, 1, 2**31 - 1)
+        source = _check.integer(where, "source", source, 1, 2**31 - 1)
+        seed = _check.integer(where, "seed", seed, 0, 2**64 - 1)
+        layer = _check.integer(where, "layer", layer, 0, 2**24 - 1)
+        if self._kind in _given.TIED:
+            raise ValueError(
+                f"[{where}] matrix was {self.matrix!r}; it must be one that doesn't follow the weights "
+                "above: ask Network.feedback_matrices"
+            )
+        if self._kind == "custom":
+            return self._custom_array(units, source)
+        return _core.feedback_array(self._spec(), units, source, seed, layer)
+
+    @property
+    def _kind(self) -> str:
+        return self.matrix if isinstance(self.matrix, str) else "custom"
+
+    def _propagate(self, delta: np.ndarray) -> np.ndarray:
+        """What the custom object sends for deltas (N, n_source): finite float64, its shape unchecked."""
+        sent = self.matrix.propagate(delta)
+        sent = _check.numeric("Feedback", "propagate(delta)", sent, np.dtype(np.float64))
+        _check.finite("Feedback", "propagate(delta)", sent)
+        return sent
+
+    def _custom_array(self, units: int, source: int) -> np.ndarray:
+        """The custom object's matrix, float64 (units, source)."""
+        if callable(getattr(self.matrix, "toarray", None)):
+            name, array = "toarray()", self.matrix.toarray()
+        else:
+            name, array = "propagate(identity), transposed,", self._propagate(np.eye(source)).T
+        array = np.array(_check.numeric("Feedback", name, array, np.dtype(np.float64)))
+        if array.shape != (units, source):
+            raise ValueError(
+                f"[Feedback] {name} has shape {array.shape}; it must be {(units, source)}"
+            )
+        _check.finite("Feedback", name, array)
+        return array
+
     def _spec(self) -> _core.FeedbackSpec:
+        mirrors = isinstance(self.plasticity, WeightMirror)
+        mirror = self.plasticity if mirrors else WeightMirror()
         return _core.FeedbackSpec(
-            matrix=self.matrix,
+            matrix=self._kind,
             route=self.route,
             scale=self.scale if isinstance(self.scale, float) else None,
             gain=self.gain or 0.0,
             array=self.array,
+            density=self.density or 0.0,
+            rank=self.rank or 0,
+            magnitude=self.magnitude,
+            refresh=self.refresh,
+            plasticity="weight_mirror" if mirrors else self.plasticity,
+            mirror_lr=mirror.lr or 0.0,
+            mirror_noise=mirror.noise,
+            mirror_every=mirror.every,
+            custom=self._propagate if self._kind == "custom" else None,
         )
-
-
-#: Published rules by name: backprop, feedback alignment, direct feedback alignment, output layer only.
-PRESETS: dict[str, Feedback] = {
-    "bp": Feedback("transpose"),
-    "fa": Feedback("uniform"),
-    "dfa": Feedback("uniform", route="direct"),
-    "shallow": Feedback("zero"),
-}
-
-FeedbackLike = str | Feedback | Sequence[str | Feedback]
-
-
-def resolve(feedback: FeedbackLike, hidden: int, where: str = "Network") -> tuple[Feedback, ...]:
-    """One Feedback per hidden layer from a name, a Feedback, or one of either for each layer."""
-
-    def one(value: Any, name: str) -> Feedback:
-        if isinstance(value, Feedback):
-            return value
-        if isinstance(value, str):
-            return PRESETS[_check.choice(where, name, value, tuple(PRESETS))]
-        raise TypeError(
-            f"[{where}] {name} was {value!r}; it must be a Feedback or one of {', '.join(PRESETS)}"
-        )
-
-    if isinstance(feedback, str | Feedback):
-        return (one(feedback, "feedback"),) * hidden
-    if not isinstance(feedback, Sequence):
-        one(feedback, "feedback")
-    if len(feedback) != hidden:
-        raise ValueError(
-            f"[{where}] feedback has {len(feedback)} entries; the network has {hidden} hidden "
-            "layers and needs one for each"
-        )
-    return tuple(one(value, f"feedback[{i}]") for i, value in enumerate(feedback))

@@ -28,6 +28,11 @@ class Dense:
         Whether the units have a bias b.
     weight_scale : float, optional
         The paper's ω, at least 0. Default: 1/√n_in.
+    density : float
+        The share of W that exists, in (0, 1]. Which weights do is drawn from the network's seed; those
+        that exist start as in the dense layer, the others are exactly 0 for ever. With
+        ``Feedback("sparse")`` as well, half of each, a quarter of the connections is reciprocal: the
+        paper's removal of weights.
     trainable : bool
         False freezes W and b; the error still passes through to the layers below.
 
@@ -41,6 +46,7 @@ class Dense:
     activation: ActivationName
     bias: bool
     weight_scale: float | None
+    density: float
     trainable: bool
 
     def __init__(
@@ -50,6 +56,7 @@ class Dense:
         *,
         bias: bool = True,
         weight_scale: float | None = None,
+        density: float = 1.0,
         trainable: bool = True,
     ) -> None:
         if weight_scale is not None:
@@ -59,6 +66,7 @@ class Dense:
             "activation": _check.choice("Dense", "activation", activation, _core.ACTIVATIONS),
             "bias": _check.flag("Dense", "bias", bias),
             "weight_scale": weight_scale,
+            "density": _check.real("Dense", "density", density, high=1.0, open_low=True),
             "trainable": _check.flag("Dense", "trainable", trainable),
         }
         for name, value in fields.items():
@@ -72,4 +80,5 @@ class Dense:
             weight_scale=scale,
             bias=self.bias,
             trainable=self.trainable,
+            density=self.density,
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
+from . import _check
 from .network import Network
 
 
@@ -74,63 +76,133 @@ def error_rate(net: Network, X: Any, labels: Any) -> float:
 class LayerAlignment:
     """How the feedback into one hidden layer compares with backprop, on a probe batch.
 
+    Angles are in degrees, signed, 0 … 180, and every measure is NaN where it is undefined. W is the
+    weight matrix above the layer and B its feedback matrix, (n_l, n_source). On the routes ``direct``
+    and ``target``, Wᵀ stands for the chain product ``W_{l+1}ᵀ ⋯ W_Lᵀ``, which has B's shape. δ_s is
+    the signal that B is given. With node perturbation, which has no B, the deltas are those of one
+    sample of its noise, and what needs B is NaN.
+
     Attributes
     ----------
     layer : int
         The hidden layer, 0 the first.
     angle_bp, angle_bp_sd : float
-        Δh∠Δh_BP, degrees: mean and standard deviation over the examples (the paper, figures 1e, 2b).
-        Examples for which either is zero are left out; NaN if none is left.
+        Δh∠Δh_BP: mean and standard deviation over the examples (the paper, figures 1e, 2b).
+        Examples for which either is zero are left out.
+    angle_bp_layer : float
+        The same with all examples' deltas as one long vector.
+    angle_pbp, angle_pbp_sd : float
+        Δh∠Δh_PBP: as ``angle_bp``, against what pseudobackprop (W⁺ in every layer, at the current
+        weights) would send (the preprint, arXiv:1411.0247, figure 4c).
     weight_angle : float
-        vec(Wᵀ)∠vec(B), degrees, of the weights above and a layerwise B; NaN for other routes.
+        vec(Wᵀ)∠vec(B).
+    neuron_angles : ndarray
+        (n_l,), the same for each hidden unit: its row of B against its row of Wᵀ.
+    trace_bw : float
+        tr(B W), W being (n_source, n_l).
+    descent : float
+        eᵀWBe, mean over the examples: positive where the feedback lies within 90° of backprop's (the
+        paper, equation 1). e is δ_s; on the route ``target``, B is given the target and W the
+        output's delta.
+    descent_positive : float
+        The fraction of the examples for which eᵀWBe > 0.
+    trace_abe : float
+        h·Bδ_s, mean over the examples. In a linear network whose inputs have the mean square I, this is
+        tr(AᵀBE), A being the weights below and E the matrix that maps the inputs to the errors.
     norm_ratio : float
         Σ|Δh| / Σ|Δh_BP| over the examples: feedback that is larger than backprop's acts like a larger
         learning rate.
+    gradient_angle : float
+        The angle between the whole batch's update of the layer's incoming weights, Σ Δh hᵀ, and
+        backprop's.
     """
 
     layer: int
     angle_bp: float
     angle_bp_sd: float
+    angle_bp_layer: float
+    angle_pbp: float
+    angle_pbp_sd: float
     weight_angle: float
+    neuron_angles: np.ndarray = field(compare=False)
+    trace_bw: float
+    descent: float
+    descent_positive: float
+    trace_abe: float
     norm_ratio: float
+    gradient_angle: float
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, Any]:
         """The attributes by name."""
-        return asdict(self)
+        return dict(vars(self))
 
 
-def alignment(net: Network, X: Any, Y: Any) -> list[LayerAlignment]:
+MEASURES = tuple(f.name for f in fields(LayerAlignment) if f.name != "layer")
+_OF_MATRICES = {
+    "weight_angle",
+    "neuron_angles",
+    "trace_bw",
+    "descent",
+    "descent_positive",
+    "trace_abe",
+}
+
+
+def check_measures(where: str, measures: Any, pseudobackprop: Any) -> tuple[str, ...]:
+    """`measures` as names of :class:`LayerAlignment`'s fields; all of them for None."""
+    if pseudobackprop is not None:
+        _check.flag(where, "pseudobackprop", pseudobackprop)
+    if measures is None:
+        return MEASURES
+    if isinstance(measures, str) or not isinstance(measures, Sequence) or not measures:
+        raise TypeError(
+            f"[{where}] measures was {measures!r}; it must be a list of names from "
+            f"{', '.join(MEASURES)}"
+        )
+    return tuple(
+        _check.choice(where, f"measures[{i}]", m, MEASURES) for i, m in enumerate(measures)
+    )
+
+
+def alignment(
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    measures: Sequence[str] | None = None,
+    pseudobackprop: bool | None = None,
+) -> list[LayerAlignment]:
     """Compare the network's feedback with backprop's on the same weights, for each hidden layer.
+
+    Computed in the core, at the current weights, for any rule; changes nothing.
 
     Parameters
     ----------
     net : Network
     X, Y : array_like
         A probe batch: inputs (N, n_in) and targets (N, n_out).
+    measures : sequence of str, optional
+        Names of :class:`LayerAlignment`'s attributes; what isn't asked for, and isn't a by-product of
+        what is, is NaN. Default: all. ``angle_bp`` alone costs little more than a forward pass.
+    pseudobackprop : bool, optional
+        Whether to compute ``angle_pbp``, which takes the pseudoinverse of every weight matrix above
+        the first hidden layer. Default: where the smaller side of each is at most 256; larger ones take
+        longer than all the rest.
 
     Returns
     -------
     list of LayerAlignment
-        One for each hidden layer. Both deltas include ∘ σ′(a).
+        One for each hidden layer. All deltas include ∘ σ′(a).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X or Y has the wrong shape or kind, or a value that is not finite.
     """
-    own, backprop = net.deltas(X, Y), net.deltas(X, Y, feedback="bp")
-    matrices, weights = net.feedback_matrices, net.weights
-    rows = []
-    for i, rule in enumerate(net.feedback):
-        angles = angle(own[i], backprop[i])
-        angles = angles[np.isfinite(angles)]
-        reference = np.linalg.norm(backprop[i].astype(np.float64), axis=1).sum()
-        size = np.linalg.norm(own[i].astype(np.float64), axis=1).sum()
-        layerwise = rule.route == "layerwise" or i + 2 == len(net.layers)
-        rows.append(
-            LayerAlignment(
-                layer=i,
-                angle_bp=float(angles.mean()) if len(angles) else float("nan"),
-                angle_bp_sd=float(angles.std()) if len(angles) else float("nan"),
-                weight_angle=angle(weights[i + 1].T.ravel(), matrices[i].ravel())
-                if layerwise
-                else float("nan"),
-                norm_ratio=float(size / reference) if reference > 0 else float("nan"),
-            )
-        )
-    return rows
+    x, y = net._xy("alignment", X, Y)
+    asked = set(check_measures("alignment", measures, pseudobackprop))
+    pseudo = -1 if pseudobackprop is None else int(pseudobackprop)
+    if not asked & {"angle_pbp", "angle_pbp_sd"}:
+        pseudo = 0
+    rows = net._net.alignment(x, y, "gradient_angle" in asked, bool(asked & _OF_MATRICES), pseudo)
+    return [LayerAlignment(**row) for row in rows]

@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from . import _arguments, _check, _core
-from .feedback import Feedback, FeedbackLike, resolve
 from .layers import Dense
-from .optim import SGD
+from .optim import Optimizer
+from .rules import FeedbackLike, Rules, resolve, specs
 
 _CORES = {"float32": _core.NetworkFloat32, "float64": _core.NetworkFloat64}
 
@@ -32,8 +32,10 @@ class Network:
         Number of inputs, or their shape (H, W) or (C, H, W).
     layers : sequence of Dense
         From the first hidden layer to the output.
-    feedback : str, Feedback, or a sequence with one for each hidden layer
-        ``"bp"``, ``"fa"``, ``"dfa"``, ``"shallow"``, or any :class:`Feedback`.
+    feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
+        A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``, ``"dfa"``, ``"kp"``, …), any
+        :class:`Feedback`, an object with ``propagate(delta)`` (see there), or, for the network as a
+        whole, :class:`NodePerturbation`.
     loss : {"squared_error", "cross_entropy"}
         ``squared_error`` is ½ Σ e² per example, with output delta e ∘ σ′(a); ``cross_entropy``
         (logistic or softmax outputs) has output delta e, the paper's rule for MNIST. e is target minus
@@ -84,17 +86,20 @@ class Network:
         self.device = _check.choice("Network", "device", device, ("cpu",))
         self._feedback = resolve(feedback, len(self.layers) - 1)
         sizes = [self.input_size, *(layer.units for layer in self.layers)]
+        matrices, perturbation = specs(self._feedback)
         self._net = _CORES[self.dtype.name](
             inputs=self.input_size,
             layers=[layer._spec(n) for layer, n in zip(self.layers, sizes, strict=False)],
-            feedback=[f._spec() for f in self._feedback],
+            feedback=matrices,
             loss=self.loss,
             seed=self.seed,
+            perturbation=perturbation,
         )
 
     def __repr__(self) -> str:
         sizes = "-".join(str(n) for n in (self.input_size, *(d.units for d in self.layers)))
-        rules = ", ".join(dict.fromkeys(repr(f) for f in self._feedback)) or "no hidden layer"
+        given = self._feedback if isinstance(self._feedback, tuple) else (self._feedback,)
+        rules = ", ".join(dict.fromkeys(map(repr, given))) or "no hidden layer"
         return f"<Network {sizes}, {self.loss}, {rules}, {self.dtype.name}, seed {self.seed}>"
 
     # ---- state ---------------------------------------------------------------------------------
@@ -110,8 +115,8 @@ class Network:
         return self._net.steps
 
     @property
-    def feedback(self) -> tuple[Feedback, ...]:
-        """The feedback of each hidden layer."""
+    def feedback(self) -> Rules:
+        """The Feedback of each hidden layer, a tuple; or the network's NodePerturbation."""
         return self._feedback
 
     @property
@@ -131,25 +136,41 @@ class Network:
     def feedback_matrices(self) -> list[np.ndarray]:
         """B of each hidden layer, (n_l, n_source).
 
-        A writable view where B is stored dense; else ("transpose", "zero") a computed, read-only copy.
+        A writable view where B is stored dense ("uniform", "normal", "orthogonal", "array", and
+        "sparse" above a density of 0.25); else a computed, read-only copy, at the current weights if
+        B follows them. Empty with node perturbation, which has no B.
         """
-        return [self._feedback_matrix(i) for i in range(len(self._feedback))]
+        return [self._feedback_matrix(i) for i in self._fed]
 
     @property
     def feedback_scales(self) -> list[float]:
-        """β (uniform) or standard deviation (normal) of each hidden layer's B; 0 for other kinds."""
-        return [self._net.feedback_scale(i) for i in range(len(self._feedback))]
+        """The ``scale`` of each hidden layer's B as it came out; 0 for kinds without one."""
+        return [self._net.feedback_scale(i) for i in self._fed]
+
+    @property
+    def feedback_bytes(self) -> list[int]:
+        """Memory that each hidden layer's B takes, in bytes.
+
+        0 where nothing is stored: "transpose", "zero", "procedural", "sign" with uniform magnitudes,
+        and custom feedback, whose memory is its own. Empty with node perturbation.
+        """
+        return [self._net.feedback_bytes(i) for i in self._fed]
+
+    @property
+    def _fed(self) -> range:
+        """The hidden layers that have a feedback matrix."""
+        return range(len(self._feedback) if isinstance(self._feedback, tuple) else 0)
 
     def _feedback_matrix(self, layer: int) -> np.ndarray:
         stored = self._net.feedback(layer)
         if stored is not None:
             return stored
         rule = self._feedback[layer]
-        if rule.matrix == "transpose":
-            matrix = np.array(self._net.weights(layer + 1).T, order="C")
+        if rule._kind == "custom":
+            source = self.layers[layer + 1 if rule.route == "layerwise" else -1].units
+            matrix = rule._custom_array(self.layers[layer].units, source).astype(self.dtype)
         else:
-            source = self.layers[-1 if rule.route == "direct" else layer + 1].units
-            matrix = np.zeros((self.layers[layer].units, source), self.dtype)
+            matrix = self._net.feedback_array(layer)
         matrix.setflags(write=False)
         return matrix
 
@@ -165,48 +186,35 @@ class Network:
             As for the constructor; the network is then unchanged.
         """
         rules = resolve(feedback, len(self.layers) - 1, "set_feedback")
-        self._net.set_feedback([f._spec() for f in rules])
+        self._net.set_feedback(*specs(rules))
         self._feedback = rules
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all weights, biases and stored feedback matrices.
+        """Copies of all weights, biases and feedback matrices that are stored dense.
 
+        A B that is drawn and packed, or that follows the weights, comes back with them and the seed.
         Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …; arrays are C-contiguous.
         """
         return {name: np.array(array, order="C") for name, array in self._arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Write arrays as given by :meth:`state_dict`; velocities of momentum start again at zero.
+        """Write arrays as given by :meth:`state_dict`; momentum and Adam start again.
 
         Raises
         ------
         ValueError, TypeError
             If a name is missing or unknown, or a shape or a value doesn't fit; nothing is then changed.
         """
-        where = "load_state_dict"
-        if not isinstance(state, Mapping):
-            raise TypeError(f"[{where}] state was {state!r}; it must be a dict as of state_dict()")
         own = self._arrays()
-        if missing := sorted(own.keys() - state.keys()):
-            raise ValueError(f"[{where}] state lacks {', '.join(missing)}")
-        if unknown := sorted(state.keys() - own.keys()):
-            raise ValueError(f"[{where}] state has {', '.join(unknown)}, which the network has not")
-        new = {}
-        for name, array in own.items():
-            new[name] = _check.numeric(where, name, state[name], self.dtype)
-            if new[name].shape != array.shape:
-                raise ValueError(
-                    f"[{where}] {name} has shape {new[name].shape}; it must be {array.shape}"
-                )
-            _check.finite(where, name, new[name])
+        new = _arguments.state("load_state_dict", state, own)
         for name, array in own.items():
             array[...] = new[name]
-        self._net.reset_momentum()
+        self._net.reset_memory()
 
     def _arrays(self) -> dict[str, np.ndarray]:
         arrays = {f"weights.{i}": w for i, w in enumerate(self.weights)}
         arrays |= {f"biases.{i}": b for i, b in enumerate(self.biases) if b is not None}
-        for i in range(len(self._feedback)):
+        for i in self._fed:
             stored = self._net.feedback(i)
             if stored is not None:
                 arrays[f"feedback.{i}"] = stored
@@ -246,13 +254,13 @@ class Network:
             Inputs (N, n_in) and targets (N, n_out).
         feedback : optional
             Another feedback for this call only; ``"bp"`` asks what backprop would send on the same
-            weights.
+            weights. :class:`NodePerturbation` gives one sample of its noise for each example.
         """
         x, y = self._xy("deltas", X, Y)
         if feedback is None:
-            return self._net.deltas(x, y, None)
+            return self._net.deltas(x, y, None, 0.0)
         rules = resolve(feedback, len(self.layers) - 1, "deltas")
-        return self._net.deltas(x, y, [f._spec() for f in rules])
+        return self._net.deltas(x, y, *specs(rules))
 
     def evaluate(self, X: Any, Y: Any) -> Evaluation:
         """Mean loss and error rate on inputs X (N, n_in) and targets Y (N, n_out)."""
@@ -262,8 +270,8 @@ class Network:
 
     # ---- learning ------------------------------------------------------------------------------
 
-    def step(self, X: Any, Y: Any, optimizer: SGD) -> float:
-        """One update from the batch X (N, n_in), Y (N, n_out).
+    def step(self, X: Any, Y: Any, optimizer: Optimizer) -> float:
+        """One update by an SGD or Adam from the batch X (N, n_in), Y (N, n_out).
 
         Returns
         -------
@@ -280,7 +288,7 @@ class Network:
         return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)))[0]
 
     def train_epoch(
-        self, X: Any, Y: Any, optimizer: SGD, *, batch_size: int, order: Any = None
+        self, X: Any, Y: Any, optimizer: Optimizer, *, batch_size: int, order: Any = None
     ) -> float:
         """One pass over the examples, batch by batch, inside the compiled core.
 
@@ -289,7 +297,7 @@ class Network:
         X, Y : array_like
             Inputs (N, n_in) and targets (N, n_out). Arrays of the network's dtype that are
             C-contiguous are used as they are; others are copied first.
-        optimizer : SGD
+        optimizer : SGD or Adam
         batch_size : int
             Examples per update; 1 learns online. The last batch may be short.
         order : array_like of int, optional
@@ -314,7 +322,12 @@ class Network:
         return self._train_chunk(x, y, optimizer, batch_size, indices)[0]
 
     def _train_chunk(
-        self, X: np.ndarray, Y: np.ndarray, optimizer: SGD, batch_size: int, order: np.ndarray
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        optimizer: Optimizer,
+        batch_size: int,
+        order: np.ndarray,
     ) -> tuple[float, float]:
         """train_epoch on arrays that were checked before; returns mean loss and error rate."""
         spec = _arguments.optimizer("train_epoch", optimizer)
@@ -332,8 +345,7 @@ class Network:
 
     def _apart(self, arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         """The arrays; copies of those that lie in the network's own memory, which learning writes."""
-        own = [a for a in (*self.weights, *self.biases) if a is not None]
-        return tuple(
-            a.copy() if a.base is not None and any(np.may_share_memory(a, b) for b in own) else a
-            for a in arrays
-        )
+        if all(a.base is None for a in arrays):
+            return arrays
+        own = self._arrays().values()
+        return tuple(a.copy() if any(np.may_share_memory(a, b) for b in own) else a for a in arrays)

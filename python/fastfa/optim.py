@@ -23,7 +23,7 @@ class SGD:
         the batch size: up to there an update is sure to be finite.
     momentum : float
         α in [0, 1). The velocities v live in the network, start at zero, and are dropped by a step
-        without momentum.
+        without momentum, or with another kind of optimizer.
     weight_decay : float
         γ, at least 0 (the paper's experiments use 1e-6). Training refuses η γ above 1.
     reduction : {"mean", "sum"}
@@ -64,3 +64,73 @@ class SGD:
             weight_decay=self.weight_decay,
             reduction=self.reduction,
         )
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Steps of about the size of the learning rate, whatever the size of the gradient.
+
+    On ``g = δᵀh / N − γ W`` (downhill, N examples in the batch; biases without decay):
+    ``m ← β₁ m + (1 − β₁) g``, ``v ← β₂ v + (1 − β₂) g²``,
+    ``W ← W + η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)``, every operation elementwise. Decay is part
+    of the gradient, as in the source, not apart from it.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate η, at least 0; the source's is 0.001.
+    beta1, beta2 : float
+        β₁ and β₂ in [0, 1): how slowly the means m of g and v of g² forget. They live in the network,
+        as does t, which counts the steps since they were zero; a step with another kind of optimizer
+        drops them.
+    epsilon : float
+        ε, above 0.
+    weight_decay : float
+        γ, at least 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is outside its range or of the wrong kind.
+
+    References
+    ----------
+    Kingma & Ba, International Conference on Learning Representations (2015), algorithm 1.
+    """
+
+    lr: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    def __init__(
+        self,
+        lr: float,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        fields = {
+            "lr": _check.real("Adam", "lr", lr),
+            "beta1": _check.real("Adam", "beta1", beta1, high=1.0, open_high=True),
+            "beta2": _check.real("Adam", "beta2", beta2, high=1.0, open_high=True),
+            "epsilon": _check.real("Adam", "epsilon", epsilon, open_low=True),
+            "weight_decay": _check.real("Adam", "weight_decay", weight_decay),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _spec(self) -> _core.Adam:
+        return _core.Adam(
+            lr=self.lr,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
+            weight_decay=self.weight_decay,
+        )
+
+
+Optimizer = SGD | Adam

@@ -36,7 +36,7 @@ class Trainer:
     ----------
     net : fastfa.Network
         Trained in place.
-    optimizer : fastfa.SGD
+    optimizer : fastfa.SGD or fastfa.Adam
         Its ``lr`` is where the schedule starts.
     batch_size
         Examples in an update; 1 is online learning. An epoch's last batch may be smaller.

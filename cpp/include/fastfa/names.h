@@ -20,8 +20,12 @@ struct Names;
   }
 FASTFA_NAMES(Activation, "activation", "linear", "logistic", "tanh", "relu", "leaky_relu", "softmax");
 FASTFA_NAMES(Loss, "loss", "squared_error", "cross_entropy");
-FASTFA_NAMES(Matrix, "matrix", "transpose", "uniform", "normal", "array", "zero");
-FASTFA_NAMES(Route, "route", "layerwise", "direct");
+FASTFA_NAMES(Matrix, "matrix", "transpose", "pseudoinverse", "sign", "uniform", "normal", "orthogonal",
+             "sparse", "low_rank", "binary", "ternary", "hadamard", "procedural", "array", "zero",
+             "custom");
+FASTFA_NAMES(Route, "route", "layerwise", "direct", "target");
+FASTFA_NAMES(Plasticity, "plasticity", "fixed", "kolen_pollack", "weight_mirror");
+FASTFA_NAMES(Magnitude, "magnitude", "uniform", "fixed", "redrawn");
 FASTFA_NAMES(Reduction, "reduction", "mean", "sum");
 #undef FASTFA_NAMES
 

@@ -32,32 +32,51 @@ class FASTFA_API Network {
 
   MatrixView<T> weights(int layer) const;  // (n_out, n_in)
   MatrixView<T> biases(int layer) const;   // (1, n_out); data is null without bias
-  // B (n_l, n_source) where it is stored dense; data is null for transpose and zero. The memory lives
-  // as long as `feedback_owner` of the same layer.
+  // B (n_l, n_source) where it is stored dense and is state; data is null for other kinds. The memory
+  // lives as long as `feedback_owner` of the same layer.
   MatrixView<T> feedback(int hidden) const;
   std::shared_ptr<void> feedback_owner(int hidden) const;
-  double feedback_scale(int hidden) const;  // β or the standard deviation in use; 0 where there is none
-  void set_feedback(const std::vector<FeedbackSpec>& feedback);  // throws before it changes anything
+  double feedback_scale(int hidden) const;             // in use; 0 where there is none
+  std::int64_t feedback_bytes(int hidden) const;       // memory that B takes
+  std::int64_t feedback_source(int hidden) const;      // n_source
+  void feedback_array(int hidden, MatrixView<T> out);  // any kind, written out: (n_l, n_source)
+  // perturbation > 0: by node perturbation instead, and `feedback` is empty. Throws before it changes
+  // anything.
+  void set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation = 0.0);
 
-  void reset_momentum();  // velocities start again at zero
+  void reset_memory();  // of the optimizer: velocities and moments start again at zero
 
   // X (N, n_in) → outputs (N, n_out)
   void forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll = {});
   // X (N, n_in) → h of every layer, (N, n_l)
   void activations(MatrixView<const T> x, const std::vector<MatrixView<T>>& out, const Poll& poll = {});
-  // δ of every layer, (N, n_l), per example; `feedback` replaces the network's own for this call
+  // δ of every layer, (N, n_l), per example; `feedback` or a `perturbation` replaces the network's own
+  // teaching for this call
   void deltas(MatrixView<const T> x, MatrixView<const T> y, const std::vector<MatrixView<T>>& out,
-              const std::vector<FeedbackSpec>* feedback = nullptr, const Poll& poll = {});
+              const std::vector<FeedbackSpec>* feedback = nullptr, double perturbation = 0.0,
+              const Poll& poll = {});
+  // For each hidden layer; all examples count as one batch.
+  std::vector<LayerAlignment> alignment(MatrixView<const T> x, MatrixView<const T> y,
+                                        const AlignmentChoice& choice = {});
   EpochResult evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll = {});
 
   // One update from the examples order[0 … n−1] of X, Y for each batch in turn. The last may be short.
-  EpochResult train_epoch(MatrixView<const T> x, MatrixView<const T> y, const Sgd& optimizer,
+  EpochResult train_epoch(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
                           std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
                           const Poll& poll = {});
 
+  // Seconds for one feedback product into a hidden layer, n examples; for benchmarks.
+  double time_feedback(int hidden, std::int64_t n, int repeats);
+
+  class Impl;  // the library's own
+
  private:
-  class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// B (units, n_source) as hidden layer `layer` of a network with this seed has it, equal_error taken as
+// for the last hidden layer; row-major. Not for kinds that follow the weights.
+FASTFA_API void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n_source,
+                               std::uint64_t seed, std::uint32_t layer, double* out);
 
 }  // namespace fastfa

@@ -8,7 +8,22 @@
 
 namespace fastfa {
 
-enum class Purpose : std::uint32_t { weights = 1, feedback = 2, shuffle = 3 };
+enum class Purpose : std::uint32_t {
+  weights = 1,
+  feedback = 2,
+  shuffle = 3,
+  mask = 4,       // which weights exist
+  structure = 5,  // which elements of B exist, and the places of a Hadamard matrix's sources
+  signs = 6,      // of a Hadamard matrix
+  redraw = 7,     // |B| of every batch
+  mirror = 8,
+  perturbation = 9
+};
+
+// What is drawn anew at every step has the step where others have the layer, and the layer here.
+inline std::uint32_t purpose_word(Purpose purpose, std::uint32_t layer) {
+  return static_cast<std::uint32_t>(purpose) | layer << 8;
+}
 
 struct Philox4x32 {
   std::uint32_t word[4];

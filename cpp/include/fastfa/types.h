@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <stdexcept>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "fastfa/export.h"
@@ -16,25 +18,54 @@ enum class Activation : int { linear, logistic, tanh, relu, leaky_relu, softmax 
 // squared_error: L = ½ Σ e², δ = e ∘ σ′(a).   cross_entropy: δ = e (logistic or softmax outputs).
 enum class Loss : int { squared_error, cross_entropy };
 
-// What carries the error down (B), and from where (δ of the layer above, or the output's δ).
-enum class Matrix : int { transpose, uniform, normal, array, zero };
-enum class Route : int { layerwise, direct };
+// What carries the error down (B), from where (δ of the layer above, the output's δ, or the target
+// itself), and how B changes in time.
+enum class Matrix : int {
+  transpose,
+  pseudoinverse,
+  sign,
+  uniform,
+  normal,
+  orthogonal,
+  sparse,
+  low_rank,
+  binary,
+  ternary,
+  hadamard,
+  procedural,
+  array,
+  zero,
+  custom
+};
+enum class Route : int { layerwise, direct, target };
+enum class Plasticity : int { fixed, kolen_pollack, weight_mirror };
+
+// For Matrix::sign: one for all, |U(−β, β)| drawn once, or drawn anew for every batch.
+enum class Magnitude : int { uniform, fixed, redrawn };
 
 enum class Reduction : int { mean, sum };
 
-// A dense layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0.
+// A dense layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0. A share `density` of
+// W exists; the rest is zero for ever.
 struct DenseSpec {
   std::int64_t units = 0;
   Activation activation = Activation::linear;
   double weight_scale = 0.0;  // ω
   bool bias = true;
   bool trainable = true;
+  double density = 1.0;
 };
 
-// The feedback into one hidden layer. `scale` is β of U(−β, β) for uniform and the standard deviation
-// for normal. With equal_error it follows from `gain`: errors of the same magnitude, gain times the
-// output error per unit, reach every layer (the paper's rule). gain 0 means what backprop would send at
-// weights of the default scale, √(n_out / (3 n_top)), n_top being the size of the last hidden layer.
+// Feedback made by the caller: delta (n, n_source) → out (n, n_l), both row-major, before ∘ σ′. Called
+// while the network is locked; an exception ends the step before its update.
+using Propagator = std::function<void(const double* delta, std::int64_t n, std::int64_t n_source,
+                                      double* out, std::int64_t n_l)>;
+
+// The feedback into one hidden layer. `scale` is β of U(−β, β), |B| where B has one magnitude, else the
+// standard deviation of B's elements. With equal_error it follows from `gain`: errors of the same
+// magnitude, gain times the output error per unit, reach every layer (the paper's rule). gain 0 means
+// what backprop would send at weights of the default scale, √(n_out / (3 n_top)), n_top being the size
+// of the last hidden layer.
 struct FeedbackSpec {
   Matrix matrix = Matrix::uniform;
   Route route = Route::layerwise;
@@ -43,6 +74,16 @@ struct FeedbackSpec {
   double gain = 0.0;
   std::vector<double> values;  // array: B (rows = n_l, cols = n_source), row-major
   std::int64_t rows = 0, cols = 0;
+  double density = 0.0;                      // sparse, ternary
+  std::int64_t rank = 0;                     // low_rank
+  Magnitude magnitude = Magnitude::uniform;  // sign
+  std::int64_t refresh = 1;                  // pseudoinverse: steps between two of them
+  Propagator propagator;                     // custom
+  Plasticity plasticity = Plasticity::fixed;
+  // weight_mirror: B ← B + lr (ξᵀz / (N noise²) − B) after every mirror_every-th step; lr 0 means
+  // min(1, N / (20 n_l)).
+  double mirror_lr = 0.0, mirror_noise = 1.0;
+  std::int64_t mirror_every = 1;
 };
 
 struct NetworkSpec {
@@ -51,6 +92,8 @@ struct NetworkSpec {
   std::vector<FeedbackSpec> feedback;  // one per hidden layer
   Loss loss = Loss::squared_error;
   std::uint64_t seed = 0;
+  // Above 0: learn by node perturbation with noise of this standard deviation, and without feedback.
+  double perturbation = 0.0;
 };
 
 // v ← α v + η (s δᵀh − γ W), W ← W + v;  s = 1/N for mean, 1 for sum. Biases without decay.
@@ -60,6 +103,17 @@ struct Sgd {
   double weight_decay = 0.0;  // γ
   Reduction reduction = Reduction::mean;
 };
+
+// g = δᵀh / N − γ W;  m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,
+// W ← W + η m̂ / (√v̂ + ε) with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ) (Kingma & Ba, 2015). Biases without
+// decay.
+struct Adam {
+  double lr = 0.0;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double weight_decay = 0.0;
+};
+
+using Optimizer = std::variant<Sgd, Adam>;
 
 // A borrowed matrix; strides count elements.
 template <class T>
@@ -75,6 +129,24 @@ struct EpochResult {
   double loss = 0.0;       // mean over the examples, each before its own update
   std::int64_t wrong = 0;  // examples with argmax(output) ≠ argmax(target)
   std::int64_t examples = 0;
+};
+
+// How the feedback into one hidden layer compares with backprop's, on a probe batch; see
+// fastfa.metrics.LayerAlignment for what each number means. NaN where it is not defined.
+struct LayerAlignment {
+  double angle_bp, angle_bp_sd, angle_bp_layer;
+  double angle_pbp, angle_pbp_sd;
+  double weight_angle, trace_bw, trace_abe;
+  double descent, descent_positive;
+  double norm_ratio, gradient_angle;
+  std::vector<double> neuron_angles;
+};
+
+// Which of these to measure besides the angles to backprop; the others are NaN.
+struct AlignmentChoice {
+  bool gradient = true;  // gradient_angle
+  bool matrices = true;  // what compares B with W: weight_angle … descent_positive, neuron_angles
+  int pseudo = -1;       // angle_pbp: 0 no, 1 yes, −1 where no W above has over 256 rows and columns
 };
 
 // A value left the range in which the next update is certain to be finite. Thrown before that update,

@@ -25,6 +25,7 @@ CONFIG = "config.json"
 def write_config(folder: Path, settings: argparse.Namespace, data: Dataset, net: Network) -> None:
     """config.json: all that it takes to run this again (``--config`` reads it) and to judge it."""
     facts = build_info()
+    rules = net.feedback if isinstance(net.feedback, tuple) else (net.feedback,)
     config = {
         "settings": vars(settings),
         "seeds": list(range(settings.seed, settings.seed + settings.runs)),
@@ -43,7 +44,7 @@ def write_config(folder: Path, settings: argparse.Namespace, data: Dataset, net:
         "network": {
             "input": net.input_size,
             "layers": [f"{layer.units} {layer.activation}" for layer in net.layers],
-            "feedback": [str(feedback) for feedback in net.feedback],
+            "feedback": [str(rule) for rule in rules],
         },
     }
     with atomic_write(folder / CONFIG) as file:

@@ -42,24 +42,47 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("loss", str, "cross_entropy", "cross_entropy or squared_error", "NAME"),
         Setting("weight_scale", float, None, "omega: initial weights are uniform in (-omega, "
                 "omega); default: 1/sqrt(inputs) of each layer", "OMEGA"),
+        Setting("density", float, 1.0, "the share of each layer's weights that exists", "SHARE"),
         Setting("bias", bool, True, "whether layers have biases"),
         Setting("dtype", str, "float32", "float32 or float64", "NAME"),
     ),
     "feedback": (
-        Setting("feedback", str, "fa", "the learning rule: bp, fa, dfa, shallow", "RULE"),
+        Setting("feedback", str, "fa", "the learning rule: bp, fa, dfa, drtp, shallow, sparse_fa, "
+                "usf, brsf, frsf, kp, wm, pbp, or np (node perturbation)", "RULE"),
         Setting("feedback_matrix", str, None, "what carries the error instead of the rule's own "
-                "matrix: uniform, normal, transpose, zero, ...", "KIND"),
-        Setting("feedback_route", str, None, "layerwise, or direct from the output", "ROUTE"),
+                "matrix: uniform, normal, orthogonal, sparse, low_rank, binary, ternary, hadamard, "
+                "procedural, sign, transpose, pseudoinverse, zero", "KIND"),
+        Setting("feedback_route", str, None, "layerwise, direct from the output, or target",
+                "ROUTE"),
         Setting("feedback_scale", float, None, "beta: the size of the feedback weights; default: "
                 "errors of equal magnitude reach every layer", "BETA"),
         Setting("feedback_gain", float, None, "the same as a multiple of the output error",
                 "GAIN"),
+        Setting("feedback_density", float, None, "of sparse and ternary matrices: the share that "
+                "isn't zero", "SHARE"),
+        Setting("feedback_rank", int, None, "of low_rank matrices", "RANK"),
+        Setting("feedback_magnitude", str, None, "of sign matrices: uniform, fixed or redrawn",
+                "NAME"),
+        Setting("feedback_refresh", int, None, "pseudoinverse anew every N steps; default: 1",
+                "N"),
+        Setting("plasticity", str, None, "how feedback weights change: fixed, kolen_pollack or "
+                "weight_mirror; default: the rule's own", "NAME"),
+        Setting("mirror_lr", float, None, "of the weight mirror, in (0, 1]; default: as the batch "
+                "and the layer allow", "RATE"),
+        Setting("mirror_noise", float, None, "standard deviation of its noise; default: 1", "SD"),
+        Setting("mirror_every", int, None, "steps between its phases; default: 1", "N"),
+        Setting("perturbation", float, None, "sigma: the noise of node perturbation (feedback np); "
+                "default: 0.01", "SIGMA"),
     ),
     "training": (
-        Setting("lr", float, 0.1, "eta: the learning rate", "ETA"),
-        Setting("momentum", float, 0.0, "alpha", "ALPHA"),
+        Setting("optimizer", str, "sgd", "sgd or adam", "NAME"),
+        Setting("lr", float, None, "eta: the learning rate; default: 0.1, with adam 0.001", "ETA"),
+        Setting("momentum", float, 0.0, "alpha, of sgd", "ALPHA"),
+        Setting("beta1", float, None, "of adam: memory of the mean; default: 0.9", "BETA1"),
+        Setting("beta2", float, None, "of adam: memory of the square; default: 0.999", "BETA2"),
+        Setting("epsilon", float, None, "of adam; default: 1e-8", "EPSILON"),
         Setting("weight_decay", float, 0.0, "gamma", "GAMMA"),
-        Setting("reduction", str, "mean", "mean or sum of a batch's updates", "NAME"),
+        Setting("reduction", str, "mean", "of sgd: mean or sum of a batch's updates", "NAME"),
         Setting("batch_size", int, 100, "examples in an update; 1 is online learning", "N"),
         Setting("epochs", int, 20, "passes through the training set", "N"),
         Setting("shuffle", bool, True, "whether each epoch has an order of its own"),
@@ -89,6 +112,13 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
 _DATASET = Setting("dataset", str, None, "mnist, fashion-mnist or mnist-mini")
 _BY_NAME = {setting.name: setting for group in SETTINGS.values() for setting in group}
 _BY_NAME[_DATASET.name] = _DATASET
+_RATES = {"adam": 0.001}  # the default learning rate of an optimizer, else _RATE
+_RATE = 0.1
+
+
+def default_of(name: str) -> Any:
+    """The default of a setting."""
+    return _BY_NAME[name].default
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -133,6 +163,8 @@ def resolve_settings(arguments: argparse.Namespace) -> argparse.Namespace:
     values |= {name: value for name, value in vars(arguments).items() if name in _BY_NAME}
     if values["dataset"] is None:
         raise ValueError("[train] no dataset was named; give one, such as: fastfa train mnist-mini")
+    if values["lr"] is None:
+        values["lr"] = _RATES.get(values["optimizer"], _RATE)
     return argparse.Namespace(**values)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from .build import build_network, build_optimizer
 from .settings import add_options, parse_schedule, resolve_settings
 
 if TYPE_CHECKING:
     from ..data import Dataset
-    from ..network import Network
     from ..trainer import Trainer
 
 _DESCRIPTION = """\
@@ -124,43 +124,10 @@ def _normalised(data: Dataset) -> Dataset:
     )
 
 
-def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Network:
-    """The network that the settings describe, for this dataset."""
-    from .. import Dense, Network
-
-    common = {"bias": settings.bias, "weight_scale": settings.weight_scale}
-    hidden = [Dense(units, settings.activation, **common) for units in settings.hidden]
-    output = Dense(data.classes, settings.output_activation, **common)
-    return Network(
-        data.train.x.shape[1],
-        [*hidden, output],
-        feedback=_feedback(settings),
-        loss=settings.loss,
-        seed=seed,
-        dtype=settings.dtype,
-    )
-
-
-def _feedback(settings: argparse.Namespace) -> Any:
-    """The rule's own feedback, or one with the parts that were given in place of its own."""
-    from .. import Feedback
-    from ..feedback import resolve
-
-    given = {
-        name: getattr(settings, f"feedback_{name}")
-        for name in ("matrix", "route", "scale", "gain")
-        if getattr(settings, f"feedback_{name}") is not None
-    }
-    if not given:
-        return settings.feedback
-    (rule,) = resolve(settings.feedback, 1, "train")
-    return Feedback(**({"matrix": rule.matrix, "route": rule.route} | given))
-
-
 def _trainer(
     settings: argparse.Namespace, data: Dataset, seed: int, folder: Path | None, *, quiet: bool
 ) -> Trainer:
-    from .. import SGD, Trainer
+    from .. import Trainer
     from ..callbacks import Callback, EarlyStopping, JSONLLogger
     from .report import EpochLines
 
@@ -172,15 +139,9 @@ def _trainer(
         callbacks.append(JSONLLogger(folder / "history.jsonl"))
     if not quiet:
         callbacks.append(EpochLines(progress))
-    optimizer = SGD(
-        settings.lr,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        reduction=settings.reduction,
-    )
     return Trainer(
         build_network(settings, data, seed),
-        optimizer,
+        build_optimizer(settings),
         batch_size=settings.batch_size,
         epochs=settings.epochs,
         shuffle=settings.shuffle,

@@ -1,0 +1,16 @@
+// Checks that throw std::invalid_argument naming the argument, what it was, and what it must be.
+#pragma once
+
+#include "fastfa/types.h"
+#include "kernels/ops.h"
+
+namespace fastfa {
+
+constexpr Index largest = Index{1} << 31;  // of a layer: kernels count columns in 32 bits
+
+template <class T>
+void check_spec(const NetworkSpec& spec);
+// Within these bounds an update of allowed activations and deltas (value_limit) stays finite.
+void check_optimizer(const Optimizer& optimizer, Index batch_size);
+
+}  // namespace fastfa

@@ -1,0 +1,34 @@
+// B ~ U(−scale, scale) that is never stored: drawn from the seed wherever it is used.
+#include "core/feedback.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+class ProceduralMatrix final : public FeedbackMatrix<T> {
+ public:
+  explicit ProceduralMatrix(const MatrixPlan& plan)
+      : scale_(static_cast<T>(plan.scale)), seed_(plan.seed), layer_(plan.layer) {}
+
+  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+    scene.backend.propagate(PropagateProcedural<T>{
+        carry, seed_, static_cast<std::uint32_t>(Purpose::feedback), layer_, scale_});
+  }
+  std::int64_t bytes() const override { return 0; }
+
+ private:
+  T scale_;
+  std::uint64_t seed_;
+  std::uint32_t layer_;
+};
+
+}  // namespace
+
+template <class T>
+MadeMatrix<T> make_procedural(const MatrixPlan& plan) {
+  return std::make_unique<ProceduralMatrix<T>>(plan);
+}
+template MadeMatrix<float> make_procedural<float>(const MatrixPlan&);
+template MadeMatrix<double> make_procedural<double>(const MatrixPlan&);
+
+}  // namespace fastfa

@@ -1,0 +1,57 @@
+// B = W⁺, the Moore–Penrose inverse of the weights above: pseudobackprop (the paper's supplement, Note
+// 15).
+#include <algorithm>
+
+#include "core/feedback.h"
+#include "core/isa.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+class PseudoinverseMatrix final : public FeedbackMatrix<T> {
+ public:
+  PseudoinverseMatrix(Index n_source, Index n_l, Index refresh)
+      : refresh_(refresh),
+        b_(n_source, n_l),
+        w_(static_cast<std::size_t>(n_source * n_l)),
+        inverse_(w_.size()) {}
+
+  // With refresh 1 always: the weights may have been written to since the last step.
+  void prepare(const Scene<T>& scene) override {
+    if (refresh_ > 1 && made_at_ >= 0 && scene.step - made_at_ < refresh_) return;
+    made_at_ = scene.step;
+    const Index n_source = b_.rows(), n_l = b_.cols();
+    // W is stored as Wᵀ (n_l, n_source), whose inverse is Bᵀ.
+    for (Index j = 0; j < n_l; ++j) {
+      std::copy_n(scene.above->w.row(j), n_source, w_.data() + j * n_source);
+    }
+    kernels().linear_algebra.pseudoinverse(w_.data(), n_l, n_source, inverse_.data());
+    for (Index k = 0; k < n_source; ++k) {
+      for (Index j = 0; j < n_l; ++j) {
+        b_.row(k)[j] = static_cast<T>(inverse_[static_cast<std::size_t>(k * n_l + j)]);
+      }
+    }
+  }
+  void forget() override { made_at_ = -1; }
+  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+    scene.backend.propagate(Propagate<T>{carry, b_.data(), b_.ld(), 0});
+  }
+  std::int64_t bytes() const override { return b_.bytes(); }
+
+ private:
+  Index refresh_, made_at_ = -1;
+  Buffer<T> b_;  // Bᵀ
+  std::vector<double> w_, inverse_;
+};
+
+}  // namespace
+
+template <class T>
+MadeMatrix<T> make_pseudoinverse(const MatrixPlan& plan) {
+  return std::make_unique<PseudoinverseMatrix<T>>(plan.n_source, plan.n_l, plan.spec.refresh);
+}
+template MadeMatrix<float> make_pseudoinverse<float>(const MatrixPlan&);
+template MadeMatrix<double> make_pseudoinverse<double>(const MatrixPlan&);
+
+}  // namespace fastfa

@@ -1,0 +1,56 @@
+// Sign-symmetric feedback (Liao, Leibo & Poggio 2016): B = |B| ∘ sign(Wᵀ), with one magnitude for all
+// (uSF), magnitudes drawn once (frSF), or anew for every batch (brSF).
+#include "core/feedback.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+class SignMatrix final : public FeedbackMatrix<T> {
+ public:
+  explicit SignMatrix(const MatrixPlan& plan)
+      : scale_(static_cast<T>(plan.scale)),
+        seed_(plan.seed),
+        layer_(plan.layer),
+        redrawn_(plan.spec.magnitude == Magnitude::redrawn) {
+    if (plan.spec.magnitude == Magnitude::uniform) return;
+    magnitude_ = Buffer<T>(plan.n_l, plan.n_source);  // laid out as the weights are
+    if (redrawn_) return;
+    draw_uniform(plan.seed, Purpose::feedback, plan.layer, plan.n_l * plan.n_source, plan.scale,
+                 [&](Index i, double value) {
+                   magnitude_.row(i / plan.n_source)[i % plan.n_source] =
+                       static_cast<T>(std::abs(value));
+                 });
+  }
+
+  void prepare(const Scene<T>& scene) override {
+    if (!redrawn_) return;
+    scene.backend.draw({magnitude_.data(), magnitude_.ld(), magnitude_.rows(), magnitude_.cols(), 0,
+                        static_cast<int>(Distribution::magnitude), scale_, seed_,
+                        purpose_word(Purpose::redraw, layer_), static_cast<std::uint32_t>(scene.step),
+                        nullptr, 0, 0, nullptr});
+  }
+  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+    const Buffer<T>& w = scene.above->w;
+    scene.backend.propagate(PropagateSign<T>{carry, w.data(), w.ld(), magnitude_.data(), scale_});
+  }
+  std::int64_t bytes() const override { return magnitude_.bytes(); }
+
+ private:
+  T scale_;
+  std::uint64_t seed_;
+  std::uint32_t layer_;
+  bool redrawn_;
+  Buffer<T> magnitude_;  // empty: scale for all
+};
+
+}  // namespace
+
+template <class T>
+MadeMatrix<T> make_sign(const MatrixPlan& plan) {
+  return std::make_unique<SignMatrix<T>>(plan);
+}
+template MadeMatrix<float> make_sign<float>(const MatrixPlan&);
+template MadeMatrix<double> make_sign<double>(const MatrixPlan&);
+
+}  // namespace fastfa

@@ -1,0 +1,25 @@
+// B dense in memory, as Bᵀ (n_source, n_l).
+#pragma once
+
+#include <utility>
+
+#include "core/feedback.h"
+
+namespace fastfa {
+
+template <class T>
+class StoredMatrix final : public FeedbackMatrix<T> {
+ public:
+  explicit StoredMatrix(Buffer<T> transposed) : b_(std::move(transposed)) {}
+
+  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+    scene.backend.propagate(Propagate<T>{carry, b_.data(), b_.ld(), 0});
+  }
+  Buffer<T> stored() const override { return b_; }
+  std::int64_t bytes() const override { return b_.bytes(); }
+
+ private:
+  Buffer<T> b_;
+};
+
+}  // namespace fastfa

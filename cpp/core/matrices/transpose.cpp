@@ -1,0 +1,26 @@
+// B = Wᵀ of the layer above, at every moment: backprop.
+#include "core/feedback.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+class TransposeMatrix final : public FeedbackMatrix<T> {
+ public:
+  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+    const Buffer<T>& w = scene.above->w;
+    scene.backend.propagate(Propagate<T>{carry, w.data(), w.ld(), 1});
+  }
+  std::int64_t bytes() const override { return 0; }
+};
+
+}  // namespace
+
+template <class T>
+MadeMatrix<T> make_transpose(const MatrixPlan&) {
+  return std::make_unique<TransposeMatrix<T>>();
+}
+template MadeMatrix<float> make_transpose<float>(const MatrixPlan&);
+template MadeMatrix<double> make_transpose<double>(const MatrixPlan&);
+
+}  // namespace fastfa

@@ -1,0 +1,53 @@
+// Node perturbation, the paper's reinforcement learner: noise on every unit, and the change in loss as
+// the only teaching signal, one number for all. On average −(L′ − L) ξ / σ² is minus the gradient of L
+// by a (Werfel, Xie & Seung 2005), but its variance grows with the number of units.
+#include <cmath>
+
+#include "core/network_impl.h"
+
+namespace fastfa {
+
+// The clean pass is done and its losses are in the batch. δ_l holds the noise ξ_l until L′ is known.
+template <class T>
+void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
+  const Buffer<T>* h = &batch.input;
+  const std::vector<Run>* runs = &batch.runs;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    DenseLayer<T>& layer = layers_[l];
+    const bool output = l + 1 == layers_.size();
+    if (!layer.noisy) layer.noisy = Buffer<T>(batch.capacity(), layer.n_out);
+    backend_->dense_forward({h->data(), h->ld(), batch.n, layer.n_in, runs->data(),
+                             static_cast<Index>(runs->size()), layer.w.data(), layer.w.ld(), layer.n_out,
+                             layer.bias.data(), static_cast<int>(Activation::linear), layer.noisy.data(),
+                             layer.noisy.ld(), partial_.data(), &bad_});
+    const Activation activation = output ? Activation::linear : layer.spec.activation;
+    backend_->draw({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, row0,
+                    static_cast<int>(Distribution::normal), static_cast<T>(sigma), spec_.seed,
+                    purpose_word(Purpose::perturbation, static_cast<std::uint32_t>(l)),
+                    static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(),
+                    static_cast<int>(activation), &bad_});
+    check(static_cast<int>(l), "a perturbed pre-activation");
+    layer.delta_zero = false;
+    h = &layer.noisy;
+    runs = &layer.units;
+  }
+  DenseLayer<T>& top = layers_.back();
+  backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out,
+                    static_cast<int>(top.spec.activation), static_cast<int>(spec_.loss), batch.y.data,
+                    batch.y.row_stride, batch.order, nullptr, 0, batch.noisy_loss.data(),
+                    batch.noisy_wrong.data(), &bad_});
+  for (std::size_t n = 0; n < static_cast<std::size_t>(batch.n); ++n) {
+    batch.noisy_loss[n] = -(batch.noisy_loss[n] - batch.loss[n]) / (sigma * sigma);
+  }
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    DenseLayer<T>& layer = layers_[l];
+    backend_->gate({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, layer.h.data(),
+                    layer.h.ld(), static_cast<int>(Activation::linear), batch.noisy_loss.data(), &bad_});
+    check(static_cast<int>(l), "a delta");
+  }
+}
+
+template void Network<float>::Impl::perturb(double, Batch<float>&, Index);
+template void Network<double>::Impl::perturb(double, Batch<double>&, Index);
+
+}  // namespace fastfa

@@ -1,0 +1,121 @@
+// Feedback that learns.
+#include <algorithm>
+#include <cmath>
+
+#include "core/network_impl.h"
+
+namespace fastfa {
+
+// Kolen & Pollack (1994): B takes the very step that Wᵀ takes, with gradient s h_lᵀδ_source − γ B, so
+// decay makes both forget how they differed. From the output (direct): Webster, Choi & Ahn (2020).
+template <class T>
+void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
+  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
+    Feedback<T>& f = teaching_.feedback[l];
+    if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
+    if (f.spec.route == Route::layerwise && !layers_[l + 1].spec.trainable) continue;
+    const DenseLayer<T>& source = source_layer(f.spec.route, l);
+    const Buffer<T> b = f.matrix->stored();  // Bᵀ (n_source, n_l)
+    backend_->dense_update({source.delta.data(),
+                            source.delta.ld(),
+                            batch.n,
+                            source.n_out,
+                            source.units.data(),
+                            static_cast<Index>(source.units.size()),
+                            layers_[l].h.data(),
+                            layers_[l].h.ld(),
+                            layers_[l].n_out,
+                            b.data(),
+                            b.ld(),
+                            f.of_b.v.data(),
+                            f.of_b.s.data(),
+                            nullptr,
+                            nullptr,
+                            nullptr,
+                            rule.rate,
+                            rule.decay,
+                            rule.momentum,
+                            rule.beta2,
+                            rule.step,
+                            rule.root,
+                            rule.epsilon,
+                            nullptr,
+                            0});
+  }
+}
+
+// Akrout, Wilson, Humphreys, Lillicrap & Tweed (2019): layer l fires noise ξ of variance σ², the layer
+// above answers z = σ(W ξ + b) − σ(b), and B moves towards ξᵀz / (n σ²), whose mean is Wᵀ times the
+// slopes.
+//
+// The step is over, so its buffers serve: ξ is written to δ_l, z to h of the layer above.
+template <class T>
+void Network<T>::Impl::mirror(Index n) {
+  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
+    const Feedback<T>& f = teaching_.feedback[l];
+    if (f.spec.plasticity != Plasticity::weight_mirror || steps_ % f.spec.mirror_every != 0) continue;
+    DenseLayer<T>& layer = layers_[l];
+    DenseLayer<T>& above = layers_[l + 1];
+    const double sigma = f.spec.mirror_noise;
+    const Buffer<T>& noise = layer.delta;
+    backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, static_cast<int>(Distribution::uniform),
+                    static_cast<T>(sigma * std::sqrt(3.0)), spec_.seed,
+                    purpose_word(Purpose::mirror, static_cast<std::uint32_t>(l)),
+                    static_cast<std::uint32_t>(steps_), nullptr, 0, 0, &bad_});
+
+    const Activation own = above.spec.activation;
+    const Activation activation = own == Activation::softmax ? Activation::linear : own;
+    const auto answer = [&](Index rows, const Buffer<T>& to, const std::vector<Run>& heard) {
+      backend_->dense_forward({noise.data(), noise.ld(), rows, layer.n_out, heard.data(),
+                               static_cast<Index>(heard.size()), above.w.data(), above.w.ld(),
+                               above.n_out, above.bias.data(), static_cast<int>(activation), to.data(),
+                               to.ld(), partial_.data(), &bad_});
+      check(static_cast<int>(l) + 1, "an answer to the mirror's noise");
+    };
+    static const std::vector<Run> silence;
+    answer(1, above.delta, silence);  // σ(b)
+    answer(n, above.h, layer.units);
+    for (Index r = 0; r < n; ++r) {
+      T* z = above.h.row(r);
+      for (Index k = 0; k < above.n_out; ++k) z[k] -= above.delta.row(0)[k];
+    }
+
+    const auto examples = static_cast<double>(n);
+    const double lr = f.spec.mirror_lr > 0
+                          ? f.spec.mirror_lr
+                          : std::min(1.0, examples / (20.0 * static_cast<double>(layer.n_out)));
+    const Buffer<T> b = f.matrix->stored();
+    backend_->dense_update({above.h.data(),
+                            above.h.ld(),
+                            n,
+                            above.n_out,
+                            above.units.data(),
+                            static_cast<Index>(above.units.size()),
+                            noise.data(),
+                            noise.ld(),
+                            layer.n_out,
+                            b.data(),
+                            b.ld(),
+                            nullptr,
+                            nullptr,
+                            nullptr,
+                            nullptr,
+                            nullptr,
+                            static_cast<T>(lr / (examples * sigma * sigma)),
+                            static_cast<T>(lr),
+                            T(0),
+                            T(0),
+                            T(0),
+                            T(0),
+                            T(0),
+                            nullptr,
+                            0});
+  }
+}
+
+template void Network<float>::Impl::learn_feedback(Batch<float>&, const Rule<float>&);
+template void Network<double>::Impl::learn_feedback(Batch<double>&, const Rule<double>&);
+template void Network<float>::Impl::mirror(Index);
+template void Network<double>::Impl::mirror(Index);
+
+}  // namespace fastfa

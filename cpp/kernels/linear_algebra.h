@@ -1,0 +1,12 @@
+// See LinearAlgebra in ops.h. These two have external linkage; the version script keeps them in this
+// library.
+#pragma once
+
+#include "kernels/ops.h"
+
+namespace fastfa {
+
+void pseudoinverse(const double* w, Index rows, Index cols, double* out);
+void orthonormalise(double* g, Index rows, Index cols);
+
+}  // namespace fastfa

@@ -1,0 +1,109 @@
+"""What the settings of ``fastfa train`` describe: a network, its rule, an optimizer."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .settings import default_of
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..feedback import Feedback
+    from ..network import Network
+    from ..optim import Optimizer
+    from ..perturbation import NodePerturbation
+
+NODE_PERTURBATION = "np"  # the rule's name here; its sigma is the setting `perturbation`
+SIGMA = 0.01
+
+_FEEDBACK = (
+    "feedback_matrix",
+    "feedback_route",
+    "feedback_scale",
+    "feedback_gain",
+    "feedback_density",
+    "feedback_rank",
+    "feedback_magnitude",
+    "feedback_refresh",
+    "plasticity",
+)
+_MIRROR = ("mirror_lr", "mirror_noise", "mirror_every")
+_SGD = ("momentum", "reduction")
+_ADAM = ("beta1", "beta2", "epsilon")
+
+
+def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Network:
+    """The network that the settings describe, for this dataset."""
+    from .. import Dense, Network
+
+    common = {
+        "bias": settings.bias,
+        "weight_scale": settings.weight_scale,
+        "density": settings.density,
+    }
+    hidden = [Dense(units, settings.activation, **common) for units in settings.hidden]
+    output = Dense(data.classes, settings.output_activation, **common)
+    return Network(
+        data.train.x.shape[1],
+        [*hidden, output],
+        feedback=build_feedback(settings),
+        loss=settings.loss,
+        seed=seed,
+        dtype=settings.dtype,
+    )
+
+
+def build_feedback(settings: argparse.Namespace) -> Feedback | NodePerturbation:
+    """The rule's own feedback, or one with the parts that were given in place of its own."""
+    from .. import PRESETS, Feedback, NodePerturbation, WeightMirror, _check
+
+    rules = (*PRESETS, NODE_PERTURBATION)
+    _check.choice("train", "feedback", settings.feedback, rules)
+    parts, mirror = _given(settings, _FEEDBACK), _given(settings, _MIRROR)
+    if settings.feedback == NODE_PERTURBATION:
+        _refuse(parts | mirror, "a rule with a feedback matrix, which 'np' has not")
+        sigma = settings.perturbation
+        return NodePerturbation(SIGMA if sigma is None else sigma)
+    _refuse(_given(settings, ("perturbation",)), "feedback 'np'")
+    rule = PRESETS[settings.feedback]
+    given = {name.removeprefix("feedback_"): value for name, value in parts.items()}
+    own = {name: getattr(rule, name) for name in ("matrix", "route", "plasticity")}
+    if given.get("matrix", rule.matrix) == rule.matrix:
+        own |= {n: getattr(rule, n) for n in ("density", "rank", "magnitude", "refresh")}
+    whole = own | given
+    if mirror:
+        if whole["plasticity"] != "weight_mirror":
+            _refuse(mirror, "plasticity 'weight_mirror'")
+        whole["plasticity"] = WeightMirror(
+            **{name.removeprefix("mirror_"): value for name, value in mirror.items()}
+        )
+    return Feedback(**whole)
+
+
+def build_optimizer(settings: argparse.Namespace) -> Optimizer:
+    """SGD or Adam, with its own settings only."""
+    from .. import SGD, Adam, _check
+
+    _check.choice("train", "optimizer", settings.optimizer, ("sgd", "adam"))
+    sgd, adam = _given(settings, _SGD), _given(settings, _ADAM)
+    if settings.optimizer == "sgd":
+        _refuse(adam, "optimizer 'adam'")
+        return SGD(settings.lr, weight_decay=settings.weight_decay, **sgd)
+    _refuse(sgd, "optimizer 'sgd'")
+    return Adam(settings.lr, weight_decay=settings.weight_decay, **adam)
+
+
+def _given(settings: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Those of the settings that aren't what they are by default."""
+    values = {name: getattr(settings, name) for name in names}
+    return {name: value for name, value in values.items() if value != default_of(name)}
+
+
+def _refuse(given: dict[str, Any], what: str) -> None:
+    """Say that a setting stands where nothing would look at it."""
+    for name, value in given.items():
+        raise ValueError(
+            f"[train] {name} was {value!r}; it must not be given: it applies to {what}"
+        )

@@ -1,0 +1,49 @@
+"""Node perturbation: learning from noise and one number, without any feedback matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from . import _check
+
+
+@final
+@dataclass(frozen=True)
+class NodePerturbation:
+    """A teaching signal that carries no error vector; stands where feedback does.
+
+    Each example passes twice: once clean, with loss L, and once with noise ξ_l ~ N(0, σ²) added to the
+    pre-activations of every layer, the output's too, with loss L′. The only signal that comes back is
+    the change of the loss:
+
+        δ_l = −(L′ − L) ξ_l / σ²
+
+    for every layer, beside the clean h_{l−1} in the update. On average over the noise that is −∂L/∂a_l,
+    backprop's own δ, up to terms of order σ²; its variance grows with the number of units, so it
+    learns slowly and needs small learning rates. This is the reinforcement learner of the paper. The
+    noise is a stream of (seed, layer, step): the same whatever else is drawn.
+
+    Parameters
+    ----------
+    sigma : float
+        σ, in (0, 1e6]. With float32 a very small one drowns in rounding: L′ − L has only the digits
+        that L leaves.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If sigma is outside its range or not a number.
+
+    References
+    ----------
+    Werfel, Xie & Seung, Neural Computation 17:2699 (2005).
+    Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), where it is the slow
+    alternative that feedback alignment is compared with.
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        sigma = _check.real("NodePerturbation", "sigma", self.sigma, high=1e6, open_low=True)
+        object.__setattr__(self, "sigma", sigma)

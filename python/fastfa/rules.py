@@ -1,0 +1,68 @@
+"""Rules by name, and one rule for each hidden layer from what a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import _check, _core
+from ._feedback_arguments import propagates
+from .feedback import CustomFeedback, Feedback
+from .perturbation import NodePerturbation
+
+#: Published rules by name.
+PRESETS: dict[str, Feedback] = {
+    "bp": Feedback("transpose"),  # backprop
+    "fa": Feedback("uniform"),  # feedback alignment
+    "dfa": Feedback("uniform", route="direct"),  # direct feedback alignment
+    "drtp": Feedback("uniform", route="target"),  # direct random target projection
+    "shallow": Feedback("zero"),  # the output layer alone learns
+    "sparse_fa": Feedback("sparse", density=0.5),  # the paper's removal of half of B
+    "usf": Feedback("sign"),  # sign symmetry: uniform magnitudes
+    "brsf": Feedback("sign", magnitude="redrawn"),  # magnitudes drawn for every batch
+    "frsf": Feedback("sign", magnitude="fixed"),  # magnitudes drawn once
+    "kp": Feedback("uniform", plasticity="kolen_pollack"),  # Kolen–Pollack
+    "wm": Feedback("uniform", plasticity="weight_mirror"),  # weight mirror
+    "pbp": Feedback("pseudoinverse"),  # pseudobackprop
+}
+
+Rule = str | Feedback | CustomFeedback
+FeedbackLike = Rule | Sequence[Rule] | NodePerturbation
+Rules = tuple[Feedback, ...] | NodePerturbation
+
+
+def resolve(feedback: FeedbackLike, hidden: int, where: str = "Network") -> Rules:
+    """One Feedback per hidden layer from a name, a Feedback, an object with propagate(), or one of
+    these for each layer. A NodePerturbation stands for the whole network and stays what it is."""
+
+    def one(value: Any, name: str) -> Feedback:
+        if isinstance(value, Feedback):
+            return value
+        if isinstance(value, str):
+            return PRESETS[_check.choice(where, name, value, tuple(PRESETS))]
+        if propagates(value):
+            return Feedback(value)
+        raise TypeError(
+            f"[{where}] {name} was {value!r}; it must be a Feedback, an object with propagate(delta) "
+            f"or one of {', '.join(PRESETS)}"
+        )
+
+    if isinstance(feedback, NodePerturbation):
+        return feedback
+    if isinstance(feedback, str | Feedback) or propagates(feedback):
+        return (one(feedback, "feedback"),) * hidden
+    if not isinstance(feedback, Sequence):
+        one(feedback, "feedback")
+    if len(feedback) != hidden:
+        raise ValueError(
+            f"[{where}] feedback has {len(feedback)} entries; the network has {hidden} hidden "
+            "layers and needs one for each"
+        )
+    return tuple(one(value, f"feedback[{i}]") for i, value in enumerate(feedback))
+
+
+def specs(rules: Rules) -> tuple[list[_core.FeedbackSpec], float]:
+    """(feedback, perturbation) as the core takes them: one of the two is empty or 0."""
+    if isinstance(rules, NodePerturbation):
+        return [], rules.sigma
+    return [rule._spec() for rule in rules], 0.0

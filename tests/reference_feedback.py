@@ -1,0 +1,229 @@
+"""Every feedback matrix in float64 NumPy, drawn from its own stream; see reference_streams.py.
+
+``of(net)`` gives the Feedback of each hidden layer of a ``fastfa.Network``. What is stored is copied,
+for it may have been written or learned; all else is drawn or computed here, from the description.
+What depends on W or on the step is computed anew whenever it is asked for, from the weights given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import reference_streams as streams
+from reference_streams import FEEDBACK, REDRAW, SIGNS, STRUCTURE
+
+Matrix = np.ndarray | Callable[[np.ndarray, int], np.ndarray] | None
+
+
+@dataclass
+class Feedback:
+    """Where a layer's error comes from and what carries it.
+
+    ``matrix`` is B (n_l, n_source), or a function of the weights above and the step that gives it;
+    ``None`` is Wᵀ of the layer above. ``plasticity`` is None, "kolen_pollack", or an object with
+    the fields lr, noise and every: a weight mirror.
+    """
+
+    matrix: Matrix = None
+    route: str = "layerwise"
+    plasticity: object = None
+
+    def at(self, w: np.ndarray, step: int) -> np.ndarray:
+        """B (n_l, n_source) at one moment; ``w`` is W (n_(l+1), n_l) of the layer above."""
+        if self.matrix is None:
+            return w.T
+        return self.matrix(w, step) if callable(self.matrix) else self.matrix
+
+
+@dataclass
+class Pseudoinverse:
+    """W⁺, computed at first use, and anew every ``refresh`` steps from then on."""
+
+    refresh: int = 1
+    last: np.ndarray | None = None
+    made: int = 0  # the step at which it was computed
+
+    def __call__(self, w: np.ndarray, step: int) -> np.ndarray:
+        if self.last is None or self.refresh == 1 or step >= self.made + self.refresh:
+            self.last, self.made = np.linalg.pinv(w), step
+        return self.last
+
+
+# --- drawn matrices -----------------------------------------------------------------------------
+
+
+def uniform(shape, scale, seed, layer, fb) -> np.ndarray:
+    """U(-β, β)."""
+    return streams.uniform(shape, scale, seed, FEEDBACK, layer)
+
+
+def normal(shape, scale, seed, layer, fb) -> np.ndarray:
+    """N(0, sd²)."""
+    return streams.normal(shape, scale, seed, FEEDBACK, layer)
+
+
+def orthogonal(shape, scale, seed, layer, fb) -> np.ndarray:
+    """sd √max(n_l, n_source) Q; Q from the QR of a normal matrix with diag(R) > 0."""
+    g = streams.normal(shape, 1.0, seed, FEEDBACK, layer)
+    q, r = np.linalg.qr(g if shape[0] >= shape[1] else g.T)
+    q = q * np.sign(np.diag(r))
+    return scale * np.sqrt(max(shape)) * (q if shape[0] >= shape[1] else q.T)
+
+
+def sparse(shape, scale, seed, layer, fb) -> np.ndarray:
+    """``uniform``'s elements, of which a share ``density`` is kept."""
+    keep = streams.kept(shape, density_of(fb), seed, STRUCTURE, layer)
+    return uniform(shape, scale, seed, layer, fb) * keep
+
+
+def low_rank(shape, scale, seed, layer, fb) -> np.ndarray:
+    """sd U V / √r; U (n_l, r), then V (r, n_source), from one normal stream."""
+    (n, m), r = shape, fb.rank
+    g = streams.normal(((n + m) * r,), 1.0, seed, FEEDBACK, layer)
+    u, v = g[: n * r].reshape(n, r), g[n * r :].reshape(r, m)
+    return scale * (u @ v) / np.sqrt(r)
+
+
+def binary(shape, scale, seed, layer, fb) -> np.ndarray:
+    """±β."""
+    return scale * streams.signs(shape, seed, FEEDBACK, layer)
+
+
+def ternary(shape, scale, seed, layer, fb) -> np.ndarray:
+    """``binary``'s elements, of which a share ``density`` is kept."""
+    keep = streams.kept(shape, density_of(fb), seed, STRUCTURE, layer)
+    return binary(shape, scale, seed, layer, fb) * keep
+
+
+def hadamard(shape, scale, seed, layer, fb) -> np.ndarray:
+    """β H[r_j, c_k] s_k: random rows and columns of the Walsh–Hadamard matrix, random signs."""
+    n, m = shape
+    size = 1 << (max(n, m) - 1).bit_length()
+    r = streams.permutation(size, seed, layer, FEEDBACK)[:n]
+    c = streams.permutation(size, seed, layer, STRUCTURE)[:m]
+    k = np.arange(m)
+    w = streams.words((m + 31) // 32, seed, SIGNS, layer)
+    s = 2.0 * ((w[k // 32] >> (k % 32).astype(np.uint64)) & np.uint64(1)).astype(float) - 1
+    odd = r[:, None] & c[None, :]
+    for shift in (32, 16, 8, 4, 2, 1):  # folds all bits onto the lowest: their number modulo 2
+        odd = odd ^ odd >> shift
+    return scale * (1 - 2 * (odd & 1)) * s
+
+
+def procedural(shape, scale, seed, layer, fb) -> np.ndarray:
+    """β (i + ½) / 2⁷ with signed bytes i."""
+    return scale * (streams.signed_bytes(shape, seed, FEEDBACK, layer) + 0.5) / 128
+
+
+DRAWN = {
+    f.__name__: f
+    for f in (
+        uniform,
+        normal,
+        orthogonal,
+        sparse,
+        low_rank,
+        binary,
+        ternary,
+        hadamard,
+        procedural,
+    )
+}
+
+
+# --- scale --------------------------------------------------------------------------------------
+
+
+def density_of(fb) -> float:
+    """The share of elements that is not zero: given, or the matrix's default."""
+    return fb.density if fb.density is not None else {"sparse": 0.5, "ternary": 2 / 3}[fb.matrix]
+
+
+def variance_of(fb, widths: list[int], layer: int) -> float:
+    """equal_error: mean square of B of hidden layer ``layer``; widths are n_0 … n_L."""
+    n_out, n_top = widths[-1], widths[-2]
+    gain = np.sqrt(n_out / (3 * n_top)) if fb.gain is None else fb.gain
+    topmost = layer == len(widths) - 3
+    return gain**2 / n_out if topmost or fb.route != "layerwise" else 1 / widths[layer + 2]
+
+
+def scale_of(fb, widths: list[int], layer: int) -> float:
+    """β, or the standard deviation: as given, or what gives the elements that mean square."""
+    if isinstance(fb.scale, int | float):
+        return float(fb.scale)
+    v = variance_of(fb, widths, layer)
+    if fb.matrix in ("uniform", "procedural"):
+        return np.sqrt(3 * v)
+    if fb.matrix == "sign":
+        return np.sqrt(v if fb.magnitude == "uniform" else 3 * v)
+    if fb.matrix == "sparse":
+        return np.sqrt(3 * v / density_of(fb))
+    return np.sqrt(v / density_of(fb)) if fb.matrix == "ternary" else np.sqrt(v)
+
+
+# --- of a network -------------------------------------------------------------------------------
+
+
+def sign(fb, shape, scale: float, seed: int, layer: int) -> Matrix:
+    """scale sign(Wᵀ); |U(-scale, scale)| ∘ sign(Wᵀ), drawn once; or drawn anew for every batch."""
+    if fb.magnitude == "uniform":
+        return lambda w, step: scale * np.sign(w.T)
+    if fb.magnitude == "fixed":
+        magnitude = np.abs(streams.uniform(shape, scale, seed, FEEDBACK, layer))
+        return lambda w, step: magnitude * np.sign(w.T)
+    return lambda w, step: (
+        scale * streams.step_units(shape, seed, REDRAW, layer, step) * np.sign(w.T)
+    )
+
+
+def custom(fb, n_source: int) -> np.ndarray:
+    """B of the user's own object, from what it makes of unit vectors."""
+    return np.asarray(fb.matrix.propagate(np.eye(n_source)), dtype=np.float64).T
+
+
+def matrix_of(fb, widths: list[int], seed: int, layer: int) -> Matrix:
+    """What a ``fastfa.Feedback`` (not "array") is in hidden layer ``layer``; see Feedback.matrix."""
+    shape = (widths[layer + 1], widths[layer + 2] if fb.route == "layerwise" else widths[-1])
+    if hasattr(fb.matrix, "propagate"):
+        return custom(fb, shape[1])
+    if fb.matrix == "transpose":
+        return None
+    if fb.matrix == "pseudoinverse":
+        return Pseudoinverse(fb.refresh)
+    if fb.matrix == "zero":
+        return np.zeros(shape)
+    scale = scale_of(fb, widths, layer)
+    if fb.matrix == "sign":
+        return sign(fb, shape, scale, seed, layer)
+    return DRAWN[fb.matrix](shape, scale, seed, layer, fb)
+
+
+def plasticity_of(fb) -> object:
+    """None, "kolen_pollack", or a weight mirror with lr, noise and every."""
+    if fb.plasticity == "weight_mirror":
+        return WeightMirror()
+    return None if fb.plasticity == "fixed" else fb.plasticity
+
+
+@dataclass(frozen=True)
+class WeightMirror:
+    """The defaults of the name "weight_mirror"."""
+
+    lr: float | None = None
+    noise: float = 1.0
+    every: int = 1
+
+
+def of(net) -> list[Feedback]:
+    """The Feedback of each hidden layer of a ``fastfa.Network``; [] under node perturbation."""
+    if not isinstance(net.feedback, tuple):
+        return []
+    widths = [net.input_size, *(layer.units for layer in net.layers)]
+    result = []
+    for layer, (fb, b) in enumerate(zip(net.feedback, net.feedback_matrices, strict=True)):
+        stored = b.flags.writeable
+        matrix = np.array(b, np.float64) if stored else matrix_of(fb, widths, net.seed, layer)
+        result.append(Feedback(matrix, fb.route, plasticity_of(fb)))
+    return result

@@ -1,0 +1,222 @@
+"""Feedback that learns: Kolen-Pollack and the weight mirror, by their equations and by what they do.
+
+test_parity_rules.py compares them with the reference in many shapes; here are single steps that can
+be followed by eye, what belongs to B's state, and the angle to Wᵀ on real digits.
+"""
+
+from __future__ import annotations
+
+import fastfa as fa
+import numpy as np
+import pytest
+import reference_streams as streams
+
+RATE, DECAY = 0.05, 0.01
+
+
+def network(feedback, *, dtype="float64", seed=3, trainable=True) -> fa.Network:
+    layers = [fa.Dense(9, "tanh"), fa.Dense(7, "logistic"), fa.Dense(4, "linear")]
+    layers[1] = fa.Dense(7, "logistic", trainable=trainable)
+    return fa.Network(5, layers, feedback, seed=seed, dtype=dtype)
+
+
+def examples(rng, count=12):
+    return rng.standard_normal((count, 5)), rng.uniform(-1, 1, (count, 4))
+
+
+def copies(arrays) -> list[np.ndarray]:
+    return [np.array(a) for a in arrays]
+
+
+def plastic(kind, **options) -> fa.Feedback:
+    return fa.Feedback("uniform", plasticity=kind, **options)
+
+
+# ---- Kolen-Pollack -----------------------------------------------------------------------------
+
+
+def test_b_gets_the_transpose_of_the_update_of_w(rng):
+    """Layerwise, what B gains is what W gains; each decays from its own value."""
+    net = network("kp")
+    x, y = examples(rng)
+    for optimizer in (fa.SGD(RATE), fa.SGD(RATE, momentum=0.9), fa.SGD(RATE, reduction="sum")):
+        for _ in range(3):
+            w, b = copies(net.weights), copies(net.feedback_matrices)
+            net.step(x, y, optimizer)
+            for i in range(2):
+                change = net.weights[i + 1] - w[i + 1]
+                assert np.abs(change).max() > 1e-5
+                np.testing.assert_allclose(net.feedback_matrices[i] - b[i], change.T, atol=1e-15)
+
+
+def test_b_decays_as_w_does(rng):
+    """W - Bᵀ shrinks by 1 - ηγ in every step, whatever is learned: so the two converge."""
+    net = network("kp")
+    x, y = examples(rng)
+    difference = [net.weights[i + 1] - net.feedback_matrices[i].T for i in range(2)]
+    for step in range(1, 20):
+        net.step(x, y, fa.SGD(RATE, weight_decay=DECAY))
+        for i in range(2):
+            left = net.weights[i + 1] - net.feedback_matrices[i].T
+            np.testing.assert_allclose(left, (1 - RATE * DECAY) ** step * difference[i], rtol=1e-9)
+
+
+def test_the_direct_form_learns_from_the_output_error(rng):
+    net = network(plastic("kolen_pollack", route="direct"))
+    x, y = examples(rng)
+    h, out, b = net.activations(x), net.deltas(x, y)[-1], copies(net.feedback_matrices)
+    net.step(x, y, fa.SGD(RATE, weight_decay=DECAY))
+    for i in range(2):
+        expected = b[i] + RATE * (h[i].T @ out / len(x) - DECAY * b[i])
+        np.testing.assert_allclose(net.feedback_matrices[i], expected, rtol=1e-12, atol=1e-15)
+
+
+def test_layerwise_b_stays_where_the_weights_above_are_frozen(rng):
+    x, y = examples(rng)
+    for route, moves in (("layerwise", False), ("direct", True)):
+        net = network(plastic("kolen_pollack", route=route), trainable=False)
+        before = copies(net.feedback_matrices)
+        net.step(x, y, fa.SGD(RATE, weight_decay=DECAY))
+        assert np.array_equal(before[0], net.feedback_matrices[0]) != moves
+        assert not np.array_equal(before[1], net.feedback_matrices[1])
+
+
+def test_adam_moves_b_as_it_moves_w(rng):
+    """B started at Wᵀ stays at Wᵀ, for every g is the same: kolen_pollack is then backprop."""
+    bp = network("bp")
+    arrays = [np.array(w.T) for w in bp.weights[1:]]
+    net = network([fa.Feedback("array", array=a, plasticity="kolen_pollack") for a in arrays])
+    x, y = examples(rng)
+    for optimizer in (fa.Adam(0.01, weight_decay=0.1), fa.SGD(0.1, momentum=0.9)):
+        for each in (net, bp):
+            each.train_epoch(x, y, optimizer, batch_size=3)
+        for left, right in zip(net.weights, bp.weights, strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-9)
+        for b, w in zip(net.feedback_matrices, net.weights[1:], strict=True):
+            np.testing.assert_allclose(b, w.T, rtol=1e-12)
+    assert not np.allclose(arrays[0], net.feedback_matrices[0], atol=1e-3)
+
+
+# ---- the weight mirror -------------------------------------------------------------------------
+
+
+def mirror_of(net, i, count, mirror, step) -> np.ndarray:
+    """B of hidden layer i after a mirror phase, from the equation; tests use linear layers above."""
+    w, b = net.weights[i + 1], np.asarray(net.feedback_matrices[i])
+    xi = streams.step_uniform((count, w.shape[1]), mirror.noise, net.seed, i, step)
+    z = xi @ w.T
+    rate = min(1, count / (20 * w.shape[1])) if mirror.lr is None else mirror.lr
+    return b + rate * (xi.T @ z / (count * mirror.noise**2) - b)
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+@pytest.mark.parametrize(
+    "mirror",
+    [fa.WeightMirror(), fa.WeightMirror(0.3), fa.WeightMirror(1.0, noise=0.05, every=3)],
+)
+def test_one_mirror_phase_by_its_equation(mirror, count, rng):
+    """A step with rate 0 moves no weight, so that all that B does is mirror."""
+    net = network(["shallow", plastic(mirror)])
+    x, y = examples(rng, count)
+    for step in range(1, 7):
+        expected = mirror_of(net, 1, count, mirror, step)
+        if step % mirror.every:
+            expected = np.array(net.feedback_matrices[1])
+        net.step(x, y, fa.SGD(0.0))
+        np.testing.assert_allclose(net.feedback_matrices[1], expected, rtol=1e-12, atol=1e-15)
+
+
+def test_the_mirror_sees_the_new_weights(rng):
+    net, mirror = network(["shallow", plastic("weight_mirror")]), fa.WeightMirror()
+    x, y = examples(rng)
+    before = np.array(net.feedback_matrices[1])
+    net.step(x, y, fa.SGD(0.5))
+    b = np.array(net.feedback_matrices[1])
+    net.feedback_matrices[1][...] = before
+    np.testing.assert_allclose(b, mirror_of(net, 1, len(x), mirror, 1), rtol=1e-12, atol=1e-15)
+
+
+def test_the_mirrors_noise_has_the_variance_it_is_given(rng):
+    """With r = 1, W = 1 and σ linear, B is the noise's own mean square over its nominal one."""
+    layers = [fa.Dense(1, "linear"), fa.Dense(1, "linear")]
+    net = fa.Network(1, layers, plastic(fa.WeightMirror(1.0, noise=0.3)), dtype="float64")
+    net.weights[1][...] = 1
+    seen = []
+    for _ in range(10):
+        net.step(np.ones((1000, 1)), np.ones((1000, 1)), fa.SGD(0.0))
+        seen.append(net.feedback_matrices[0][0, 0])
+    assert len(set(seen)) == 10  # noise is new at every step
+    # ξ²/noise² of U(-√3, √3): mean 1, variance 4/5; five standard errors of 10,000
+    assert abs(np.mean(seen) - 1) < 5 * np.sqrt(0.8 / 10_000)
+
+
+def test_a_mirror_looks_at_frozen_weights_too(rng):
+    """What B learns is what the layer above does with noise, trained or not."""
+    net = network("wm", trainable=False)
+    x, y = examples(rng)
+    for _ in range(400):
+        net.train_epoch(x, y, fa.SGD(0.0), batch_size=12)
+    for b, w, slope in zip(net.feedback_matrices, net.weights[1:], (0.25, 1.0), strict=True):
+        angle = fa.metrics.angle(np.ravel(b), np.ravel(np.asarray(w).T))
+        assert angle < 25
+        assert np.linalg.norm(b) == pytest.approx(slope * np.linalg.norm(w), rel=0.15)
+
+
+# ---- state -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["kp", "wm"])
+def test_learned_feedback_is_saved_and_switching_starts_it_afresh(rule, rng):
+    net, other = network(rule), network(rule, seed=9)
+    x, y = examples(rng)
+    start = copies(net.feedback_matrices)
+    net.train_epoch(x, y, fa.SGD(RATE, momentum=0.9), batch_size=4)
+    other.load_state_dict(net.state_dict())
+    for left, right in zip(net.feedback_matrices, other.feedback_matrices, strict=True):
+        np.testing.assert_array_equal(left, right)
+        assert left.flags.writeable
+    net.set_feedback("fa")
+    net.set_feedback(rule)
+    for left, right in zip(net.feedback_matrices, start, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_the_users_array_is_not_written(rng):
+    own = rng.standard_normal((7, 4))
+    kept = own.copy()
+    for kind in ("kolen_pollack", "weight_mirror"):
+        fb = fa.Feedback("array", array=own, plasticity=kind)
+        net = network(["shallow", fb])
+        net.train_epoch(*examples(rng), fa.SGD(RATE), batch_size=4)
+        np.testing.assert_array_equal(own, kept)
+        np.testing.assert_array_equal(fb.array, kept)
+        assert not np.array_equal(net.feedback_matrices[1], kept)
+
+
+# ---- what they are for -------------------------------------------------------------------------
+
+
+def final_angles(rule, digits, decay: float) -> list[float]:
+    x, y = digits
+    layers = [fa.Dense(100, "tanh"), fa.Dense(60, "tanh"), fa.Dense(10, "softmax")]
+    net = fa.Network(784, layers, rule, loss="cross_entropy", seed=1)
+    sgd = fa.SGD(0.05, momentum=0.9, weight_decay=decay)
+    for epoch in range(5):
+        order = fa.data.permutation(len(x), 1, epoch)
+        net.train_epoch(x, y, sgd, batch_size=20, order=order)
+    return [row.weight_angle for row in fa.metrics.alignment(net, x[:100], y[:100])]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = fa.data.load("mnist-mini").train
+    x = np.asarray(data.x, dtype="float32").reshape(len(data.x), -1)
+    return x, fa.data.one_hot(data.labels, 10).astype("float32")
+
+
+def test_kolen_pollack_and_the_weight_mirror_bring_the_weight_angle_under_15_degrees(digits):
+    """On real digits, in both hidden layers, where feedback alignment stays above 30."""
+    decay = 3e-3
+    assert min(final_angles("fa", digits, decay)) > 30
+    assert max(final_angles("kp", digits, decay)) < 15
+    assert max(final_angles("wm", digits, decay)) < 15
