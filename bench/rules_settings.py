@@ -44,11 +44,11 @@ class Setup:
 
 NETWORKS = {
     "wide": Setup(
-        (784, 1000, 10), "logistic", "logistic", 100, 40, rates=(0.1, 0.3, 1.0, 3.0, 10.0)
+        (784, 1000, 10), "logistic", "logistic", 100, 40, rates=(0.3, 1.0, 3.0, 10.0)
     ),
     "deep": Setup(
         (784, 256, 256, 256, 256, 10), "tanh", "softmax", 100, 40,
-        rates=(0.01, 0.03, 0.1, 0.3, 1.0), refresh=10,
+        rates=(0.03, 0.1, 0.3, 1.0), refresh=10,
     ),
     "bartunov": Setup(
         (784, 256, 256, 256, 256, 256, 10), "tanh", "softmax", 64, 500, rates=(5e-5, 1.5e-4, 5e-4),

@@ -57,8 +57,8 @@ class Feedback:
         columns, or rows if there are fewer, times a size); ``sparse`` (uniform, a share ``density``
         kept); ``low_rank`` (U V/√rank of normal U, V); ``binary`` (±scale, a bit each); ``ternary``
         (±scale or 0); ``hadamard`` (random rows and columns of a Hadamard matrix with random signs: a
-        fast transform, no matrix); ``procedural`` (uniform on 2¹⁶ values, drawn anew inside every
-        product: no memory).
+        fast transform, no matrix); ``procedural`` (256 values spread evenly over (−β, β), drawn anew
+        inside every product: no memory).
 
         ``array`` is the caller's own; ``zero`` sends nothing (shallow learning).
 
@@ -100,7 +100,8 @@ class Feedback:
     magnitude : {"uniform", "fixed", "redrawn"}
         For ``sign``: all alike (uSF), drawn once (frSF), or drawn for every batch (brSF).
     refresh : int
-        For ``pseudoinverse``: W⁺ is computed anew every ``refresh`` steps.
+        For ``pseudoinverse``: W⁺ is computed anew every ``refresh`` steps; between them, weights that are
+        written through views don't change it.
 
     Raises
     ------
