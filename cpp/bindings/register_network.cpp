@@ -30,6 +30,21 @@ py::object expose(const MatrixView<T>& m, const py::object& owner) {
   return py::array_t<T>({m.rows, m.cols}, {m.row_stride * size, m.col_stride * size}, m.data, owner);
 }
 
+template <class T>
+py::object expose(const WeightView<T>& w, const py::object& owner) {
+  std::vector<py::ssize_t> stride;
+  for (std::int64_t s : w.stride) stride.push_back(s * static_cast<py::ssize_t>(sizeof(T)));
+  return py::array_t<T>(w.shape, stride, w.data, owner);
+}
+
+// Keeps B and the network alive.
+template <class T>
+py::capsule feedback_owner(const py::object& self, int hidden) {
+  using Owners = std::pair<std::shared_ptr<void>, py::object>;
+  return py::capsule(new Owners(self.cast<Network<T>&>().feedback_owner(hidden), self),
+                     [](void* p) { delete static_cast<Owners*>(p); });
+}
+
 Poll signals() {
   return [] {
     py::gil_scoped_acquire gil;
@@ -89,7 +104,7 @@ template <class T>
 void register_class(py::module_& m, const char* name) {
   using Net = Network<T>;
   py::class_<Net>(m, name)
-      .def(py::init([](std::int64_t inputs, const std::vector<DenseSpec>& layers,
+      .def(py::init([](std::int64_t inputs, const std::vector<LayerSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,
                        std::uint64_t seed, double perturbation) {
              return new Net({inputs, layers, feedback, parse<Loss>(loss), seed, perturbation});
@@ -107,13 +122,15 @@ void register_class(py::module_& m, const char* name) {
            })
       .def("feedback",
            [](py::object self, int hidden) -> py::object {
-             const Net& net = self.cast<Net&>();
-             const MatrixView<T> b = net.feedback(hidden);
+             const MatrixView<T> b = self.cast<Net&>().feedback(hidden);
              if (!b.data) return py::none();
-             using Owners = std::pair<std::shared_ptr<void>, py::object>;
-             py::capsule owner(new Owners(net.feedback_owner(hidden), self),
-                               [](void* p) { delete static_cast<Owners*>(p); });
-             return expose(b, owner);
+             return expose(b, feedback_owner<T>(self, hidden));
+           })
+      .def("feedback_state",
+           [](py::object self, int hidden) -> py::object {
+             const WeightView<T> b = self.cast<Net&>().feedback_state(hidden);
+             if (!b.data) return py::none();
+             return expose(b, feedback_owner<T>(self, hidden));
            })
       .def("feedback_scale", &Net::feedback_scale)
       .def("feedback_bytes", &Net::feedback_bytes)

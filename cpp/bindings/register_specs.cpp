@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 
@@ -59,14 +60,23 @@ void register_specs(py::module_& m) {
   m.attr("MAGNITUDES") = py::tuple(names<Magnitude>());
   m.attr("REDUCTIONS") = py::tuple(names<Reduction>());
 
-  py::class_<DenseSpec>(m, "DenseSpec")
+  py::class_<LocalSpec>(m, "LocalSpec")
+      .def(py::init([](std::array<std::int64_t, 3> input, std::int64_t maps,
+                       std::array<std::int64_t, 2> kernel, std::array<std::int64_t, 2> stride,
+                       bool same) {
+             return LocalSpec{input[0],  input[1],  input[2],  maps, kernel[0],
+                              kernel[1], stride[0], stride[1], same};
+           }),
+           py::kw_only(), py::arg("input"), py::arg("maps"), py::arg("kernel"), py::arg("stride"),
+           py::arg("same"));
+  py::class_<LayerSpec>(m, "LayerSpec")
       .def(py::init([](std::int64_t units, const std::string& activation, double weight_scale, bool bias,
-                       bool trainable, double density) {
-             return DenseSpec{units,  parse<Activation>(activation), weight_scale, bias, trainable,
-                              density};
+                       bool trainable, double density, const std::optional<LocalSpec>& local) {
+             return LayerSpec{units,   parse<Activation>(activation), weight_scale, bias, trainable,
+                              density, local.value_or(LocalSpec{})};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
-           py::arg("bias"), py::arg("trainable"), py::arg("density"));
+           py::arg("bias"), py::arg("trainable"), py::arg("density"), py::arg("local"));
 
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,

@@ -97,18 +97,20 @@ class Instruments {
     }
     run(Matrix::transpose, 0, net_.probe_.bp);
     lowest_pbp_ = hidden_;
-    while (pseudo != 0 && lowest_pbp_ > 0 && (pseudo > 0 || is_cheap(net_.layers_[lowest_pbp_]))) {
+    while (pseudo != 0 && lowest_pbp_ > 0) {
+      const Layer<T>& above = net_.layers_[lowest_pbp_];
+      if (above.is_local() || (pseudo < 0 && !is_cheap(above))) break;
       --lowest_pbp_;
     }
     if (lowest_pbp_ < hidden_) run(Matrix::pseudoinverse, lowest_pbp_, net_.probe_.pbp);
   }
-  static bool is_cheap(const DenseLayer<T>& above) {
+  static bool is_cheap(const Layer<T>& above) {
     return std::min(above.n_in, above.n_out) <= cheap_inverse;
   }
   void run(Matrix matrix, std::size_t lowest, Deltas& to) {
     std::vector<FeedbackSpec> specs(hidden_);
     for (std::size_t l = 0; l < hidden_; ++l) specs[l].matrix = l < lowest ? Matrix::zero : matrix;
-    Teaching<T> how{make_feedback<T>(specs, net_.units(), net_.spec_.seed), 0.0};
+    Teaching<T> how{make_feedback<T>(specs, net_.spec_.layers, net_.spec_.seed), 0.0};
     net_.prepare(how);
     net_.feedback(how.feedback, net_.batch_, static_cast<int>(lowest));
     keep(to, lowest);
@@ -176,21 +178,47 @@ class Instruments {
   void compare_matrices(std::vector<LayerAlignment>& result) {
     Buffer<T> chain;  // (W_{l+1}ᵀ ⋯ W_Lᵀ)ᵀ, (n_out, n_l)
     for (std::size_t l = hidden_; l-- > 0;) {
-      const DenseLayer<T>& above = net_.layers_[l + 1];
+      const Layer<T>& above = net_.layers_[l + 1];
       const Feedback<T>& f = net_.teaching_.feedback[l];
       const bool layerwise = f.spec.route == Route::layerwise;
       Buffer<T> w;  // W (n_source of layerwise, n_l)
       if (layerwise || l + 1 == hidden_) {
-        w = Buffer<T>(above.n_out, above.n_in);
-        net_.backend_->transpose(
-            {above.w.data(), above.w.ld(), above.n_in, above.n_out, w.data(), w.ld()});
+        w = weights_of(l, above);
       }
-      chain = l + 1 == hidden_ ? w : times_w(chain, above);
+      chain = l + 1 == hidden_ ? w : times_w(l, chain, above);
       compare_matrix(l, layerwise ? w : chain, result[l]);
     }
   }
-  Buffer<T> times_w(const Buffer<T>& chain, const DenseLayer<T>& above) {
+  // W (n_out, n_in), written out if the layer is local
+  Buffer<T> weights_of(std::size_t l, const Layer<T>& above) {
+    const Buffer<T> w(above.n_out, above.n_in);
+    if (!above.is_local()) {
+      net_.backend_->transpose(
+          {above.w.data(), above.w.ld(), above.n_in, above.n_out, w.data(), w.ld()});
+      return w;
+    }
+    const auto transpose = transpose_through(l);
+    write_matrix(transpose.get(), net_.scene(l), w, net_.partial_.data());
+    return w;
+  }
+  MadeMatrix<T> transpose_through(std::size_t l) const {
+    FeedbackSpec spec;
+    spec.matrix = Matrix::transpose;
+    const std::vector<LayerSpec> pair{net_.spec_.layers[l], net_.spec_.layers[l + 1]};
+    return std::move(make_feedback<T>({spec}, pair, net_.spec_.seed)[0].matrix);
+  }
+
+  Buffer<T> times_w(std::size_t l, const Buffer<T>& chain, const Layer<T>& above) {
     const Buffer<T> next(chain.rows(), above.n_in);
+    if (above.is_local()) {
+      transpose_through(l)->propagate(
+          {chain.data(), chain.ld(), chain.rows(), above.n_out, above.units.data(),
+           static_cast<Index>(above.units.size()), above.n_in, next.data(), next.ld(),
+           static_cast<int>(Activation::linear), next.data(), next.ld(), net_.partial_.data(),
+           &ignored_},
+          net_.scene(l));
+      return next;
+    }
     product(chain.data(), chain.ld(), chain.rows(), above.units, above.n_out, above.w, 1, above.n_in,
             next);
     return next;
@@ -199,7 +227,7 @@ class Instruments {
   // B against `ideal`, Wᵀ or the chain of them, which is (n_source, n_l) as Bᵀ is.
   void compare_matrix(std::size_t l, const Buffer<T>& ideal, LayerAlignment& a) {
     Feedback<T>& f = net_.teaching_.feedback[l];
-    DenseLayer<T>& layer = net_.layers_[l];
+    Layer<T>& layer = net_.layers_[l];
     Buffer<T> b = f.matrix ? f.matrix->stored() : Buffer<T>();
     if (!b) {
       b = Buffer<T>(f.n_source, layer.n_out);

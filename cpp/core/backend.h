@@ -32,6 +32,9 @@ class Backend {
   virtual void draw(const Draw<T>&) = 0;
   virtual void row_dots(const RowDots<T>&) = 0;
   virtual void dense_update(const DenseUpdate<T>&) = 0;
+  virtual void local_forward(const LocalForward<T>&) = 0;
+  virtual void local_back(const LocalBack<T>&) = 0;
+  virtual void local_update(const LocalUpdate<T>&) = 0;
 };
 
 template <class T>

@@ -2,6 +2,8 @@
 // message; this is for embedders.
 #include "core/checks.h"
 
+#include "core/layer.h"
+
 #include <stdexcept>
 #include <string>
 
@@ -48,6 +50,28 @@ void check_adam(const Adam& adam) {
 
 }  // namespace
 
+// Is it a local layer that fits what is below?
+static void check_local(const LayerSpec& layer, Index inputs, const std::string& where) {
+  const LocalSpec& s = layer.local;
+  if (s.maps == 0) return;
+  if (s.channels < 1 || s.height < 1 || s.width < 1 || s.maps < 1 || s.kernel_h < 1 || s.kernel_w < 1 ||
+      s.stride_h < 1 || s.stride_w < 1) {
+    refuse(where + " has a shape, maps, kernel_size or stride below 1; each must be at least 1");
+  }
+  if (s.channels * s.height * s.width != inputs) {
+    refuse(where + " looks at inputs of shape (" + std::to_string(s.channels) + ", " +
+           std::to_string(s.height) + ", " + std::to_string(s.width) + "); below it are " +
+           std::to_string(inputs));
+  }
+  const LocalShape k = local_shape(s);
+  if (k.out_h < 1 || k.out_w < 1) {
+    refuse(where + ".kernel_size was (" + std::to_string(s.kernel_h) + ", " +
+           std::to_string(s.kernel_w) + "); the image is (" + std::to_string(s.height) + ", " +
+           std::to_string(s.width) + "), so with padding 'valid' it must not be larger");
+  }
+  if (layer.density != 1) refuse(where + ".density must be 1 for a locally connected layer");
+}
+
 template <class T>
 void check_spec(const NetworkSpec& spec) {
   const auto bad_size = [](Index n) { return n < 1 || n >= largest; };
@@ -56,10 +80,12 @@ void check_spec(const NetworkSpec& spec) {
   }
   if (spec.layers.empty()) refuse("[Network] layers was empty; it must have at least one layer");
   for (std::size_t l = 0; l < spec.layers.size(); ++l) {
-    const DenseSpec& layer = spec.layers[l];
+    const LayerSpec& layer = spec.layers[l];
     const std::string where = "[Network] layers[" + std::to_string(l) + "]";
-    if (bad_size(layer.units)) {
-      refuse(where + ".units was " + std::to_string(layer.units) + "; it must be a positive integer");
+    check_local(layer, l == 0 ? spec.inputs : units_of(spec.layers[l - 1]), where);
+    if (bad_size(units_of(layer))) {
+      refuse(where + ".units was " + std::to_string(units_of(layer)) +
+             "; it must be a positive integer");
     }
     if (!(layer.weight_scale >= 0 && layer.weight_scale <= value_limit<T>)) {
       refuse(where + ".weight_scale was " + text(layer.weight_scale) +

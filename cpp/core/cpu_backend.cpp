@@ -42,6 +42,9 @@ class CpuBackend final : public Backend<T> {
   void draw(const Draw<T>& args) override { run(kernels_.draw, args); }
   void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
   void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
+  void local_forward(const LocalForward<T>& args) override { run(kernels_.local_forward, args); }
+  void local_back(const LocalBack<T>& args) override { run(kernels_.local_back, args); }
+  void local_update(const LocalUpdate<T>& args) override { run(kernels_.local_update, args); }
 
  private:
   template <class Args>

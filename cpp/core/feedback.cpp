@@ -25,11 +25,16 @@ std::int64_t source_units(const FeedbackSpec& spec, std::size_t layer, const Uni
 bool is_last(std::size_t layer, const Units& units) { return layer + 2 == units.size(); }
 
 // Var(B) = gain² / n_out into the last hidden layer and where the source is the output, 1 / n_source
-// below.
-double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+// below; local feedback has fewer sources for each unit, on average.
+double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const Units& units,
+                            const LayerSpec& above) {
   const auto n_out = static_cast<double>(units.back());
   const auto n_top = static_cast<double>(units[units.size() - 2]);
   const bool from_output = spec.route != Route::layerwise || is_last(layer, units);
+  if (!from_output && is_local(spec, above)) {
+    const LocalShape s = local_shape(above.local);
+    return static_cast<double>(s.inputs()) / static_cast<double>(s.units() * s.patch());
+  }
   if (!from_output) return 1.0 / static_cast<double>(source_units(spec, layer, units));
   const double gain = spec.gain > 0 ? spec.gain : std::sqrt(n_out / (3.0 * n_top));
   return gain * gain / n_out;
@@ -63,10 +68,12 @@ double unit_variance(const FeedbackSpec& spec) {
   return 0.0;
 }
 
-double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units,
+                const LayerSpec& above) {
   const double unit = unit_variance(spec);
   if (unit == 0) return 0.0;
-  return spec.equal_error ? std::sqrt(equal_error_variance(spec, layer, units) / unit) : spec.scale;
+  return spec.equal_error ? std::sqrt(equal_error_variance(spec, layer, units, above) / unit)
+                          : spec.scale;
 }
 
 bool can_learn(Matrix matrix) {
@@ -75,7 +82,8 @@ bool can_learn(Matrix matrix) {
 }
 
 // Which combinations of the three axes exist.
-void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units& units,
+                       const LayerSpec& above) {
   const std::string here = name_of(layer) + " is '" + name(spec.matrix) + "' with ";
   const bool to_neighbour =
       spec.route == Route::layerwise || (spec.route == Route::direct && is_last(layer, units));
@@ -83,7 +91,15 @@ void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units&
     refuse(here + "route '" + name(spec.route) +
            "'; it follows the weights of the next layer up, so route must be 'layerwise'");
   }
+  if (spec.matrix == Matrix::pseudoinverse && above.local.maps > 0) {
+    refuse(here + "a locally connected layer above; the pseudoinverse is there for dense layers only");
+  }
   if (spec.plasticity == Plasticity::fixed) return;
+  if (spec.plasticity == Plasticity::weight_mirror && above.local.maps > 0) {
+    refuse(here +
+           "plasticity 'weight_mirror' and a locally connected layer above; it is there for dense "
+           "layers only");
+  }
   const std::string plasticity = std::string("plasticity '") + name(spec.plasticity) + "'";
   if (!can_learn(spec.matrix)) {
     refuse(here + plasticity + "; only 'uniform', 'normal', 'orthogonal' and 'array' can learn");
@@ -121,8 +137,8 @@ void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& uni
 }
 
 template <class T>
-void check(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
-  check_combination(spec, layer, units);
+void check(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerSpec& above) {
+  check_combination(spec, layer, units, above);
   check_numbers(spec, layer, units);
   if (!(spec.scale >= 0 && spec.scale <= value_limit<T>)) {
     refuse(name_of(layer) + ".scale was " + text(spec.scale) + "; it must be at least 0 and at most " +
@@ -153,6 +169,7 @@ void check(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
 
 template <class T>
 MadeMatrix<T> make_matrix(const MatrixPlan& plan) {
+  if (is_local(plan.spec, plan.above)) return make_local<T>(plan);
   switch (plan.spec.matrix) {
     case Matrix::uniform:
     case Matrix::normal:
@@ -190,23 +207,30 @@ bool follows_weights(Matrix matrix) {
   return matrix == Matrix::transpose || matrix == Matrix::pseudoinverse || matrix == Matrix::sign;
 }
 
+bool is_local(const FeedbackSpec& spec, const LayerSpec& above) {
+  if (above.local.maps == 0 || spec.route != Route::layerwise) return false;
+  return follows_weights(spec.matrix) || spec.matrix == Matrix::uniform;
+}
+
 template <class T>
-std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs, const Units& units,
-                                       std::uint64_t seed, std::uint32_t first) {
+std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs,
+                                       const std::vector<LayerSpec>& layers, std::uint64_t seed,
+                                       std::uint32_t first) {
+  Units units;
+  for (const LayerSpec& layer : layers) units.push_back(units_of(layer));
   if (specs.size() + 1 != units.size()) {
     refuse("feedback has " + std::to_string(specs.size()) + " entries; the network has " +
            std::to_string(units.size() - 1) + " hidden layers and needs one for each");
   }
-  for (std::size_t l = 0; l < specs.size(); ++l) check<T>(specs[l], l, units);
+  for (std::size_t l = 0; l < specs.size(); ++l) check<T>(specs[l], l, units, layers[l + 1]);
 
   std::vector<Feedback<T>> made;
   for (std::size_t l = 0; l < specs.size(); ++l) {
     const Index n_source = source_units(specs[l], l, units);
-    const double scale = scale_of(specs[l], l, units);
+    const double scale = scale_of(specs[l], l, units, layers[l + 1]);
     Feedback<T> f{specs[l], scale, n_source, nullptr, {}};
     f.spec.values.clear();  // arrays may be large, and the matrix has them
-    f.matrix = make_matrix<T>(
-        {specs[l], units[l], n_source, scale, seed, first + static_cast<std::uint32_t>(l)});
+    f.matrix = make_matrix<T>({specs[l], layers[l + 1], units[l], n_source, scale, seed, first + static_cast<std::uint32_t>(l)});
     made.push_back(std::move(f));
   }
   return made;
@@ -231,10 +255,12 @@ void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer
   }
 }
 
-template std::vector<Feedback<float>> make_feedback(const std::vector<FeedbackSpec>&, const Units&,
-                                                    std::uint64_t, std::uint32_t);
-template std::vector<Feedback<double>> make_feedback(const std::vector<FeedbackSpec>&, const Units&,
-                                                     std::uint64_t, std::uint32_t);
+template std::vector<Feedback<float>> make_feedback(const std::vector<FeedbackSpec>&,
+                                                    const std::vector<LayerSpec>&, std::uint64_t,
+                                                    std::uint32_t);
+template std::vector<Feedback<double>> make_feedback(const std::vector<FeedbackSpec>&,
+                                                     const std::vector<LayerSpec>&, std::uint64_t,
+                                                     std::uint32_t);
 template void write_matrix(FeedbackMatrix<float>*, const Scene<float>&, const Buffer<float>&, float*);
 template void write_matrix(FeedbackMatrix<double>*, const Scene<double>&, const Buffer<double>&,
                            double*);

@@ -15,7 +15,7 @@ namespace fastfa {
 template <class T>
 struct Scene {
   Backend<T>& backend;
-  const DenseLayer<T>* above;
+  const Layer<T>* above;
   std::int64_t step;
 };
 
@@ -32,6 +32,9 @@ class FeedbackMatrix {
   virtual void propagate(const Carry<T>&, const Scene<T>&) = 0;
   // Bᵀ (n_source, n_l) where it is stored dense and is state, not a consequence of the weights.
   virtual Buffer<T> stored() const { return {}; }
+  // What plasticity writes to: `stored`, or for local feedback its weights, laid out as those of the
+  // layer above.
+  virtual Buffer<T> learned() const { return stored(); }
   virtual std::int64_t bytes() const = 0;
 };
 
@@ -47,6 +50,7 @@ struct Feedback {
 // What a kind is made from.
 struct MatrixPlan {
   const FeedbackSpec& spec;
+  const LayerSpec& above;
   Index n_l, n_source;
   double scale;
   std::uint64_t seed;
@@ -75,15 +79,21 @@ template <class T>
 MadeMatrix<T> make_procedural(const MatrixPlan&);
 template <class T>
 MadeMatrix<T> make_custom(const MatrixPlan&);
+template <class T>
+MadeMatrix<T> make_local(const MatrixPlan&);  // through a local layer: transpose, sign, uniform
 
 // Is B made of the weights above?
 bool follows_weights(Matrix matrix);
 
-// One feedback for each hidden layer. units: sizes of all weighted layers. The streams are those of
-// layers from `first` on. Throws std::invalid_argument naming the argument.
+// Is B of the pattern of the local layer that it leads through? So are Wᵀ, sign(Wᵀ) and, layerwise,
+// `uniform`: a random weight of its own for every weight of that layer.
+bool is_local(const FeedbackSpec& spec, const LayerSpec& above);
+
+// One feedback for each hidden layer of `layers`, all weighted layers. The streams are those of layers
+// from `first` on. Throws std::invalid_argument naming the argument.
 template <class T>
 std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs,
-                                       const std::vector<std::int64_t>& units, std::uint64_t seed,
+                                       const std::vector<LayerSpec>& layers, std::uint64_t seed,
                                        std::uint32_t first = 0);
 
 // Writes Bᵀ to `to` (n_source, n_l): what becomes of the unit vectors.

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/backend.h"
 #include "core/buffer.h"
 #include "core/random.h"
 #include "fastfa/types.h"
@@ -35,20 +36,66 @@ struct Moments {
   }
 };
 
+// The kernels' view of a local layer; of one that isn't, maps is 0.
+inline LocalShape local_shape(const LocalSpec& s) {
+  LocalShape k{s.channels, s.height,   s.width, s.maps, s.kernel_h, s.kernel_w,
+               s.stride_h, s.stride_w, 0,       0,      0,          0};
+  if (s.maps == 0) return k;
+  const auto fit = [&](Index size, Index kernel, Index stride, Index& pad, Index& out) {
+    out = s.same ? (size + stride - 1) / stride : size < kernel ? 0 : (size - kernel) / stride + 1;
+    const Index missing = (out - 1) * stride + kernel - size;
+    pad = s.same && missing > 0 ? missing / 2 : 0;
+  };
+  fit(s.height, s.kernel_h, s.stride_h, k.pad_h, k.out_h);
+  fit(s.width, s.kernel_w, s.stride_w, k.pad_w, k.out_w);
+  return k;
+}
+
+inline Index units_of(const LayerSpec& s) {
+  return s.local.maps > 0 ? local_shape(s.local).units() : s.units;
+}
+
+// Where element i of the public, row-major weights (maps, out_h, out_w, channels, kernel_h, kernel_w)
+// lies.
+inline void local_place(const LocalShape& s, Index i, Index& row, Index& column) {
+  const Index k = i % (s.kernel_h * s.kernel_w), rest = i / (s.kernel_h * s.kernel_w);
+  const Index unit = rest / s.channels;
+  row = unit % s.positions();
+  column = rest % s.channels * s.block() + k * s.maps + unit / s.positions();
+}
+
 template <class T>
-struct DenseLayer {
-  DenseSpec spec;
+struct Layer {
+  LayerSpec spec;
+  LocalShape local;  // maps 0: dense
   Index n_in, n_out;
-  Buffer<T> w, bias;  // W input-major (n_in, n_out), bias (1, n_out)
+  Buffer<T> w, bias;  // W of a dense layer input-major (n_in, n_out), of a local one by positions; bias
+                      // (1, n_out)
   Moments<T> of_w, of_bias;
-  Buffer<std::uint32_t> mask;  // bits of which weights exist (n_in, n_out / 32); empty: all
-  Buffer<T> h, delta;          // (batch, n_out)
-  Buffer<T> noisy;             // (batch, n_out), for node perturbation
+  Buffer<std::uint32_t> mask;       // bits of which weights exist (n_in, n_out / 32); empty: all
+  Buffer<T> h, delta;               // (batch, n_out)
+  Buffer<T> noisy;                  // (batch, n_out), for node perturbation
+  Buffer<T> in_across, out_across;  // of a local layer: (n_in, batch), (n_out, batch)
   bool delta_zero = false;
   std::vector<Run> units;  // all of this layer's units
 
-  DenseLayer(const DenseSpec& s, Index inputs, std::uint64_t seed, std::uint32_t index)
-      : spec(s), n_in(inputs), n_out(s.units), w(inputs, s.units), units(all_columns(s.units)) {
+  Layer(const LayerSpec& s, Index inputs, std::uint64_t seed, std::uint32_t index)
+      : spec(s),
+        local(local_shape(s.local)),
+        n_in(inputs),
+        n_out(units_of(s)),
+        units(all_columns(n_out)) {
+    w = new_weights();
+    if (s.bias) bias = Buffer<T>(1, n_out);
+    if (is_local()) {
+      draw_uniform(seed, Purpose::weights, index, n_out * local.patch(), s.weight_scale,
+                   [&](Index i, double value) {
+                     Index row = 0, column = 0;
+                     local_place(local, i, row, column);
+                     w.row(row)[column] = static_cast<T>(value);
+                   });
+      return;
+    }
     const bool whole = s.density == 1;
     if (!whole) mask = Buffer<std::uint32_t>(n_in, (n_out + 31) / 32);
     UnitStream unit(seed, Purpose::mask, index);
@@ -60,19 +107,79 @@ struct DenseLayer {
                    w.row(in)[out] = static_cast<T>(value);
                    if (!whole) mask.row(in)[out / 32] |= std::uint32_t{1} << out % 32;
                  });
-    if (s.bias) bias = Buffer<T>(1, n_out);
+  }
+
+  bool is_local() const { return local.maps > 0; }
+
+  // Memory for weights of this layer's kind, at zero.
+  Buffer<T> new_weights() const {
+    return is_local() ? Buffer<T>(local.positions(), local.channels * local.block())
+                      : Buffer<T>(n_in, n_out);
+  }
+
+  // Such weights as they are shown.
+  WeightView<T> view(const Buffer<T>& weights) const {
+    if (!is_local()) return {weights.data(), {n_out, n_in}, {1, weights.ld()}};
+    const LocalShape& s = local;
+    return {weights.data(),
+            {s.maps, s.out_h, s.out_w, s.channels, s.kernel_h, s.kernel_w},
+            {1, s.out_w * weights.ld(), weights.ld(), s.block(), s.kernel_w * s.maps, s.maps}};
   }
 
   void reserve(Index batch) {
     h = Buffer<T>(batch, n_out);
     delta = Buffer<T>(batch, n_out);
     noisy = {};
+    if (!is_local()) return;
+    in_across = Buffer<T>(n_in, batch);
+    out_across = Buffer<T>(n_out, batch);
   }
 
   void reserve_memory(Memory memory) {
-    of_w.reserve(memory, n_in, n_out);
+    of_w.reserve(memory, w.rows(), w.cols());
     if (bias) of_bias.reserve(memory, 1, n_out);
   }
+
+  // to (n, n_out) = σ(W h + b), h (n, n_in). Inputs outside `runs` are zero.
+  void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs, Index n,
+               Activation activation, const Buffer<T>& to, T* partial, int* bad) const {
+    if (is_local()) {
+      backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
+      backend.local_forward({local, in_across.data(), in_across.ld(), n, w.data(), w.ld(), bias.data(),
+                             static_cast<int>(activation), out_across.data(), out_across.ld(), bad});
+      backend.transpose({out_across.data(), out_across.ld(), n_out, n, to.data(), to.ld()});
+      return;
+    }
+    backend.dense_forward({below.data(), below.ld(), n, n_in, runs.data(),
+                           static_cast<Index>(runs.size()), w.data(), w.ld(), n_out, bias.data(),
+                           static_cast<int>(activation), to.data(), to.ld(), partial, bad});
+  }
+
+  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W, and on the bias if
+  // asked.
+  void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
+             const std::vector<Run>& runs, Index n, const Buffer<T>& weights, const Moments<T>& moments,
+             bool with_bias) const {
+    T* const b = with_bias ? bias.data() : nullptr;
+    if (is_local()) {
+      backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
+      backend.transpose({delta.data(), delta.ld(), n, n_out, out_across.data(), out_across.ld()});
+      if (!gradient) gradient = Buffer<T>(1, local_tiles * local.block());
+      backend.local_update({rule, local, in_across.data(), in_across.ld(), out_across.data(),
+                            out_across.ld(), n, weights.data(), weights.ld(), moments.v.data(),
+                            moments.s.data(), gradient.data()});
+      if (!b) return;
+    }
+    // Of a local layer the bias alone: no rows of W.
+    const Index rows = is_local() ? 0 : static_cast<Index>(runs.size());
+    backend.dense_update({rule, below.data(), below.ld(), n, n_in, runs.data(), rows, delta.data(),
+                          delta.ld(), n_out, weights.data(), weights.ld(), moments.v.data(),
+                          moments.s.data(), b, of_bias.v.data(), of_bias.s.data(),
+                          with_bias ? mask.data() : nullptr, mask.ld()});
+  }
+
+ private:
+  mutable Buffer<T> gradient;  // scratch of local updates
 };
 
 }  // namespace fastfa

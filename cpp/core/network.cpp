@@ -36,29 +36,22 @@ template <class T>
 Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_cpu_backend<T>()) {
   check_spec<T>(spec);
   spec_.feedback.clear();  // arrays may be large, and feedback_ has them
-  for (const DenseSpec& layer : spec.layers) {
+  for (const LayerSpec& layer : spec.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
     layers_.emplace_back(layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.size()));
   }
-  teaching_ = make_teaching<T>(spec.feedback, spec.perturbation, units(), spec.seed);
+  teaching_ = make_teaching<T>(spec.feedback, spec.perturbation, spec.layers, spec.seed);
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
-  for (const DenseLayer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
+  for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
   partial_ = Buffer<T>(max_row_chunks, padded_cols(widest));
-}
-
-template <class T>
-std::vector<std::int64_t> Network<T>::Impl::units() const {
-  std::vector<std::int64_t> sizes;
-  for (const DenseSpec& layer : spec_.layers) sizes.push_back(layer.units);
-  return sizes;
 }
 
 template <class T>
 void Network<T>::Impl::reserve(Index batch) {
   if (batch <= batch_.capacity()) return;
   batch_.reserve(batch, spec_.inputs, layers_.back().n_out);
-  for (DenseLayer<T>& layer : layers_) layer.reserve(batch);
+  for (Layer<T>& layer : layers_) layer.reserve(batch);
 }
 
 // What one kind of optimizer remembers, another has no use for.
@@ -67,15 +60,15 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
   if (memory != memory_) {
     memory_ = memory;
     adam_steps_ = 0;
-    for (DenseLayer<T>& layer : layers_) layer.reserve_memory(Memory::none);
+    for (Layer<T>& layer : layers_) layer.reserve_memory(Memory::none);
     for (Feedback<T>& f : teaching_.feedback) f.of_b = {};
   }
-  for (DenseLayer<T>& layer : layers_) {
+  for (Layer<T>& layer : layers_) {
     if (layer.spec.trainable) layer.reserve_memory(memory);
   }
   for (Feedback<T>& f : teaching_.feedback) {
     if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
-    const Buffer<T> b = f.matrix->stored();
+    const Buffer<T> b = f.matrix->learned();
     f.of_b.reserve(memory, b.rows(), b.cols());
   }
 }
@@ -107,7 +100,7 @@ void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x
            std::to_string(spec_.inputs) + " inputs, contiguous in each row");
   }
   if (!y) return;
-  const Index n_out = spec_.layers.back().units;
+  const Index n_out = layers_.back().n_out;
   if (y->cols != n_out || y->col_stride != 1) {
     refuse(where + "Y has " + std::to_string(y->cols) + " columns; the network has " +
            std::to_string(n_out) + " outputs, contiguous in each row");
@@ -164,8 +157,9 @@ std::int64_t Network<T>::steps() const {
 }
 
 template <class T>
-MatrixView<T> Network<T>::weights(int layer) const {
-  return transposed(impl_->layers_.at(static_cast<std::size_t>(layer)).w);
+WeightView<T> Network<T>::weights(int layer) const {
+  const Layer<T>& l = impl_->layers_.at(static_cast<std::size_t>(layer));
+  return l.view(l.w);
 }
 template <class T>
 MatrixView<T> Network<T>::biases(int layer) const {
@@ -212,7 +206,7 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   const bool own = !feedback && perturbation == 0;
   if (!own) {
     other = make_teaching<T>(feedback ? *feedback : std::vector<FeedbackSpec>(), perturbation,
-                             impl_->units(), impl_->spec_.seed);
+                             impl_->spec_.layers, impl_->spec_.seed);
   }
   Session<T> session(*impl_);
   Teaching<T>& how = own ? impl_->teaching_ : other;
@@ -256,8 +250,8 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
   impl_->reserve_memory(memory_of(optimizer));
   // Ask about once in 20 ms, by a cautious guess of 10 GFLOP/s.
   double work = 0;
-  for (const DenseLayer<T>& layer : impl_->layers_)
-    work += 6.0 * static_cast<double>(layer.n_in * layer.n_out);
+  for (const Layer<T>& layer : impl_->layers_)
+    work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
   work *= static_cast<double>(batch_size);
   const Index polls = std::max(Index{1}, static_cast<Index>(2e8 / (work + 1e4)));
 

@@ -16,8 +16,8 @@ namespace {
 
 template <class T>
 Teaching<T> make_teaching(const std::vector<FeedbackSpec>& feedback, double perturbation,
-                          const std::vector<std::int64_t>& units, std::uint64_t seed) {
-  if (perturbation == 0) return {make_feedback<T>(feedback, units, seed), 0.0};
+                          const std::vector<LayerSpec>& layers, std::uint64_t seed) {
+  if (perturbation == 0) return {make_feedback<T>(feedback, layers, seed), 0.0};
   if (!(perturbation > 0 && perturbation <= 1e6)) {
     refuse("[Network] perturbation was " + text(perturbation) + "; it must be in (0, 1e6]");
   }
@@ -36,8 +36,18 @@ MatrixView<T> Network<T>::feedback(int hidden) const {
   return transposed(stored(impl_->teaching_.feedback.at(static_cast<std::size_t>(hidden))));
 }
 template <class T>
+WeightView<T> Network<T>::feedback_state(int hidden) const {
+  const auto at = static_cast<std::size_t>(hidden);
+  const Feedback<T>& f = impl_->teaching_.feedback.at(at);
+  const Buffer<T> b = f.matrix ? f.matrix->learned() : Buffer<T>();
+  if (!b) return {};
+  if (!f.matrix->stored()) return impl_->layers_.at(at + 1).view(b);
+  return {b.data(), {b.cols(), b.rows()}, {1, b.ld()}};
+}
+template <class T>
 std::shared_ptr<void> Network<T>::feedback_owner(int hidden) const {
-  return stored(impl_->teaching_.feedback.at(static_cast<std::size_t>(hidden))).owner();
+  const Feedback<T>& f = impl_->teaching_.feedback.at(static_cast<std::size_t>(hidden));
+  return f.matrix ? f.matrix->learned().owner() : nullptr;
 }
 template <class T>
 double Network<T>::feedback_scale(int hidden) const {
@@ -66,7 +76,7 @@ void Network<T>::feedback_array(int hidden, MatrixView<T> out) {
 template <class T>
 void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation) {
   impl_->check_reentry();
-  Teaching<T> made = make_teaching<T>(feedback, perturbation, impl_->units(), impl_->spec_.seed);
+  Teaching<T> made = make_teaching<T>(feedback, perturbation, impl_->spec_.layers, impl_->spec_.seed);
   std::lock_guard<std::mutex> lock(impl_->mutex_);
   impl_->teaching_ = std::move(made);
 }
@@ -113,8 +123,10 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
     refuse(std::string("[toarray] matrix is '") + name(spec.matrix) +
            "', which follows a network's weights");
   }
-  const std::vector<Feedback<double>> made =
-      make_feedback<double>({spec}, {units, n_source}, seed, layer);
+  LayerSpec own, above;
+  own.units = units;
+  above.units = n_source;
+  const std::vector<Feedback<double>> made = make_feedback<double>({spec}, {own, above}, seed, layer);
   const std::unique_ptr<Backend<double>> backend = make_cpu_backend<double>();
   const Buffer<double> transposed(n_source, units), partial(max_row_chunks, padded_cols(units));
   backend->begin();
@@ -126,11 +138,12 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
 
 // The rest of the class is instantiated in network.cpp.
 template Teaching<float> make_teaching(const std::vector<FeedbackSpec>&, double,
-                                       const std::vector<std::int64_t>&, std::uint64_t);
+                                       const std::vector<LayerSpec>&, std::uint64_t);
 template Teaching<double> make_teaching(const std::vector<FeedbackSpec>&, double,
-                                        const std::vector<std::int64_t>&, std::uint64_t);
+                                        const std::vector<LayerSpec>&, std::uint64_t);
 #define FASTFA_INSTANTIATE(T)                                                                          \
   template MatrixView<T> Network<T>::feedback(int) const;                                              \
+  template WeightView<T> Network<T>::feedback_state(int) const;                                        \
   template std::shared_ptr<void> Network<T>::feedback_owner(int) const;                                \
   template double Network<T>::feedback_scale(int) const;                                               \
   template std::int64_t Network<T>::feedback_bytes(int) const;                                         \

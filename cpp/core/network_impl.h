@@ -26,14 +26,14 @@ struct Teaching {
 
 template <class T>
 Teaching<T> make_teaching(const std::vector<FeedbackSpec>& feedback, double perturbation,
-                          const std::vector<std::int64_t>& units, std::uint64_t seed);
+                          const std::vector<LayerSpec>& layers, std::uint64_t seed);
 
 // Deltas of the hidden layers that the instruments keep apart, with as many rows as the layers' own.
 template <class T>
 struct Probe {
   std::vector<Buffer<T>> own, bp, pbp;
 
-  void reserve(Index rows, const std::vector<DenseLayer<T>>& layers) {
+  void reserve(Index rows, const std::vector<Layer<T>>& layers) {
     if (!own.empty() && own[0].rows() == rows) return;
     for (std::vector<Buffer<T>>* set : {&own, &bp, &pbp}) {
       set->clear();
@@ -46,10 +46,10 @@ struct Probe {
 template <class T>
 struct Rule {
   Memory memory;
-  T rate, decay, momentum, beta2, step, root, epsilon;
+  Learning<T> learning;
 
   // Does a weight move where its gradient is zero?
-  bool moves_anyway() const { return memory != Memory::none || decay != 0; }
+  bool moves_anyway() const { return memory != Memory::none || learning.decay != 0; }
 };
 
 template <class T>
@@ -75,7 +75,7 @@ class Network<T>::Impl {
 
   Rule<T> rule_for(const Optimizer& optimizer, Index n);
   Scene<T> scene(std::size_t hidden) { return {*backend_, &layers_[hidden + 1], steps_}; }
-  const DenseLayer<T>& source_layer(Route route, std::size_t hidden) const {
+  const Layer<T>& source_layer(Route route, std::size_t hidden) const {
     return route == Route::layerwise ? layers_[hidden + 1] : layers_.back();
   }
   // δ_source (n, n_source) of a hidden layer, for its own B.
@@ -88,7 +88,6 @@ class Network<T>::Impl {
   void reserve(Index batch);
   void reserve_memory(Memory memory);
   int lowest_trainable() const;
-  std::vector<std::int64_t> units() const;
   void check_data(const char* call, const MatrixView<const T>& x, const MatrixView<const T>* y) const;
   void set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n);
 
@@ -97,7 +96,7 @@ class Network<T>::Impl {
   void in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll, Visit&& visit);
 
   NetworkSpec spec_;
-  std::vector<DenseLayer<T>> layers_;
+  std::vector<Layer<T>> layers_;
   Teaching<T> teaching_;
   std::unique_ptr<Backend<T>> backend_;
   Batch<T> batch_;

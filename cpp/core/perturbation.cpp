@@ -13,13 +13,11 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
   const Buffer<T>* h = &batch.input;
   const std::vector<Run>* runs = &batch.runs;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    DenseLayer<T>& layer = layers_[l];
+    Layer<T>& layer = layers_[l];
     const bool output = l + 1 == layers_.size();
     if (!layer.noisy) layer.noisy = Buffer<T>(batch.capacity(), layer.n_out);
-    backend_->dense_forward({h->data(), h->ld(), batch.n, layer.n_in, runs->data(),
-                             static_cast<Index>(runs->size()), layer.w.data(), layer.w.ld(), layer.n_out,
-                             layer.bias.data(), static_cast<int>(Activation::linear), layer.noisy.data(),
-                             layer.noisy.ld(), partial_.data(), &bad_});
+    layer.forward(*backend_, *h, *runs, batch.n, Activation::linear, layer.noisy, partial_.data(),
+                  &bad_);
     const Activation activation = output ? Activation::linear : layer.spec.activation;
     backend_->draw({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, row0,
                     static_cast<int>(Distribution::normal), static_cast<T>(sigma), spec_.seed,
@@ -31,7 +29,7 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
     h = &layer.noisy;
     runs = &layer.units;
   }
-  DenseLayer<T>& top = layers_.back();
+  Layer<T>& top = layers_.back();
   backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out,
                     static_cast<int>(top.spec.activation), static_cast<int>(spec_.loss), batch.y.data,
                     batch.y.row_stride, batch.order, nullptr, 0, batch.noisy_loss.data(),
@@ -40,7 +38,7 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
     batch.noisy_loss[n] = -(batch.noisy_loss[n] - batch.loss[n]) / (sigma * sigma);
   }
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    DenseLayer<T>& layer = layers_[l];
+    Layer<T>& layer = layers_[l];
     backend_->gate({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, layer.h.data(),
                     layer.h.ld(), static_cast<int>(Activation::linear), batch.noisy_loss.data(), &bad_});
     check(static_cast<int>(l), "a delta");

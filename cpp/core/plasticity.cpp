@@ -14,33 +14,16 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
     Feedback<T>& f = teaching_.feedback[l];
     if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
     if (f.spec.route == Route::layerwise && !layers_[l + 1].spec.trainable) continue;
-    const DenseLayer<T>& source = source_layer(f.spec.route, l);
-    const Buffer<T> b = f.matrix->stored();  // Bᵀ (n_source, n_l)
-    backend_->dense_update({source.delta.data(),
-                            source.delta.ld(),
-                            batch.n,
-                            source.n_out,
-                            source.units.data(),
-                            static_cast<Index>(source.units.size()),
-                            layers_[l].h.data(),
-                            layers_[l].h.ld(),
-                            layers_[l].n_out,
-                            b.data(),
-                            b.ld(),
-                            f.of_b.v.data(),
-                            f.of_b.s.data(),
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            rule.rate,
-                            rule.decay,
-                            rule.momentum,
-                            rule.beta2,
-                            rule.step,
-                            rule.root,
-                            rule.epsilon,
-                            nullptr,
-                            0});
+    const Layer<T>& source = source_layer(f.spec.route, l);
+    const Buffer<T> b = f.matrix->learned();
+    if (source.is_local() && f.spec.route == Route::layerwise) {  // B is laid out as W
+      source.learn(*backend_, rule.learning, layers_[l].h, layers_[l].units, batch.n, b, f.of_b, false);
+      continue;
+    }
+    backend_->dense_update({rule.learning, source.delta.data(), source.delta.ld(), batch.n, source.n_out,
+                            source.units.data(), static_cast<Index>(source.units.size()),
+                            layers_[l].h.data(), layers_[l].h.ld(), layers_[l].n_out, b.data(), b.ld(),
+                            f.of_b.v.data(), f.of_b.s.data(), nullptr, nullptr, nullptr, nullptr, 0});
   }
 }
 
@@ -54,8 +37,8 @@ void Network<T>::Impl::mirror(Index n) {
   for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
     const Feedback<T>& f = teaching_.feedback[l];
     if (f.spec.plasticity != Plasticity::weight_mirror || steps_ % f.spec.mirror_every != 0) continue;
-    DenseLayer<T>& layer = layers_[l];
-    DenseLayer<T>& above = layers_[l + 1];
+    Layer<T>& layer = layers_[l];
+    Layer<T>& above = layers_[l + 1];
     const double sigma = f.spec.mirror_noise;
     const Buffer<T>& noise = layer.delta;
     backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, static_cast<int>(Distribution::uniform),
@@ -66,10 +49,7 @@ void Network<T>::Impl::mirror(Index n) {
     const Activation own = above.spec.activation;
     const Activation activation = own == Activation::softmax ? Activation::linear : own;
     const auto answer = [&](Index rows, const Buffer<T>& to, const std::vector<Run>& heard) {
-      backend_->dense_forward({noise.data(), noise.ld(), rows, layer.n_out, heard.data(),
-                               static_cast<Index>(heard.size()), above.w.data(), above.w.ld(),
-                               above.n_out, above.bias.data(), static_cast<int>(activation), to.data(),
-                               to.ld(), partial_.data(), &bad_});
+      above.forward(*backend_, noise, heard, rows, activation, to, partial_.data(), &bad_);
       check(static_cast<int>(l) + 1, "an answer to the mirror's noise");
     };
     static const std::vector<Run> silence;
@@ -84,32 +64,18 @@ void Network<T>::Impl::mirror(Index n) {
     const double lr = f.spec.mirror_lr > 0
                           ? f.spec.mirror_lr
                           : std::min(1.0, examples / (20.0 * static_cast<double>(layer.n_out)));
-    const Buffer<T> b = f.matrix->stored();
-    backend_->dense_update({above.h.data(),
-                            above.h.ld(),
-                            n,
-                            above.n_out,
-                            above.units.data(),
-                            static_cast<Index>(above.units.size()),
-                            noise.data(),
-                            noise.ld(),
-                            layer.n_out,
-                            b.data(),
-                            b.ld(),
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            static_cast<T>(lr / (examples * sigma * sigma)),
-                            static_cast<T>(lr),
-                            T(0),
-                            T(0),
-                            T(0),
-                            T(0),
-                            T(0),
-                            nullptr,
-                            0});
+    const Buffer<T> b = f.matrix->learned();
+    const Learning<T> rule{static_cast<T>(lr / (examples * sigma * sigma)),
+                           static_cast<T>(lr),
+                           T(0),
+                           T(0),
+                           T(0),
+                           T(0),
+                           T(0)};
+    backend_->dense_update({rule, above.h.data(), above.h.ld(), n, above.n_out, above.units.data(),
+                            static_cast<Index>(above.units.size()), noise.data(), noise.ld(),
+                            layer.n_out, b.data(), b.ld(), nullptr, nullptr, nullptr, nullptr, nullptr,
+                            nullptr, 0});
   }
 }
 

@@ -39,13 +39,10 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
   const Buffer<T>* h = &batch.input;
   const std::vector<Run>* runs = &batch.runs;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    DenseLayer<T>& layer = layers_[l];
+    Layer<T>& layer = layers_[l];
     const bool output = l + 1 == layers_.size();
     const Activation activation = output ? Activation::linear : layer.spec.activation;
-    backend_->dense_forward({h->data(), h->ld(), batch.n, layer.n_in, runs->data(),
-                             static_cast<Index>(runs->size()), layer.w.data(), layer.w.ld(), layer.n_out,
-                             layer.bias.data(), static_cast<int>(activation), layer.h.data(),
-                             layer.h.ld(), partial_.data(), &bad_});
+    layer.forward(*backend_, *h, *runs, batch.n, activation, layer.h, partial_.data(), &bad_);
     check(static_cast<int>(l), "a pre-activation");
     h = &layer.h;
     runs = &layer.units;
@@ -55,7 +52,7 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
 // y = σ(a), e = y* − y, and δ_L = e or e ∘ σ′(a). Without targets: y alone.
 template <class T>
 void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
-  DenseLayer<T>& top = layers_.back();
+  Layer<T>& top = layers_.back();
   backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, static_cast<int>(top.spec.activation),
                     static_cast<int>(spec_.loss), batch.y.data, batch.y.row_stride, batch.order,
                     with_delta ? top.delta.data() : nullptr, top.delta.ld(), batch.loss.data(),
@@ -74,8 +71,8 @@ void Network<T>::Impl::teach(Teaching<T>& how, Batch<T>& batch, int lowest, Inde
 // The source is the delta of the layer above, the output's, or the target.
 template <class T>
 Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch) {
-  const DenseLayer<T>& layer = layers_[hidden];
-  const DenseLayer<T>& above = source_layer(f.spec.route, hidden);
+  const Layer<T>& layer = layers_[hidden];
+  const Layer<T>& above = source_layer(f.spec.route, hidden);
   const Buffer<T>& source = f.spec.route == Route::target ? batch.target : above.delta;
   return {source.data(),
           source.ld(),
@@ -99,7 +96,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
   batch.target_there = false;
   for (int l = static_cast<int>(layers_.size()) - 2; l >= lowest; --l) {
     const auto at = static_cast<std::size_t>(l);
-    DenseLayer<T>& layer = layers_[at];
+    Layer<T>& layer = layers_[at];
     Feedback<T>& f = how[at];
     const bool target = f.spec.route == Route::target;
     layer.delta_zero = !f.matrix || (!target && source_layer(f.spec.route, at).delta_zero);
@@ -124,38 +121,14 @@ template <class T>
 void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
   const Buffer<T>* h = &batch.input;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    DenseLayer<T>& layer = layers_[l];
+    Layer<T>& layer = layers_[l];
     const Buffer<T>& below = *h;
     h = &layer.h;
     if (!layer.spec.trainable || (layer.delta_zero && !rule.moves_anyway())) continue;
     const std::vector<Run>& runs = l > 0                 ? layers_[l - 1].units
                                    : rule.moves_anyway() ? all_inputs_
                                                          : batch.runs;
-    backend_->dense_update({below.data(),
-                            below.ld(),
-                            batch.n,
-                            layer.n_in,
-                            runs.data(),
-                            static_cast<Index>(runs.size()),
-                            layer.delta.data(),
-                            layer.delta.ld(),
-                            layer.n_out,
-                            layer.w.data(),
-                            layer.w.ld(),
-                            layer.of_w.v.data(),
-                            layer.of_w.s.data(),
-                            layer.bias.data(),
-                            layer.of_bias.v.data(),
-                            layer.of_bias.s.data(),
-                            rule.rate,
-                            rule.decay,
-                            rule.momentum,
-                            rule.beta2,
-                            rule.step,
-                            rule.root,
-                            rule.epsilon,
-                            layer.mask.data(),
-                            layer.mask.ld()});
+    layer.learn(*backend_, rule.learning, below, runs, batch.n, layer.w, layer.of_w, true);
   }
 }
 
@@ -164,24 +137,16 @@ Rule<T> Network<T>::Impl::rule_for(const Optimizer& optimizer, Index n) {
   if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
     const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
     return {sgd->momentum != 0 ? Memory::velocity : Memory::none,
-            static_cast<T>(sgd->lr * s),
-            static_cast<T>(sgd->lr * sgd->weight_decay),
-            static_cast<T>(sgd->momentum),
-            T(0),
-            T(0),
-            T(0),
-            T(0)};
+            {static_cast<T>(sgd->lr * s), static_cast<T>(sgd->lr * sgd->weight_decay),
+             static_cast<T>(sgd->momentum), T(0), T(0), T(0), T(0)}};
   }
   const Adam& adam = std::get<Adam>(optimizer);
   const auto t = static_cast<double>(++adam_steps_);
   return {Memory::adam,
-          static_cast<T>(1.0 / static_cast<double>(n)),
-          static_cast<T>(adam.weight_decay),
-          static_cast<T>(adam.beta1),
-          static_cast<T>(adam.beta2),
-          static_cast<T>(adam.lr / (1 - std::pow(adam.beta1, t))),
-          static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t))),
-          static_cast<T>(adam.epsilon)};
+          {static_cast<T>(1.0 / static_cast<double>(n)), static_cast<T>(adam.weight_decay),
+           static_cast<T>(adam.beta1), static_cast<T>(adam.beta2),
+           static_cast<T>(adam.lr / (1 - std::pow(adam.beta1, t))),
+           static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t))), static_cast<T>(adam.epsilon)}};
 }
 
 // Stops before an update that could not be trusted: every weight is still finite.

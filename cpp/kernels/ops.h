@@ -202,12 +202,18 @@ struct RowDots {
   double* out;
 };
 
-// One update over the rows in `runs`; bias likewise without decay. With g = rate · hᵀδ − decay · W:
-//   SGD    v ← momentum · v + g,  W ← W + v
+// What an optimizer does with a gradient. With g = rate · gradient − decay · w:
+//   SGD    v ← momentum · v + g,  w ← w + v
 //   Adam   v ← momentum · v + (1 − momentum) g,  s ← beta2 · s + (1 − beta2) g²,
-//          W ← W + step · v / (root · √s + epsilon)
+//          w ← w + step · v / (root · √s + epsilon)
 template <class T>
-struct DenseUpdate {
+struct Learning {
+  T rate, decay, momentum, beta2, step, root, epsilon;
+};
+
+// One update, gradient hᵀδ, over the rows in `runs`; bias likewise without decay.
+template <class T>
+struct DenseUpdate : Learning<T> {
   const T* h;
   Index ldh;
   Index n, n_in;
@@ -223,11 +229,77 @@ struct DenseUpdate {
   T* bias;  // null: none
   T* v_bias;
   T* s_bias;
-  T rate, decay, momentum, beta2, step, root, epsilon;
   const std::uint32_t*
       mask;  // bit c % 32 of word [i · ldm + c / 32]: whether W[i, c] exists; null: all do
   Index ldm;
 };
+
+// A locally connected layer: each position (oy, ox) of each of `maps` has weights of its own for the
+// patch of kernel_h × kernel_w pixels of all channels that begins at (oy · stride − pad, ox · stride −
+// pad). Pixels outside the image are zero. Units are numbered (map, oy, ox), inputs (channel, y, x).
+// Weights are kept position by position: row p = oy · out_w + ox of w has one block for each channel,
+// `block` elements apart, in which
+// [(ky, kx), map] lie with maps contiguous.
+struct LocalShape {
+  Index channels, height, width;
+  Index maps, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+  Index out_h, out_w;
+
+  Index positions() const { return out_h * out_w; }
+  Index patch() const { return channels * kernel_h * kernel_w; }
+  Index block() const { return padded_cols(kernel_h * kernel_w * maps); }
+  Index inputs() const { return channels * height * width; }
+  Index units() const { return maps * positions(); }
+};
+
+// The three operations work on examples side by side: x (inputs, n) and a, δ (units, n), each transposed
+// from the usual order and padded to whole vectors of examples.
+
+// a = σ(W x + b), overwritten
+template <class T>
+struct LocalForward {
+  LocalShape shape;
+  const T* x;
+  Index ldx;
+  Index n;
+  const T* w;
+  Index ldw;
+  const T* bias;  // (units); null: none
+  int activation;
+  T* a;
+  Index lda;
+  int* bad;
+};
+
+// below = Wᵀδ for each pixel, overwritten
+template <class T>
+struct LocalBack {
+  LocalShape shape;
+  const T* delta;
+  Index ldd;
+  Index n;
+  const T* w;
+  Index ldw;
+  T* below;  // (inputs, n)
+  Index ldb;
+};
+
+// One update of W; its bias is a DenseUpdate's.
+template <class T>
+struct LocalUpdate : Learning<T> {
+  LocalShape shape;
+  const T* x;
+  Index ldx;
+  const T* delta;
+  Index ldd;
+  Index n;
+  T* w;
+  Index ldw;
+  T* v;         // null: no momentum
+  T* s;         // null: SGD
+  T* gradient;  // local_tiles rows of shape.block()
+};
+constexpr Index local_tiles = 32;  // of one operation, at the most
 
 // How many independent tiles an operation has (from its shape alone, never from the thread count), the
 // function that does some of them, and what remains to be done when all are (null: nothing).
@@ -254,6 +326,9 @@ struct KernelSet {
   Op<Draw<T>> draw;
   Op<RowDots<T>> row_dots;
   Op<DenseUpdate<T>> dense_update;
+  Op<LocalForward<T>> local_forward;
+  Op<LocalBack<T>> local_back;
+  Op<LocalUpdate<T>> local_update;
 };
 
 // Decompositions, by Eigen. Matrices are row-major without padding.
@@ -273,7 +348,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 3;
+constexpr std::uint32_t kernel_abi = 4;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_sgd() lets pass, don't overflow: so every weight is still finite then.

@@ -5,6 +5,9 @@
 #include "kernels/gate.h"
 #include "kernels/gather.h"
 #include "kernels/linear_algebra.h"
+#include "kernels/local_back.h"
+#include "kernels/local_forward.h"
+#include "kernels/local_update.h"
 #include "kernels/output.h"
 #include "kernels/propagate.h"
 #include "kernels/propagate_bits.h"
@@ -36,7 +39,10 @@ constexpr KernelSet<T> kernels{
     {transpose_tiles<T>, transpose_run<T>, nullptr},
     {draw_tiles<T>, draw_run<T>, nullptr},
     {row_dots_tiles<T>, row_dots_run<T>, nullptr},
-    {dense_update_tiles<T>, dense_update_run<T>, nullptr}};
+    {dense_update_tiles<T>, dense_update_run<T>, nullptr},
+    {local_forward_tiles<T>, local_forward_run<T>, nullptr},
+    {local_back_tiles<T>, local_back_run<T>, nullptr},
+    {local_update_tiles<T>, local_update_run<T>, nullptr}};
 
 constexpr KernelTable table{kernel_abi,
                             FASTFA_LEVEL,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import __version__
 from .errors import DivergenceError
 from .feedback import Feedback
-from .layers import Dense
+from .layers import Dense, LocallyConnected2D
 from .network import Evaluation, Network
 from .optim import SGD, Adam
 from .perturbation import NodePerturbation
@@ -52,6 +52,7 @@ __all__ = [
     "Feedback",
     "History",
     "JSONLLogger",
+    "LocallyConnected2D",
     "Network",
     "NodePerturbation",
     "Plateau",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _check, _core
-from .layers import Dense
+from .layers import Dense, Layer, LocallyConnected2D
 from .optim import SGD, Adam
 
 if TYPE_CHECKING:
@@ -51,12 +51,13 @@ def input_shape(value: Any) -> tuple[int, ...]:
     return tuple(_check.integer("Network", f"input[{i}]", n, 1) for i, n in enumerate(value))
 
 
-def layers(value: Any) -> tuple[Dense, ...]:
+def layers(value: Any) -> tuple[Layer, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise TypeError(f"[Network] layers was {value!r}; it must be a list of Dense layers")
+        raise TypeError(f"[Network] layers was {value!r}; it must be a list of layers, such as fastfa.Dense")
     for i, layer in enumerate(value):
-        if not isinstance(layer, Dense):
-            raise TypeError(f"[Network] layers[{i}] was {layer!r}; it must be a Dense layer")
+        if not isinstance(layer, Dense | LocallyConnected2D):
+            raise TypeError(f"[Network] layers[{i}] was {layer!r}; it must be a Dense or "
+                "LocallyConnected2D layer")
     return tuple(value)
 
 

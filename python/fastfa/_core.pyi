@@ -23,7 +23,18 @@ def feedback_array(
     spec: FeedbackSpec, units: int, source: int, seed: int, layer: int
 ) -> np.ndarray: ...
 
-class DenseSpec:
+class LocalSpec:
+    def __init__(
+        self,
+        *,
+        input: Sequence[int],
+        maps: int,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        same: bool,
+    ) -> None: ...
+
+class LayerSpec:
     def __init__(
         self,
         *,
@@ -33,6 +44,7 @@ class DenseSpec:
         bias: bool,
         trainable: bool,
         density: float,
+        local: LocalSpec | None,
     ) -> None: ...
 
 class FeedbackSpec:
@@ -70,7 +82,7 @@ class _Network:
         self,
         *,
         inputs: int,
-        layers: Sequence[DenseSpec],
+        layers: Sequence[LayerSpec],
         feedback: Sequence[FeedbackSpec],
         loss: str,
         seed: int,
@@ -81,6 +93,7 @@ class _Network:
     def weights(self, layer: int) -> np.ndarray: ...
     def biases(self, layer: int) -> np.ndarray | None: ...
     def feedback(self, hidden: int) -> np.ndarray | None: ...
+    def feedback_state(self, hidden: int) -> np.ndarray | None: ...
     def feedback_scale(self, hidden: int) -> float: ...
     def feedback_array(self, hidden: int) -> np.ndarray: ...
     def feedback_bytes(self, hidden: int) -> int: ...

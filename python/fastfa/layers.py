@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from . import _check, _core
 
@@ -72,13 +73,152 @@ class Dense:
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
-    def _spec(self, n_in: int) -> _core.DenseSpec:
-        scale = 1.0 / math.sqrt(n_in) if self.weight_scale is None else self.weight_scale
-        return _core.DenseSpec(
+    def _build(self, shape: tuple[int, ...], where: str) -> tuple[_core.LayerSpec, tuple[int, ...]]:
+        """The core's description above something of this shape, and the shape of the layer."""
+        spec = _core.LayerSpec(
             units=self.units,
             activation=self.activation,
-            weight_scale=scale,
+            weight_scale=_omega(self.weight_scale, math.prod(shape)),
             bias=self.bias,
             trainable=self.trainable,
             density=self.density,
+            local=None,
         )
+        return spec, (self.units,)
+
+
+@dataclass(frozen=True)
+class LocallyConnected2D:
+    """Convolution without weight sharing: every position has weights of its own.
+
+    ``h = σ(a)``, ``a[m, y, x] = Σ W[m, y, x, c, i, j] in[c, s y + i − p, s x + j − p] + b[m, y, x]``.
+    Above an input of shape (H, W) or (C, H, W), or another such layer. Units are numbered in
+    (maps, out_h, out_w) order. Weights start as for :class:`Dense`.
+
+    Feedback *into* the layer is a matrix over its units, as for a dense layer. Feedback *through* it,
+    layerwise to the layer below, keeps its pattern for ``"uniform"`` (a random weight for every
+    weight of the layer), ``"sign"`` and ``"transpose"`` (true backprop); other matrices are dense, and
+    ``"pseudoinverse"`` and the weight mirror are not there.
+
+    Parameters
+    ----------
+    maps : int
+        Units at each position, at least 1.
+    kernel_size : int or (int, int)
+        Height and width of a patch.
+    stride : int or (int, int)
+        Between neighbouring patches.
+    padding : {"valid", "same"}
+        ``valid``: all patches lie inside, (size − kernel) // stride + 1 positions. ``same``: zeros around
+        the input, as evenly as possible (the extra one at the end), ⌈size / stride⌉ positions.
+    activation, bias, weight_scale, trainable
+        As for :class:`Dense`; the default weight_scale is 1/√(channels · kernel height · width).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is outside its range or of the wrong kind.
+
+    References
+    ----------
+    Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), supplement, Note 6: 6 maps
+    of 6 × 6 patches. Bartunov et al., Advances in Neural Information Processing Systems 31 (2018).
+    """
+
+    maps: int
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Literal["valid", "same"]
+    activation: ActivationName
+    bias: bool
+    weight_scale: float | None
+    trainable: bool
+
+    def __init__(
+        self,
+        maps: int,
+        kernel_size: int | Sequence[int],
+        *,
+        stride: int | Sequence[int] = 1,
+        padding: Literal["valid", "same"] = "valid",
+        activation: ActivationName = "linear",
+        bias: bool = True,
+        weight_scale: float | None = None,
+        trainable: bool = True,
+    ) -> None:
+        where = "LocallyConnected2D"
+        if weight_scale is not None:
+            weight_scale = _check.real(where, "weight_scale", weight_scale)
+        fields = {
+            "maps": _check.integer(where, "maps", maps, 1, 2**31 - 1),
+            "kernel_size": _pair(where, "kernel_size", kernel_size),
+            "stride": _pair(where, "stride", stride),
+            "padding": _check.choice(where, "padding", padding, ("valid", "same")),
+            "activation": _check.choice(where, "activation", activation, _core.ACTIVATIONS),
+            "bias": _check.flag(where, "bias", bias),
+            "weight_scale": weight_scale,
+            "trainable": _check.flag(where, "trainable", trainable),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int]:
+        """(maps, out_h, out_w) above an input of shape (H, W) or (C, H, W)."""
+        *_, height, width = input_shape
+
+        def positions(size: int, kernel: int, stride: int) -> int:
+            if self.padding == "same":
+                return -(-size // stride)
+            return (size - kernel) // stride + 1 if size >= kernel else 0
+
+        return (
+            self.maps,
+            positions(height, self.kernel_size[0], self.stride[0]),
+            positions(width, self.kernel_size[1], self.stride[1]),
+        )
+
+    def _build(self, shape: tuple[int, ...], where: str) -> tuple[_core.LayerSpec, tuple[int, ...]]:
+        if len(shape) not in (2, 3):
+            raise ValueError(
+                f"[Network] {where} is LocallyConnected2D above something of shape {shape}; it must be "
+                "above an input of shape (H, W) or (C, H, W), or another LocallyConnected2D"
+            )
+        image = (1, *shape) if len(shape) == 2 else shape
+        out = self.output_shape(image)
+        if min(out) < 1:
+            raise ValueError(
+                f"[Network] {where}.kernel_size was {self.kernel_size}; the image is {image[1:]}, so "
+                "with padding 'valid' it must not be larger"
+            )
+        spec = _core.LayerSpec(
+            units=math.prod(out),
+            activation=self.activation,
+            weight_scale=_omega(self.weight_scale, image[0] * math.prod(self.kernel_size)),
+            bias=self.bias,
+            trainable=self.trainable,
+            density=1.0,
+            local=_core.LocalSpec(
+                input=image,
+                maps=self.maps,
+                kernel=self.kernel_size,
+                stride=self.stride,
+                same=self.padding == "same",
+            ),
+        )
+        return spec, out
+
+
+Layer = Dense | LocallyConnected2D
+
+
+def _omega(given: float | None, fan_in: int) -> float:
+    return 1.0 / math.sqrt(fan_in) if given is None else given
+
+
+def _pair(where: str, name: str, value: Any) -> tuple[int, int]:
+    """(height, width) from an integer for both or a pair."""
+    if not isinstance(value, Sequence):
+        return (_check.integer(where, name, value, 1, 2**31 - 1),) * 2
+    if isinstance(value, str) or len(value) != 2:
+        raise ValueError(f"[{where}] {name} was {value!r}; it must be an integer or a pair of them")
+    return tuple(_check.integer(where, f"{name}[{i}]", v, 1, 2**31 - 1) for i, v in enumerate(value))

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from . import _arguments, _check, _core
-from .layers import Dense
+from .layers import Layer
 from .optim import Optimizer
 from .rules import FeedbackLike, Rules, resolve, specs
 
@@ -30,7 +30,7 @@ class Network:
     ----------
     input : int or tuple of int
         Number of inputs, or their shape (H, W) or (C, H, W).
-    layers : sequence of Dense
+    layers : sequence of Dense or LocallyConnected2D
         From the first hidden layer to the output.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``, ``"dfa"``, ``"kp"``, …), any
@@ -70,7 +70,7 @@ class Network:
     def __init__(
         self,
         input: int | Sequence[int],
-        layers: Sequence[Dense],
+        layers: Sequence[Layer],
         feedback: FeedbackLike = "fa",
         loss: Literal["squared_error", "cross_entropy"] = "squared_error",
         seed: int = 0,
@@ -85,11 +85,16 @@ class Network:
         self.dtype = _arguments.dtype(dtype)
         self.device = _check.choice("Network", "device", device, ("cpu",))
         self._feedback = resolve(feedback, len(self.layers) - 1)
-        sizes = [self.input_size, *(layer.units for layer in self.layers)]
+        built: list[_core.LayerSpec] = []
+        self.shapes = [self.input_shape]
+        for i, layer in enumerate(self.layers):
+            spec, shape = layer._build(self.shapes[-1], f"layers[{i}]")
+            built.append(spec)
+            self.shapes.append(shape)
         matrices, perturbation = specs(self._feedback)
         self._net = _CORES[self.dtype.name](
             inputs=self.input_size,
-            layers=[layer._spec(n) for layer, n in zip(self.layers, sizes, strict=False)],
+            layers=built,
             feedback=matrices,
             loss=self.loss,
             seed=self.seed,
@@ -97,7 +102,7 @@ class Network:
         )
 
     def __repr__(self) -> str:
-        sizes = "-".join(str(n) for n in (self.input_size, *(d.units for d in self.layers)))
+        sizes = "-".join(str(math.prod(shape)) for shape in self.shapes)
         given = self._feedback if isinstance(self._feedback, tuple) else (self._feedback,)
         rules = ", ".join(dict.fromkeys(map(repr, given))) or "no hidden layer"
         return f"<Network {sizes}, {self.loss}, {rules}, {self.dtype.name}, seed {self.seed}>"
@@ -107,7 +112,7 @@ class Network:
     @property
     def output_size(self) -> int:
         """Number of output units."""
-        return self.layers[-1].units
+        return math.prod(self.shapes[-1])
 
     @property
     def steps(self) -> int:
@@ -121,9 +126,10 @@ class Network:
 
     @property
     def weights(self) -> list[np.ndarray]:
-        """W of each layer, (n_out, n_in): writable views of the core's memory.
+        """W of each layer: writable views of the core's memory.
 
-        They keep the network alive. The core stores weights input-major, so they are not C-contiguous.
+        Dense (n_out, n_in); locally connected (maps, out_h, out_w, channels, kernel_h, kernel_w). They keep
+        the network alive. The core stores them in other orders, so they are not C-contiguous.
         """
         return [self._net.weights(i) for i in range(len(self.layers))]
 
@@ -167,8 +173,9 @@ class Network:
             return stored
         rule = self._feedback[layer]
         if rule._kind == "custom":
-            source = self.layers[layer + 1 if rule.route == "layerwise" else -1].units
-            matrix = rule._custom_array(self.layers[layer].units, source).astype(self.dtype)
+            source = self.shapes[layer + 2 if rule.route == "layerwise" else -1]
+            units = math.prod(self.shapes[layer + 1])
+            matrix = rule._custom_array(units, math.prod(source)).astype(self.dtype)
         else:
             matrix = self._net.feedback_array(layer)
         matrix.setflags(write=False)
@@ -215,7 +222,7 @@ class Network:
         arrays = {f"weights.{i}": w for i, w in enumerate(self.weights)}
         arrays |= {f"biases.{i}": b for i, b in enumerate(self.biases) if b is not None}
         for i in self._fed:
-            stored = self._net.feedback(i)
+            stored = self._net.feedback_state(i)
             if stored is not None:
                 arrays[f"feedback.{i}"] = stored
         return arrays

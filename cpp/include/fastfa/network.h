@@ -30,11 +30,14 @@ class FASTFA_API Network {
   std::int64_t units(int layer) const;
   std::int64_t steps() const;  // updates so far
 
-  MatrixView<T> weights(int layer) const;  // (n_out, n_in)
-  MatrixView<T> biases(int layer) const;   // (1, n_out); data is null without bias
+  WeightView<T> weights(int layer) const;
+  MatrixView<T> biases(int layer) const;  // (1, n_out); data is null without bias
   // B (n_l, n_source) where it is stored dense and is state; data is null for other kinds. The memory
   // lives as long as `feedback_owner` of the same layer.
   MatrixView<T> feedback(int hidden) const;
+  // What of B is state: the same, or the weights of local feedback, shaped as those of the layer above;
+  // no data where B follows from the seed or from W.
+  WeightView<T> feedback_state(int hidden) const;
   std::shared_ptr<void> feedback_owner(int hidden) const;
   double feedback_scale(int hidden) const;             // in use; 0 where there is none
   std::int64_t feedback_bytes(int hidden) const;       // memory that B takes

@@ -45,15 +45,27 @@ enum class Magnitude : int { uniform, fixed, redrawn };
 
 enum class Reduction : int { mean, sum };
 
-// A dense layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0. A share `density` of
-// W exists; the rest is zero for ever.
-struct DenseSpec {
-  std::int64_t units = 0;
+// Where a locally connected layer looks: at inputs of shape (channels, height, width), each of its
+// positions at a patch of kernel_h × kernel_w pixels. `same` pads with zeros so that there are ⌈size /
+// stride⌉ positions; else (valid) all patches lie inside.
+struct LocalSpec {
+  std::int64_t channels = 0, height = 0, width = 0;
+  std::int64_t maps = 0;  // units at each position; 0: the layer isn't local
+  std::int64_t kernel_h = 0, kernel_w = 0;
+  std::int64_t stride_h = 1, stride_w = 1;
+  bool same = false;
+};
+
+// A layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0. Dense, with a share
+// `density` of W existing and the rest zero for ever; or local.
+struct LayerSpec {
+  std::int64_t units = 0;  // of a dense layer
   Activation activation = Activation::linear;
   double weight_scale = 0.0;  // ω
   bool bias = true;
   bool trainable = true;
   double density = 1.0;
+  LocalSpec local;
 };
 
 // Feedback made by the caller: delta (n, n_source) → out (n, n_l), both row-major, before ∘ σ′. Called
@@ -88,7 +100,7 @@ struct FeedbackSpec {
 
 struct NetworkSpec {
   std::int64_t inputs = 0;
-  std::vector<DenseSpec> layers;
+  std::vector<LayerSpec> layers;
   std::vector<FeedbackSpec> feedback;  // one per hidden layer
   Loss loss = Loss::squared_error;
   std::uint64_t seed = 0;
@@ -114,6 +126,14 @@ struct Adam {
 };
 
 using Optimizer = std::variant<Sgd, Adam>;
+
+// Borrowed weights of a layer, as many dimensions as they have for its kind: dense (n_out, n_in); local
+// (maps, out_h, out_w, channels, kernel_h, kernel_w). Strides count elements.
+template <class T>
+struct WeightView {
+  T* data = nullptr;
+  std::vector<std::int64_t> shape, stride;
+};
 
 // A borrowed matrix; strides count elements.
 template <class T>

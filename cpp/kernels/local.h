@@ -1,0 +1,67 @@
+// What the kernels of locally connected layers share: walking patches, and tiles of positions.
+#pragma once
+
+#include "kernels/multiply.h"
+
+namespace fastfa {
+namespace {
+
+constexpr int local_maps = 6;  // maps and vectors of examples that are kept in registers at once
+#if FASTFA_VECTOR_BYTES == 64
+constexpr int local_vecs = 4;
+#else
+constexpr int local_vecs = 2;
+#endif
+
+inline Index local_tiles_of(Index count, Index work) {
+  return work < 131072 ? 1 : min(count, local_tiles);
+}
+
+// Part of a patch that lies in the image: kernel rows y0 … y1 and columns x0 … x1.
+struct Window {
+  Index y0, y1, x0, x1;
+};
+inline Window window_of(const LocalShape& s, Index oy, Index ox) {
+  const Index top = oy * s.stride_h - s.pad_h, left = ox * s.stride_w - s.pad_w;
+  return {max(0, -top), min(s.kernel_h, s.height - top), max(0, -left), min(s.kernel_w, s.width - left)};
+}
+
+// Calls f(offset of the first weight in its row of w, first pixel, how many) for each run of
+// neighbouring pixels of a patch in one channel.
+template <class F>
+inline void for_patch_rows(const LocalShape& s, Index position, Index channel, F&& f) {
+  const Index oy = position / s.out_w, ox = position % s.out_w;
+  const Window in = window_of(s, oy, ox);
+  if (in.x0 >= in.x1) return;
+  const Index top = oy * s.stride_h - s.pad_h, left = ox * s.stride_w - s.pad_w;
+  for (Index ky = in.y0; ky < in.y1; ++ky) {
+    f(channel * s.block() + (ky * s.kernel_w + in.x0) * s.maps,
+      (channel * s.height + top + ky) * s.width + left + in.x0, in.x1 - in.x0);
+  }
+}
+
+// Calls f(first vector, Rows<count>) for the vectors of n examples, 4, 2 or 1 at once.
+template <class T, class F>
+inline void for_example_vecs(Index n, F&& f) {
+  const Index vecs = (n + lanes<T> - 1) / lanes<T>;
+  Index v = 0;
+  if constexpr (local_vecs >= 4) {
+    for (; v + 4 <= vecs; v += 4) f(v, Rows<4>{});
+  }
+  for (; v + 2 <= vecs; v += 2) f(v, Rows<2>{});
+  if (v < vecs) f(v, Rows<1>{});
+}
+
+// Calls f(first map, Rows<count>) for all maps, nearly equally many at once.
+template <class F>
+inline void for_maps(Index maps, F&& f) {
+  const Index groups = (maps + local_maps - 1) / local_maps;
+  for (Index g = 0; g < groups; ++g) {
+    const Index begin = g * maps / groups, end = (g + 1) * maps / groups;
+    const auto call = [&](auto count) { f(begin, count); };
+    with_rows<decltype(call)&, local_maps>(static_cast<int>(end - begin), call);
+  }
+}
+
+}  // namespace
+}  // namespace fastfa

@@ -1,0 +1,96 @@
+// The optimizer's step on the weights of a locally connected layer: at each position, the patch times δ,
+// summed over the examples, in x (inputs, n) and δ (units, n). Accumulates into w and the optimizer's
+// memory of it.
+#pragma once
+
+#include "kernels/learn.h"
+#include "kernels/local.h"
+
+namespace fastfa {
+namespace {
+
+constexpr int local_pixels = 4;  // pixels of a patch whose sums are kept in registers
+
+template <class T>
+int local_update_tiles(const LocalUpdate<T>& u) {
+  return static_cast<int>(local_tiles_of(u.shape.positions(), u.shape.units() * u.shape.patch() * u.n));
+}
+
+// Lane i of the result is the sum over the lanes of x[i]: log₂(lanes) rounds of folding two vectors into
+// one.
+template <class T, int h = lanes<T> / 2>
+inline Vec<T> sums_of(Vec<T>* x) {
+  Mask<T> own, other;
+  for (int i = 0; i < lanes<T>; ++i) {
+    own[i] = i & h ? lanes<T> + i : i;
+    other[i] = i & h ? lanes<T> + (i ^ h) : i ^ h;
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < h; ++i) {
+    x[i] = __builtin_shuffle(x[i], x[i + h], own) + __builtin_shuffle(x[i], x[i + h], other);
+  }
+  if constexpr (h > 1) return sums_of<T, h / 2>(x);
+  return x[0];
+}
+
+// g[k · maps + m] = Σ_n x[pixel + k] δ[m] for K neighbouring pixels and M maps.
+template <class T, int K, int M>
+inline void local_gradient_block(const LocalUpdate<T>& u, const T* x, const T* delta, T* g) {
+  constexpr int used = K * M, rounds = (used + lanes<T> - 1) / lanes<T>;
+  const Index vecs = (u.n + lanes<T> - 1) / lanes<T>, next_map = u.shape.positions() * u.ldd;
+  Vec<T> acc[rounds * lanes<T>] = {};
+  for (Index v = 0; v < vecs; ++v) {
+    Vec<T> row[K];
+    for (int k = 0; k < K; ++k) row[k] = load(x + k * u.ldx + v * lanes<T>);
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+      const Vec<T> d = load(delta + m * next_map + v * lanes<T>);
+#pragma GCC unroll 4
+      for (int k = 0; k < K; ++k) acc[k * M + m] += row[k] * d;
+    }
+  }
+  alignas(64) T sums[rounds * lanes<T>];
+#pragma GCC unroll 8
+  for (int r = 0; r < rounds; ++r) store(sums + r * lanes<T>, sums_of<T>(acc + r * lanes<T>));
+  for (int k = 0; k < K; ++k) {
+    for (int m = 0; m < M; ++m) g[k * u.shape.maps + m] = sums[k * M + m];
+  }
+}
+
+// Gradients of a run of pixels for all maps.
+template <class T>
+inline void local_gradient_run(const LocalUpdate<T>& u, Index position, Index pixel, Index count, T* g) {
+  for (Index i = 0; i < count; i += local_pixels) {
+    const auto pixels = [&](auto wide) {
+      for_maps(u.shape.maps, [&](Index map, auto maps) {
+        local_gradient_block<T, decltype(wide)::value, decltype(maps)::value>(
+            u, u.x + (pixel + i) * u.ldx, u.delta + (map * u.shape.positions() + position) * u.ldd,
+            g + i * u.shape.maps + map);
+      });
+    };
+    with_rows<decltype(pixels)&, local_pixels>(static_cast<int>(min(local_pixels, count - i)), pixels);
+  }
+}
+
+template <class T>
+void local_update_run(const LocalUpdate<T>& u, int tile, int tile_end) {
+  const Index tiles = local_update_tiles(u), positions = u.shape.positions(), block = u.shape.block();
+  T* g = u.gradient + tile * block;
+  for (Index p = tile * positions / tiles; p < tile_end * positions / tiles; ++p) {
+    for (Index channel = 0; channel < u.shape.channels; ++channel) {
+      // Collected for a whole block, which begins on a vector's boundary.
+      for (Index i = 0; i < block; i += lanes<T>) store(g + i, Vec<T>{});
+      for_patch_rows(u.shape, p, channel, [&](Index weight, Index pixel, Index count) {
+        local_gradient_run(u, p, pixel, count, g + weight - channel * block);
+      });
+      for (Index i = 0; i < block; i += lanes<T>) {
+        const Index at = p * u.ldw + channel * block + i;
+        const Slot<T> slot{u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
+        apply<T>(u, slot, load(g + i), u.decay, true, true);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fastfa
