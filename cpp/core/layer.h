@@ -63,6 +63,15 @@ struct DenseLayer {
     if (s.bias) bias = Buffer<T>(1, n_out);
   }
 
+  // Weights that don't exist are zero, whatever was written there.
+  void clear_removed() {
+    for (Index i = 0; mask && i < n_in; ++i) {
+      for (Index o = 0; o < n_out; ++o) {
+        if (!(mask.row(i)[o / 32] >> o % 32 & 1)) w.row(i)[o] = T(0);
+      }
+    }
+  }
+
   void reserve(Index batch) {
     h = Buffer<T>(batch, n_out);
     delta = Buffer<T>(batch, n_out);

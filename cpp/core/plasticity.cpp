@@ -1,6 +1,7 @@
 // Feedback that learns.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/network_impl.h"
 
@@ -16,31 +17,10 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
     if (f.spec.route == Route::layerwise && !layers_[l + 1].spec.trainable) continue;
     const DenseLayer<T>& source = source_layer(f.spec.route, l);
     const Buffer<T> b = f.matrix->stored();  // Bᵀ (n_source, n_l)
-    backend_->dense_update({source.delta.data(),
-                            source.delta.ld(),
-                            batch.n,
-                            source.n_out,
-                            source.units.data(),
-                            static_cast<Index>(source.units.size()),
-                            layers_[l].h.data(),
-                            layers_[l].h.ld(),
-                            layers_[l].n_out,
-                            b.data(),
-                            b.ld(),
-                            f.of_b.v.data(),
-                            f.of_b.s.data(),
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            rule.rate,
-                            rule.decay,
-                            rule.momentum,
-                            rule.beta2,
-                            rule.step,
-                            rule.root,
-                            rule.epsilon,
-                            nullptr,
-                            0});
+    backend_->dense_update({rule.learning, source.delta.data(), source.delta.ld(), batch.n, source.n_out,
+                            source.units.data(), static_cast<Index>(source.units.size()),
+                            layers_[l].h.data(), layers_[l].h.ld(), layers_[l].n_out, b.data(), b.ld(),
+                            f.of_b.v.data(), f.of_b.s.data(), nullptr, nullptr, nullptr, nullptr, 0});
   }
 }
 
@@ -48,7 +28,8 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
 // above answers z = σ(W ξ + b) − σ(b), and B moves towards ξᵀz / (n σ²), whose mean is Wᵀ times the
 // slopes.
 //
-// The step is over, so its buffers serve: ξ is written to δ_l, z to h of the layer above.
+// An answer out of range leaves B as it is. The step is over, so its buffers serve: ξ is written to δ_l,
+// z to h of the layer above.
 template <class T>
 void Network<T>::Impl::mirror(Index n) {
   for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
@@ -70,11 +51,11 @@ void Network<T>::Impl::mirror(Index n) {
                                static_cast<Index>(heard.size()), above.w.data(), above.w.ld(),
                                above.n_out, above.bias.data(), static_cast<int>(activation), to.data(),
                                to.ld(), partial_.data(), &bad_});
-      check(static_cast<int>(l) + 1, "an answer to the mirror's noise");
     };
     static const std::vector<Run> silence;
     answer(1, above.delta, silence);  // σ(b)
     answer(n, above.h, layer.units);
+    if (std::exchange(bad_, 0)) continue;
     for (Index r = 0; r < n; ++r) {
       T* z = above.h.row(r);
       for (Index k = 0; k < above.n_out; ++k) z[k] -= above.delta.row(0)[k];
@@ -85,31 +66,13 @@ void Network<T>::Impl::mirror(Index n) {
                           ? f.spec.mirror_lr
                           : std::min(1.0, examples / (20.0 * static_cast<double>(layer.n_out)));
     const Buffer<T> b = f.matrix->stored();
-    backend_->dense_update({above.h.data(),
-                            above.h.ld(),
-                            n,
-                            above.n_out,
-                            above.units.data(),
-                            static_cast<Index>(above.units.size()),
-                            noise.data(),
-                            noise.ld(),
-                            layer.n_out,
-                            b.data(),
-                            b.ld(),
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            static_cast<T>(lr / (examples * sigma * sigma)),
-                            static_cast<T>(lr),
-                            T(0),
-                            T(0),
-                            T(0),
-                            T(0),
-                            T(0),
-                            nullptr,
-                            0});
+    Learning<T> towards{};
+    towards.rate = static_cast<T>(lr / (examples * sigma * sigma));
+    towards.decay = static_cast<T>(lr);
+    backend_->dense_update({towards, above.h.data(), above.h.ld(), n, above.n_out, above.units.data(),
+                            static_cast<Index>(above.units.size()), noise.data(), noise.ld(),
+                            layer.n_out, b.data(), b.ld(), nullptr, nullptr, nullptr, nullptr, nullptr,
+                            nullptr, 0});
   }
 }
 
