@@ -38,7 +38,10 @@ class Run:
         values = asdict(self)
         del values["choice"]["source"]
         setup = asdict(NETWORKS[self.network])
-        kept = ("sizes", "hidden", "output", "batch", "inputs", "start", "shuffle", "refresh")
+        kept = (
+            "sizes", "hidden", "output", "batch", "inputs", "start", "gain", "schedule", "shuffle",
+            "refresh",
+        )  # fmt: skip
         values["setup"] = {key: setup[key] for key in kept}
         return json.loads(json.dumps(values))
 
@@ -64,7 +67,7 @@ def _train(run: Run) -> dict[str, Any]:
     optimizer = _optimizer(run.choice)
     trainer = fa.Trainer(
         net, optimizer, batch_size=setup.batch, epochs=run.epochs, shuffle=setup.shuffle,
-        seed=run.seed, progress=False,
+        seed=run.seed, progress=False, schedule=_schedule(run),
     )  # fmt: skip
     # Measured after every epoch; nothing decides by it.
     history = trainer.fit(examples, **{run.split: measured})
@@ -130,9 +133,9 @@ def _feedback(run: Run, setup: Setup) -> Any:
         for n, n_source in pairwise(setup.sizes[1:])
     ]
     if matrix:
-        return [_other_matrix(matrix, preset.route, min(shape)) for shape in shapes]
-    if setup.start == "default" or base not in _DRAWN:
-        return preset
+        return [_other_matrix(matrix, preset.route, min(shape), setup.gain) for shape in shapes]
+    if setup.start not in _B_SCALE or base not in _DRAWN:
+        return _with_gain(preset, setup.gain)
     kind, scale = _B_SCALE[setup.start]
     return [
         fa.Feedback(kind, scale=scale(*shape), route=preset.route, plasticity=preset.plasticity)
@@ -140,16 +143,35 @@ def _feedback(run: Run, setup: Setup) -> Any:
     ]
 
 
-def _other_matrix(matrix: str, route: str, most: int) -> fa.Feedback:
+def _other_matrix(matrix: str, route: str, most: int, gain: float | None) -> fa.Feedback:
     options = dict(_MATRIX_OPTIONS.get(matrix, {}))
     if "rank" in options:
         options["rank"] = min(options["rank"], most)
-    return fa.Feedback(matrix, route=route, **options)
+    return fa.Feedback(matrix, route=route, gain=gain, **options)
+
+
+def _with_gain(rule: fa.Feedback, gain: float | None) -> fa.Feedback:
+    """The preset with another gain, if it is drawn."""
+    if gain is None or rule.scale is None:
+        return rule
+    given = {
+        name: getattr(rule, name)
+        for name in ("matrix", "route", "plasticity", "density", "magnitude")
+    }
+    return fa.Feedback(gain=gain, **given)
+
+
+def _schedule(run: Run) -> dict[int, float]:
+    """{epoch: η} from the shares of the epochs in the network's schedule."""
+    steps = NETWORKS[run.network].schedule
+    lr = run.choice.lr
+    return {1: lr} | {1 + round(share * run.epochs): lr * factor for share, factor in steps}
 
 
 # glorot: U(−√(6/(n_in + n_out)), …), for B too. fan_sum: variance 1/(n_in + n_out), B normal.
 _WEIGHT_SCALE = {
     "default": lambda n_in, n_out: None,
+    "paper": lambda n_in, n_out: 0.05,
     "glorot": lambda n_in, n_out: math.sqrt(6 / (n_in + n_out)),
     "fan_sum": lambda n_in, n_out: math.sqrt(3 / (n_in + n_out)),
 }

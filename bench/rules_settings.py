@@ -31,7 +31,13 @@ class Setup:
     rates: tuple[float, ...]  # η that --sweep tries
     dataset: str = "mnist"
     inputs: str = "pixels"  # in [0, 1] | standardised: mean 0 and sd 1 over all training pixels
-    start: str = "default"  # default: fastfa's own | glorot | fan_sum (see rules_run.py)
+    start: str = (
+        "default"  # default: fastfa's own | paper: ω = 0.05 | glorot | fan_sum (rules_run.py)
+    )
+    gain: float | None = None  # of drawn feedback with equal_error; default: fastfa's own
+    schedule: tuple[
+        tuple[float, float], ...
+    ] = ()  # (share of the epochs done, factor of η from then)
     shuffle: bool = True
     refresh: int = 1  # steps between two pseudoinverses, for pbp
     rules: tuple[str, ...] = PRESETS
@@ -43,8 +49,10 @@ class Setup:
 
 
 NETWORKS = {
+    # gain 0.365 is β = 0.2 of a uniform B, the value of docs/results/mnist-784-1000-10.json
     "wide": Setup(
-        (784, 1000, 10), "logistic", "logistic", 100, 40, rates=(0.3, 1.0, 3.0, 10.0)
+        (784, 1000, 10), "logistic", "logistic", 1, 25, rates=(0.03, 0.1, 0.3),
+        start="paper", gain=0.365, schedule=((0.6, 0.1), (0.84, 0.01)), refresh=100,
     ),
     "deep": Setup(
         (784, 256, 256, 256, 256, 10), "tanh", "softmax", 100, 40,
@@ -86,41 +94,43 @@ class Choice:
         return ", ".join(parts)
 
 
-# `guess` is to become `sweep` when a rate has been chosen with
-#     python bench/rules.py --sweep --networks NETWORK --out sweep.json
-# which trains on the first 50,000 training digits, seed 0, and compares the errors of the fixed last
-# epoch on the other 10,000; the test set is not read. γ of kp is set, not searched: B − Wᵀ shrinks
-# like exp(−ηγ·steps) (Kolen & Pollack 1994), and this many steps must be enough. All other γ are 0.
+# `sweep`: chosen with
+#     python bench/rules.py --sweep --networks wide --epochs 10 --out sweep.json
+#     python bench/rules.py --sweep --networks deep --epochs 20 --out sweep.json
+# (and 3 for dfa, drtp and shallow, 0.0003 … 0.01 for pbp, at the edges of the rates), which trains on
+# the first 50,000 training digits, seed 0, and compares the errors of the fixed last epoch on the other
+# 10,000; the test set is not read. γ of kp is set, not searched: B − Wᵀ shrinks like exp(−ηγ·steps)
+# (Kolen & Pollack 1994), and this many steps must be enough. All other γ are 0.
 _GUESS = "guess"
 HYPER: dict[str, dict[str, Choice]] = {
     "wide": {
-        "bp": Choice(1.0, source=_GUESS),
-        "fa": Choice(1.0, source=_GUESS),
-        "dfa": Choice(1.0, source=_GUESS),
-        "drtp": Choice(0.1, source=_GUESS),
-        "shallow": Choice(1.0, source=_GUESS),
-        "sparse_fa": Choice(1.0, source=_GUESS),
-        "usf": Choice(1.0, source=_GUESS),
-        "brsf": Choice(1.0, source=_GUESS),
-        "frsf": Choice(1.0, source=_GUESS),
-        "kp": Choice(1.0, weight_decay=1e-4, source=_GUESS),
-        "wm": Choice(1.0, source=_GUESS),
-        "pbp": Choice(1.0, source=_GUESS),
+        "bp": Choice(0.1),
+        "fa": Choice(0.1),
+        "dfa": Choice(0.1),
+        "drtp": Choice(0.1),
+        "shallow": Choice(0.1),
+        "sparse_fa": Choice(0.1, source="as fa"),
+        "usf": Choice(0.1),
+        "brsf": Choice(0.1, source="as usf"),
+        "frsf": Choice(0.1, source="as usf"),
+        "kp": Choice(0.1, weight_decay=1e-4),
+        "wm": Choice(0.3),
+        "pbp": Choice(0.1, source="as bp"),
         "np": Choice(1e-3, sigma=0.1, source=_GUESS),
     },
     "deep": {
-        "bp": Choice(0.1, source=_GUESS),
-        "fa": Choice(0.1, source=_GUESS),
-        "dfa": Choice(0.1, source=_GUESS),
-        "drtp": Choice(0.01, source=_GUESS),
-        "shallow": Choice(0.1, source=_GUESS),
-        "sparse_fa": Choice(0.1, source=_GUESS),
-        "usf": Choice(0.1, source=_GUESS),
-        "brsf": Choice(0.1, source=_GUESS),
-        "frsf": Choice(0.1, source=_GUESS),
-        "kp": Choice(0.1, weight_decay=1e-3, source=_GUESS),
-        "wm": Choice(0.1, source=_GUESS),
-        "pbp": Choice(0.1, source=_GUESS),
+        "bp": Choice(0.3),
+        "fa": Choice(0.3),
+        "dfa": Choice(3.0),
+        "drtp": Choice(3.0),
+        "shallow": Choice(3.0),
+        "sparse_fa": Choice(1.0),
+        "usf": Choice(0.3),
+        "brsf": Choice(0.3),
+        "frsf": Choice(0.3),
+        "kp": Choice(0.1, weight_decay=1e-3),
+        "wm": Choice(0.3),
+        "pbp": Choice(3e-4),
         "np": Choice(1e-3, sigma=0.1, source=_GUESS),
     },
     # Bartunov et al. 2018, table 5 (Adam, β1 = 0.9)

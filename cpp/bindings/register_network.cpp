@@ -37,12 +37,12 @@ py::object expose(const WeightView<T>& w, const py::object& owner) {
   return py::array_t<T>(w.shape, stride, w.data, owner);
 }
 
-// Keeps B and the network alive.
-template <class T>
-py::capsule feedback_owner(const py::object& self, int hidden) {
-  using Owners = std::pair<std::shared_ptr<void>, py::object>;
-  return py::capsule(new Owners(self.cast<Network<T>&>().feedback_owner(hidden), self),
-                     [](void* p) { delete static_cast<Owners*>(p); });
+// The same for memory that outlives the network: OwnedMatrix or OwnedWeights.
+template <class Owned>
+py::object expose(const Owned& m) {
+  using Owner = std::shared_ptr<void>;
+  const py::capsule owner(new Owner(m.owner), [](void* p) { delete static_cast<Owner*>(p); });
+  return expose(m.view, owner);
 }
 
 Poll signals() {
@@ -121,26 +121,20 @@ void register_class(py::module_& m, const char* name) {
              return py::array_t<T>({b.cols}, {py::ssize_t{sizeof(T)}}, b.data, self);
            })
       .def("feedback",
-           [](py::object self, int hidden) -> py::object {
-             const MatrixView<T> b = self.cast<Net&>().feedback(hidden);
-             if (!b.data) return py::none();
-             return expose(b, feedback_owner<T>(self, hidden));
+           [](Net& net, int hidden) -> py::object {
+             const OwnedMatrix<T> b = net.feedback(hidden);
+             return b.view.data ? expose(b) : py::none();
            })
       .def("feedback_state",
-           [](py::object self, int hidden) -> py::object {
-             const WeightView<T> b = self.cast<Net&>().feedback_state(hidden);
-             if (!b.data) return py::none();
-             return expose(b, feedback_owner<T>(self, hidden));
+           [](Net& net, int hidden) -> py::object {
+             const OwnedWeights<T> b = net.feedback_state(hidden);
+             return b.view.data ? expose(b) : py::none();
            })
       .def("feedback_scale", &Net::feedback_scale)
       .def("feedback_bytes", &Net::feedback_bytes)
       .def("feedback_array",
            [](Net& net, int hidden) {
-             const std::int64_t rows = net.units(hidden), cols = net.feedback_source(hidden);
-             Array<T> out({rows, cols});
-             const MatrixView<T> to{out.mutable_data(), rows, cols, cols, 1};
-             released([&] { net.feedback_array(hidden, to); });
-             return out;
+             return expose(released([&] { return net.feedback_array(hidden); }));
            })
       .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>(),
            py::arg("feedback"), py::arg("perturbation"))
@@ -185,8 +179,8 @@ void register_class(py::module_& m, const char* name) {
           [](Net& net, const Array<T>& x, const Array<T>& y, bool gradient, bool matrices,
              int pseudobackprop) {
             const auto xv = view(x), yv = view(y);
-            const auto found =
-                released([&] { return net.alignment(xv, yv, {gradient, matrices, pseudobackprop}); });
+            const auto found = released(
+                [&] { return net.alignment(xv, yv, {gradient, matrices, pseudobackprop}, signals()); });
             py::list rows;
             for (std::size_t l = 0; l < found.size(); ++l) rows.append(as_dict(found[l], l));
             return rows;

@@ -58,12 +58,14 @@ template <class T>
 class Instruments {
  public:
   using Impl = typename Network<T>::Impl;
-  Instruments(Impl& net, Index n) : net_(net), n_(n), hidden_(net.layers_.size() - 1) {}
+  Instruments(Impl& net, Index n, const Poll& poll)
+      : net_(net), n_(n), hidden_(net.layers_.size() - 1), poll_(poll) {}
 
   std::vector<LayerAlignment> measure(const AlignmentChoice& choice) {
     collect(choice.pseudo);
     std::vector<LayerAlignment> result(hidden_);
     for (std::size_t l = 0; l < hidden_; ++l) {
+      stop_if_asked();
       LayerAlignment& a = result[l];
       compare_deltas(l, a);
       a.gradient_angle = choice.gradient ? gradient_angle(l) : nan;
@@ -79,6 +81,7 @@ class Instruments {
   Impl& net_;
   Index n_;
   std::size_t hidden_;
+  const Poll& poll_;
   std::size_t lowest_pbp_ = 0;
   std::vector<double> dots_;
   int ignored_ = 0;  // products that only instruments form may be as large as they like
@@ -136,9 +139,29 @@ class Instruments {
         .mean_angle(a.angle_pbp, a.angle_pbp_sd);
   }
 
-  // δᵀh ∠ δ_bpᵀh without forming either: with H = h hᵀ, (δᵀh)·(δ′ᵀh) = Σ (H δ)∘δ′. H is made in slices
-  // of rows.
+  // δᵀh ∠ δ_bpᵀh, by whichever way is shorter.
   double gradient_angle(std::size_t l) {
+    const Index below = l == 0 ? net_.spec_.inputs : net_.layers_[l - 1].n_out,
+                own = net_.layers_[l].n_out;
+    return n_ * (below + 2 * own) > 2 * below * own ? angle_of_gradients(l) : angle_by_examples(l);
+  }
+  // Both matrices, hᵀδ (n_in, n_l), formed and compared.
+  double angle_of_gradients(std::size_t l) {
+    const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
+    const std::vector<Run> examples = all_columns(n_);
+    const Buffer<T> across(h.cols(), n_);
+    net_.backend_->transpose({h.data(), h.ld(), n_, h.cols(), across.data(), across.ld()});
+    const auto gradient = [&](const Buffer<T>& delta) {
+      stop_if_asked();
+      const Buffer<T> g(h.cols(), delta.cols());
+      product(across.data(), across.ld(), h.cols(), examples, n_, delta, 0, delta.cols(), g);
+      return g;
+    };
+    const Buffer<T> own = gradient(net_.probe_.own[l]), bp = gradient(net_.probe_.bp[l]);
+    return Dots(*net_.backend_, own, bp, own.rows(), own.cols()).angle();
+  }
+  // With H = h hᵀ, made in slices of rows, (δᵀh)·(δ′ᵀh) = Σ (H δ)∘δ′.
+  double angle_by_examples(std::size_t l) {
     const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
     const std::vector<Run>& inputs = l == 0 ? net_.all_inputs_ : net_.layers_[l - 1].units;
     const Buffer<T>&own = net_.probe_.own[l], &bp = net_.probe_.bp[l], &sum = net_.layers_[l].delta;
@@ -146,6 +169,7 @@ class Instruments {
     const std::vector<Run> examples = all_columns(n_);
     double xy = 0, xx = 0, yy = 0;
     for (Index r0 = 0; r0 < n_; r0 += slice_rows) {
+      stop_if_asked();
       const Index rows = std::min(slice_rows, n_ - r0);
       product(h.row(r0), h.ld(), rows, inputs, h.cols(), h, 1, n_, slice);
       product(slice.data(), slice.ld(), rows, examples, n_, own, 0, own.cols(), sum);
@@ -155,6 +179,9 @@ class Instruments {
       yy += dot(sum, bp, r0, rows);
     }
     return degrees(xy, xx, yy);
+  }
+  void stop_if_asked() const {
+    if (asks_to_stop(poll_)) throw Interrupted();
   }
   // to (rows, cols) = x (rows, depth) · b, b being (depth, cols) or, transposed, (cols, depth)
   void product(const T* x, Index ldx, Index rows, const std::vector<Run>& runs, Index depth,
@@ -291,18 +318,21 @@ class Instruments {
 
 template <class T>
 std::vector<LayerAlignment> Network<T>::Impl::alignment(MatrixView<const T> x, MatrixView<const T> y,
-                                                        const AlignmentChoice& choice) {
+                                                        const AlignmentChoice& choice,
+                                                        const Poll& poll) {
   if (layers_.size() < 2) return {};
   reserve(x.rows);
   set_batch(x, y, 0, x.rows);
-  return Instruments<T>(*this, x.rows).measure(choice);
+  return Instruments<T>(*this, x.rows, poll).measure(choice);
 }
 
 template std::vector<LayerAlignment> Network<float>::Impl::alignment(MatrixView<const float>,
                                                                      MatrixView<const float>,
-                                                                     const AlignmentChoice&);
+                                                                     const AlignmentChoice&,
+                                                                     const Poll&);
 template std::vector<LayerAlignment> Network<double>::Impl::alignment(MatrixView<const double>,
                                                                       MatrixView<const double>,
-                                                                      const AlignmentChoice&);
+                                                                      const AlignmentChoice&,
+                                                                      const Poll&);
 
 }  // namespace fastfa

@@ -35,12 +35,12 @@ struct Batch {
     target_active.resize(static_cast<std::size_t>(outputs));
     active.resize(static_cast<std::size_t>(inputs));
     runs.reserve(static_cast<std::size_t>(inputs));
-    loss.resize(static_cast<std::size_t>(batch));
     wrong.resize(static_cast<std::size_t>(batch));
     noisy_loss.resize(static_cast<std::size_t>(batch));
     noisy_wrong.resize(static_cast<std::size_t>(batch));
     natural.resize(static_cast<std::size_t>(batch));
     std::iota(natural.begin(), natural.end(), Index{0});
+    loss.resize(static_cast<std::size_t>(batch));  // last: its size is the capacity
   }
 
   // Runs of active inputs. Gaps shorter than `merge` are taken along: zeros do no harm, and long runs

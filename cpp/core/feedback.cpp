@@ -128,11 +128,11 @@ void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& uni
   if (spec.matrix == Matrix::custom && !spec.propagator) {
     refuse(name_of(layer) + " is 'custom' without a propagator; it must have one");
   }
-  if (!(spec.mirror_lr >= 0 && spec.mirror_lr <= 1 && spec.mirror_noise > 0 &&
+  if (!(spec.mirror_lr >= 0 && spec.mirror_lr <= 1 && spec.mirror_noise >= 1e-9 &&
         spec.mirror_noise <= 1e6 && spec.mirror_every >= 1)) {
     refuse(name_of(layer) + "'s weight mirror has lr " + text(spec.mirror_lr) + ", noise " +
            text(spec.mirror_noise) + ", every " + std::to_string(spec.mirror_every) +
-           "; they must be in [0, 1], in (0, 1e6], and at least 1");
+           "; they must be in [0, 1], in [1e-9, 1e6], and at least 1");
   }
 }
 
@@ -228,9 +228,14 @@ std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs,
   for (std::size_t l = 0; l < specs.size(); ++l) {
     const Index n_source = source_units(specs[l], l, units);
     const double scale = scale_of(specs[l], l, units, layers[l + 1]);
+    if (!(scale <= value_limit<T>)) {
+      refuse(name_of(l) + "'s scale came out at " + text(scale) + "; it must be at most " +
+             limit_text<T>() + ": a smaller gain or a larger density makes it smaller");
+    }
     Feedback<T> f{specs[l], scale, n_source, nullptr, {}};
-    f.spec.values.clear();  // arrays may be large, and the matrix has them
-    f.matrix = make_matrix<T>({specs[l], layers[l + 1], units[l], n_source, scale, seed, first + static_cast<std::uint32_t>(l)});
+    std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
+    f.matrix = make_matrix<T>({specs[l], layers[l + 1], units[l], n_source, scale, seed,
+                               first + static_cast<std::uint32_t>(l)});
     made.push_back(std::move(f));
   }
   return made;
@@ -240,7 +245,6 @@ template <class T>
 void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial) {
   const Index n_source = to.rows(), n_l = to.cols(), rows = std::min(n_source, Index{64});
   if (!matrix) return scene.backend.clear(to.data(), n_source * to.ld());
-  matrix->prepare(scene);
   const Buffer<T> unit(rows, n_source);
   const std::vector<Run> runs = all_columns(n_source);
   int bad = 0;  // the limit of deltas is not one of B

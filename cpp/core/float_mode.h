@@ -39,4 +39,31 @@ class FlushSubnormals {
 #endif
 };
 
+// The caller's own arithmetic for a while, in code of his that the core calls.
+class KeepSubnormals {
+ public:
+#if defined(__x86_64__)
+  KeepSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ & ~0x8040u); }
+  ~KeepSubnormals() { _mm_setcsr(before_); }
+#elif defined(__aarch64__)
+  KeepSubnormals() {
+    asm volatile("mrs %0, fpcr" : "=r"(before_));
+    asm volatile("msr fpcr, %0" ::"r"(before_ & ~(std::uint64_t{1} << 24)));
+  }
+  ~KeepSubnormals() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
+#else
+  KeepSubnormals() : before_(0) {}
+  ~KeepSubnormals() { static_cast<void>(before_); }
+#endif
+  KeepSubnormals(const KeepSubnormals&) = delete;
+  KeepSubnormals& operator=(const KeepSubnormals&) = delete;
+
+ private:
+#if defined(__x86_64__)
+  unsigned before_;
+#else
+  std::uint64_t before_;
+#endif
+};
+
 }  // namespace fastfa

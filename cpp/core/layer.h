@@ -126,6 +126,15 @@ struct Layer {
             {1, s.out_w * weights.ld(), weights.ld(), s.block(), s.kernel_w * s.maps, s.maps}};
   }
 
+  // Weights that don't exist are zero, whatever was written there.
+  void clear_removed() {
+    for (Index i = 0; mask && i < n_in; ++i) {
+      for (Index o = 0; o < n_out; ++o) {
+        if (!(mask.row(i)[o / 32] >> o % 32 & 1)) w.row(i)[o] = T(0);
+      }
+    }
+  }
+
   void reserve(Index batch) {
     h = Buffer<T>(batch, n_out);
     delta = Buffer<T>(batch, n_out);

@@ -50,8 +50,8 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_cpu
 template <class T>
 void Network<T>::Impl::reserve(Index batch) {
   if (batch <= batch_.capacity()) return;
-  batch_.reserve(batch, spec_.inputs, layers_.back().n_out);
   for (Layer<T>& layer : layers_) layer.reserve(batch);
+  batch_.reserve(batch, spec_.inputs, layers_.back().n_out);  // last: it has the capacity
 }
 
 // What one kind of optimizer remembers, another has no use for.
@@ -77,8 +77,8 @@ template <class T>
 void Network<T>::Impl::check_reentry() const {
   if (holder_ == std::this_thread::get_id()) {
     throw std::runtime_error(
-        "[Network] the network was called from within its own feedback; "
-        "propagate() must not use the network");
+        "[Network] the network was called from within a call of its own; neither propagate() of its "
+        "feedback nor a signal handler may use it meanwhile");
   }
 }
 
@@ -127,7 +127,7 @@ void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, c
                                  Visit&& visit) {
   reserve(std::min(x.rows, block_rows));
   for (Index first = 0; first < x.rows; first += block_rows) {
-    if (poll && poll()) throw Interrupted();
+    if (asks_to_stop(poll)) throw Interrupted();
     set_batch(x, y, first, std::min(block_rows, x.rows - first));
     forward(batch_);
     visit(first, batch_.n);
@@ -171,6 +171,7 @@ void Network<T>::reset_memory() {
   impl_->check_reentry();
   std::lock_guard<std::mutex> lock(impl_->mutex_);
   impl_->reserve_memory(Memory::none);
+  for (Layer<T>& layer : impl_->layers_) layer.clear_removed();
   for (Feedback<T>& f : impl_->teaching_.feedback) {
     if (f.matrix) f.matrix->forget();
   }
@@ -262,7 +263,7 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
   batch.y = y;
   for (Index first = 0, k = 0; first < n; first += batch_size, ++k) {
     const bool ask = poll && k % polls == 0;
-    if (ask && poll()) throw Interrupted();
+    if (ask && asks_to_stop(poll)) throw Interrupted();
     batch.order = order + first;
     batch.n = std::min(batch_size, n - first);
     impl_->step(batch, optimizer, ask ? poll : never);

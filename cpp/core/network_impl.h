@@ -35,9 +35,11 @@ struct Probe {
 
   void reserve(Index rows, const std::vector<Layer<T>>& layers) {
     if (!own.empty() && own[0].rows() == rows) return;
-    for (std::vector<Buffer<T>>* set : {&own, &bp, &pbp}) {
-      set->clear();
-      for (std::size_t l = 0; l + 1 < layers.size(); ++l) set->emplace_back(rows, layers[l].n_out);
+    own.clear();  // filled last, so that it tells whether all are there
+    for (std::vector<Buffer<T>>* set : {&bp, &pbp, &own}) {
+      std::vector<Buffer<T>> made;
+      for (std::size_t l = 0; l + 1 < layers.size(); ++l) made.emplace_back(rows, layers[l].n_out);
+      *set = std::move(made);
     }
   }
 };
@@ -82,7 +84,7 @@ class Network<T>::Impl {
   Carry<T> carry(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch);
 
   std::vector<LayerAlignment> alignment(MatrixView<const T> x, MatrixView<const T> y,
-                                        const AlignmentChoice& choice);
+                                        const AlignmentChoice& choice, const Poll& poll);
 
   void check_reentry() const;
   void reserve(Index batch);
@@ -106,8 +108,9 @@ class Network<T>::Impl {
   std::int64_t steps_ = 0;
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
-  int bad_ = 0;  // set by a kernel that met a value out of range
-  std::mutex mutex_;
+  int bad_ = 0;                            // set by a kernel that met a value out of range
+  std::mutex mutex_;                       // held by whoever works with the network
+  std::mutex teaching_mutex_;              // held briefly where teaching_ is looked at or replaced
   std::atomic<std::thread::id> holder_{};  // of mutex_
 
  private:
@@ -120,6 +123,12 @@ MatrixView<T> transposed(const Buffer<T>& b) {
   return {b.data(), b.cols(), b.rows(), 1, b.ld()};
 }
 
+inline bool asks_to_stop(const Poll& poll) {
+  if (!poll) return false;
+  const KeepSubnormals plain;
+  return poll();
+}
+
 // Holds the network and its backend for one call.
 template <class T>
 class Session {
@@ -127,12 +136,12 @@ class Session {
   template <class Impl>
   explicit Session(Impl& impl)
       : lock_((impl.check_reentry(), impl.mutex_)), holder_(impl.holder_), backend_(*impl.backend_) {
-    holder_ = std::this_thread::get_id();
     backend_.begin();
+    holder_ = std::this_thread::get_id();
   }
   ~Session() {
-    backend_.end();
     holder_ = std::thread::id();
+    backend_.end();
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

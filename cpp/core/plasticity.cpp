@@ -1,6 +1,7 @@
 // Feedback that learns.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/network_impl.h"
 
@@ -31,7 +32,8 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
 // above answers z = σ(W ξ + b) − σ(b), and B moves towards ξᵀz / (n σ²), whose mean is Wᵀ times the
 // slopes.
 //
-// The step is over, so its buffers serve: ξ is written to δ_l, z to h of the layer above.
+// An answer out of range leaves B as it is. The step is over, so its buffers serve: ξ is written to δ_l,
+// z to h of the layer above.
 template <class T>
 void Network<T>::Impl::mirror(Index n) {
   for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
@@ -50,11 +52,11 @@ void Network<T>::Impl::mirror(Index n) {
     const Activation activation = own == Activation::softmax ? Activation::linear : own;
     const auto answer = [&](Index rows, const Buffer<T>& to, const std::vector<Run>& heard) {
       above.forward(*backend_, noise, heard, rows, activation, to, partial_.data(), &bad_);
-      check(static_cast<int>(l) + 1, "an answer to the mirror's noise");
     };
     static const std::vector<Run> silence;
     answer(1, above.delta, silence);  // σ(b)
     answer(n, above.h, layer.units);
+    if (std::exchange(bad_, 0)) continue;
     for (Index r = 0; r < n; ++r) {
       T* z = above.h.row(r);
       for (Index k = 0; k < above.n_out; ++k) z[k] -= above.delta.row(0)[k];
@@ -65,14 +67,10 @@ void Network<T>::Impl::mirror(Index n) {
                           ? f.spec.mirror_lr
                           : std::min(1.0, examples / (20.0 * static_cast<double>(layer.n_out)));
     const Buffer<T> b = f.matrix->learned();
-    const Learning<T> rule{static_cast<T>(lr / (examples * sigma * sigma)),
-                           static_cast<T>(lr),
-                           T(0),
-                           T(0),
-                           T(0),
-                           T(0),
-                           T(0)};
-    backend_->dense_update({rule, above.h.data(), above.h.ld(), n, above.n_out, above.units.data(),
+    Learning<T> towards{};
+    towards.rate = static_cast<T>(lr / (examples * sigma * sigma));
+    towards.decay = static_cast<T>(lr);
+    backend_->dense_update({towards, above.h.data(), above.h.ld(), n, above.n_out, above.units.data(),
                             static_cast<Index>(above.units.size()), noise.data(), noise.ld(),
                             layer.n_out, b.data(), b.ld(), nullptr, nullptr, nullptr, nullptr, nullptr,
                             nullptr, 0});

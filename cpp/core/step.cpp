@@ -12,7 +12,7 @@ void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const P
   prepare(teaching_);
   forward(batch);
   teach(teaching_, batch, lowest_trainable());
-  if (poll && poll()) throw Interrupted();  // a step is done as a whole or not at all
+  if (asks_to_stop(poll)) throw Interrupted();  // a step is done as a whole or not at all
   const Rule<T> rule = rule_for(optimizer, batch.n);
   update(batch, rule);
   learn_feedback(batch, rule);
@@ -134,19 +134,26 @@ void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
 
 template <class T>
 Rule<T> Network<T>::Impl::rule_for(const Optimizer& optimizer, Index n) {
+  Rule<T> rule{};
   if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
     const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
-    return {sgd->momentum != 0 ? Memory::velocity : Memory::none,
-            {static_cast<T>(sgd->lr * s), static_cast<T>(sgd->lr * sgd->weight_decay),
-             static_cast<T>(sgd->momentum), T(0), T(0), T(0), T(0)}};
+    rule.memory = sgd->momentum != 0 ? Memory::velocity : Memory::none;
+    rule.learning.rate = static_cast<T>(sgd->lr * s);
+    rule.learning.decay = static_cast<T>(sgd->lr * sgd->weight_decay);
+    rule.learning.momentum = static_cast<T>(sgd->momentum);
+    return rule;
   }
   const Adam& adam = std::get<Adam>(optimizer);
   const auto t = static_cast<double>(++adam_steps_);
-  return {Memory::adam,
-          {static_cast<T>(1.0 / static_cast<double>(n)), static_cast<T>(adam.weight_decay),
-           static_cast<T>(adam.beta1), static_cast<T>(adam.beta2),
-           static_cast<T>(adam.lr / (1 - std::pow(adam.beta1, t))),
-           static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t))), static_cast<T>(adam.epsilon)}};
+  rule.memory = Memory::adam;
+  rule.learning.rate = static_cast<T>(1.0 / static_cast<double>(n));
+  rule.learning.decay = static_cast<T>(adam.weight_decay);
+  rule.learning.fresh = static_cast<T>(1 - adam.beta1);
+  rule.learning.fresh2 = static_cast<T>(1 - adam.beta2);
+  rule.learning.step = static_cast<T>(adam.lr / (1 - std::pow(adam.beta1, t)));
+  rule.learning.root = static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t)));
+  rule.learning.epsilon = static_cast<T>(adam.epsilon);
+  return rule;
 }
 
 // Stops before an update that could not be trusted: every weight is still finite.

@@ -11,22 +11,27 @@ template <class T>
 struct Slot {
   T *w, *v, *s;
 };
-// Adam's squares of gradients stay in range: no gradient that isn't lost anyway is this large.
+// Adam's squares of gradients stay in range, and so do its steps where s has faded faster than v:
+// nothing that isn't lost anyway is this large.
 template <class T>
 constexpr T adam_limit = sizeof(T) == 4 ? T(1e18) : T(1e150);
+template <class T>
+inline Vec<T> limited(Vec<T> x) {
+  const Vec<T> top = Vec<T>{} + adam_limit<T>;
+  return x > top ? top : x < -top ? -top : x;
+}
 
 template <class T>
 inline void apply_adam(const Learning<T>& u, Slot<T> p, Vec<T> g) {
-  const Vec<T> top = Vec<T>{} + adam_limit<T>;
-  g = g > top ? top : g < -top ? -top : g;
-  const Vec<T> v = u.momentum * load(p.v) + (T(1) - u.momentum) * g;
-  const Vec<T> s = u.beta2 * load(p.s) + (T(1) - u.beta2) * (g * g);
+  g = limited<T>(g);
+  const Vec<T> before = load(p.v), squares = load(p.s);
+  const Vec<T> v = before + u.fresh * (g - before), s = squares + u.fresh2 * (g * g - squares);
   store(p.v, v);
   store(p.s, s);
   alignas(64) Vec<T> root = s;
   Eigen::Map<Eigen::Array<T, lanes<T>, 1>, Eigen::AlignedMax> map(reinterpret_cast<T*>(&root));
   map = map.sqrt();
-  store(p.w, load(p.w) + u.step * v / (u.root * root + u.epsilon));
+  store(p.w, load(p.w) + limited<T>(u.step * v / (u.root * root + u.epsilon)));
 }
 
 // One vector: `first` and `last` mark the ends of a batch that is taken in pieces (never for Adam).

@@ -204,11 +204,12 @@ struct RowDots {
 
 // What an optimizer does with a gradient. With g = rate · gradient − decay · w:
 //   SGD    v ← momentum · v + g,  w ← w + v
-//   Adam   v ← momentum · v + (1 − momentum) g,  s ← beta2 · s + (1 − beta2) g²,
+//   Adam   v ← v + fresh · (g − v),  s ← s + fresh2 · (g² − s),
 //          w ← w + step · v / (root · √s + epsilon)
+// fresh and fresh2 are 1 − β₁ and 1 − β₂, which would be lost in T where β is close to 1.
 template <class T>
 struct Learning {
-  T rate, decay, momentum, beta2, step, root, epsilon;
+  T rate, decay, momentum, fresh, fresh2, step, root, epsilon;
 };
 
 // One update, gradient hᵀδ, over the rows in `runs`; bias likewise without decay.
@@ -229,8 +230,8 @@ struct DenseUpdate : Learning<T> {
   T* bias;  // null: none
   T* v_bias;
   T* s_bias;
-  const std::uint32_t*
-      mask;  // bit c % 32 of word [i · ldm + c / 32]: whether W[i, c] exists; null: all do
+  // Bit c % 32 of word [i · ldm + c / 32]: whether W[i, c] exists; null: all do.
+  const std::uint32_t* mask;
   Index ldm;
 };
 
@@ -351,7 +352,7 @@ struct KernelTable {
 constexpr std::uint32_t kernel_abi = 4;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
-// that check_sgd() lets pass, don't overflow: so every weight is still finite then.
+// that check_optimizer() lets pass, don't overflow: so every weight is still finite then.
 template <class T>
 constexpr T value_limit = sizeof(T) == 4 ? T(1e14) : T(1e140);
 

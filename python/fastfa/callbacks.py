@@ -242,8 +242,8 @@ class Alignment(Callback):
     every
         Batches between measurements; None: only at the ends of epochs.
     measures, pseudobackprop
-        What to measure, as for `fastfa.metrics.alignment`. Default: all. Each measurement costs a
-        forward pass of the probe, and about as much again for all that can be measured.
+        What to measure, as for `fastfa.metrics.alignment`. Default: all. On a probe of 100 digits,
+        everything costs two to three forward passes of the probe, ``angle_bp`` little more than one.
 
     Attributes
     ----------

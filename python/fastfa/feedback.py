@@ -65,8 +65,9 @@ class Feedback:
         An object with ``propagate(delta)`` is a custom feedback: it is called with the source's
         deltas, float64 (N, n_source), and returns what reaches the layer before ∘ σ′, finite
         (N, n_l). It may have ``toarray()`` -> (n_l, n_source) too; otherwise its matrix is what
-        ``propagate`` makes of the identity. It must not call the network. Every batch calls it from
-        the compiled loop, in float64: slower than the other kinds, and Python code sets the pace.
+        ``propagate`` makes of the identity. It must not call the network, nor hold a reference to it
+        (a cycle that Python can't see through). Every batch calls it from the compiled loop, in
+        float64: slower than the other kinds, and Python code sets the pace.
     scale : float or "equal_error"
         The size of B. β of U(−β, β) for ``uniform``, ``procedural`` and what ``sparse`` keeps, of the
         magnitudes U(0, β) for ``sign`` with other than uniform magnitudes; |B| for ``binary``,
@@ -100,8 +101,8 @@ class Feedback:
     magnitude : {"uniform", "fixed", "redrawn"}
         For ``sign``: all alike (uSF), drawn once (frSF), or drawn for every batch (brSF).
     refresh : int
-        For ``pseudoinverse``: W⁺ is computed anew every ``refresh`` steps; between them, weights that are
-        written through views don't change it.
+        For ``pseudoinverse``: W⁺ is computed anew every ``refresh`` steps; between them, weights
+        that are written through views don't change it.
 
     Raises
     ------

@@ -143,8 +143,8 @@ class Network:
         """B of each hidden layer, (n_l, n_source).
 
         A writable view where B is stored dense ("uniform", "normal", "orthogonal", "array", and
-        "sparse" above a density of 0.25); else a computed, read-only copy, at the current weights if
-        B follows them. Empty with node perturbation, which has no B.
+        "sparse" above a density of 0.2); else a computed, read-only copy, as the next batch would use
+        it. Empty with node perturbation, which has no B.
         """
         return [self._feedback_matrix(i) for i in self._fed]
 

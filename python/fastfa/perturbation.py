@@ -27,7 +27,7 @@ class NodePerturbation:
     Parameters
     ----------
     sigma : float
-        σ, in (0, 1e6]. With float32 a very small one drowns in rounding: L′ − L has only the digits
+        σ, in [1e-9, 1e6]. With float32 a very small one drowns in rounding: L′ − L has only the digits
         that L leaves.
 
     Raises
@@ -45,5 +45,5 @@ class NodePerturbation:
     sigma: float
 
     def __post_init__(self) -> None:
-        sigma = _check.real("NodePerturbation", "sigma", self.sigma, high=1e6, open_low=True)
+        sigma = _check.real("NodePerturbation", "sigma", self.sigma, low=1e-9, high=1e6)
         object.__setattr__(self, "sigma", sigma)

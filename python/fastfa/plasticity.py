@@ -23,7 +23,7 @@ class WeightMirror:
     lr : float, optional
         r in (0, 1]. Default: min(1, N / (20 n_l)), slow enough to average over the noise.
     noise : float
-        Standard deviation of ξ, above 0. Small noise keeps σ near its slope at b.
+        Standard deviation of ξ, in [1e-9, 1e6]. Small noise keeps σ near its slope at b.
     every : int
         Steps between mirror phases, at least 1.
 
@@ -50,7 +50,7 @@ class WeightMirror:
             lr = _check.real(where, "lr", lr, high=1.0, open_low=True)
         fields = {
             "lr": lr,
-            "noise": _check.real(where, "noise", self.noise, open_low=True),
+            "noise": _check.real(where, "noise", self.noise, low=1e-9, high=1e6),
             "every": _check.integer(where, "every", self.every, 1, 2**31 - 1),
         }
         for name, value in fields.items():

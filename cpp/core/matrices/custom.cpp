@@ -1,7 +1,10 @@
 // Feedback that the caller computes, in double precision.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "core/feedback.h"
+#include "core/float_mode.h"
 
 namespace fastfa {
 namespace {
@@ -12,16 +15,22 @@ class CustomMatrix final : public FeedbackMatrix<T> {
   explicit CustomMatrix(Propagator propagator) : propagator_(std::move(propagator)) {}
 
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+    constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();  // reported by the gate
     source_.resize(static_cast<std::size_t>(carry.n * carry.n_src));
     delta_.resize(static_cast<std::size_t>(carry.n * carry.n_l));
     for (Index n = 0; n < carry.n; ++n) {
       std::copy_n(carry.source + n * carry.lds, carry.n_src, source_.data() + n * carry.n_src);
     }
-    propagator_(source_.data(), carry.n, carry.n_src, delta_.data(), carry.n_l);
+    {
+      const KeepSubnormals plain;
+      propagator_(source_.data(), carry.n, carry.n_src, delta_.data(), carry.n_l);
+    }
     for (Index n = 0; n < carry.n; ++n) {
       const double* from = delta_.data() + n * carry.n_l;
       T* to = carry.delta + n * carry.ldd;
-      for (Index j = 0; j < carry.n_l; ++j) to[j] = static_cast<T>(from[j]);
+      for (Index j = 0; j < carry.n_l; ++j) {
+        to[j] = std::abs(from[j]) <= value_limit<T> ? static_cast<T>(from[j]) : not_a_number;
+      }
     }
     scene.backend.gate({carry.delta, carry.ldd, carry.n, carry.n_l, carry.h, carry.ldh, carry.activation,
                         nullptr, carry.bad});

@@ -42,7 +42,8 @@ MadeMatrix<T> make_stored(const MatrixPlan& plan) {
     draw_normal(plan.seed, Purpose::feedback, plan.layer, count, plan.scale, put);
   } else {
     const bool given = plan.spec.matrix == Matrix::array;
-    const std::vector<double> values = given ? plan.spec.values : draw_orthogonal(plan);
+    const std::vector<double> drawn = given ? std::vector<double>() : draw_orthogonal(plan);
+    const std::vector<double>& values = given ? plan.spec.values : drawn;
     for (Index i = 0; i < count; ++i) put(i, values[static_cast<std::size_t>(i)]);
   }
   return std::make_unique<StoredMatrix<T>>(std::move(b));

@@ -32,22 +32,21 @@ class FASTFA_API Network {
 
   WeightView<T> weights(int layer) const;
   MatrixView<T> biases(int layer) const;  // (1, n_out); data is null without bias
-  // B (n_l, n_source) where it is stored dense and is state; data is null for other kinds. The memory
-  // lives as long as `feedback_owner` of the same layer.
-  MatrixView<T> feedback(int hidden) const;
+  // B (n_l, n_source) where it is stored dense and is state; data is null for other kinds.
+  OwnedMatrix<T> feedback(int hidden) const;
   // What of B is state: the same, or the weights of local feedback, shaped as those of the layer above;
   // no data where B follows from the seed or from W.
-  WeightView<T> feedback_state(int hidden) const;
-  std::shared_ptr<void> feedback_owner(int hidden) const;
-  double feedback_scale(int hidden) const;             // in use; 0 where there is none
-  std::int64_t feedback_bytes(int hidden) const;       // memory that B takes
-  std::int64_t feedback_source(int hidden) const;      // n_source
-  void feedback_array(int hidden, MatrixView<T> out);  // any kind, written out: (n_l, n_source)
+  OwnedWeights<T> feedback_state(int hidden) const;
+  double feedback_scale(int hidden) const;        // in use; 0 where there is none
+  std::int64_t feedback_bytes(int hidden) const;  // memory that B takes
+  OwnedMatrix<T> feedback_array(int hidden);      // any kind, written out: (n_l, n_source)
   // perturbation > 0: by node perturbation instead, and `feedback` is empty. Throws before it changes
   // anything.
   void set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation = 0.0);
 
-  void reset_memory();  // of the optimizer: velocities and moments start again at zero
+  // After writing to weights: velocities and moments start again at zero, removed weights are zero, and
+  // feedback that follows the weights is made anew.
+  void reset_memory();
 
   // X (N, n_in) → outputs (N, n_out)
   void forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll = {});
@@ -60,7 +59,7 @@ class FASTFA_API Network {
               const Poll& poll = {});
   // For each hidden layer; all examples count as one batch.
   std::vector<LayerAlignment> alignment(MatrixView<const T> x, MatrixView<const T> y,
-                                        const AlignmentChoice& choice = {});
+                                        const AlignmentChoice& choice = {}, const Poll& poll = {});
   EpochResult evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll = {});
 
   // One update from the examples order[0 … n−1] of X, Y for each batch in turn. The last may be short.

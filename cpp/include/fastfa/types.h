@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <variant>
@@ -143,6 +144,19 @@ struct MatrixView {
   std::int64_t row_stride = 0, col_stride = 1;
 
   T& operator()(std::int64_t r, std::int64_t c) const { return data[r * row_stride + c * col_stride]; }
+};
+
+// The same with what keeps its memory alive.
+template <class T>
+struct OwnedMatrix {
+  MatrixView<T> view;
+  std::shared_ptr<void> owner;
+};
+
+template <class T>
+struct OwnedWeights {
+  WeightView<T> view;
+  std::shared_ptr<void> owner;
 };
 
 struct EpochResult {
