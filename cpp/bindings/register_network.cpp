@@ -106,11 +106,12 @@ void register_class(py::module_& m, const char* name) {
   py::class_<Net>(m, name)
       .def(py::init([](std::int64_t inputs, const std::vector<LayerSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,
-                       std::uint64_t seed, double perturbation) {
-             return new Net({inputs, layers, feedback, parse<Loss>(loss), seed, perturbation});
+                       std::uint64_t seed, double perturbation, double input_dropout) {
+             return new Net(
+                 {inputs, layers, feedback, parse<Loss>(loss), seed, perturbation, input_dropout});
            }),
            py::kw_only(), py::arg("inputs"), py::arg("layers"), py::arg("feedback"), py::arg("loss"),
-           py::arg("seed"), py::arg("perturbation"))
+           py::arg("seed"), py::arg("perturbation"), py::arg("input_dropout"))
       .def_property_readonly("steps", &Net::steps)
       .def("weights",
            [](py::object self, int layer) { return expose(self.cast<Net&>().weights(layer), self); })
@@ -139,6 +140,8 @@ void register_class(py::module_& m, const char* name) {
       .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>(),
            py::arg("feedback"), py::arg("perturbation"))
       .def("reset_memory", &Net::reset_memory, py::call_guard<py::gil_scoped_release>())
+      .def("time_layer", &Net::time_layer, py::call_guard<py::gil_scoped_release>(), py::arg("layer"),
+           py::arg("n"), py::arg("repeats"))
       .def("time_feedback", &Net::time_feedback, py::call_guard<py::gil_scoped_release>(),
            py::arg("hidden"), py::arg("n"), py::arg("repeats"))
       .def(

@@ -71,12 +71,14 @@ void register_specs(py::module_& m) {
            py::arg("same"));
   py::class_<LayerSpec>(m, "LayerSpec")
       .def(py::init([](std::int64_t units, const std::string& activation, double weight_scale, bool bias,
-                       bool trainable, double density, const std::optional<LocalSpec>& local) {
+                       bool trainable, double density, const std::optional<LocalSpec>& local,
+                       double dropout) {
              return LayerSpec{units,   parse<Activation>(activation), weight_scale, bias, trainable,
-                              density, local.value_or(LocalSpec{})};
+                              density, local.value_or(LocalSpec{}),   dropout};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
-           py::arg("bias"), py::arg("trainable"), py::arg("density"), py::arg("local"));
+           py::arg("bias"), py::arg("trainable"), py::arg("density"), py::arg("local"),
+           py::arg("dropout"));
 
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,

@@ -30,6 +30,7 @@ class Backend {
   virtual void gate(const Gate<T>&) = 0;
   virtual void transpose(const Transpose<T>&) = 0;
   virtual void draw(const Draw<T>&) = 0;
+  virtual void dropout(const Dropout<T>&) = 0;
   virtual void row_dots(const RowDots<T>&) = 0;
   virtual void dense_update(const DenseUpdate<T>&) = 0;
   virtual void local_forward(const LocalForward<T>&) = 0;

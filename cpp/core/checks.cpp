@@ -78,6 +78,9 @@ void check_spec(const NetworkSpec& spec) {
   if (bad_size(spec.inputs)) {
     refuse("[Network] input was " + std::to_string(spec.inputs) + "; it must be a positive integer");
   }
+  if (!(spec.input_dropout >= 0 && spec.input_dropout < 1)) {
+    refuse("[Network] input_dropout was " + text(spec.input_dropout) + "; it must be in [0, 1)");
+  }
   if (spec.layers.empty()) refuse("[Network] layers was empty; it must have at least one layer");
   for (std::size_t l = 0; l < spec.layers.size(); ++l) {
     const LayerSpec& layer = spec.layers[l];
@@ -93,6 +96,11 @@ void check_spec(const NetworkSpec& spec) {
     }
     if (!(layer.density > 0 && layer.density <= 1)) {
       refuse(where + ".density was " + text(layer.density) + "; it must be in (0, 1]");
+    }
+    if (!(layer.dropout >= 0 && layer.dropout < 1) ||
+        (layer.dropout > 0 && l + 1 == spec.layers.size())) {
+      refuse(where + ".dropout was " + text(layer.dropout) +
+             "; it must be in [0, 1), and 0 for the output layer");
     }
     if (layer.activation == Activation::softmax && l + 1 != spec.layers.size()) {
       refuse(where + ".activation was 'softmax'; softmax is for the output layer only");

@@ -40,6 +40,7 @@ class CpuBackend final : public Backend<T> {
   void gate(const Gate<T>& args) override { run(kernels_.gate, args); }
   void transpose(const Transpose<T>& args) override { run(kernels_.transpose, args); }
   void draw(const Draw<T>& args) override { run(kernels_.draw, args); }
+  void dropout(const Dropout<T>& args) override { run(kernels_.dropout, args); }
   void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
   void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
   void local_forward(const LocalForward<T>& args) override { run(kernels_.local_forward, args); }

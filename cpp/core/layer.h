@@ -75,6 +75,7 @@ struct Layer {
   Buffer<std::uint32_t> mask;       // bits of which weights exist (n_in, n_out / 32); empty: all
   Buffer<T> h, delta;               // (batch, n_out)
   Buffer<T> noisy;                  // (batch, n_out), for node perturbation
+  Buffer<T> dropped;                // (batch, n_out), what dropout leaves of h; empty without dropout
   Buffer<T> in_across, out_across;  // of a local layer: (n_in, batch), (n_out, batch)
   bool delta_zero = false;
   std::vector<Run> units;  // all of this layer's units
@@ -117,6 +118,9 @@ struct Layer {
                       : Buffer<T>(n_in, n_out);
   }
 
+  // What the layer above is given.
+  const Buffer<T>& output(bool learning) const { return learning && dropped ? dropped : h; }
+
   // Such weights as they are shown.
   WeightView<T> view(const Buffer<T>& weights) const {
     if (!is_local()) return {weights.data(), {n_out, n_in}, {1, weights.ld()}};
@@ -139,6 +143,7 @@ struct Layer {
     h = Buffer<T>(batch, n_out);
     delta = Buffer<T>(batch, n_out);
     noisy = {};
+    if (spec.dropout > 0) dropped = Buffer<T>(batch, n_out);
     if (!is_local()) return;
     in_across = Buffer<T>(n_in, batch);
     out_across = Buffer<T>(n_out, batch);

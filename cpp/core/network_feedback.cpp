@@ -111,6 +111,35 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   return passed.count() / repeats;
 }
 
+template <class T>
+double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
+  if (n < 1 || repeats < 1) refuse("[time_layer] n and repeats must be at least 1");
+  const auto at = static_cast<std::size_t>(layer);
+  Session<T> session(*impl_);
+  Impl& net = *impl_;
+  Layer<T>& own = net.layers_.at(at);
+  net.reserve(n);
+  const Buffer<T>& below = at == 0 ? net.batch_.input : net.layers_[at - 1].h;
+  const std::vector<Run>& runs = at == 0 ? net.all_inputs_ : net.layers_[at - 1].units;
+  for (const Buffer<T>& b : {below, own.delta}) {
+    for (Index r = 0; r < n; ++r) {
+      for (Index k = 0; k < b.cols(); ++k) b.row(r)[k] = static_cast<T>((r + 7 * k) % 13 - 6) / 8;
+    }
+  }
+  const Learning<T> still{};
+  const auto pass = [&] {
+    own.forward(*net.backend_, below, runs, n, own.spec.activation, own.h, net.partial_.data(),
+                &net.bad_);
+    own.learn(*net.backend_, still, below, runs, n, own.w, {}, true);
+  };
+  pass();
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < repeats; ++i) pass();
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
+  net.bad_ = 0;
+  return passed.count() / repeats;
+}
+
 void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n_source,
                     std::uint64_t seed, std::uint32_t layer, double* out) {
   if (units < 1 || n_source < 1 || units >= largest || n_source >= largest) {
@@ -149,6 +178,7 @@ template Teaching<double> make_teaching(const std::vector<FeedbackSpec>&, double
   template void Network<T>::set_feedback(const std::vector<FeedbackSpec>&, double);                    \
   template std::vector<LayerAlignment> Network<T>::alignment(MatrixView<const T>, MatrixView<const T>, \
                                                              const AlignmentChoice&, const Poll&);     \
+  template double Network<T>::time_layer(int, std::int64_t, int);                                      \
   template double Network<T>::time_feedback(int, std::int64_t, int)
 FASTFA_INSTANTIATE(float);
 FASTFA_INSTANTIATE(double);

@@ -75,6 +75,9 @@ class Network<T>::Impl {
   // Before teach(): whatever of the feedback follows the weights.
   void prepare(Teaching<T>& how);
 
+  // to (n, cols) = what dropout at this step leaves of `from`; layer −1 is the input
+  void drop(int layer, double rate, bool scaled, const Buffer<T>& from, const Buffer<T>& to, Index n);
+
   Rule<T> rule_for(const Optimizer& optimizer, Index n);
   Scene<T> scene(std::size_t hidden) { return {*backend_, &layers_[hidden + 1], steps_}; }
   const Layer<T>& source_layer(Route route, std::size_t hidden) const {
@@ -108,6 +111,7 @@ class Network<T>::Impl {
   std::int64_t steps_ = 0;
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
+  bool learning_ = false;                  // within a step: there is dropout
   int bad_ = 0;                            // set by a kernel that met a value out of range
   std::mutex mutex_;                       // held by whoever works with the network
   std::mutex teaching_mutex_;              // held briefly where teaching_ is looked at or replaced

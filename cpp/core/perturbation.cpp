@@ -25,6 +25,10 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
                     static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(),
                     static_cast<int>(activation), &bad_});
     check(static_cast<int>(l), "a perturbed pre-activation");
+    if (learning_ && layer.dropped) {  // the same units are silent in both passes
+      drop(static_cast<int>(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
+      drop(static_cast<int>(l), layer.spec.dropout, false, layer.delta, layer.delta, batch.n);
+    }
     layer.delta_zero = false;
     h = &layer.noisy;
     runs = &layer.units;

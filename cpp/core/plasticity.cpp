@@ -17,14 +17,15 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
     if (f.spec.route == Route::layerwise && !layers_[l + 1].spec.trainable) continue;
     const Layer<T>& source = source_layer(f.spec.route, l);
     const Buffer<T> b = f.matrix->learned();
-    if (source.is_local() && f.spec.route == Route::layerwise) {  // B is laid out as W
-      source.learn(*backend_, rule.learning, layers_[l].h, layers_[l].units, batch.n, b, f.of_b, false);
+    const Buffer<T>& h = layers_[l].output(learning_);
+    if (is_local(f.spec, source.spec)) {  // B is laid out as W
+      source.learn(*backend_, rule.learning, h, layers_[l].units, batch.n, b, f.of_b, false);
       continue;
     }
     backend_->dense_update({rule.learning, source.delta.data(), source.delta.ld(), batch.n, source.n_out,
-                            source.units.data(), static_cast<Index>(source.units.size()),
-                            layers_[l].h.data(), layers_[l].h.ld(), layers_[l].n_out, b.data(), b.ld(),
-                            f.of_b.v.data(), f.of_b.s.data(), nullptr, nullptr, nullptr, nullptr, 0});
+                            source.units.data(), static_cast<Index>(source.units.size()), h.data(),
+                            h.ld(), layers_[l].n_out, b.data(), b.ld(), f.of_b.v.data(), f.of_b.s.data(),
+                            nullptr, nullptr, nullptr, nullptr, 0});
   }
 }
 

@@ -6,9 +6,25 @@
 #include "core/text.h"
 
 namespace fastfa {
+namespace {
+
+// True while it lives.
+class Learns {
+ public:
+  explicit Learns(bool& flag) : flag_(flag) { flag_ = true; }
+  ~Learns() { flag_ = false; }
+  Learns(const Learns&) = delete;
+  Learns& operator=(const Learns&) = delete;
+
+ private:
+  bool& flag_;
+};
+
+}  // namespace
 
 template <class T>
 void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll) {
+  const Learns now(learning_);
   prepare(teaching_);
   forward(batch);
   teach(teaching_, batch, lowest_trainable());
@@ -36,6 +52,10 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
   check(-1, "an input");
   batch.find_runs(n_in, batch.n == 1 ? 1 : 4);
 
+  if (learning_ && spec_.input_dropout > 0) {
+    drop(-1, spec_.input_dropout, true, batch.input, batch.input, batch.n);
+  }
+
   const Buffer<T>* h = &batch.input;
   const std::vector<Run>* runs = &batch.runs;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
@@ -44,7 +64,10 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
     const Activation activation = output ? Activation::linear : layer.spec.activation;
     layer.forward(*backend_, *h, *runs, batch.n, activation, layer.h, partial_.data(), &bad_);
     check(static_cast<int>(l), "a pre-activation");
-    h = &layer.h;
+    if (learning_ && layer.dropped) {
+      drop(static_cast<int>(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
+    }
+    h = &layer.output(learning_);
     runs = &layer.units;
   }
 }
@@ -112,6 +135,9 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
     }
     f.matrix->propagate(carry(f, at, batch), scene(at));
     check(l, "a delta");
+    if (learning_ && layer.dropped) {
+      drop(l, layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
+    }
   }
 }
 
@@ -123,13 +149,23 @@ void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     const Buffer<T>& below = *h;
-    h = &layer.h;
+    h = &layer.output(learning_);
     if (!layer.spec.trainable || (layer.delta_zero && !rule.moves_anyway())) continue;
     const std::vector<Run>& runs = l > 0                 ? layers_[l - 1].units
                                    : rule.moves_anyway() ? all_inputs_
                                                          : batch.runs;
     layer.learn(*backend_, rule.learning, below, runs, batch.n, layer.w, layer.of_w, true);
   }
+}
+
+template <class T>
+void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>& from,
+                            const Buffer<T>& to, Index n) {
+  backend_->dropout({from.data(), from.ld(), n, from.cols(), 0, to.data(), to.ld(),
+                     static_cast<std::uint32_t>(rate * 4294967296.0),
+                     static_cast<T>(scaled ? 1 / (1 - rate) : 1.0), spec_.seed,
+                     purpose_word(Purpose::dropout, static_cast<std::uint32_t>(layer + 1)),
+                     static_cast<std::uint32_t>(steps_)});
 }
 
 template <class T>

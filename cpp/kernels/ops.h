@@ -191,6 +191,21 @@ struct Draw {
   int* bad;
 };
 
+// to = x · scale where the element is kept, 0 where it is dropped; to may be x. Element (r, c) is
+// dropped if word r % 4 of block (c, r / 4) is below `threshold`; r counts from row0, a multiple of 4.
+template <class T>
+struct Dropout {
+  const T* x;
+  Index ldx;
+  Index rows, cols, row0;
+  T* to;
+  Index ldt;
+  std::uint32_t threshold;
+  T scale;
+  std::uint64_t seed;
+  std::uint32_t purpose, layer;
+};
+
 // out[3n …] = x·y, x·x, y·y of row n; padding columns of x or y are zero.
 template <class T>
 struct RowDots {
@@ -325,6 +340,7 @@ struct KernelSet {
   Op<Gate<T>> gate;
   Op<Transpose<T>> transpose;
   Op<Draw<T>> draw;
+  Op<Dropout<T>> dropout;
   Op<RowDots<T>> row_dots;
   Op<DenseUpdate<T>> dense_update;
   Op<LocalForward<T>> local_forward;
@@ -349,7 +365,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 4;
+constexpr std::uint32_t kernel_abi = 5;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

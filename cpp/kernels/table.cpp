@@ -2,6 +2,7 @@
 #include "kernels/dense_forward.h"
 #include "kernels/dense_update.h"
 #include "kernels/draw.h"
+#include "kernels/dropout.h"
 #include "kernels/gate.h"
 #include "kernels/gather.h"
 #include "kernels/linear_algebra.h"
@@ -38,6 +39,7 @@ constexpr KernelSet<T> kernels{
     {gate_tiles<T>, gate_run<T>, nullptr},
     {transpose_tiles<T>, transpose_run<T>, nullptr},
     {draw_tiles<T>, draw_run<T>, nullptr},
+    {dropout_tiles<T>, dropout_run<T>, nullptr},
     {row_dots_tiles<T>, row_dots_run<T>, nullptr},
     {dense_update_tiles<T>, dense_update_run<T>, nullptr},
     {local_forward_tiles<T>, local_forward_run<T>, nullptr},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import __version__
 from .errors import DivergenceError
 from .feedback import Feedback
-from .layers import Dense, LocallyConnected2D
+from .layers import Dense, Dropout, LocallyConnected2D
 from .network import Evaluation, Network
 from .optim import SGD, Adam
 from .perturbation import NodePerturbation
@@ -46,6 +46,7 @@ __all__ = [
     "Constant",
     "Dense",
     "DivergenceError",
+    "Dropout",
     "EarlyStopping",
     "Evaluation",
     "Exponential",

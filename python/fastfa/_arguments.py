@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _check, _core
-from .layers import Dense, Layer, LocallyConnected2D
+from .layers import Dense, Dropout, Layer, LocallyConnected2D
 from .optim import SGD, Adam
 
 if TYPE_CHECKING:
@@ -51,14 +51,33 @@ def input_shape(value: Any) -> tuple[int, ...]:
     return tuple(_check.integer("Network", f"input[{i}]", n, 1) for i, n in enumerate(value))
 
 
-def layers(value: Any) -> tuple[Layer, ...]:
+def layers(value: Any) -> tuple[tuple[Layer, ...], tuple[float, ...]]:
+    """The weighted layers, and the dropout above the input and above each of them."""
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise TypeError(f"[Network] layers was {value!r}; it must be a list of layers, such as fastfa.Dense")
+        raise TypeError(
+            f"[Network] layers was {value!r}; it must be a list of layers, such as fastfa.Dense"
+        )
+    weighted: list[Layer] = []
+    rates = [0.0]
     for i, layer in enumerate(value):
-        if not isinstance(layer, Dense | LocallyConnected2D):
-            raise TypeError(f"[Network] layers[{i}] was {layer!r}; it must be a Dense or "
-                "LocallyConnected2D layer")
-    return tuple(value)
+        if isinstance(layer, Dropout):
+            if i and isinstance(value[i - 1], Dropout):
+                raise ValueError(f"[Network] layers[{i}] is the second Dropout in a row; one must do")
+            rates[-1] = layer.rate
+        elif isinstance(layer, Dense | LocallyConnected2D):
+            weighted.append(layer)
+            rates.append(0.0)
+        else:
+            raise TypeError(
+                f"[Network] layers[{i}] was {layer!r}; it must be a Dense, LocallyConnected2D or "
+                "Dropout layer"
+            )
+    if weighted and isinstance(value[-1], Dropout):
+        raise ValueError(
+            f"[Network] layers[{len(value) - 1}] is a Dropout above the output; the last must be a "
+            "layer with weights"
+        )
+    return tuple(weighted), tuple(rates)
 
 
 def dtype(value: Any) -> np.dtype:

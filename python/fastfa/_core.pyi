@@ -45,6 +45,7 @@ class LayerSpec:
         trainable: bool,
         density: float,
         local: LocalSpec | None,
+        dropout: float,
     ) -> None: ...
 
 class FeedbackSpec:
@@ -87,6 +88,7 @@ class _Network:
         loss: str,
         seed: int,
         perturbation: float,
+        input_dropout: float,
     ) -> None: ...
     @property
     def steps(self) -> int: ...
@@ -112,6 +114,7 @@ class _Network:
         self, x: np.ndarray, y: np.ndarray, gradient: bool, matrices: bool, pseudobackprop: int
     ) -> list[dict[str, Any]]: ...
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, int, int]: ...
+    def time_layer(self, layer: int, n: int, repeats: int) -> float: ...
     def time_feedback(self, hidden: int, n: int, repeats: int) -> float: ...
     def train_epoch(
         self,

@@ -73,7 +73,9 @@ class Dense:
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
-    def _build(self, shape: tuple[int, ...], where: str) -> tuple[_core.LayerSpec, tuple[int, ...]]:
+    def _build(
+        self, shape: tuple[int, ...], where: str, dropout: float
+    ) -> tuple[_core.LayerSpec, tuple[int, ...]]:
         """The core's description above something of this shape, and the shape of the layer."""
         spec = _core.LayerSpec(
             units=self.units,
@@ -83,6 +85,7 @@ class Dense:
             trainable=self.trainable,
             density=self.density,
             local=None,
+            dropout=dropout,
         )
         return spec, (self.units,)
 
@@ -177,7 +180,9 @@ class LocallyConnected2D:
             positions(width, self.kernel_size[1], self.stride[1]),
         )
 
-    def _build(self, shape: tuple[int, ...], where: str) -> tuple[_core.LayerSpec, tuple[int, ...]]:
+    def _build(
+        self, shape: tuple[int, ...], where: str, dropout: float
+    ) -> tuple[_core.LayerSpec, tuple[int, ...]]:
         if len(shape) not in (2, 3):
             raise ValueError(
                 f"[Network] {where} is LocallyConnected2D above something of shape {shape}; it must be "
@@ -204,8 +209,41 @@ class LocallyConnected2D:
                 stride=self.stride,
                 same=self.padding == "same",
             ),
+            dropout=dropout,
         )
         return spec, out
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Silences a random share of what lies below it while the network learns.
+
+    Stands in the list of layers above a hidden layer, or first, above the input. In every step each value
+    is 0 with probability ``rate`` and otherwise 1/(1 − rate) times as large, in the pass up as in the pass
+    down; nothing is dropped or scaled where the network is only looked at (``forward``, ``evaluate``,
+    ``deltas``). Masks are Philox streams of (seed, layer, step).
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If rate is outside its range or not a number.
+
+    References
+    ----------
+    Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, Journal of Machine Learning Research 15:1929
+    (2014); used with feedback alignment by Lillicrap et al. (2016), supplement, Note 5.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        rate = _check.real("Dropout", "rate", self.rate, high=1.0, open_high=True)
+        object.__setattr__(self, "rate", rate)
 
 
 Layer = Dense | LocallyConnected2D

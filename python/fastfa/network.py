@@ -30,7 +30,7 @@ class Network:
     ----------
     input : int or tuple of int
         Number of inputs, or their shape (H, W) or (C, H, W).
-    layers : sequence of Dense or LocallyConnected2D
+    layers : sequence of Dense, LocallyConnected2D and Dropout
         From the first hidden layer to the output.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``, ``"dfa"``, ``"kp"``, …), any
@@ -79,7 +79,7 @@ class Network:
     ) -> None:
         self.input_shape = _arguments.input_shape(input)
         self.input_size = math.prod(self.input_shape)
-        self.layers = _arguments.layers(layers)
+        self.layers, self.dropout = _arguments.layers(layers)
         self.loss = _check.choice("Network", "loss", loss, _core.LOSSES)
         self.seed = _check.integer("Network", "seed", seed, 0, 2**64 - 1)
         self.dtype = _arguments.dtype(dtype)
@@ -88,7 +88,7 @@ class Network:
         built: list[_core.LayerSpec] = []
         self.shapes = [self.input_shape]
         for i, layer in enumerate(self.layers):
-            spec, shape = layer._build(self.shapes[-1], f"layers[{i}]")
+            spec, shape = layer._build(self.shapes[-1], f"layers[{i}]", self.dropout[i + 1])
             built.append(spec)
             self.shapes.append(shape)
         matrices, perturbation = specs(self._feedback)
@@ -99,6 +99,7 @@ class Network:
             loss=self.loss,
             seed=self.seed,
             perturbation=perturbation,
+            input_dropout=self.dropout[0],
         )
 
     def __repr__(self) -> str:

@@ -69,6 +69,8 @@ class FASTFA_API Network {
 
   // Seconds for one feedback product into a hidden layer, n examples; for benchmarks.
   double time_feedback(int hidden, std::int64_t n, int repeats);
+  // The same for a layer's forward pass and the gradient of its weights (an update at rate 0).
+  double time_layer(int layer, std::int64_t n, int repeats);
 
   class Impl;  // the library's own
 

@@ -17,7 +17,8 @@ enum class Purpose : std::uint32_t {
   signs = 6,      // of a Hadamard matrix
   redraw = 7,     // |B| of every batch
   mirror = 8,
-  perturbation = 9
+  perturbation = 9,
+  dropout = 10
 };
 
 // What is drawn anew at every step has the step where others have the layer, and the layer here.

@@ -67,6 +67,7 @@ struct LayerSpec {
   bool trainable = true;
   double density = 1.0;
   LocalSpec local;
+  double dropout = 0.0;  // share of h that is dropped while learning; not of an output layer
 };
 
 // Feedback made by the caller: delta (n, n_source) → out (n, n_l), both row-major, before ∘ σ′. Called
@@ -107,6 +108,7 @@ struct NetworkSpec {
   std::uint64_t seed = 0;
   // Above 0: learn by node perturbation with noise of this standard deviation, and without feedback.
   double perturbation = 0.0;
+  double input_dropout = 0.0;  // share of the inputs that is dropped while learning
 };
 
 // v ← α v + η (s δᵀh − γ W), W ← W + v;  s = 1/N for mean, 1 for sum. Biases without decay.
