@@ -7,4 +7,5 @@ PYBIND11_MODULE(_core, m) {
   fastfa::register_runtime(m);
   fastfa::register_specs(m);
   fastfa::register_network(m);
+  fastfa::register_data(m);
 }

@@ -8,5 +8,6 @@ void register_errors(pybind11::module_& m);
 void register_runtime(pybind11::module_& m);
 void register_specs(pybind11::module_& m);
 void register_network(pybind11::module_& m);
+void register_data(pybind11::module_& m);
 
 }  // namespace fastfa

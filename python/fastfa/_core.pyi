@@ -23,6 +23,22 @@ def feedback_array(
     spec: FeedbackSpec, units: int, source: int, seed: int, layer: int
 ) -> np.ndarray: ...
 
+class Distortion:
+    def __init__(
+        self,
+        *,
+        alpha: float,
+        sigma: float,
+        translate: float,
+        rotate: float,
+        scale: float,
+        fill: float,
+    ) -> None: ...
+
+def distort(
+    x: np.ndarray, how: Distortion, seed: int, epoch: int, first: int
+) -> np.ndarray: ...
+
 class LocalSpec:
     def __init__(
         self,

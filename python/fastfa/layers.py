@@ -100,8 +100,8 @@ class LocallyConnected2D:
 
     Feedback *into* the layer is a matrix over its units, as for a dense layer. Feedback *through* it,
     layerwise to the layer below, keeps its pattern for ``"uniform"`` (a random weight for every
-    weight of the layer), ``"sign"`` and ``"transpose"`` (true backprop); other matrices are dense, and
-    ``"pseudoinverse"`` and the weight mirror are not there.
+    weight of the layer), ``"sign"`` and ``"transpose"`` (true backprop); other matrices are dense,
+    and ``"pseudoinverse"`` and the weight mirror are not there.
 
     Parameters
     ----------
@@ -112,8 +112,8 @@ class LocallyConnected2D:
     stride : int or (int, int)
         Between neighbouring patches.
     padding : {"valid", "same"}
-        ``valid``: all patches lie inside, (size − kernel) // stride + 1 positions. ``same``: zeros around
-        the input, as evenly as possible (the extra one at the end), ⌈size / stride⌉ positions.
+        ``valid``: all patches lie inside, (size − kernel) // stride + 1 positions. ``same``: zeros
+        around the input, as evenly as possible (the extra one at the end), ⌈size / stride⌉ positions.
     activation, bias, weight_scale, trainable
         As for :class:`Dense`; the default weight_scale is 1/√(channels · kernel height · width).
 
@@ -124,8 +124,9 @@ class LocallyConnected2D:
 
     References
     ----------
-    Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), supplement, Note 6: 6 maps
-    of 6 × 6 patches. Bartunov et al., Advances in Neural Information Processing Systems 31 (2018).
+    Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), supplement, Note 6:
+    6 maps of 6 × 6 patches. Bartunov et al., Advances in Neural Information Processing Systems 31
+    (2018).
     """
 
     maps: int
@@ -218,10 +219,10 @@ class LocallyConnected2D:
 class Dropout:
     """Silences a random share of what lies below it while the network learns.
 
-    Stands in the list of layers above a hidden layer, or first, above the input. In every step each value
-    is 0 with probability ``rate`` and otherwise 1/(1 − rate) times as large, in the pass up as in the pass
-    down; nothing is dropped or scaled where the network is only looked at (``forward``, ``evaluate``,
-    ``deltas``). Masks are Philox streams of (seed, layer, step).
+    Stands in the list of layers above a hidden layer, or first, above the input. In every step each
+    value is 0 with probability ``rate`` and otherwise 1/(1 − rate) times as large, in the pass up as in
+    the pass down; nothing is dropped or scaled where the network is only looked at (``forward``,
+    ``evaluate``, ``deltas``). Masks are Philox streams of (seed, layer, step).
 
     Parameters
     ----------
@@ -235,8 +236,8 @@ class Dropout:
 
     References
     ----------
-    Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, Journal of Machine Learning Research 15:1929
-    (2014); used with feedback alignment by Lillicrap et al. (2016), supplement, Note 5.
+    Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, Journal of Machine Learning Research
+    15:1929 (2014); used with feedback alignment by Lillicrap et al. (2016), supplement, Note 5.
     """
 
     rate: float
@@ -259,4 +260,6 @@ def _pair(where: str, name: str, value: Any) -> tuple[int, int]:
         return (_check.integer(where, name, value, 1, 2**31 - 1),) * 2
     if isinstance(value, str) or len(value) != 2:
         raise ValueError(f"[{where}] {name} was {value!r}; it must be an integer or a pair of them")
-    return tuple(_check.integer(where, f"{name}[{i}]", v, 1, 2**31 - 1) for i, v in enumerate(value))
+    return tuple(
+        _check.integer(where, f"{name}[{i}]", v, 1, 2**31 - 1) for i, v in enumerate(value)
+    )

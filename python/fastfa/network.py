@@ -129,8 +129,8 @@ class Network:
     def weights(self) -> list[np.ndarray]:
         """W of each layer: writable views of the core's memory.
 
-        Dense (n_out, n_in); locally connected (maps, out_h, out_w, channels, kernel_h, kernel_w). They keep
-        the network alive. The core stores them in other orders, so they are not C-contiguous.
+        Dense (n_out, n_in); locally connected (maps, out_h, out_w, channels, kernel_h, kernel_w). They
+        keep the network alive. The core stores them in other orders, so they are not C-contiguous.
         """
         return [self._net.weights(i) for i in range(len(self.layers))]
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _check
+from ._augment import Ahead
 from ._examples import Examples, prepare, split_off
 from .callbacks import Callback
-from .data import permutation
+from .data import Distortion, permutation
 from .errors import DivergenceError
 from .history import History, Record
 from .schedules import as_schedule
@@ -54,6 +55,10 @@ class Trainer:
         `fastfa.callbacks.Callback` objects, called in this order.
     progress
         Whether to show a progress bar (tqdm, on standard error).
+    augment
+        None, a `fastfa.data.Distortion`, or another callable ``(X, shape, *, seed, epoch) -> X`` that
+        makes each epoch's inputs from X (N, n_in), images of the network's input shape. The next epoch's
+        are made in another thread while this one is trained.
     targets
         (low, high), what class labels become. None: (0, 1), or (−0.9, 0.9) for a network with
         tanh outputs (Lillicrap et al. 2016, Supplementary Note 5).
@@ -87,6 +92,7 @@ class Trainer:
         schedule: Any = None,
         callbacks: Sequence[Callback] = (),
         progress: bool = True,
+        augment: Any = None,
         targets: tuple[float, float] | None = None,
     ) -> None:
         self.net, self.optimizer = _check_net(net), _check_optimizer(optimizer)
@@ -97,6 +103,7 @@ class Trainer:
         self.progress = _check.flag("Trainer", "progress", progress)
         self.schedule = as_schedule(schedule, optimizer.lr)
         self.callbacks = _check_callbacks(callbacks)
+        self.augment = _check_augment(augment, net)
         self.targets = _check_targets(net, targets)
         self.history, self.epoch, self.batch = History(), 0, 0
         self.has_validation = False
@@ -152,10 +159,15 @@ class Trainer:
         self._stopping = False
         for callback in self.callbacks:
             callback.on_fit_begin(self)
-        with _progress_bar(self.progress, self.epochs * len(examples.x)) as bar:
+        end = self.epoch + self.epochs
+        with (
+            _progress_bar(self.progress, self.epochs * len(examples.x)) as bar,
+            Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
+        ):
             try:
-                for epoch in range(self.epoch + 1, self.epoch + self.epochs + 1):
-                    if not self._run_epoch(epoch, examples, measured, bar):
+                for epoch in range(self.epoch + 1, end + 1):
+                    own = ahead.epoch(epoch, last=epoch == end)
+                    if not self._run_epoch(epoch, own, measured, bar):
                         break
                     good = self.net.state_dict()
             except DivergenceError:
@@ -291,6 +303,21 @@ def _check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
                 f"[Trainer] callbacks[{index}] was {callback!r}; it must be a fastfa.Callback"
             )
     return tuple(callbacks)
+
+
+def _check_augment(augment: Any, net: Network) -> Any:
+    if augment is None:
+        return None
+    if not callable(augment):
+        raise TypeError(
+            f"[Trainer] augment was {augment!r}; it must be a fastfa.data.Distortion or a callable"
+        )
+    if isinstance(augment, Distortion) and len(net.input_shape) < 2:
+        raise ValueError(
+            f"[Trainer] augment was {augment!r} for a network with input {net.input_shape[0]}; it "
+            "must be one whose input is given as (H, W) or (C, H, W)"
+        )
+    return augment
 
 
 def _check_targets(net: Network, targets: Any) -> tuple[float, float]:

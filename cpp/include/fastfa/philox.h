@@ -18,7 +18,8 @@ enum class Purpose : std::uint32_t {
   redraw = 7,     // |B| of every batch
   mirror = 8,
   perturbation = 9,
-  dropout = 10
+  dropout = 10,
+  distortion = 11
 };
 
 // What is drawn anew at every step has the step where others have the layer, and the layer here.
