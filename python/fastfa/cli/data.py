@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fastfa.data.local import LOCAL_DATASETS
 from fastfa.data.places import locate
 from fastfa.data.registry import DATASETS, DatasetInfo
 
@@ -36,7 +37,7 @@ def register(subparsers: Any) -> None:
 def run_list(args: argparse.Namespace) -> int:
     """Print a table of the datasets; the exit status."""
     rows = [("NAME", "IMAGES", "SIZE", "LICENCE", "WHERE")]
-    rows += [_row(info, args.root) for info in DATASETS.values()]
+    rows += [_row(info, args.root) for info in (DATASETS | LOCAL_DATASETS).values()]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -69,13 +70,17 @@ def _row(info: DatasetInfo, root: str | None) -> tuple[str, str, str, str, str]:
     paths = list(locate(info.name, root).values())
     there = [path for path in paths if path is not None]
     how = f"to get it: fastfa data fetch {info.name}"
+    if info.format != "idx":
+        how = f"to get it: {info.hint}"  # docs/data.md says more
     size = info.download_size
-    if len(there) == len(paths):
-        size = sum(os.path.getsize(path) for path in there)
+    if info.made_from:
+        where = f"made from {info.made_from}; {how}"
+    elif len(there) == len(paths):
+        size = sum(os.path.getsize(path) for path in there if os.path.isfile(path))
         where = "part of fastfa" if info.embedded else str(there[0].parent)
     elif there:
         where = f"{len(there)} of {len(paths)} files in {Path(there[0]).parent}; {how}"
     else:
         where = how
     images = f"{info.train_size} + {info.test_size}"
-    return info.name, images, f"{size / 1e6:.1f} MB", info.licence, where
+    return info.name, images, f"{size / 1e6:.1f} MB" if size else "", info.licence, where

@@ -1,14 +1,23 @@
-"""Datasets: finding, fetching, reading and preparing them."""
+"""Datasets: finding, fetching, reading, making and preparing them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .amat import read_amat
+from .distortion import Distortion
 from .idx import read_idx, write_idx
+from .libsvm import read_libsvm
 from .load import Dataset, DatasetNotFound, Split, load
+from .local import LOCAL_DATASETS
+from .mfcc import mfcc
+from .own import from_arrays, read
+from .photos import photo_background
 from .places import locate
 from .registry import DATASETS, DataFile, DatasetInfo, dataset_info
 from .stream import IdxError
+from .svhn import load_svhn
+from .timit import load_timit
 from .transform import Normalised, normalise, one_hot, permutation
 
 if TYPE_CHECKING:
@@ -16,22 +25,32 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATASETS",
+    "LOCAL_DATASETS",
     "DataFile",
     "Dataset",
     "DatasetInfo",
     "DatasetNotFound",
+    "Distortion",
     "FetchError",
     "IdxError",
     "Normalised",
     "Split",
     "dataset_info",
     "fetch_dataset",
+    "from_arrays",
     "load",
+    "load_svhn",
+    "load_timit",
     "locate",
+    "mfcc",
     "normalise",
     "one_hot",
     "permutation",
+    "photo_background",
+    "read",
+    "read_amat",
     "read_idx",
+    "read_libsvm",
     "write_idx",
 ]
 

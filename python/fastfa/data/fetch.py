@@ -76,8 +76,8 @@ def fetch_dataset(
     ValueError
         There is no dataset of this name, or `mirror` is no address.
     FetchError
-        No mirror delivered a file, another process is downloading the same dataset, or a damaged
-        plain file is in the way.
+        The dataset cannot be downloaded, no mirror delivered a file, another process is downloading
+        the same dataset, or a damaged plain file is in the way.
     OSError
         The folder cannot be written.
     """
@@ -87,6 +87,8 @@ def fetch_dataset(
         raise ValueError(f"[fetch] mirror was {mirror!r}; it must begin with http:// or https://")
     if info.embedded:
         return [Fetched(folders(info)[0] / f"{file.name}.gz", None) for file in info.files]
+    if info.format != "idx":
+        raise FetchError(f"[fetch] fastfa cannot download {info.name}. To get it: {info.hint}")
     folder = _target(root) / info.name
     folder.mkdir(parents=True, exist_ok=True)
     job = _Job(info, folder, (mirror,) if mirror else info.mirrors, force, progress, say, timeout)

@@ -170,24 +170,30 @@ def load(name: str, root: Root = None) -> Dataset:
     the user's cache (``$XDG_CACHE_HOME/fastfa`` or ``~/.cache/fastfa``), ``/usr/share/datasets``
     and ``/usr/local/share/datasets``. Each file may be plain or ``.gz``; all must be in one folder.
     ``mnist-mini`` (600 training and 100 test images of each MNIST digit) is part of the package
-    and is always read from there.
+    and is always read from there. ``docs/data.md`` says how to get the others and how each is read.
 
     Parameters
     ----------
     name : str
-        ``"mnist"``, ``"fashion-mnist"`` or ``"mnist-mini"``.
+        ``"mnist"``, ``"fashion-mnist"`` or ``"mnist-mini"``, which are IDX files; ``"mnist-basic"``,
+        ``"mnist-rotation"``, ``"mnist-back-random"``, ``"mnist-back-image"`` or
+        ``"mnist-rotation-back-image"`` (`read_amat`); ``"svhn-grey"`` (`load_svhn`);
+        ``"timit-stops"`` (`load_timit`); ``"mnist-photo-background"`` or
+        ``"mnist-mini-photo-background"`` (`photo_background`).
     root : str or path-like, optional
         A folder to look in before the others.
 
     Returns
     -------
     Dataset
-        ``x`` is float32 (N, 784), the grey values divided by 255; ``labels`` is int64 (N,).
+        ``x`` is float32 (N, n_in), grey values from 0 to 1 for images; ``labels`` is int64 (N,).
 
     Raises
     ------
+    ImportError
+        The dataset needs a library that is not installed; the message names it.
     ValueError
-        There is no dataset of this name, or its files disagree with each other.
+        There is no dataset of this name, a file is malformed, or files disagree with each other.
     DatasetNotFound
         The files are in none of the places; the message says where they were looked for and how
         to get them. No other dataset is ever taken instead.
@@ -195,7 +201,13 @@ def load(name: str, root: Root = None) -> Dataset:
         A file is damaged.
     """
     info = dataset_info(name)
+    if info.format == "photos":
+        from .photos import photo_background
+
+        return photo_background(load(info.made_from, root))
     paths = _find(info, root)
+    if info.format != "idx":
+        return _load_other(info, paths)
     return Dataset(
         name=info.name,
         train=_read_split(info, paths[TRAIN_IMAGES], paths[TRAIN_LABELS]),
@@ -203,6 +215,23 @@ def load(name: str, root: Root = None) -> Dataset:
         classes=info.classes,
         image_shape=info.image_shape,
     )
+
+
+def _load_other(info: DatasetInfo, paths: Mapping[str, Path]) -> Dataset:
+    """A dataset that is not IDX, through the reader of its format."""
+    if info.format == "amat":
+        from .amat import read_amat
+
+        train, test = (read_amat(path) for path in paths.values())
+        return Dataset(info.name, train, test, info.classes, info.image_shape)
+    folder = next(iter(paths.values())).parent
+    if info.format == "svhn":
+        from .svhn import load_svhn
+
+        return load_svhn(folder)
+    from .timit import load_timit
+
+    return load_timit(folder)
 
 
 def _find(info: DatasetInfo, root: Root) -> Mapping[str, Path]:
@@ -224,9 +253,10 @@ def _find(info: DatasetInfo, root: Root) -> Mapping[str, Path]:
         if info.embedded
         else f"  To get it: fastfa data fetch {info.name}{hint}"
     )
-    raise DatasetNotFound(
-        "\n".join([f"[load] {info.name} was not found (plain or .gz) in", *looked, how])
-    )
+    if info.format != "idx":
+        how = f"  fastfa cannot download it. To get it: {info.hint}"
+    packed = " (plain or .gz)" if info.format in ("idx", "amat") else ""
+    raise DatasetNotFound("\n".join([f"[load] {info.name} was not found{packed} in", *looked, how]))
 
 
 def _read_split(info: DatasetInfo, images_path: Path, labels_path: Path) -> Split:

@@ -47,10 +47,20 @@ def folders(info: DatasetInfo, root: Root = None) -> list[Path]:
 
 
 def files_in(folder: Path, info: DatasetInfo) -> dict[str, Path | None]:
-    """Each file of the dataset, plain or else gzip, in this folder; None if it is not there."""
+    """Each file of the dataset, plain or else gzip, in this folder; None if it is not there.
+
+    TIMIT's are folders, whose names are in capitals on some discs.
+    """
     found: dict[str, Path | None] = {}
+    if info.format == "timit":
+        for file in info.files:
+            spelled = (folder / file.name, folder / file.name.upper())
+            found[file.name] = next((path for path in spelled if os.path.isdir(path)), None)
+        return found
     for file in info.files:
-        candidates = (folder / file.name, folder / f"{file.name}.gz")
+        candidates = [folder / file.name]
+        if info.format in ("idx", "amat"):
+            candidates.append(folder / f"{file.name}.gz")
         # os.path.isfile is False, where Path.is_file raises, in a folder that may not be read.
         found[file.name] = next((path for path in candidates if os.path.isfile(path)), None)
     return found
@@ -64,15 +74,15 @@ def locate(name: str, root: Root = None) -> dict[str, Path | None]:
     Parameters
     ----------
     name : str
-        ``"mnist"``, ``"fashion-mnist"`` or ``"mnist-mini"``.
+        One that `load` takes. A set that is made from another lies where that other does.
     root : str or path-like, optional
         A folder to look in before the others. ``mnist-mini`` always comes from the package.
 
     Returns
     -------
     dict of str to (pathlib.Path or None)
-        By name without ``.gz``: training images, training labels, test images, test labels. None
-        for a file that is not there.
+        By name without ``.gz``, in the order of ``dataset_info(name).files``: for IDX training
+        images, training labels, test images, test labels. None for a file that is not there.
 
     Raises
     ------
@@ -80,6 +90,8 @@ def locate(name: str, root: Root = None) -> dict[str, Path | None]:
         There is no dataset of this name.
     """
     info = dataset_info(name)
+    if info.made_from:
+        return locate(info.made_from, root)
     some: dict[str, Path | None] = dict.fromkeys(file.name for file in info.files)
     for folder in folders(info, root):
         found = files_in(folder, info)

@@ -12,16 +12,16 @@ TEST_LABELS = "t10k-labels-idx1-ubyte"
 
 @dataclass(frozen=True)
 class DataFile:
-    """One IDX file of a dataset, described without its compression.
+    """One file of a dataset, described without its compression.
 
     Attributes
     ----------
     name : str
         The file's name, without ``.gz``.
     size : int
-        Bytes of the decompressed file.
+        Bytes of the decompressed file; 0 where that is not known.
     sha256 : str
-        SHA-256 of the decompressed file, in hexadecimal digits.
+        SHA-256 of the decompressed file, in hexadecimal digits; empty where that is not known.
     """
 
     name: str
@@ -38,7 +38,7 @@ class DatasetInfo:
     name : str
         The name that `fastfa.data.load` takes.
     files : tuple of DataFile
-        Training images, training labels, test images, test labels.
+        In IDX: training images, training labels, test images, test labels.
     train_size, test_size : int
         Examples in each part.
     class_names : tuple of str
@@ -54,7 +54,13 @@ class DatasetInfo:
     embedded : bool
         Whether the files are part of the installed package.
     hint : str
-        Another way to get it, besides ``fastfa data fetch``.
+        Another way to get it, besides ``fastfa data fetch``; the only one where there are no
+        mirrors.
+    format : str
+        How its files are read: ``"idx"``, ``"amat"``, ``"svhn"``, ``"timit"``, or ``"photos"``
+        where it is made from another dataset.
+    made_from : str
+        The name of that other dataset.
     """
 
     name: str
@@ -69,6 +75,8 @@ class DatasetInfo:
     mirrors: tuple[str, ...] = ()
     embedded: bool = False
     hint: str = ""
+    format: str = "idx"
+    made_from: str = ""
 
     @property
     def classes(self) -> int:
@@ -203,7 +211,7 @@ DATASETS: dict[str, DatasetInfo] = {info.name: info for info in (MNIST, FASHION_
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """What is known of the dataset called `name`.
+    """What is known of the dataset called `name`, of `DATASETS` or of `LOCAL_DATASETS`.
 
     Raises
     ------
@@ -217,10 +225,13 @@ def dataset_info(name: str) -> DatasetInfo:
         raise TypeError(f"[data] name was {name!r}; it must be a string")
     if name in DATASETS:
         return DATASETS[name]
+    from .local import LOCAL_DATASETS  # which is written in terms of this module
+
+    if name in LOCAL_DATASETS:
+        return LOCAL_DATASETS[name]
     import difflib  # only for the message
 
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), DATASETS, n=2)
+    known = [*sorted(DATASETS), *sorted(LOCAL_DATASETS)]
+    close = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=2)
     meant = f" (did you mean {' or '.join(close)}?)" if close else ""
-    raise ValueError(
-        f"[data] name was {name!r}{meant}; it must be one of {', '.join(sorted(DATASETS))}"
-    )
+    raise ValueError(f"[data] name was {name!r}{meant}; it must be one of {', '.join(known)}")

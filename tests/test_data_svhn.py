@@ -1,0 +1,155 @@
+"""SVHN's MATLAB files: written by SciPy as they were by MATLAB, read back, and damaged."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastfa import data
+
+scipy_io = pytest.importorskip("scipy.io", reason="SciPy is not installed (fastfa[svhn])")
+
+SIZES = {"train": 5, "extra": 7, "test": 3}
+
+
+def write_part(folder: Path, part: str, count: int, seed: int, **others) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    values = {
+        "X": rng.integers(0, 256, (32, 32, 3, count), np.uint8),
+        "y": rng.integers(1, 11, (count, 1)).astype(np.uint8),
+    }
+    values |= others
+    values = {name: value for name, value in values.items() if value is not None}
+    folder.mkdir(exist_ok=True, parents=True)
+    scipy_io.savemat(folder / f"{part}_32x32.mat", values, do_compression=True)
+    return values
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> dict[str, dict[str, np.ndarray]]:
+    return {
+        part: write_part(tmp_path / "svhn-grey", part, count, seed)
+        for seed, (part, count) in enumerate(SIZES.items())
+    }
+
+
+def grey(values: dict[str, np.ndarray]) -> np.ndarray:
+    """One image after the other, pixel by pixel, in float64."""
+    count = values["X"].shape[3]
+    return (
+        np.array(
+            [
+                [values["X"][row, column, :, n].astype(float).mean() / 255 for row in range(32)]
+                for n in range(count)
+                for column in range(32)
+            ]
+        )
+        .reshape(count, 32, 32)
+        .transpose(0, 2, 1)
+        .reshape(count, 1024)
+    )
+
+
+def test_images_are_the_mean_of_their_channels_and_ten_is_zero(written, tmp_path: Path) -> None:
+    loaded = data.load("svhn-grey", tmp_path)
+    assert (loaded.name, loaded.classes, loaded.image_shape) == ("svhn-grey", 10, (1, 32, 32))
+    assert (len(loaded.train), len(loaded.test)) == (12, 3)
+    for split, parts in ((loaded.train, ("train", "extra")), (loaded.test, ("test",))):
+        assert split.x.dtype == np.float32
+        assert split.x.flags.c_contiguous
+        expected = np.concatenate([grey(written[part]) for part in parts])
+        assert np.abs(split.x - expected).max() < 1e-7
+        raw = np.concatenate([written[part]["y"].ravel() for part in parts])
+        assert split.labels.tolist() == [0 if y == 10 else y for y in raw]
+
+
+def test_without_extra_the_training_set_is_train_alone(written, tmp_path: Path) -> None:
+    (tmp_path / "svhn-grey" / "extra_32x32.mat").unlink()
+    assert len(data.load_svhn(tmp_path / "svhn-grey", extra=False).train) == 5
+    with pytest.raises(FileNotFoundError, match=r"extra_32x32.mat is not there"):
+        data.load_svhn(tmp_path / "svhn-grey")
+    with pytest.raises(data.DatasetNotFound, match=r"without extra_32x32.mat\n"):
+        data.load("svhn-grey", tmp_path)
+
+
+def test_labels_may_be_doubles_and_blocks_may_end_anywhere(tmp_path: Path, monkeypatch) -> None:
+    from fastfa.data import svhn
+
+    monkeypatch.setattr(svhn, "_BLOCK", 2)
+    labels = np.array([[10.0], [1.0], [9.0], [10.0], [2.0]])
+    values = {part: write_part(tmp_path, part, 5, 3, y=labels) for part in SIZES}
+    loaded = data.load_svhn(tmp_path)
+    assert loaded.test.labels.tolist() == [0, 1, 9, 0, 2]
+    assert np.abs(loaded.test.x - grey(values["test"])).max() < 1e-7
+
+
+def test_memory_is_one_float_array_and_the_bytes_of_one_file(tmp_path: Path) -> None:
+    count = 3000
+    for part in SIZES:
+        write_part(tmp_path, part, count if part != "test" else 1, 0)
+    data.load_svhn(tmp_path)  # what is imported at first use
+    tracemalloc.start()
+    try:
+        data.load_svhn(tmp_path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    floats, file = 2 * count * 1024 * 4, count * 3072
+    assert floats < peak < floats + 1.1 * file + 3_000_000  # the blocks; SciPy's buffers
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"X": None}, r"holds y; it must hold X and y"),
+        ({"y": None}, r"holds X; it must hold X and y"),
+        ({"X": np.zeros((32, 32, 3, 7))}, r"X is double \(32, 32, 3, 7\); it must be uint8"),
+        ({"X": np.zeros((32, 31, 3, 7), np.uint8)}, r"\(32, 31, 3, 7\); it must be uint8 \(32, 32"),
+        ({"X": np.zeros((7, 32, 32, 3), np.uint8)}, r"\(7, 32, 32, 3\); it must be uint8"),
+        ({"X": np.zeros((32, 32, 3), np.uint8)}, r"X is uint8 \(32, 32, 3\); it must be"),
+        ({"y": np.ones((6, 1), np.uint8)}, r"y is uint8 \(6, 1\); it must be .* \(7, 1\)"),
+        ({"y": np.ones((1, 7), np.uint8)}, r"y is uint8 \(1, 7\); it must be .* \(7, 1\)"),
+        ({"y": np.array(["1234567"])}, r"y is char .*; it must be uint8 or double \(7, 1\)"),
+        ({"y": np.full((7, 1), 0, np.uint8)}, r"label 0 is 0; it must be from 1 to 10"),
+        ({"y": np.full((7, 1), 11, np.uint8)}, r"label 0 is 11; it must be from 1 to 10"),
+        ({"y": np.full((7, 1), 1.5)}, r"label 0 is 1.5; it must be from 1 to 10"),
+        ({"y": np.full((7, 1), np.nan)}, r"label 0 is nan; it must be from 1 to 10"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_refused(written, tmp_path, change, message) -> None:
+    write_part(tmp_path / "svhn-grey", "extra", 7, 0, **change)
+    with pytest.raises(ValueError, match=message) as caught:
+        data.load("svhn-grey", tmp_path)
+    assert f"{tmp_path / 'svhn-grey' / 'extra_32x32.mat'}" in str(caught.value)
+
+
+def test_a_file_cut_off_or_overwritten_anywhere_is_refused(written, tmp_path: Path) -> None:
+    path = tmp_path / "svhn-grey" / "test_32x32.mat"
+    whole = path.read_bytes()
+    for length in [0, 1, 100, 127, 128, 132, 140, *range(200, len(whole), 977), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"test_32x32\.mat"):
+            data.load("svhn-grey", tmp_path)
+    for at in range(200, len(whole) - 64, 1501):
+        path.write_bytes(whole[:at] + bytes(64) + whole[at + 64 :])
+        with pytest.raises(ValueError, match=r"test_32x32\.mat"):
+            data.load("svhn-grey", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\3\4" + bytes(300), b"\x89HDF\r\n\x1a\n" + bytes(600)]
+)
+def test_what_is_no_matlab_file_is_refused(written, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "svhn-grey" / "train_32x32.mat").write_bytes(content)
+    with pytest.raises(ValueError, match=r"train_32x32.mat cannot be read .* MATLAB file"):
+        data.load("svhn-grey", tmp_path)
+
+
+def test_without_scipy_the_error_says_what_to_install(written, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(ImportError, match=r"pip install fastfa\[svhn\]"):
+        data.load("svhn-grey", tmp_path)
