@@ -1,4 +1,4 @@
-"""The README's example runs and does what its comments say."""
+"""The README's examples run, one after the other, and do what their comments say."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 
 
 @pytest.mark.skipif(not README.exists(), reason="the tests are not beside the repository's README")
-def test_the_example_in_the_readme_runs(capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+def test_the_examples_in_the_readme_run(capsys):
+    first, *others = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
     names: dict[str, object] = {}
-    exec(compile(example, str(README), "exec"), names)
+    exec(compile(first, str(README), "exec"), names)
     assert names["history"]["test_error"][-1] < 0.08
     assert 40 < names["alignment"][0].angle_bp < 70
     assert capsys.readouterr().out.strip()
+    for example in others:
+        exec(compile(example, str(README), "exec"), names)
+    assert "nokland2016" in capsys.readouterr().out

@@ -24,20 +24,20 @@ std::int64_t source_units(const FeedbackSpec& spec, std::size_t layer, const Uni
 }
 bool is_last(std::size_t layer, const Units& units) { return layer + 2 == units.size(); }
 
-// Var(B) = gain² / n_out into the last hidden layer and where the source is the output, 1 / n_source
-// below; local feedback has fewer sources for each unit, on average.
+// Var(B) = 1 / (sources of each unit), times gain² where the source is the output: into the last hidden
+// layer, and for the routes from the output. Through a local layer a unit has fewer sources, on average.
 double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const Units& units,
                             const LayerSpec& above) {
+  auto sources = static_cast<double>(source_units(spec, layer, units));
+  if (is_local(spec, above)) {
+    const LocalShape s = local_shape(above.local);
+    sources = static_cast<double>(s.units() * s.patch()) / static_cast<double>(s.inputs());
+  }
+  if (spec.route == Route::layerwise && !is_last(layer, units)) return 1.0 / sources;
   const auto n_out = static_cast<double>(units.back());
   const auto n_top = static_cast<double>(units[units.size() - 2]);
-  const bool from_output = spec.route != Route::layerwise || is_last(layer, units);
-  if (!from_output && is_local(spec, above)) {
-    const LocalShape s = local_shape(above.local);
-    return static_cast<double>(s.inputs()) / static_cast<double>(s.units() * s.patch());
-  }
-  if (!from_output) return 1.0 / static_cast<double>(source_units(spec, layer, units));
   const double gain = spec.gain > 0 ? spec.gain : std::sqrt(n_out / (3.0 * n_top));
-  return gain * gain / n_out;
+  return gain * gain / sources;
 }
 
 // The variance of B's elements at scale 1; 0 for kinds without a scale.

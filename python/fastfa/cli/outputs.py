@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import sys
 from pathlib import Path
@@ -43,7 +44,10 @@ def write_config(folder: Path, settings: argparse.Namespace, data: Dataset, net:
         "data": {"name": data.name, "train": len(data.train), "test": len(data.test)},
         "network": {
             "input": net.input_size,
-            "layers": [f"{layer.units} {layer.activation}" for layer in net.layers],
+            "layers": [
+                f"{math.prod(shape)} {layer.activation}"
+                for shape, layer in zip(net.shapes[1:], net.layers, strict=True)
+            ],
             "feedback": [str(rule) for rule in rules],
         },
     }
