@@ -70,7 +70,7 @@ def errors(net: fa.Network, ref: reference.Network, x, y) -> Iterator[tuple[str,
     for i, fb in enumerate(ref.feedback):
         # feedback_matrices is W⁺ at the present weights, whenever the steps' own was computed
         if getattr(fb.matrix, "refresh", 1) == 1:
-            b = fb.at(ref.weights[i + 1], ref.steps)
+            b = fb.at(ref.matrix(i + 1), ref.steps)
             yield f"feedback[{i}]", relative_error(net.feedback_matrices[i], b)
     for i, (h, expected) in enumerate(zip(net.activations(x), ref.activations(x), strict=True)):
         yield f"activations[{i}]", relative_error(h, expected)

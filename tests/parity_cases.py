@@ -81,6 +81,8 @@ class Case:
     drive: str = "epoch"  # or "step", or "both" in turn
     sparse: bool = False  # MNIST-like inputs: most are exactly zero
     seed: int = 0
+    image: tuple[int, ...] = ()  # the input's shape, where layers are locally connected
+    local: Sequence = ()  # these, from the bottom; see local_cases.py
 
 
 def plain_case(widths: Sequence[int], **changes) -> Case:
@@ -153,7 +155,7 @@ def feedback_of(case: Case, rng: np.random.Generator):
 def build(case: Case, dtype: str, rng: np.random.Generator) -> fa.Network:
     """The core's network, with biases that are not zero."""
     loss, output = case.output
-    layers = [
+    layers: list = [
         fa.Dense(units, activation, bias=bias, trainable=trainable, density=density)
         for units, activation, bias, trainable, density in zip(
             case.widths[1:],
@@ -164,8 +166,13 @@ def build(case: Case, dtype: str, rng: np.random.Generator) -> fa.Network:
             strict=True,
         )
     ]
+    for i, patches in enumerate(case.local):
+        plain = layers[i]
+        layers[i] = patches.layer(plain.activation, bias=plain.bias, trainable=plain.trainable)
     feedback = feedback_of(case, rng)
-    net = fa.Network(case.widths[0], layers, feedback, loss=loss, seed=case.seed, dtype=dtype)
+    net = fa.Network(
+        case.image or case.widths[0], layers, feedback, loss=loss, seed=case.seed, dtype=dtype
+    )
     for b in net.biases:
         if b is not None:
             b[...] = 0.3 * rng.standard_normal(b.shape)
@@ -193,13 +200,24 @@ def draw_data(
     return x.astype(dtype), y.astype(dtype)
 
 
+def fan_ins(case: Case) -> list[int]:
+    """How many inputs a unit of each layer has; of locally connected ones, the patch."""
+    result = list(case.widths[:-1])
+    channels = case.image[0] if len(case.image) == 3 else 1
+    for i, patches in enumerate(case.local):
+        k = patches.kernel
+        result[i] = channels * (k * k if isinstance(k, int) else k[0] * k[1])
+        channels = patches.maps
+    return result
+
+
 def optimizer_of(case: Case) -> fa.SGD | fa.Adam:
     """A rate at which steps neither vanish nor blow up, whatever the widths and the batch.
 
     Adam divides each gradient by its own size, so one that is all rounding error moves as far as
     any other unless ε is of the size of the gradients.
     """
-    lr = 0.5 * (1 - case.momentum) / (1 + max(case.widths[:-1]))
+    lr = 0.5 * (1 - case.momentum) / (1 + max(fan_ins(case)))
     if case.perturbation:  # a step's noise is as long as the gradient times √units
         lr /= 10
     if case.adam:

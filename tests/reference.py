@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import reference_feedback
+import reference_local
 import reference_streams as streams
 from reference_feedback import Feedback
 from reference_streams import (  # noqa: F401 (tests know them by this module's name)
@@ -97,6 +98,14 @@ class Layer:
     trainable: bool = True
     density: float = 1.0
 
+    def dense(self, w: np.ndarray) -> np.ndarray:
+        """The matrix (n_out, n_in) of the layer: W itself; see reference_local.py."""
+        return w
+
+    def kept(self, matrix: np.ndarray) -> np.ndarray:
+        """What of such a matrix belongs to W: all of it."""
+        return matrix
+
 
 def kind_of(optimizer) -> str:
     """Optimizers of one kind go on with each other's state; another kind drops it."""
@@ -109,11 +118,13 @@ def kind_of(optimizer) -> str:
 class Network:
     """weights[l] is (n_out, n_in); biases[l] is (n_out,) or None; one Feedback per hidden layer.
 
+    A layer may be a ``reference_local.Local``, with weights[l] of its shape.
+
     ``perturbation`` is node perturbation's σ; it then has no feedback. ``state`` holds each array's
     velocity or moments by name.
     """
 
-    layers: list[Layer]
+    layers: list[Layer | reference_local.Local]
     weights: list[np.ndarray]
     biases: list[np.ndarray | None]
     feedback: list[Feedback]
@@ -133,13 +144,21 @@ class Network:
             for i, (w, layer) in enumerate(zip(self.weights, self.layers, strict=True))
         ]
 
+    def matrix(self, i: int) -> np.ndarray:
+        """W (n_out, n_in) of layer i as a matrix, whatever its kind."""
+        return self.layers[i].dense(self.weights[i])
+
     # ---- forward ---------------------------------------------------------------------------------
 
     def pre_activations(self, x: np.ndarray, noise: list | None = None) -> list[np.ndarray]:
         """a_l (N, n_l) of every weighted layer; ``noise`` is added to each a_l if given."""
         h, result = np.asarray(x, dtype=np.float64), []
-        for i, (layer, w, b) in enumerate(zip(self.layers, self.weights, self.biases, strict=True)):
-            a = h @ w.T + (0.0 if b is None else b) + (0.0 if noise is None else noise[i])
+        for i, (layer, b) in enumerate(zip(self.layers, self.biases, strict=True)):
+            a = (
+                h @ self.matrix(i).T
+                + (0.0 if b is None else b)
+                + (0.0 if noise is None else noise[i])
+            )
             result.append(a)
             h = sigma(layer.activation, a)
         return result
@@ -180,7 +199,7 @@ class Network:
         delta[-1] = e if self.loss == "cross_entropy" else e * sigma_prime(out, pre[-1])
         for i in reversed(range(len(pre) - 1)):
             source = {"layerwise": delta[i + 1], "direct": delta[-1], "target": y}
-            b = self.feedback[i].at(self.weights[i + 1], self.steps)
+            b = self.feedback[i].at(self.matrix(i + 1), self.steps)
             carried = source[self.feedback[i].route] @ b.T
             delta[i] = carried * sigma_prime(self.layers[i].activation, pre[i])
         return delta
@@ -188,8 +207,10 @@ class Network:
     def noise(self, count: int) -> list[np.ndarray]:
         """ξ_l (N, n_l) of the present step, for every weighted layer."""
         return [
-            streams.step_normal((count, len(w)), self.perturbation, self.seed, i, self.steps)
-            for i, w in enumerate(self.weights)
+            streams.step_normal(
+                (count, len(self.matrix(i))), self.perturbation, self.seed, i, self.steps
+            )
+            for i in range(len(self.layers))
         ]
 
     def perturbed_deltas(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
@@ -227,7 +248,8 @@ class Network:
         moves = []
         for i, (delta, h) in enumerate(zip(deltas, inputs, strict=True)):
             if self.layers[i].trainable:
-                g = s * delta.T @ h - optimizer.weight_decay * self.weights[i]
+                decay = optimizer.weight_decay * self.weights[i]
+                g = s * self.layers[i].kept(delta.T @ h) - decay
                 moves.append((self.weights, i, f"W{i}", g * self.masks[i]))
                 if self.biases[i] is not None:
                     moves.append((self.biases, i, f"b{i}", s * delta.sum(axis=0)))
@@ -235,7 +257,7 @@ class Network:
             learns = fb.route == "direct" or self.layers[i + 1].trainable
             if fb.plasticity == "kolen_pollack" and learns:
                 source = deltas[i + 1] if fb.route == "layerwise" else deltas[-1]
-                g = s * inputs[i + 1].T @ source - optimizer.weight_decay * fb.matrix
+                g = s * fb.kept(inputs[i + 1].T @ source) - optimizer.weight_decay * fb.matrix
                 fb.matrix = self.moved(f"B{i}", fb.matrix, g, optimizer)
         for arrays, i, name, g in moves:
             arrays[i] = self.moved(name, arrays[i], g, optimizer)
@@ -277,7 +299,12 @@ class Network:
 
 def of(net) -> Network:
     """The reference of a fastfa.Network: copies of its present weights, biases and feedback."""
-    layers = [Layer(dense.activation, dense.trainable, dense.density) for dense in net.layers]
+    layers = [
+        reference_local.of(layer, below)
+        if hasattr(layer, "maps")
+        else Layer(layer.activation, layer.trainable, layer.density)
+        for layer, below in zip(net.layers, net.shapes[:-1], strict=True)
+    ]
     return Network(
         layers,
         list(net.weights),

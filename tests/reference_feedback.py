@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import reference_local
 import reference_streams as streams
 from reference_streams import FEEDBACK, REDRAW, SIGNS, STRUCTURE
 
@@ -23,18 +24,26 @@ class Feedback:
 
     ``matrix`` is B (n_l, n_source), or a function of the weights above and the step that gives it;
     ``None`` is Wᵀ of the layer above. ``plasticity`` is None, "kolen_pollack", or an object with
-    the fields lr, noise and every: a weight mirror.
+    the fields lr, noise and every: a weight mirror. With a ``pattern``, the locally connected layer
+    above, ``matrix`` is shaped as that layer's weights, and B has it where the layer connects.
     """
 
     matrix: Matrix = None
     route: str = "layerwise"
     plasticity: object = None
+    pattern: reference_local.Local | None = None
 
     def at(self, w: np.ndarray, step: int) -> np.ndarray:
         """B (n_l, n_source) at one moment; ``w`` is W (n_(l+1), n_l) of the layer above."""
         if self.matrix is None:
             return w.T
+        if self.pattern is not None:
+            return self.pattern.dense(self.matrix).T
         return self.matrix(w, step) if callable(self.matrix) else self.matrix
+
+    def kept(self, b: np.ndarray) -> np.ndarray:
+        """What of an (n_l, n_source) matrix belongs to B, shaped as ``matrix``."""
+        return b if self.pattern is None else self.pattern.kept(b.T)
 
 
 @dataclass
@@ -50,6 +59,8 @@ class Pseudoinverse:
             self.last, self.made = np.linalg.pinv(w), step
         return self.last
 
+
+PATTERNED = ("uniform", "sign")  # what keeps the pattern of a locally connected layer above
 
 # --- drawn matrices -----------------------------------------------------------------------------
 
@@ -141,19 +152,25 @@ def density_of(fb) -> float:
     return fb.density if fb.density is not None else {"sparse": 0.5, "ternary": 2 / 3}[fb.matrix]
 
 
-def variance_of(fb, widths: list[int], layer: int) -> float:
-    """equal_error: mean square of B of hidden layer ``layer``; widths are n_0 … n_L."""
+def variance_of(fb, widths: list[int], layer: int, pattern=None) -> float:
+    """equal_error: mean square of B of hidden layer ``layer``; widths are n_0 … n_L.
+
+    With a pattern, of its elements: a unit sends to n_l / (number of weights) of the units above.
+    """
     n_out, n_top = widths[-1], widths[-2]
     gain = np.sqrt(n_out / (3 * n_top)) if fb.gain is None else fb.gain
-    topmost = layer == len(widths) - 3
-    return gain**2 / n_out if topmost or fb.route != "layerwise" else 1 / widths[layer + 2]
+    from_output = layer == len(widths) - 3 or fb.route != "layerwise"
+    sources = n_out if fb.route != "layerwise" else widths[layer + 2]
+    if pattern is not None:
+        sources = np.prod(pattern.shape) / widths[layer + 1]
+    return (gain**2 if from_output else 1.0) / sources
 
 
-def scale_of(fb, widths: list[int], layer: int) -> float:
+def scale_of(fb, widths: list[int], layer: int, pattern=None) -> float:
     """β, or the standard deviation: as given, or what gives the elements that mean square."""
     if isinstance(fb.scale, int | float):
         return float(fb.scale)
-    v = variance_of(fb, widths, layer)
+    v = variance_of(fb, widths, layer, pattern)
     if fb.matrix in ("uniform", "procedural"):
         return np.sqrt(3 * v)
     if fb.matrix == "sign":
@@ -166,12 +183,14 @@ def scale_of(fb, widths: list[int], layer: int) -> float:
 # --- of a network -------------------------------------------------------------------------------
 
 
-def sign(fb, shape, scale: float, seed: int, layer: int) -> Matrix:
+def sign(fb, shape, scale: float, seed: int, layer: int, pattern=None) -> Matrix:
     """scale sign(Wᵀ); |U(-scale, scale)| ∘ sign(Wᵀ), drawn once; or drawn anew for every batch."""
     if fb.magnitude == "uniform":
         return lambda w, step: scale * np.sign(w.T)
     if fb.magnitude == "fixed":
-        magnitude = np.abs(streams.uniform(shape, scale, seed, FEEDBACK, layer))
+        drawn = shape if pattern is None else pattern.shape
+        magnitude = np.abs(streams.uniform(drawn, scale, seed, FEEDBACK, layer))
+        magnitude = magnitude if pattern is None else pattern.dense(magnitude).T
         return lambda w, step: magnitude * np.sign(w.T)
     return lambda w, step: (
         scale * streams.step_units(shape, seed, REDRAW, layer, step) * np.sign(w.T)
@@ -183,7 +202,7 @@ def custom(fb, n_source: int) -> np.ndarray:
     return np.asarray(fb.matrix.propagate(np.eye(n_source)), dtype=np.float64).T
 
 
-def matrix_of(fb, widths: list[int], seed: int, layer: int) -> Matrix:
+def matrix_of(fb, widths: list[int], seed: int, layer: int, pattern=None) -> Matrix:
     """What a ``fastfa.Feedback`` (not "array") is in hidden layer ``layer``; see Feedback.matrix."""
     shape = (widths[layer + 1], widths[layer + 2] if fb.route == "layerwise" else widths[-1])
     if hasattr(fb.matrix, "propagate"):
@@ -194,9 +213,11 @@ def matrix_of(fb, widths: list[int], seed: int, layer: int) -> Matrix:
         return Pseudoinverse(fb.refresh)
     if fb.matrix == "zero":
         return np.zeros(shape)
-    scale = scale_of(fb, widths, layer)
+    scale = scale_of(fb, widths, layer, pattern)
     if fb.matrix == "sign":
-        return sign(fb, shape, scale, seed, layer)
+        return sign(fb, shape, scale, seed, layer, pattern)
+    if pattern is not None:
+        return uniform(pattern.shape, scale, seed, layer, fb)
     return DRAWN[fb.matrix](shape, scale, seed, layer, fb)
 
 
@@ -220,10 +241,17 @@ def of(net) -> list[Feedback]:
     """The Feedback of each hidden layer of a ``fastfa.Network``; [] under node perturbation."""
     if not isinstance(net.feedback, tuple):
         return []
-    widths = [net.input_size, *(layer.units for layer in net.layers)]
-    result = []
+    widths = [int(np.prod(shape)) for shape in net.shapes]
+    state, result = net.state_dict(), []
     for layer, (fb, b) in enumerate(zip(net.feedback, net.feedback_matrices, strict=True)):
-        stored = b.flags.writeable
-        matrix = np.array(b, np.float64) if stored else matrix_of(fb, widths, net.seed, layer)
-        result.append(Feedback(matrix, fb.route, plasticity_of(fb)))
+        pattern, above = None, net.layers[layer + 1]
+        if fb.route == "layerwise" and hasattr(above, "maps") and fb.matrix in PATTERNED:
+            pattern = reference_local.of(above, net.shapes[layer + 1])
+        if b.flags.writeable:
+            matrix = np.array(b, np.float64)
+        elif pattern is not None and fb.matrix == "uniform":
+            matrix = state[f"feedback.{layer}"].astype(np.float64)  # it may have learned
+        else:
+            matrix, pattern = matrix_of(fb, widths, net.seed, layer, pattern), None
+        result.append(Feedback(matrix, fb.route, plasticity_of(fb), pattern))
     return result

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fastfa as fa
 import numpy as np
 import pytest
+import reference
 
 FIELDS = [
     "layer",
@@ -110,7 +111,7 @@ def expected(net, x, y, pseudobackprop: bool) -> list[dict]:
     own, bp = ([np.asarray(d, float) for d in net.deltas(x, y, feedback=f)] for f in (None, "bp"))
     pbp = net.deltas(x, y, feedback="pbp") if pseudobackprop else [d * np.nan for d in bp]
     h = [x, *(np.asarray(a, float) for a in net.activations(x))]
-    weights = [np.asarray(w, float) for w in net.weights]
+    weights = [reference.of(net).matrix(i) for i in range(len(net.layers))]
     rows = []
     for i, (fb, b) in enumerate(zip(net.feedback, net.feedback_matrices, strict=True)):
         b = np.asarray(b, float)
@@ -184,6 +185,30 @@ def test_every_field_in_float32(rule, hidden, rng):
         assert entry.trace_abe == pytest.approx(row.pop("trace_abe"), rel=1e-2, abs=1e-4)
         assert abs(entry.descent_positive - row.pop("descent_positive")) < 0.02
     assert_as_defined(measured, wanted, rel=2e-3, degrees=0.05)
+
+
+@pytest.mark.parametrize("hidden", ["tanh", "logistic"])
+@pytest.mark.parametrize(
+    "rule", [r for r in RULES if r not in ("pbp", "wm", "custom", "direct custom", "mixed")]
+)
+def test_every_field_with_locally_connected_layers(rule, hidden, rng):
+    """W and B are the layers' matrices, with zeros where nothing connects."""
+    layers = [
+        fa.LocallyConnected2D(3, (2, 3), stride=(2, 1), padding="same", activation=hidden),
+        fa.LocallyConnected2D(5, 2, activation=hidden),
+        fa.Dense(4, hidden),
+        fa.Dense(3, "linear"),
+    ]
+    net = fa.Network((2, 5, 4), layers, RULES[rule], seed=2, dtype="float64")
+    for count in PROBES:
+        x, y = probe((40, 3), count, rng)
+        wanted = expected(net, x, y, False)
+        assert_as_defined(fa.metrics.alignment(net, x, y, pseudobackprop=False), wanted)
+        net.train_epoch(x, y, fa.SGD(0.05, weight_decay=0.01), batch_size=10)
+    # there is no pseudobackprop through a locally connected layer
+    for asked in (None, True):
+        rows = fa.metrics.alignment(net, x, y, pseudobackprop=asked)
+        assert [bool(np.isnan(row.angle_pbp)) for row in rows] == [True, *[rule == "shallow"] * 2]
 
 
 def test_names_and_dictionary():

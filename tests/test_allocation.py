@@ -50,7 +50,8 @@ def count(order):
 for rule, density in eval(sys.argv[5]):
     layers = [fa.Dense(n, "tanh", density=density) for n in widths[1:-1]]
     layers.append(fa.Dense(widths[-1], "softmax"))
-    net = fa.Network(widths[0], layers, rule, loss="cross_entropy")
+    local = eval(sys.argv[6])  # an image's shape and what is above it, below all these
+    net = fa.Network(local[0], [*local[1:], *layers], rule, loss="cross_entropy")
     count(few), count(many)  # buffers, threads and Python's own caches are made here
     print(min(count(few) for _ in range(3)), min(count(many) for _ in range(3)))
 """
@@ -69,9 +70,11 @@ def counter(tmp_path_factory):
     return library
 
 
-def counts(counter, run_python, batch, optimizer, widths, rules) -> list[tuple[int, int]]:
+def counts(
+    counter, run_python, batch, optimizer, widths, rules, local="[widths[0]]"
+) -> list[tuple[int, int]]:
     """Allocations in few and in many steps, for each of the rules."""
-    arguments = ["-", str(counter), str(batch), optimizer, str(widths), rules]
+    arguments = ["-", str(counter), str(batch), optimizer, str(widths), rules, local]
     source = f"import sys; sys.argv = {arguments!r}\n" + PROGRAM
     lines = run_python(source, env={"LD_PRELOAD": str(counter)}).splitlines()
     return [tuple(map(int, line.split())) for line in lines]
@@ -105,5 +108,23 @@ def test_no_kind_of_feedback_allocates_in_its_steps(batch, optimizer, counter, r
     """All but custom feedback, which makes Python objects."""
     found = counts(counter, run_python, batch, optimizer, (60, 130, 65, 10), RULES)
     assert len(found) == 17
+    for few, many in found:
+        assert many == few > 0
+
+
+LOCAL = """[
+    (2, 7, 6),
+    fa.LocallyConnected2D(5, (3, 2), stride=(1, 2), padding="same", activation="tanh"),
+    fa.LocallyConnected2D(17, 2, activation="tanh")]"""
+
+
+@pytest.mark.parametrize("optimizer", ["fa.SGD(0.01, momentum=0.9)", "fa.Adam(1e-4)"])
+@pytest.mark.parametrize("batch", [1, 32])
+def test_locally_connected_layers_allocate_nothing(batch, optimizer, counter, run_python):
+    """Under every rule that may pass through them; the dense layers above have theirs."""
+    rules = [(rule, 1.0) for rule in ("bp", "fa", "usf", "brsf", "kp")]
+    rules = str(rules) if batch == 1 else RULES.replace('("wm", 1.0)', '("bp", 1.0), ("fa", 1.0)')
+    found = counts(counter, run_python, batch, optimizer, (84, 33, 10), rules, LOCAL)
+    assert len(found) == (5 if batch == 1 else 18)
     for few, many in found:
         assert many == few > 0

@@ -122,6 +122,35 @@ def test_the_reference_goes_down_the_gradient(hidden, loss, output):
         assert_close(new - old, -gradient)
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(("loss", "output"), OUTPUTS)
+def test_locally_connected_layers_go_down_the_gradient(loss, output, padding):
+    """Two of them below a dense one; every activation comes to be hidden, and the output local too."""
+    for i, hidden in enumerate(HIDDEN):
+        layers = [
+            fa.LocallyConnected2D(2, (2, 3), stride=(1, 2), padding=padding, activation=hidden),
+            fa.LocallyConnected2D(3, 2, padding=padding, activation=hidden),
+            fa.Dense(3, output) if i % 2 else fa.LocallyConnected2D(3, (2, 1), activation=output),
+        ]
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            net = fa.Network((2, 4, 5), layers, "bp", loss=loss, seed=seed, dtype="float64")
+            for b in net.biases:
+                b[...] = 0.5 * rng.standard_normal(b.shape)
+            x = rng.standard_normal((4, net.input_size))
+            y = np.eye(net.output_size)[rng.integers(0, net.output_size, 4)]
+            if min(np.abs(a).min() for a in reference.of(net).pre_activations(x)) > 20 * H:
+                break
+        else:
+            raise AssertionError("no seed keeps clear of the kinks")
+        arrays = [*net.weights, *net.biases]
+        gradients = [numerical_gradient(partial(loss_of, net, x, y), a) for a in arrays]
+        before = [np.array(a) for a in arrays]
+        net.step(x, y, fa.SGD(1.0))
+        for gradient, old, new in zip(gradients, before, arrays, strict=True):
+            assert_close(new - old, -gradient)
+
+
 def test_feedback_alignment_is_not_the_gradient():
     """The comparison above can fail: the hidden part of an FA step is somewhere else."""
     net, (x, y) = core_network("tanh", "squared_error", "linear", feedback="fa")

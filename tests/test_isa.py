@@ -21,10 +21,11 @@ assert info["isa"] == {level!r}, f"asked for {level}, dispatched to " + info["is
 import pytest
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-x", *{files!r}, "-k", {select!r}]))
 """
-FILES = ["test_parity.py", "test_oracles.py", "test_parity_rules.py"]
+FILES = ["test_parity.py", "test_oracles.py", "test_parity_rules.py", "test_local.py"]
 SELECT = "every_width or papers_mnist or short_last_batch or every_activation or longer or array"
 
 RULES_TOO = " or wide_layers or node_perturbation or adam or removed_weights or well_posed"
+RULES_TOO += " or local_edges"
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -43,11 +44,22 @@ import sys
 import numpy as np
 import fastfa as fa
 sys.path.insert(0, {tests!r})
+from local_cases import Patches, local_case
 from parity_cases import ALL_RULES, build, draw_data, plain_case
 arrays = {{}}
-for rule in [*ALL_RULES, "perturbed"]:
+
+def local(**options):
+    return local_case((2, 6, 7), [Patches(5, 3), Patches(17, 2, 2, "same")], 5, **options)
+
+def dense(**options):
+    return plain_case((12, 33, 21, 5), **options)
+
+cases = [(rule, dense) for rule in [*ALL_RULES, "perturbed"]]
+cases += [(rule, local) for rule in ("bp", "fa", "usf", "frsf", "brsf", "kp", "normal")]
+for rule, make in cases:
     options = {{"perturbation": 0.3}} if rule == "perturbed" else {{"rules": (rule,)}}
-    case = plain_case((12, 33, 21, 5), **options)
+    case = make(**options)
+    rule = make.__name__ + " " + rule
     rng = np.random.default_rng(0)
     net = build(case, "float64", rng)
     x, y = draw_data(case, 19, "float64", rng)

@@ -14,17 +14,27 @@ SHAPES = {  # wide enough that the work is really split, odd enough that it does
     "mnist": (784, 1000, 10),
     "deep": (300, 517, 401, 130, 3),
     "narrow": (7, 5, 2),
+    "local": (
+        (2, 15, 13),
+        fa.LocallyConnected2D(7, (5, 4), stride=(2, 1), activation="logistic"),
+        fa.LocallyConnected2D(19, 3, padding="same", activation="tanh"),
+        33,
+        3,
+    ),
 }
 
 
 def network(widths, dtype, rule="fa", seed=0, density=1.0):
-    layers = [fa.Dense(n, "logistic", density=density) for n in widths[1:]]
+    layers = [
+        fa.Dense(n, "logistic", density=density) if isinstance(n, int) else n for n in widths[1:]
+    ]
     return fa.Network(widths[0], layers, rule, loss="cross_entropy", seed=seed, dtype=dtype)
 
 
 def data(widths, count, dtype, seed=0):
     rng = np.random.default_rng(seed)
-    x = rng.random((count, widths[0])) * (rng.random((count, widths[0])) < 0.3)
+    n = int(np.prod(widths[0]))
+    x = rng.random((count, n)) * (rng.random((count, n)) < 0.3)
     return x.astype(dtype), rng.random((count, widths[-1])).astype(dtype)
 
 
@@ -103,6 +113,19 @@ def test_every_kind_of_feedback_gives_the_same_bits(rule):
         for together in seen[1:]:
             for name, value in seen[0].items():
                 assert value.tobytes() == together[name].tobytes(), (name, shape)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 100])
+@pytest.mark.parametrize("rule", [rule for rule in MORE_RULES if rule != "wm"])
+def test_every_kind_of_feedback_through_local_layers_gives_the_same_bits(rule, batch):
+    optimizer, dtype = (fa.Adam(1e-3), "float64") if batch == 7 else (MOMENTUM, "float32")
+    seen = []
+    for count in (1, 2, 3):
+        fa.set_num_threads(count)
+        seen.append(everything(SHAPES["local"], dtype, batch, MORE_RULES[rule], optimizer))
+    for together in seen[1:]:
+        for name, value in seen[0].items():
+            assert value.tobytes() == together[name].tobytes(), name
 
 
 def test_the_pseudoinverse_gives_the_same_bits():
