@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "learning_rate": LEARNING_RATE,
         "asks_per_epoch": options.asks,
         "probe_examples": options.probe,
+        "measures": options.measures,
         "pseudobackprop": options.pseudobackprop,
         "threads": options.threads,
         "processors_used": processors,
@@ -71,7 +72,10 @@ def measure(batch: int, options: argparse.Namespace) -> dict[str, Any]:
     steps = -(-len(train[0]) // batch)
     every = -(-steps // options.asks)
     watch = fa.Alignment(
-        *probe, every=every, pseudobackprop=ASK_PSEUDOBACKPROP[options.pseudobackprop]
+        *probe,
+        every=every,
+        measures=options.measures,
+        pseudobackprop=ASK_PSEUDOBACKPROP[options.pseudobackprop],
     )
     plain, watched = _Epochs(train, batch, options, []), _Epochs(train, batch, options, [watch])
     for epochs in (plain, watched):
@@ -192,6 +196,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--asks", type=int, default=100, metavar="N", help="measurements per epoch (100)")
     add("--probe", type=int, default=100, metavar="N", help="examples measured on (100)")
     add("--rule", default="fa", metavar="NAME", help="a preset (fa)")
+    add("--measures", nargs="+", metavar="NAME", help="such as angle_bp (all there are)")
     add("--pseudobackprop", choices=tuple(ASK_PSEUDOBACKPROP), default="auto", help="(auto)")
     add("--rounds", type=int, default=9, metavar="N", help="pairs of epochs (9)")
     add("--threads", type=int, default=2, metavar="N", help="threads of the core (2)")

@@ -167,6 +167,17 @@ def test_divergence_leaves_the_network_usable(rule, dtype, rng):
         np.testing.assert_array_equal(value, twin.state_dict()[name])
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("dtype", "large"), [("float32", 1e13), ("float64", 1e139)])
+def test_a_gradient_whose_square_is_infinite_makes_a_step_like_any_other(dtype, large, batch):
+    """It is cut down before it is squared."""
+    layer = fa.Dense(1, "linear", weight_scale=0.0, bias=False)
+    net = fa.Network(1, [layer], dtype=dtype)
+    x = np.full((batch, 1), large, dtype)
+    net.step(x, x, fa.Adam(0.01))
+    assert net.weights[0][0, 0] == pytest.approx(0.01, rel=1e-5)
+
+
 def test_a_rate_that_is_far_too_large_is_found_out_before_weights_are_infinite(rng):
     x, y = (a.astype("float32") for a in examples(rng))
     net = network("fa", dtype="float32", hidden="linear")

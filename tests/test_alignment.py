@@ -234,6 +234,15 @@ def test_pseudobackprop_is_measured_where_it_is_quick(rng):
     assert not any(np.isnan(row.angle_pbp) for row in rows)
 
 
+def test_a_large_matrix_hides_only_what_lies_below_it(rng):
+    """The upper layer's W⁺ is quick, so its angle is there; the lower's needs the slow one too."""
+    widths = (4, 300, 257, 3)
+    net = network("fa", widths, rng, dtype="float32")
+    lower, upper = fa.metrics.alignment(net, *probe(widths, 5, rng))
+    assert np.isnan(lower.angle_pbp)
+    assert np.isfinite([upper.angle_pbp, upper.angle_pbp_sd]).all()
+
+
 def test_node_perturbation_has_deltas_and_no_matrix(rng):
     widths = SHAPES["small"]
     net = network(fa.NodePerturbation(0.1), widths, rng)

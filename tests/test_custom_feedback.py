@@ -133,6 +133,36 @@ def test_it_need_not_be_linear(rng):
     np.testing.assert_allclose(own, expected, rtol=1e-12)
 
 
+class Keeper(Carrier):
+    """Keeps what it is given."""
+
+    def propagate(self, delta):
+        self.asked.append((delta, delta.copy()))
+        return delta @ self.b.T
+
+
+class Writer(Carrier):
+    """Writes to what it is given."""
+
+    def propagate(self, delta):
+        sent = delta @ self.b.T
+        delta[...] = np.nan
+        return sent
+
+
+def test_what_it_is_given_is_its_own(rng):
+    """Later batches don't change it, nor does the network hear of what becomes of it."""
+    b = matrices(rng)[1]
+    keeper, x, y = Keeper(b), *examples(rng)
+    nets = [network(["fa", each]) for each in (Carrier(b), keeper, Writer(b))]
+    for net in nets:
+        net.train_epoch(x, y, SGD, batch_size=4)
+        np.testing.assert_array_equal(net.weights[2], nets[0].weights[2])
+    assert len(keeper.asked) == 5
+    for kept, copy in keeper.asked:
+        np.testing.assert_array_equal(kept, copy)
+
+
 # ---- errors ------------------------------------------------------------------------------------
 
 
@@ -206,6 +236,9 @@ USES = {
     "step": lambda net, x, y: net.step(x, y, SGD),
     "deltas": lambda net, x, y: net.deltas(x, y),
     "set_feedback": lambda net, x, y: net.set_feedback("fa"),
+    "load_state_dict": lambda net, x, y: net.load_state_dict(
+        {name: 0 * value for name, value in net.state_dict().items()}
+    ),
 }
 
 

@@ -132,6 +132,19 @@ def test_the_pseudoinverse_fulfils_penroses_conditions(shape, rng):
         np.testing.assert_allclose(own, expected, **tolerance)
 
 
+def test_a_loaded_state_has_its_own_pseudoinverse_at_once(rng):
+    """However long until the next refresh: the weights were replaced, not learned."""
+    nets = [network(fa.Feedback("pseudoinverse", refresh=100), seed=seed) for seed in (3, 4)]
+    x, y = examples(rng, nets[0])
+    for net in nets:
+        net.step(x, y, fa.SGD(0.1))
+    state, fresh = nets[1].state_dict(), network("pbp")
+    for net in (nets[0], fresh):
+        net.load_state_dict(state)
+    for left, right in zip(nets[0].deltas(x, y), fresh.deltas(x, y), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
 def test_float32_matrices_are_the_float64_ones_rounded():
     for kind, options in VARIANTS:
         wide, narrow = (network(named(kind, options), dtype=d) for d in ("float64", "float32"))

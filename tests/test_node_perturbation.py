@@ -163,6 +163,20 @@ def test_what_a_network_with_node_perturbation_shows(rng):
         assert relative_error(left, right) < 1e-10
 
 
+def test_layers_that_got_nothing_before_learn_from_the_noise(rng):
+    """That a layer's delta was zero is forgotten with the rule that made it so."""
+    net = network(0.1)
+    x, y = examples(rng)
+    net.set_feedback("shallow")
+    net.step(x, y, fa.SGD(0.05))
+    net.set_feedback(fa.NodePerturbation(0.1))
+    ref = reference.of(net)
+    for each in (net, ref):
+        each.step(x, y, fa.SGD(0.05))
+    for w, expected in zip(net.weights, ref.weights, strict=True):
+        assert relative_error(w, expected) < 1e-10
+
+
 def test_a_frozen_layer_stays_and_a_network_without_hidden_layers_learns(rng):
     layers = [fa.Dense(9, "tanh", trainable=False), fa.Dense(4, "linear")]
     for net in (

@@ -205,6 +205,21 @@ def test_shallow_learning_moves_nothing_but_the_output_layer(rng):
     assert moved == {"weights.3", "biases.3"}
 
 
+@pytest.mark.parametrize("rule", ["dfa", "drtp"])
+def test_a_silent_layer_silences_only_what_has_it_for_a_source(rule, rng):
+    """The routes direct and target pass a layer that gets nothing; layerwise feedback ends there."""
+    x, y = examples(rng)
+    mixed = network([rule, "shallow", rule])
+    own, alone = mixed.deltas(x, y), network(rule).deltas(x, y)
+    assert not own[1].any()
+    for i in (0, 2, 3):
+        np.testing.assert_array_equal(own[i], alone[i])
+    before = np.array(mixed.weights[0])
+    mixed.step(x, y, fa.SGD(0.1))
+    assert (mixed.weights[0] != before).all()
+    assert not network(["fa", "shallow", rule]).deltas(x, y)[0].any()
+
+
 @pytest.mark.parametrize("batch", [1, 6])
 def test_a_frozen_layer_stays_bit_for_bit_and_passes_the_error_on(batch, rng):
     layers = [fa.Dense(7, "tanh"), fa.Dense(6, "tanh", trainable=False), fa.Dense(4, "linear")]

@@ -193,6 +193,19 @@ def test_the_users_array_is_not_written(rng):
         assert not np.array_equal(net.feedback_matrices[1], kept)
 
 
+def test_examples_that_lie_in_b_itself_are_copied_first(rng):
+    """Sixteen units fill the core's rows, so Bᵀ is contiguous and would be read while it is learned."""
+    layers, nets = [fa.Dense(16, "tanh"), fa.Dense(4, "linear")], []
+    for _ in range(2):
+        nets.append(fa.Network(16, layers, "kp", dtype="float64"))
+    x, y = nets[0].feedback_matrices[0].T, rng.uniform(-1, 1, (4, 4))
+    assert x.flags.c_contiguous
+    for net, given in zip(nets, (x, x.copy()), strict=True):
+        net.train_epoch(given, y, fa.SGD(0.5), batch_size=1)
+    for left, right in zip(nets[0].weights, nets[1].weights, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
 # ---- what they are for -------------------------------------------------------------------------
 
 

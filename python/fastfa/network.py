@@ -215,9 +215,10 @@ class Network:
         """
         own = self._arrays()
         new = _arguments.state("load_state_dict", state, own)
+        self._net.reset_memory()  # first: it refuses to be called from within propagate()
         for name, array in own.items():
             array[...] = new[name]
-        self._net.reset_memory()
+        self._net.reset_memory()  # again: it clears weights that don't exist
 
     def _arrays(self) -> dict[str, np.ndarray]:
         arrays = {f"weights.{i}": w for i, w in enumerate(self.weights)}
