@@ -26,7 +26,7 @@ BATCH = 100
 FASTEST = {"layer": "fastest call", "training": "fastest round"}
 # name: (module, class, needs, note)
 LAYER = {
-    "fastfa": ("local_fastfa", "Core", "fastfa", "timed in the core: _net.time_local"),
+    "fastfa": ("local_fastfa", "Core", "fastfa", "timed in the core: _net.time_layer"),
     "fastfa-step": (
         "local_fastfa",
         "PublicStep",

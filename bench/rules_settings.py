@@ -128,7 +128,7 @@ HYPER: dict[str, dict[str, Choice]] = {
         "usf": Choice(0.3),
         "brsf": Choice(0.3),
         "frsf": Choice(0.3),
-        "kp": Choice(0.1, weight_decay=1e-3),
+        "kp": Choice(0.1, weight_decay=2e-3),
         "wm": Choice(0.3),
         "pbp": Choice(3e-4),
         "np": Choice(1e-3, sigma=0.1, source=_GUESS),
@@ -146,12 +146,12 @@ HYPER: dict[str, dict[str, Choice]] = {
         "wm": Choice(0.05, source="published"),
         "kp": Choice(0.3, source="published"),
     },
-    # Kao & Hariharan 2024 print the grid of rates, not the chosen ones
+    # Kao & Hariharan 2024 print the grid of rates, not the chosen ones; this is its largest
     "ccl": {
-        "bp": Choice(0.1, source=_GUESS),
-        "fa": Choice(0.05, source=_GUESS),
-        "dfa": Choice(0.05, source=_GUESS),
-        "drtp": Choice(0.01, source=_GUESS),
+        "bp": Choice(0.4, source=_GUESS),
+        "fa": Choice(0.4, source=_GUESS),
+        "dfa": Choice(0.4, source=_GUESS),
+        "drtp": Choice(0.4, source=_GUESS),
     },
 }
 
