@@ -200,7 +200,7 @@ PUBLISHED = {
         "test accuracy (89.58 ± 0.25, 87.38 ± 0.12, 87.35 ± 0.99, 82.03 ± 0.56 %), 5 seeds; rates "
         "from a grid; their code keeps the network of the lowest loss on a tenth of the training "
         "set, clips gradients, and has five hidden layers",
-        "no clipping; the rate is chosen on our validation split; the last epoch is reported; "
+        "no clipping; the rate is the largest of their grid, not chosen; the last epoch is reported; "
         "B has fastfa's default scale; batch 256 is that of their code",
     ),
 }

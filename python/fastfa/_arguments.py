@@ -62,7 +62,9 @@ def layers(value: Any) -> tuple[tuple[Layer, ...], tuple[float, ...]]:
     for i, layer in enumerate(value):
         if isinstance(layer, Dropout):
             if i and isinstance(value[i - 1], Dropout):
-                raise ValueError(f"[Network] layers[{i}] is the second Dropout in a row; one must do")
+                raise ValueError(
+                    f"[Network] layers[{i}] is the second Dropout in a row; one must do"
+                )
             rates[-1] = layer.rate
         elif isinstance(layer, Dense | LocallyConnected2D):
             weighted.append(layer)

@@ -35,9 +35,7 @@ class Distortion:
         fill: float,
     ) -> None: ...
 
-def distort(
-    x: np.ndarray, how: Distortion, seed: int, epoch: int, first: int
-) -> np.ndarray: ...
+def distort(x: np.ndarray, how: Distortion, seed: int, epoch: int, first: int) -> np.ndarray: ...
 
 class LocalSpec:
     def __init__(
