@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "asks_per_epoch": options.asks,
         "probe_examples": options.probe,
         "measures": options.measures,
+        "standardised": options.standardised,
         "pseudobackprop": options.pseudobackprop,
         "threads": options.threads,
         "processors_used": processors,
@@ -150,6 +151,8 @@ def _examples(options: argparse.Namespace) -> tuple[tuple[Any, Any], tuple[Any, 
     data = fa.data.load(options.dataset)
     y = fa.data.one_hot(data.train.labels, data.classes)
     x, rest = data.train.x, len(y) - options.probe
+    if options.standardised:
+        x = fa.data.normalise(x).x
     most = min(rest, options.examples or rest)
     if most < 1:
         raise ValueError(f"[bench] probe was {options.probe}; {options.dataset} has {len(y)}")
@@ -197,6 +200,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--probe", type=int, default=100, metavar="N", help="examples measured on (100)")
     add("--rule", default="fa", metavar="NAME", help="a preset (fa)")
     add("--measures", nargs="+", metavar="NAME", help="such as angle_bp (all there are)")
+    add("--standardised", action="store_true", help="inputs of mean 0 and sd 1: none is zero")
     add("--pseudobackprop", choices=tuple(ASK_PSEUDOBACKPROP), default="auto", help="(auto)")
     add("--rounds", type=int, default=9, metavar="N", help="pairs of epochs (9)")
     add("--threads", type=int, default=2, metavar="N", help="threads of the core (2)")
