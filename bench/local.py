@@ -125,7 +125,6 @@ def measure_layer(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str
 
     found = _play(LAYER, open_seat, options)
     for name, seat in seats.items():
-        found[name]["note"] = seat.remark or found[name]["note"]
         if found[name]["status"] == "ok":
             found[name]["fastest_call_us"] = round(seat.fastest * 1e6, 3)
     definition = {

@@ -17,8 +17,6 @@ _SHORTEST, _LONGEST = 5, 5000  # calls in a sample
 class Layer(ABC):
     """Forward and weight gradient of the layer. Construction is never timed."""
 
-    remark = ""  # what the report must say about this run
-
     def __init__(self, task: LayerTask, threads: int) -> None:
         self.task = task
         self.threads = threads
@@ -47,7 +45,6 @@ class LayerSeat:
 
     def __init__(self, entry: Entry, task: LayerTask, threads: int) -> None:
         self.layer = entry.load(task, threads)
-        self.remark = self.layer.remark
         self.fastest = float("inf")  # call of all samples, in seconds
 
     def check(self) -> float:

@@ -13,57 +13,45 @@
 
 namespace fastfa {
 
-class FlushSubnormals {
+// Sets this thread's mode while it lives.
+class FloatMode {
  public:
+  FloatMode(const FloatMode&) = delete;
+  FloatMode& operator=(const FloatMode&) = delete;
+
+ protected:
 #if defined(__x86_64__)
-  FlushSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }  // FTZ and DAZ
-  ~FlushSubnormals() { _mm_setcsr(before_); }
-#elif defined(__aarch64__)
-  FlushSubnormals() {
-    asm volatile("mrs %0, fpcr" : "=r"(before_));
-    asm volatile("msr fpcr, %0" ::"r"(before_ | (std::uint64_t{1} << 24)));  // FZ
+  explicit FloatMode(bool flush) : before_(_mm_getcsr()) {
+    _mm_setcsr(flush ? before_ | flush_bits : before_ & ~flush_bits);
   }
-  ~FlushSubnormals() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
-#else
-  FlushSubnormals() : before_(0) {}
-  ~FlushSubnormals() { static_cast<void>(before_); }
-#endif
-  FlushSubnormals(const FlushSubnormals&) = delete;
-  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
+  ~FloatMode() { _mm_setcsr(before_); }
 
  private:
-#if defined(__x86_64__)
+  static constexpr unsigned flush_bits = 0x8040;  // FTZ and DAZ
   unsigned before_;
+#elif defined(__aarch64__)
+  explicit FloatMode(bool flush) {
+    asm volatile("mrs %0, fpcr" : "=r"(before_));
+    asm volatile("msr fpcr, %0" ::"r"(flush ? before_ | flush_bits : before_ & ~flush_bits));
+  }
+  ~FloatMode() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
+
+ private:
+  static constexpr std::uint64_t flush_bits = std::uint64_t{1} << 24;  // FZ
+  std::uint64_t before_ = 0;
 #else
-  std::uint64_t before_;
+  explicit FloatMode(bool) {}
+  ~FloatMode() {}
 #endif
 };
 
-// The caller's own arithmetic for a while, in code of his that the core calls.
-class KeepSubnormals {
- public:
-#if defined(__x86_64__)
-  KeepSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ & ~0x8040u); }
-  ~KeepSubnormals() { _mm_setcsr(before_); }
-#elif defined(__aarch64__)
-  KeepSubnormals() {
-    asm volatile("mrs %0, fpcr" : "=r"(before_));
-    asm volatile("msr fpcr, %0" ::"r"(before_ & ~(std::uint64_t{1} << 24)));
-  }
-  ~KeepSubnormals() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
-#else
-  KeepSubnormals() : before_(0) {}
-  ~KeepSubnormals() { static_cast<void>(before_); }
-#endif
-  KeepSubnormals(const KeepSubnormals&) = delete;
-  KeepSubnormals& operator=(const KeepSubnormals&) = delete;
+struct FlushSubnormals : FloatMode {
+  FlushSubnormals() : FloatMode(true) {}
+};
 
- private:
-#if defined(__x86_64__)
-  unsigned before_;
-#else
-  std::uint64_t before_;
-#endif
+// The caller's own arithmetic for a while, in code of his that the core calls.
+struct KeepSubnormals : FloatMode {
+  KeepSubnormals() : FloatMode(false) {}
 };
 
 }  // namespace fastfa

@@ -79,5 +79,14 @@ inline void carry_tile_by_rows(const Carry<T>& p, int tile, Read&& read) {
              });
 }
 
+// One tile of a product whose B is made where it is used: row(c, cols, Rows<V>) does one example, pack()
+// as for carry_tile a batch.
+template <class T, class Row, class Pack>
+inline void carry_tile_made(const Carry<T>& p, int tile, Row&& row, Pack&& pack) {
+  if (p.n > 1) return carry_tile(p, tile, static_cast<const T*>(nullptr), 0, pack);
+  const Block t = block_of(carry_grid(p), tile, p.n, p.n_l);
+  for_panels<T>(t.c0, t.c1, row);
+}
+
 }  // namespace
 }  // namespace fastfa

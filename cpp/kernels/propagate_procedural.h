@@ -52,17 +52,12 @@ inline void procedural_row(const PropagateProcedural<T>& p, Index c, Index cols)
 template <class T>
 void propagate_procedural_run(const PropagateProcedural<T>& p, int tile, int tile_end) {
   for (; tile < tile_end; ++tile) {
-    if (p.n == 1) {
-      const Block t = block_of(carry_grid(p), tile, p.n, p.n_l);
-      for_panels<T>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
-        procedural_row<T, decltype(vecs)::value>(p, c, cols);
-      });
-      continue;
-    }
-    carry_tile(p, tile, static_cast<const T*>(nullptr), 0,
-               [&](Index c, Index, Index k0, Index k1, T* to, auto vecs) {
-                 draw_panel<T, decltype(vecs)::value>(p, c, k0, k1, to);
-               });
+    carry_tile_made(
+        p, tile,
+        [&](Index c, Index cols, auto vecs) { procedural_row<T, decltype(vecs)::value>(p, c, cols); },
+        [&](Index c, Index, Index k0, Index k1, T* to, auto vecs) {
+          draw_panel<T, decltype(vecs)::value>(p, c, k0, k1, to);
+        });
   }
 }
 

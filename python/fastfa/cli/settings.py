@@ -109,7 +109,12 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
 }
 # fmt: on
 
-_DATASET = Setting("dataset", str, None, "mnist, fashion-mnist or mnist-mini")
+_DATASET = Setting(
+    "dataset",
+    str,
+    None,
+    "mnist, fashion-mnist, mnist-mini, or another that `fastfa data list` shows",
+)
 _BY_NAME = {setting.name: setting for group in SETTINGS.values() for setting in group}
 _BY_NAME[_DATASET.name] = _DATASET
 _RATES = {"adam": 0.001}  # the default learning rate of an optimizer, else _RATE
