@@ -247,29 +247,41 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
     }
   }
   Session<T> session(*impl_);
-  impl_->reserve(std::min(batch_size, n));
-  impl_->reserve_memory(memory_of(optimizer));
+  EpochResult result = impl_->train(x, y, optimizer, batch_size, order, n, poll);
+  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
+  return result;
+}
+
+// The loss that is returned is a sum.
+template <class T>
+EpochResult Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y,
+                                    const Optimizer& optimizer, Index batch_size, const Index* order,
+                                    Index n, const Poll& poll) {
+  reserve(std::min(batch_size, n));
+  reserve_memory(memory_of(optimizer));
   // Ask about once in 20 ms, by a cautious guess of 10 GFLOP/s.
   double work = 0;
-  for (const Layer<T>& layer : impl_->layers_)
-    work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
+  for (const Layer<T>& layer : layers_) work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
   work *= static_cast<double>(batch_size);
   const Index polls = std::max(Index{1}, static_cast<Index>(2e8 / (work + 1e4)));
 
   const Poll never;
   EpochResult result;
-  Batch<T>& batch = impl_->batch_;
-  batch.x = x;
-  batch.y = y;
-  for (Index first = 0, k = 0; first < n; first += batch_size, ++k) {
-    const bool ask = poll && k % polls == 0;
-    if (ask && asks_to_stop(poll)) throw Interrupted();
-    batch.order = order + first;
-    batch.n = std::min(batch_size, n - first);
-    impl_->step(batch, optimizer, ask ? poll : never);
-    batch.add_to(result);
+  batch_.x = x;
+  batch_.y = y;
+  std::vector<TinyLayer<T>> tiny;
+  if (batch_size == 1 && is_tiny(optimizer)) tiny = tiny_layers();
+  for (Index at = 0; at < n;) {
+    if (asks_to_stop(poll)) throw Interrupted();
+    const Index begin = at, end = std::min(n, at + polls * batch_size);
+    if (!tiny.empty()) at += run_tiny(tiny, optimizer, order + at, end - at, result);
+    for (; at < end; at += batch_size) {
+      batch_.order = order + at;
+      batch_.n = std::min(batch_size, n - at);
+      step(batch_, optimizer, at == begin ? poll : never);
+      batch_.add_to(result);
+    }
   }
-  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
   return result;
 }
 

@@ -317,6 +317,44 @@ struct LocalUpdate : Learning<T> {
 };
 constexpr Index local_tiles = 32;  // of one operation, at the most
 
+// One layer of a network that learns online within one core's cache.
+template <class T>
+struct TinyLayer {
+  Index n_in, n_out;
+  T* w;  // (n_in, n_out)
+  Index ldw;
+  T* bias;  // null: none
+  int activation;
+  bool trainable;
+  T* h;                 // (n_out)
+  T* delta;             // (n_out)
+  const T* b;           // what carries δ_source down to this layer, as in Propagate; null: nothing, δ = 0
+  Index ldb;            //
+  int transposed;       //
+  const T* source;      // δ_source
+  Index n_src;          //
+};
+
+// Steps with examples order[0 … n) of x and y, one by one, of plain SGD with `rate` and `decay`. Ends
+// before the first step in which a value is out of range.
+template <class T>
+struct TinyRun {
+  const TinyLayer<T>* layers;
+  Index count;
+  int loss;
+  T rate, decay;
+  const T* x;
+  Index ldx;
+  const T* y;
+  Index ldy;
+  const Index* order;
+  Index n;
+  T* input;            // (n_in), scratch
+  double* loss_sum;    // added to
+  Index* wrong;        // added to
+  Index* done;         // set: steps done
+};
+
 // How many independent tiles an operation has (from its shape alone, never from the thread count), the
 // function that does some of them, and what remains to be done when all are (null: nothing).
 template <class Args>
@@ -346,6 +384,7 @@ struct KernelSet {
   Op<LocalForward<T>> local_forward;
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
+  void (*tiny_run)(const TinyRun<T>&);
 };
 
 // Decompositions, by Eigen. Matrices are row-major without padding.
@@ -365,7 +404,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 5;
+constexpr std::uint32_t kernel_abi = 6;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

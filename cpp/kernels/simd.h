@@ -61,10 +61,15 @@ inline Mask<T> within_limit(Vec<T> v) {
 }
 template <class T>
 inline bool all(Mask<T> m) {
+#if defined(__AVX512DQ__) && FASTFA_VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == 4) return _mm512_movepi32_mask((__m512i)m) == 0xffff;
+  return _mm512_movepi64_mask((__m512i)m) == 0xff;
+#else
   for (int i = 0; i < lanes<T>; ++i) {
     if (!m[i]) return false;
   }
   return true;
+#endif
 }
 
 // True in the lanes whose bit is set, lane 0 the lowest.

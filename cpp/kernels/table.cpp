@@ -17,6 +17,7 @@
 #include "kernels/propagate_sign.h"
 #include "kernels/propagate_sparse.h"
 #include "kernels/row_dots.h"
+#include "kernels/tiny.h"
 #include "kernels/transpose.h"
 
 #define FASTFA_TEXT_(x) #x
@@ -44,7 +45,8 @@ constexpr KernelSet<T> kernels{
     {dense_update_tiles<T>, dense_update_run<T>, nullptr},
     {local_forward_tiles<T>, local_forward_run<T>, nullptr},
     {local_back_tiles<T>, local_back_run<T>, nullptr},
-    {local_update_tiles<T>, local_update_run<T>, nullptr}};
+    {local_update_tiles<T>, local_update_run<T>, nullptr},
+    tiny_run<T>};
 
 constexpr KernelTable table{kernel_abi,
                             FASTFA_LEVEL,
