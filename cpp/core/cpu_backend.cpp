@@ -49,6 +49,8 @@ class CpuBackend final : public Backend<T> {
   void local_back(const LocalBack<T>& args) override { run(kernels_.local_back, args); }
   void local_update(const LocalUpdate<T>& args) override { run(kernels_.local_update, args); }
   void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
+  void lane_run(const LaneRun<T>& args) override { kernels_.lane_run(args); }
+  Index lanes() const override { return kernels_.lanes; }
 
  private:
   template <class Args>

@@ -235,7 +235,19 @@ template <class T>
 EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y,
                                     const Optimizer& optimizer, std::int64_t batch_size,
                                     const std::int64_t* order, std::int64_t n, const Poll& poll) {
-  impl_->check_data("train_epoch", x, &y);
+  impl_->check_training(x, y, optimizer, batch_size, order, n);
+  Session<T> session(*impl_);
+  EpochResult result;
+  impl_->train(x, y, optimizer, batch_size, order, n, poll, result);
+  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
+  return result;
+}
+
+template <class T>
+void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T> y,
+                                      const Optimizer& optimizer, Index batch_size, const Index* order,
+                                      Index n) const {
+  check_data("train_epoch", x, &y);
   if (batch_size < 1) {
     refuse("[train_epoch] batch_size was " + std::to_string(batch_size) + "; it must be positive");
   }
@@ -246,19 +258,19 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
              "; it must be in 0 … " + std::to_string(x.rows - 1));
     }
   }
-  Session<T> session(*impl_);
-  EpochResult result = impl_->train(x, y, optimizer, batch_size, order, n, poll);
-  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
-  return result;
 }
 
-// The loss that is returned is a sum.
 template <class T>
-EpochResult Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y,
-                                    const Optimizer& optimizer, Index batch_size, const Index* order,
-                                    Index n, const Poll& poll) {
-  reserve(std::min(batch_size, n));
+void Network<T>::Impl::ready(const Optimizer& optimizer, Index batch) {
+  reserve(batch);
   reserve_memory(memory_of(optimizer));
+}
+
+template <class T>
+void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
+                             Index batch_size, const Index* order, Index n, const Poll& poll,
+                             EpochResult& result) {
+  ready(optimizer, std::min(batch_size, n));
   // Ask about once in 20 ms, by a cautious guess of 10 GFLOP/s.
   double work = 0;
   for (const Layer<T>& layer : layers_) work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
@@ -266,7 +278,6 @@ EpochResult Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y
   const Index polls = std::max(Index{1}, static_cast<Index>(2e8 / (work + 1e4)));
 
   const Poll never;
-  EpochResult result;
   batch_.x = x;
   batch_.y = y;
   std::vector<TinyLayer<T>> tiny;
@@ -282,7 +293,6 @@ EpochResult Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y
       batch_.add_to(result);
     }
   }
-  return result;
 }
 
 template class Network<float>;

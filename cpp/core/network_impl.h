@@ -12,6 +12,7 @@
 #include "core/feedback.h"
 #include "core/float_mode.h"
 #include "core/layer.h"
+#include "core/thread_team.h"
 #include "fastfa/network.h"
 
 namespace fastfa {
@@ -59,9 +60,12 @@ class Network<T>::Impl {
  public:
   explicit Impl(const NetworkSpec& spec);
 
-  // Updates from the examples order[0 … n) of X, Y, a batch at a time; the loss is the examples' sum.
-  EpochResult train(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
-                    Index batch_size, const Index* order, Index n, const Poll& poll);
+  // Updates from the examples order[0 … n) of X, Y, a batch at a time. Sums are added to `result`.
+  void train(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer, Index batch_size,
+             const Index* order, Index n, const Poll& poll, EpochResult& result);
+  void check_training(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
+                      Index batch_size, const Index* order, Index n) const;
+  void ready(const Optimizer& optimizer, Index batch);  // memory for such training
 
   // One update from `batch`, unless `poll` says stop before it.
   void step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll);

@@ -355,6 +355,44 @@ struct TinyRun {
   Index* done;         // set: steps done
 };
 
+// Tiny networks of one kind side by side: element (i, o) of a matrix is a vector of as many values as an
+// instruction takes, one for each network; lanes without a network are zero.
+template <class T>
+struct LaneLayer {
+  Index n_in, n_out;
+  T* w;     // (n_in, n_out)
+  T* bias;  // (n_out); null: none
+  int activation;
+  bool trainable;
+  T* h;             // (n_out)
+  T* delta;         // (n_out)
+  const T* b;       // null: δ = 0. transposed = 0: (n_src, n_out); 1: (n_out, n_src)
+  int transposed;
+  const T* source;  // δ_source
+  Index n_src;
+};
+
+// As TinyRun, for every lane; ends before the first step in which a value of any lane is out of range.
+template <class T>
+struct LaneRun {
+  const LaneLayer<T>* layers;
+  Index count;
+  int loss;
+  const T* rate;   // per lane
+  const T* decay;  // per lane
+  bool decays;
+  const T* x;
+  Index ldx;
+  const T* y;
+  Index ldy;
+  const Index* order;
+  Index n;
+  T* scratch;        // (n_out of the output layer)
+  double* loss_sum;  // per lane, added to
+  Index* wrong;      // per lane, added to
+  Index* done;       // set: steps done
+};
+
 // How many independent tiles an operation has (from its shape alone, never from the thread count), the
 // function that does some of them, and what remains to be done when all are (null: nothing).
 template <class Args>
@@ -385,6 +423,8 @@ struct KernelSet {
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
   void (*tiny_run)(const TinyRun<T>&);
+  void (*lane_run)(const LaneRun<T>&);
+  Index lanes;  // of a vector
 };
 
 // Decompositions, by Eigen. Matrices are row-major without padding.

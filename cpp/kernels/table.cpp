@@ -5,6 +5,7 @@
 #include "kernels/dropout.h"
 #include "kernels/gate.h"
 #include "kernels/gather.h"
+#include "kernels/lanes.h"
 #include "kernels/linear_algebra.h"
 #include "kernels/local_back.h"
 #include "kernels/local_forward.h"
@@ -46,7 +47,9 @@ constexpr KernelSet<T> kernels{
     {local_forward_tiles<T>, local_forward_run<T>, nullptr},
     {local_back_tiles<T>, local_back_run<T>, nullptr},
     {local_update_tiles<T>, local_update_run<T>, nullptr},
-    tiny_run<T>};
+    tiny_run<T>,
+    lane_run<T>,
+    lanes<T>};
 
 constexpr KernelTable table{kernel_abi,
                             FASTFA_LEVEL,
