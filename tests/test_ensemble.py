@@ -6,6 +6,8 @@ import fastfa as fa
 import numpy as np
 import pytest
 
+SMALL = [fa.Dense(8, "tanh"), fa.Dense(3)]
+DEEP = [fa.Dense(8, "tanh"), fa.Dense(7, "tanh"), fa.Dense(3)]
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
 
 
@@ -53,14 +55,23 @@ def test_each_learns_as_it_would_alone(count, batch_size, dtype, rng):
 @pytest.mark.parametrize("feedback", [*fa.PRESETS, fa.NodePerturbation(0.1)], ids=str)
 def test_every_rule(feedback, rng):
     compare(
-        lambda: networks(5, [fa.Dense(8, "tanh"), fa.Dense(7, "tanh"), fa.Dense(3)], feedback, dtype="float64"),
-        fa.SGD(0.01), rng,
-    )  # fmt: skip
+        lambda: networks(5, DEEP, feedback, dtype="float64"),
+        fa.SGD(0.01),
+        rng,
+    )
 
 
 @pytest.mark.parametrize("activation", ["linear", "logistic", "tanh", "relu", "leaky_relu"])
-@pytest.mark.parametrize("output, loss", [("linear", "squared_error"), ("tanh", "squared_error"),
-    ("logistic", "cross_entropy"), ("logistic", "squared_error"), ("softmax", "cross_entropy")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("output", "loss"),
+    [
+        ("linear", "squared_error"),
+        ("tanh", "squared_error"),
+        ("logistic", "cross_entropy"),
+        ("logistic", "squared_error"),
+        ("softmax", "cross_entropy"),
+    ],
+)
 def test_every_activation_and_loss(activation, output, loss, rng):
     layers = [fa.Dense(11, activation), fa.Dense(4, output)]
     compare(lambda: networks(6, layers, loss=loss, dtype="float64"), fa.SGD(0.05), rng)
@@ -78,7 +89,16 @@ def test_every_activation_and_loss(activation, output, loss, rng):
         [fa.Dropout(0.3), fa.Dense(9, "tanh"), fa.Dense(2)],
         [fa.Dense(300, "tanh"), fa.Dense(2)],
     ],
-    ids=["ones", "one layer", "no bias", "frozen first", "frozen second", "half", "dropout", "wide"],
+    ids=[
+        "ones",
+        "one layer",
+        "no bias",
+        "frozen first",
+        "frozen second",
+        "half",
+        "dropout",
+        "wide",
+    ],
 )
 @pytest.mark.parametrize(
     "optimizer",
@@ -92,9 +112,8 @@ def test_every_kind_of_layer_and_optimizer(layers, optimizer, rng):
 
 def test_kinds_may_be_mixed(rng):
     def make():
-        small, deep = [fa.Dense(8, "tanh"), fa.Dense(3)], [fa.Dense(8, "tanh"), fa.Dense(7, "tanh"), fa.Dense(3)]
-        nets = networks(4, small, dtype="float64") + networks(5, deep, "bp", dtype="float64")
-        nets += networks(3, deep, "dfa", dtype="float64") + networks(3, deep, "fa", dtype="float64")
+        nets = networks(4, SMALL, dtype="float64") + networks(5, DEEP, "bp", dtype="float64")
+        nets += networks(3, DEEP, "dfa", dtype="float64") + networks(3, DEEP, "fa", dtype="float64")
         return nets + networks(1, [fa.Dense(200, "relu"), fa.Dense(3)], dtype="float64")
 
     compare(make, fa.SGD(0.03), rng)
@@ -115,12 +134,14 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(rng):
 
 
 def test_step_and_evaluate(rng):
-    nets, alone = (networks(4, [fa.Dense(8, "tanh"), fa.Dense(3)]) for _ in range(2))
+    nets, alone = (networks(4, SMALL) for _ in range(2))
     x, y = examples(nets[0], rng, 20)
     ensemble = fa.Ensemble(nets)
     losses = ensemble.step(x, y, fa.SGD(0.1))
     assert losses == pytest.approx([net.step(x, y, fa.SGD(0.1)) for net in alone])
-    assert [e.loss for e in ensemble.evaluate(x, y)] == pytest.approx([n.evaluate(x, y).loss for n in alone])
+    assert [e.loss for e in ensemble.evaluate(x, y)] == pytest.approx(
+        [n.evaluate(x, y).loss for n in alone]
+    )
     assert len(ensemble) == 4
 
 
@@ -160,7 +181,12 @@ def test_an_exception_of_custom_feedback_is_raised(rng):
 def test_bad_input():
     a, b = networks(2, [fa.Dense(3)])
     x, y = np.zeros((5, 6)), np.zeros((5, 3))
-    for bad, error in [([], ValueError), (a, TypeError), ([a, 1], TypeError), ([a, b, a], ValueError)]:
+    for bad, error in [
+        ([], ValueError),
+        (a, TypeError),
+        ([a, 1], TypeError),
+        ([a, b, a], ValueError),
+    ]:
         with pytest.raises(error, match=r"\[Ensemble\] networks"):
             fa.Ensemble(bad)
     for other in (

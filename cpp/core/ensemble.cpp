@@ -12,8 +12,8 @@
 namespace fastfa {
 namespace {
 
-constexpr Index lane_networks = 3;     // fewer aren't worth a lane run
-constexpr double chunk_work = 2.5e7;   // multiplications between two questions to `poll`, per network
+constexpr Index lane_networks = 3;    // fewer aren't worth a lane run
+constexpr double chunk_work = 2.5e7;  // multiplications between two questions to `poll`, per network
 
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
@@ -37,9 +37,7 @@ std::vector<Index> kind_of(const Layers& tiny, int loss, bool decays) {
 template <class T>
 class Lanes {
  public:
-  using Impl = typename Network<T>::Impl;
-
-  Lanes(Backend<T>& backend, const std::vector<std::vector<TinyLayer<T>>*>& nets, int loss)
+  Lanes(Backend<T>& backend, const std::vector<const std::vector<TinyLayer<T>>*>& nets, int loss)
       : backend_(backend), nets_(nets), lanes_(backend.lanes()), loss_(loss) {
     const std::vector<TinyLayer<T>>& first = *nets_[0];
     for (const TinyLayer<T>& l : first) {
@@ -112,12 +110,142 @@ class Lanes {
   }
 
   Backend<T>& backend_;
-  std::vector<std::vector<TinyLayer<T>>*> nets_;
+  std::vector<const std::vector<TinyLayer<T>>*> nets_;
   Index lanes_;
   int loss_;
   std::vector<Buffer<T>> w_, bias_, h_, delta_, b_;
   Buffer<T> scratch_, rate_, decay_;
   std::vector<LaneLayer<T>> layers_;
+};
+
+// One call of train_together.
+template <class T>
+class Training {
+ public:
+  using Impl = typename Network<T>::Impl;
+
+  Training(const std::vector<Impl*>& nets, MatrixView<const T> x, MatrixView<const T> y,
+           const std::vector<Optimizer>& optimizers, Index batch_size)
+      : nets_(nets),
+        x_(x),
+        y_(y),
+        optimizers_(optimizers),
+        batch_size_(batch_size),
+        out_{std::vector<EpochResult>(nets.size()), std::vector<std::exception_ptr>(nets.size())},
+        tiny_(nets.size()) {
+    form_teams();
+  }
+
+  // All tasks do a chunk of the examples, then all the next one.
+  Together run(const Index* order, Index n, const Poll& poll) {
+    const std::shared_ptr<ThreadTeam> threads = ThreadTeam::instance();
+    const auto tasks = static_cast<int>(teams_.size() + singles_.size());
+    const Index chunk = chunk_batches() * batch_size_;
+    for (Index at = 0; at < n; at += chunk) {
+      if (asks_to_stop(poll)) throw Interrupted();
+      const Index count = std::min(chunk, n - at);
+      threads->run(tasks, [&](int begin, int end) {
+        for (int k = begin; k < end; ++k) {
+          const auto task = static_cast<std::size_t>(k);
+          task < teams_.size() ? together(teams_[task], order + at, count)
+                               : alone(singles_[task - teams_.size()], order + at, count);
+        }
+      });
+    }
+    for (EpochResult& r : out_.results) {
+      if (r.examples > 0) r.loss /= static_cast<double>(r.examples);
+    }
+    return out_;
+  }
+
+ private:
+  struct Team {
+    std::vector<std::size_t> members;
+    std::unique_ptr<Lanes<T>> lanes;
+  };
+
+  // Who goes in lanes: those of a kind of which there are enough, spread evenly over as many teams as it
+  // takes.
+  void form_teams() {
+    std::map<std::vector<Index>, std::vector<std::size_t>> kinds;
+    for (std::size_t i = 0; i < nets_.size(); ++i) {
+      Impl& net = *nets_[i];
+      const bool softmax = net.layers_.back().spec.activation == Activation::softmax;
+      if (batch_size_ > 1 || softmax || !net.is_tiny(optimizers_[i])) {
+        singles_.push_back(i);
+        continue;
+      }
+      net.ready(optimizers_[i], 1);
+      tiny_[i] = net.tiny_layers();
+      const bool decays = std::get<Sgd>(optimizers_[i]).weight_decay != 0;
+      kinds[kind_of(tiny_[i], static_cast<int>(net.spec_.loss), decays)].push_back(i);
+    }
+    for (const auto& [kind, members] : kinds) {
+      const auto many = static_cast<Index>(members.size());
+      if (many < lane_networks) {
+        singles_.insert(singles_.end(), members.begin(), members.end());
+        continue;
+      }
+      Backend<T>& backend = *nets_[members[0]]->backend_;
+      const Index teams = (many + backend.lanes() - 1) / backend.lanes();
+      for (Index t = 0; t < teams; ++t) {
+        Team team{{members.begin() + t * many / teams, members.begin() + (t + 1) * many / teams},
+                  nullptr};
+        std::vector<const std::vector<TinyLayer<T>>*> layers;
+        for (std::size_t i : team.members) layers.push_back(&tiny_[i]);
+        team.lanes = std::make_unique<Lanes<T>>(backend, layers, static_cast<int>(kind[0]));
+        teams_.push_back(std::move(team));
+      }
+    }
+  }
+
+  Index chunk_batches() const {
+    double work = 0;
+    for (const Impl* net : nets_) {
+      double own = 0;
+      for (const Layer<T>& l : net->layers_) own += 3.0 * static_cast<double>(l.w.rows() * l.w.cols());
+      work = std::max(work, own);
+    }
+    return std::max(Index{1},
+                    static_cast<Index>(chunk_work / (work * static_cast<double>(batch_size_) + 1)));
+  }
+
+  void alone(std::size_t i, const Index* order, Index n) {
+    if (out_.stopped[i]) return;
+    try {
+      nets_[i]->train(x_, y_, optimizers_[i], batch_size_, order, n, {}, out_.results[i]);
+    } catch (...) {
+      out_.stopped[i] = std::current_exception();
+    }
+  }
+
+  // Where one lane can't go on, all of the team do the rest of the chunk alone; so do those of a team
+  // that has lost one, from then on.
+  void together(Team& team, const Index* order, Index n) {
+    Index done = 0;
+    const auto lost = [&](std::size_t i) { return out_.stopped[i] != nullptr; };
+    if (std::none_of(team.members.begin(), team.members.end(), lost)) {
+      std::vector<Rule<T>> rules;
+      std::vector<EpochResult*> results;
+      for (std::size_t i : team.members) {
+        rules.push_back(nets_[i]->rule_for(optimizers_[i], 1));
+        results.push_back(&out_.results[i]);
+      }
+      done = team.lanes->run(rules, x_, y_, order, n, results);
+      for (std::size_t i : team.members) nets_[i]->steps_ += done;
+    }
+    if (done == n) return;
+    for (std::size_t i : team.members) alone(i, order + done, n - done);
+  }
+
+  std::vector<Impl*> nets_;
+  MatrixView<const T> x_, y_;
+  const std::vector<Optimizer>& optimizers_;
+  Index batch_size_;
+  Together out_;
+  std::vector<std::vector<TinyLayer<T>>> tiny_;  // of each network that is tiny
+  std::vector<Team> teams_;
+  std::vector<std::size_t> singles_;
 };
 
 template <class T>
@@ -128,12 +256,11 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
   using Impl = typename Network<T>::Impl;
   std::vector<Impl*> nets;
   for (Network<T>* net : networks) nets.push_back(&net->impl());
-  const std::size_t count = nets.size();
-  if (optimizers.size() != count) {
+  if (optimizers.size() != nets.size()) {
     refuse("[train_epoch] optimizer was a list of " + std::to_string(optimizers.size()) +
-           "; there are " + std::to_string(count) + " networks");
+           "; there are " + std::to_string(nets.size()) + " networks");
   }
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < nets.size(); ++i) {
     nets[i]->check_training(x, y, optimizers[i], batch_size, order, n);
   }
   // All networks are held for the whole call; in one order, so that two calls can't wait for each other.
@@ -144,92 +271,7 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
   }
   std::vector<std::unique_ptr<Session<T>>> sessions;
   for (Impl* net : sorted) sessions.push_back(std::make_unique<Session<T>>(*net, true));
-
-  Together out{std::vector<EpochResult>(count), std::vector<std::exception_ptr>(count)};
-  const auto alone = [&](std::size_t i, Index at, Index end) {
-    if (out.stopped[i]) return;
-    EpochResult& own = out.results[i];
-    try {
-      nets[i]->train(x, y, optimizers[i], batch_size, order + at, end - at, {}, own);
-    } catch (...) {
-      out.stopped[i] = std::current_exception();
-    }
-  };
-
-  // Who goes in lanes: {kind: networks}.
-  std::map<std::vector<Index>, std::vector<std::size_t>> kinds;
-  std::vector<std::vector<TinyLayer<T>>> tiny(count);
-  std::vector<std::vector<std::size_t>> teams;  // of lanes
-  std::vector<bool> in_team(count, false);
-  double work = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    double own = 0;
-    for (const Layer<T>& l : nets[i]->layers_) own += 3.0 * static_cast<double>(l.w.rows() * l.w.cols());
-    work = std::max(work, own);
-    const bool softmax = nets[i]->layers_.back().spec.activation == Activation::softmax;
-    if (batch_size > 1 || softmax || !nets[i]->is_tiny(optimizers[i])) continue;
-    nets[i]->ready(optimizers[i], 1);
-    tiny[i] = nets[i]->tiny_layers();
-    const bool decays = std::get<Sgd>(optimizers[i]).weight_decay != 0;
-    kinds[kind_of(tiny[i], static_cast<int>(nets[i]->spec_.loss), decays)].push_back(i);
-  }
-  std::vector<std::unique_ptr<Lanes<T>>> lanes;
-  for (const auto& [kind, members] : kinds) {
-    const auto many = static_cast<Index>(members.size());
-    if (many < lane_networks) continue;
-    Backend<T>& backend = *nets[members[0]]->backend_;
-    const Index groups = (many + backend.lanes() - 1) / backend.lanes();
-    for (Index g = 0; g < groups; ++g) {
-      teams.emplace_back(members.begin() + g * many / groups, members.begin() + (g + 1) * many / groups);
-      std::vector<std::vector<TinyLayer<T>>*> layers;
-      for (std::size_t i : teams.back()) layers.push_back(&tiny[i]), in_team[i] = true;
-      lanes.push_back(std::make_unique<Lanes<T>>(backend, layers, static_cast<int>(kind[0])));
-    }
-  }
-  std::vector<std::size_t> singles;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!in_team[i]) singles.push_back(i);
-  }
-
-  // Where one lane can't go on, all of the team do the rest of the chunk alone, and so do those of a team
-  // that has lost one from then on.
-  const auto together = [&](std::size_t t, Index at, Index end) {
-    const std::vector<std::size_t>& team = teams[t];
-    const bool whole = std::none_of(team.begin(), team.end(), [&](auto i) { return bool(out.stopped[i]); });
-    if (whole) {
-      std::vector<Rule<T>> rules;
-      std::vector<EpochResult*> results;
-      for (std::size_t i : team) {
-        rules.push_back(nets[i]->rule_for(optimizers[i], 1));
-        results.push_back(&out.results[i]);
-      }
-      const Index done = lanes[t]->run(rules, x, y, order + at, end - at, results);
-      for (std::size_t i : team) nets[i]->steps_ += done;
-      at += done;
-    }
-    if (at == end) return;
-    for (std::size_t i : team) alone(i, at, end);
-  };
-
-  const std::shared_ptr<ThreadTeam> threads = ThreadTeam::instance();
-  const auto tasks = static_cast<int>(teams.size() + singles.size());
-  const Index batches = std::max(
-      Index{1}, static_cast<Index>(chunk_work / (work * static_cast<double>(batch_size) + 1)));
-  for (Index at = 0; at < n;) {
-    if (asks_to_stop(poll)) throw Interrupted();
-    const Index end = std::min(n, at + batches * batch_size);
-    threads->run(tasks, [&](int begin, int task_end) {
-      for (int k = begin; k < task_end; ++k) {
-        const auto task = static_cast<std::size_t>(k);
-        task < teams.size() ? together(task, at, end) : alone(singles[task - teams.size()], at, end);
-      }
-    });
-    at = end;
-  }
-  for (EpochResult& r : out.results) {
-    if (r.examples > 0) r.loss /= static_cast<double>(r.examples);
-  }
-  return out;
+  return Training<T>(nets, x, y, optimizers, batch_size).run(order, n, poll);
 }
 
 template Together train_together(const std::vector<Network<float>*>&, MatrixView<const float>,

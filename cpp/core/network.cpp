@@ -273,7 +273,8 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   ready(optimizer, std::min(batch_size, n));
   // Ask about once in 20 ms, by a cautious guess of 10 GFLOP/s.
   double work = 0;
-  for (const Layer<T>& layer : layers_) work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
+  for (const Layer<T>& layer : layers_)
+    work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
   work *= static_cast<double>(batch_size);
   const Index polls = std::max(Index{1}, static_cast<Index>(2e8 / (work + 1e4)));
 

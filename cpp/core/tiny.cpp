@@ -18,7 +18,8 @@ bool Network<T>::Impl::is_tiny(const Optimizer& optimizer) const {
   if (spec_.inputs > tiny_units) return false;
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) {
-    if (layer.is_local() || layer.mask || layer.spec.dropout > 0 || layer.n_out > tiny_units) return false;
+    if (layer.is_local() || layer.mask || layer.spec.dropout > 0 || layer.n_out > tiny_units)
+      return false;
     bytes += layer.w.bytes();
   }
   for (const Feedback<T>& f : teaching_.feedback) {
@@ -65,15 +66,14 @@ std::vector<TinyLayer<T>> Network<T>::Impl::tiny_layers() {
 // Steps with the examples order[0 … n), from those layers; returns how many were done. It is fewer where
 // the next one can't be done.
 template <class T>
-Index Network<T>::Impl::run_tiny(const std::vector<TinyLayer<T>>& tiny,
-                                 const Optimizer& optimizer, const Index* order, Index n,
-                                 EpochResult& result) {
+Index Network<T>::Impl::run_tiny(const std::vector<TinyLayer<T>>& tiny, const Optimizer& optimizer,
+                                 const Index* order, Index n, EpochResult& result) {
   const Rule<T> rule = rule_for(optimizer, 1);
   Index wrong = 0, done = 0;
   backend_->tiny_run({tiny.data(), static_cast<Index>(tiny.size()), static_cast<int>(spec_.loss),
                       rule.learning.rate, rule.learning.decay, batch_.x.data, batch_.x.row_stride,
-                      batch_.y.data, batch_.y.row_stride, order, n, batch_.input.data(), &result.loss, &wrong,
-                      &done});
+                      batch_.y.data, batch_.y.row_stride, order, n, batch_.input.data(), &result.loss,
+                      &wrong, &done});
   result.wrong += wrong;
   result.examples += done;
   steps_ += done;

@@ -82,7 +82,8 @@ inline void lane_update(const LaneRun<T>& r, const LaneLayer<T>& l, const T* bel
   for (Index i = 0; i < l.n_in; ++i) {
     const Vec<T> step = load(r.rate) * lane(below, i);
     T* w = l.w + i * l.n_out * lanes<T>;
-    for (Index o = 0; o < l.n_out; ++o) set_lane(w, o, learned<T>(r, lane(w, o), step * lane(l.delta, o)));
+    for (Index o = 0; o < l.n_out; ++o)
+      set_lane(w, o, learned<T>(r, lane(w, o), step * lane(l.delta, o)));
   }
 }
 template <class T>
@@ -142,7 +143,8 @@ void lane_run(const LaneRun<T>& r) {
   const auto first_layer = [&](const T* x) {
     for_outputs(bottom.n_out, [&](Index o, auto width) {
       constexpr int O = decltype(width)::value;
-      last ? lane_inputs<T, O, true>(r, bottom, x, last, o) : lane_inputs<T, O, false>(r, bottom, x, x, o);
+      last ? lane_inputs<T, O, true>(r, bottom, x, last, o)
+           : lane_inputs<T, O, false>(r, bottom, x, x, o);
     });
   };
   Index step = 0;

@@ -326,13 +326,13 @@ struct TinyLayer {
   T* bias;  // null: none
   int activation;
   bool trainable;
-  T* h;                 // (n_out)
-  T* delta;             // (n_out)
-  const T* b;           // what carries δ_source down to this layer, as in Propagate; null: nothing, δ = 0
-  Index ldb;            //
-  int transposed;       //
-  const T* source;      // δ_source
-  Index n_src;          //
+  T* h;             // (n_out)
+  T* delta;         // (n_out)
+  const T* b;       // what carries δ_source down to this layer, as in Propagate; null: nothing, δ = 0
+  Index ldb;        //
+  int transposed;   //
+  const T* source;  // δ_source
+  Index n_src;      //
 };
 
 // Steps with examples order[0 … n) of x and y, one by one, of plain SGD with `rate` and `decay`. Ends
@@ -349,10 +349,10 @@ struct TinyRun {
   Index ldy;
   const Index* order;
   Index n;
-  T* input;            // (n_in), scratch
-  double* loss_sum;    // added to
-  Index* wrong;        // added to
-  Index* done;         // set: steps done
+  T* input;          // (n_in), scratch
+  double* loss_sum;  // added to
+  Index* wrong;      // added to
+  Index* done;       // set: steps done
 };
 
 // Tiny networks of one kind side by side: element (i, o) of a matrix is a vector of as many values as an
@@ -364,9 +364,9 @@ struct LaneLayer {
   T* bias;  // (n_out); null: none
   int activation;
   bool trainable;
-  T* h;             // (n_out)
-  T* delta;         // (n_out)
-  const T* b;       // null: δ = 0. transposed = 0: (n_src, n_out); 1: (n_out, n_src)
+  T* h;        // (n_out)
+  T* delta;    // (n_out)
+  const T* b;  // null: δ = 0. transposed = 0: (n_src, n_out); 1: (n_out, n_src)
   int transposed;
   const T* source;  // δ_source
   Index n_src;

@@ -67,7 +67,8 @@ class Ensemble:
                 mine, theirs = getattr(net, what), getattr(self.networks[0], what)
                 if mine != theirs:
                     raise ValueError(
-                        f"[Ensemble] networks[{i}].{what} was {mine}; it must be that of networks[0], {theirs}"
+                        f"[Ensemble] networks[{i}].{what} was {mine}; networks[0] has "
+                        f"{theirs}, and it must be the same"
                     )
 
     def __len__(self) -> int:
@@ -121,8 +122,8 @@ class Ensemble:
         several = not isinstance(optimizer, Optimizer)
         if several and (not isinstance(optimizer, Sequence) or len(optimizer) != len(self)):
             raise ValueError(
-                f"[{where}] optimizer was {optimizer!r}; it must be one optimizer, or one for each of the "
-                f"{len(self)} networks"
+                f"[{where}] optimizer was {optimizer!r}; it must be one, or one for each of "
+                f"the {len(self)} networks"
             )
         given = optimizer if several else [optimizer] * len(self)
         rules = [_arguments.optimizer(where, each) for each in given]
@@ -134,7 +135,9 @@ class Ensemble:
         }
         if stopped:
             i, error = next(iter(stopped.items()))
-            raise _diverged(stopped, f"{len(stopped)} of {len(self)} networks: network {i}, {error}")
+            raise _diverged(
+                stopped, f"{len(stopped)} of {len(self)} networks: network {i}, {error}"
+            )
         return np.array([loss for loss, _, _ in rows])
 
     def step(self, X: Any, Y: Any, optimizer: Optimizer | Sequence[Optimizer]) -> np.ndarray:

@@ -14,8 +14,8 @@ struct Together {
 };
 
 // Each network learns as its own train_epoch would, with its own optimizer, to rounding: as many at a
-// time as there are threads, and tiny ones of a kind side by side in the lanes of vectors. A network that
-// diverges stops, the others go on. Networks are told apart by address: none may be there twice.
+// time as there are threads, and tiny ones of a kind side by side in the lanes of vectors. A network
+// that diverges stops, the others go on. Networks are told apart by address: none may be there twice.
 template <class T>
 FASTFA_API Together train_together(const std::vector<Network<T>*>& networks, MatrixView<const T> x,
                                    MatrixView<const T> y, const std::vector<Optimizer>& optimizers,
