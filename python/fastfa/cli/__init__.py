@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except (ValueError, OSError, DivergenceError) as error:
+    except (ValueError, OSError, MemoryError, DivergenceError) as error:
         if arguments.traceback:
             raise
         print(f"fastfa: error: {_told(error)}", file=sys.stderr)
@@ -62,6 +62,8 @@ def _told(error: Exception) -> str:
     """The message; of the system's own errors without their number."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this"
     return str(error)
 
 
