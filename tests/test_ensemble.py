@@ -208,3 +208,9 @@ def test_bad_input():
         fa.Ensemble([a, b]).train_epoch(x, y, fa.SGD(1), batch_size=1, order=[5])
     for state, net in zip(before, (a, b), strict=True):
         assert all(np.array_equal(v, net.state_dict()[k]) for k, v in state.items())
+
+
+def test_the_callers_subnormal_numbers_are_left_alone(rng):
+    nets = networks(4, SMALL)
+    fa.Ensemble(nets).train_epoch(*examples(nets[0], rng), fa.SGD(0.1), batch_size=1)
+    assert (np.full(64, 1e-40, np.float32) * np.float32(0.5) > 0).all()

@@ -118,6 +118,20 @@ class Lanes {
   std::vector<LaneLayer<T>> layers_;
 };
 
+// All networks are held for the whole call: in the order of their addresses, so that two calls can't wait
+// for each other, and given back the other way round, since each restores what it found.
+template <class T>
+struct Sessions {
+  std::vector<std::unique_ptr<Session<T>>> sessions;
+
+  Sessions() = default;
+  Sessions(const Sessions&) = delete;
+  Sessions& operator=(const Sessions&) = delete;
+  ~Sessions() {
+    while (!sessions.empty()) sessions.pop_back();
+  }
+};
+
 // One call of train_together.
 template <class T>
 class Training {
@@ -263,14 +277,13 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
   for (std::size_t i = 0; i < nets.size(); ++i) {
     nets[i]->check_training(x, y, optimizers[i], batch_size, order, n);
   }
-  // All networks are held for the whole call; in one order, so that two calls can't wait for each other.
   std::vector<Impl*> sorted = nets;
   std::sort(sorted.begin(), sorted.end());
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
     refuse("[train_epoch] a network is in the ensemble twice; they must all be different");
   }
-  std::vector<std::unique_ptr<Session<T>>> sessions;
-  for (Impl* net : sorted) sessions.push_back(std::make_unique<Session<T>>(*net, true));
+  Sessions<T> held;
+  for (Impl* net : sorted) held.sessions.push_back(std::make_unique<Session<T>>(*net, true));
   return Training<T>(nets, x, y, optimizers, batch_size).run(order, n, poll);
 }
 
