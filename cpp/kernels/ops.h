@@ -268,10 +268,10 @@ struct LocalShape {
   Index units() const { return maps * positions(); }
 };
 
-// The three operations work on examples side by side: x (inputs, n) and a, δ (units, n), each transposed
-// from the usual order and padded to whole vectors of examples.
+// The three operations work on examples side by side: x (inputs, n) is transposed from the usual order
+// and padded to whole vectors of examples, and so are units in `across` (units, n).
 
-// a = σ(W x + b), overwritten
+// a = σ(W x + b) in the usual order, (n, units), overwritten
 template <class T>
 struct LocalForward {
   LocalShape shape;
@@ -282,6 +282,8 @@ struct LocalForward {
   Index ldw;
   const T* bias;  // (units); null: none
   int activation;
+  T* across;  // scratch
+  Index ldc;
   T* a;
   Index lda;
   int* bad;
@@ -291,7 +293,7 @@ struct LocalForward {
 template <class T>
 struct LocalBack {
   LocalShape shape;
-  const T* delta;
+  const T* delta;  // (units, n)
   Index ldd;
   Index n;
   const T* w;
@@ -300,7 +302,7 @@ struct LocalBack {
   Index ldb;
 };
 
-// One update of W; its bias is a DenseUpdate's.
+// One update of W and the bias; δ (n, units) in the usual order.
 template <class T>
 struct LocalUpdate : Learning<T> {
   LocalShape shape;
@@ -309,11 +311,17 @@ struct LocalUpdate : Learning<T> {
   const T* delta;
   Index ldd;
   Index n;
+  T* across;  // scratch
+  Index ldc;
   T* w;
   Index ldw;
-  T* v;         // null: no momentum
-  T* s;         // null: SGD
-  T* gradient;  // local_tiles rows of shape.block()
+  T* v;     // null: no momentum
+  T* s;     // null: SGD
+  T* bias;  // (units); null: none
+  T* v_bias;
+  T* s_bias;
+  T* gradient;       // scratch: local_tiles rows of shape.block()
+  T* bias_gradient;  // scratch: (units), padding zero
 };
 constexpr Index local_tiles = 32;  // of one operation, at the most
 

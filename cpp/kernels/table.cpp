@@ -46,7 +46,7 @@ constexpr KernelSet<T> kernels{
     {dense_update_tiles<T>, dense_update_run<T>, nullptr},
     {local_forward_tiles<T>, local_forward_run<T>, nullptr},
     {local_back_tiles<T>, local_back_run<T>, nullptr},
-    {local_update_tiles<T>, local_update_run<T>, nullptr},
+    {local_update_tiles<T>, local_update_run<T>, local_update_finish<T>},
     tiny_run<T>,
     lane_run<T>,
     lanes<T>};
