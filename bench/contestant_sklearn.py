@@ -29,7 +29,7 @@ class ScikitLearn(Contestant):
         what = self.task.workload
         kind = MLPClassifier if self.classifies else MLPRegressor
         self.net = kind(
-            what.sizes[1:-1],
+            hidden_layer_sizes=what.sizes[1:-1],
             activation=_ACTIVATION[what.activation],
             solver="sgd",
             alpha=0.0,

@@ -1,8 +1,8 @@
 """A step's matrix products alone, by each library that is here: what `floor.py` adds up.
 
-A library is a function (kind, n_in, n_out, batch) → pieces; a piece is a list of alternatives (layouts,
+A library is a function (kind, n_in, n_out, batch) → pieces. A piece is a list of alternatives (layouts,
 kernels), each a function of a number of repeats that returns seconds per product. A layer has the pieces
-forward, x (N, n_in) · Wᵀ, and update, δᵀ (n_out, N) · x; feedback is δ (N, n_in) · Bᵀ alone. fastfa's own
+forward, x (N, n_in) · Wᵀ, and update, δᵀ (n_out, N) · x; feedback is δ (N, n_in) · Bᵀ. fastfa's own
 core times a layer's two products as one piece (bias and the addition to W included).
 """
 
