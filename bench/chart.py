@@ -57,6 +57,6 @@ def ratios(result: dict[str, Any], path: Path) -> None:
         f"{result['machine']['cpu']}, {result['threads']} threads, {result['date'][:10]}",
         fontsize="medium",
     )
-    if names or floors:
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.savefig(path, dpi=150)

@@ -5,8 +5,8 @@
     python bench/growth.py --quick --axes width batch
     python bench/growth.py --report --out growth.json     # cliffs and charts again, nothing measured
 
-Writes growth.json and, where matplotlib is, growth.png; prints every cliff: two neighbouring sizes between
-which the time grows by more than 1.5 times what their neighbours make one expect. It needs no peers.
+Writes growth.json and, where matplotlib is, growth.png; prints every cliff: two neighbouring sizes
+between which the time grows more than 1.5 times as much as on either side. It needs no peers.
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ def _memory(options: argparse.Namespace) -> dict[str, Any]:
     """Each network in a process of its own, whose peak is then its own too."""
     script = Path(__file__).with_name("growth_memory.py")
     series: dict[str, Any] = {}
-    for optimizer in ("sgd", "momentum", "adam"):
+    for optimizer in ("sgd", "adam") if options.quick else ("sgd", "momentum", "adam"):
         found = []
         for width in _some(_WIDTHS[2:] if optimizer == "sgd" else _WIDTHS[2:-1], options.quick):
             asked = [str(width), optimizer, str(options.threads)]

@@ -13,9 +13,8 @@ CLIFF = 1.5  # times the trend
 def cliffs(sizes: Sequence[float], values: Sequence[float | None]) -> list[dict[str, Any]]:
     """Neighbouring sizes between which the value grows more than CLIFF times the trend.
 
-    The trend between two sizes is the mean slope, in log-log, of the intervals beside theirs; one that falls
-    counts as flat there, so that a single slow sample is no more than one cliff. Fewer than three sizes have
-    no trend.
+    The trend between two sizes is the mean slope, in log-log, of the intervals on either side; one
+    that falls counts as flat. Fewer than three sizes have no trend.
     """
     points = sorted(
         (size, value) for size, value in zip(sizes, values, strict=True) if value is not None

@@ -31,7 +31,8 @@ class Workload:
     weight_scale: tuple[float, ...]  # ω per layer: W ~ U(-ω, ω); biases start at 0
     feedback_scale: float  # β: B ~ U(-β, β)
     inputs: str  # pixels: in [0, 1] | dense: pixels with mean 0, sd 1 | normal: N(0, 1)
-    targets: tuple[float, float] | None  # low, high of the one-hot code; None: a teacher's output
+    targets: tuple[float, float] | None  # low, high of the one-hot code; None: a teacher's
+    teacher: tuple[int, ...] = ()  # sizes of the network that gives y; empty: y = T x
     replicas: int = 1  # networks of other weights and other B that all see the same examples
 
 
@@ -60,6 +61,7 @@ _LINEAR = Workload(
 _TANH = Workload(
     "tanh-online", (30, 20, 10, 10), "tanh", "squared_error", lr=0.01, batch=1, steps=10_000,
     weight_scale=(0.1, 0.1, 0.1), feedback_scale=0.5, inputs="normal", targets=None,
+    teacher=(30, 20, 10, 10),
 )  # fmt: skip
 _REPLICAS = replace(_LINEAR, name="replicas-20", replicas=20, steps=2000)
 
@@ -159,15 +161,16 @@ def _examples(workload: Workload, rng: np.random.Generator) -> tuple[Array, Arra
 def _taught(workload: Workload, rng: np.random.Generator, n: int) -> tuple[Array, Array, Source]:
     """x ~ N(0, 1), and what a fixed random function makes of it."""
     sizes = workload.sizes
-    if workload.activation == "linear":
+    if not workload.teacher:
         teacher = rng.uniform(-1.0, 1.0, (sizes[-1], sizes[0]))  # T
         x = rng.standard_normal((n, sizes[0]))
         y, function = x @ teacher.T, "y = T x, T ~ U(-1, 1)"
     else:
-        teachers = [rng.uniform(-1.0, 1.0, (o, i)) * (3 / i) ** 0.5 for i, o in pairwise(sizes)]
+        layers = pairwise(workload.teacher)
+        teachers = [rng.uniform(-1.0, 1.0, (o, i)) * (3 / i) ** 0.5 for i, o in layers]
         x = y = rng.standard_normal((n, sizes[0]))
         for teacher in teachers:
             y = ACTIVATION[workload.activation](y @ teacher.T)
-        function = "y from a random network of the same sizes"
+        function = f"y from a random {'-'.join(map(str, workload.teacher))} network"
     source = Source("normal", f"drawn: x ~ N(0, 1), {function}", 0.0)
     return x.astype(np.float32), y.astype(np.float32), source
