@@ -82,25 +82,22 @@ class ProductFloor:
             machine.wait_until_idle()
 
     def result(self, subject: list[float] | None) -> dict[str, Any]:
-        chosen = {shape: self._best(shape) for shape in self.counts}
-        rounds = [
-            sum(self.counts[shape] * sum(piece) for shape, (_, pieces) in chosen.items()
-                for piece in [[times[turn] for times in pieces]])
-            for turn in range(len(next(iter(self.times.values()))[0]))
-        ]  # fmt: skip
-        parts = [
-            {
-                "product": f"{kind} {n} to {n_out}",
-                "times_per_step": count,
-                "best": chosen[kind, n, n_out][0],
-                "median_us": {
-                    library: round(sum(map(statistics.median, self.times[key])), 3)
-                    for library in self.libraries
-                    for key in [((kind, n, n_out), library)]
-                },
-            }
-            for (kind, n, n_out), count in self.counts.items()
-        ]
+        rounds = [0.0] * len(next(iter(self.times.values()))[0])
+        parts = []
+        for shape, count in self.counts.items():
+            name, pieces = self._best(shape)
+            for times in pieces:
+                rounds = [total + count * t for total, t in zip(rounds, times, strict=True)]
+            kind, n, n_out = shape
+            medians = {who: _median_sum(self.times[shape, who]) for who in self.libraries}
+            parts.append(
+                {
+                    "product": f"{kind} {n} to {n_out}",
+                    "times_per_step": count,
+                    "best": name,
+                    "median_us": {who: round(us, 3) for who, us in medians.items()},
+                }
+            )
         return {"kind": "products", "parts": parts} | _times(rounds, subject)
 
     def _best(self, shape: tuple) -> tuple[str, list[list[float]]]:
@@ -114,7 +111,7 @@ class ProductFloor:
         ]
         mixed = " + ".join(dict.fromkeys(best))
         choices[mixed] = [split[name][i] for i, name in enumerate(best)]
-        name = min(choices, key=lambda n: sum(map(statistics.median, choices[n])))
+        name = min(choices, key=lambda n: _median_sum(choices[n]))
         return name, choices[name]
 
 
@@ -134,6 +131,7 @@ class TrafficFloor:
             for name, timer in sweep.available(size, settings.threads).items()
         }
         self.seconds: dict[str, list[float]] = {name: [] for name in self.sweeps}
+        machine.wait_until_idle()
 
     def sample(self) -> None:
         for name, timer in self.sweeps.items():
@@ -150,6 +148,10 @@ class TrafficFloor:
             "swept_by": best,
             "median_gb_per_s": round(statistics.median(speed) / 1e9, 2),
         } | _times([self.moved / s * 1e6 for s in speed], subject)
+
+
+def _median_sum(pieces: list[list[float]]) -> float:
+    return sum(map(statistics.median, pieces))
 
 
 def _times(rounds: list[float], subject: list[float] | None) -> dict[str, Any]:
