@@ -3,7 +3,8 @@
 Another rule and another start, so that its weights cannot be compared; it stands in the table because
 people use it for networks of this size. A pass is one `partial_fit`: one epoch, in the given order,
 input checks and loss included. Targets 0 and 1 go to MLPClassifier as a multi-label problem, which
-gives it logistic outputs and their cross-entropy; others go to MLPRegressor, whose outputs are linear.
+gives it logistic outputs and their cross-entropy; others go to MLPRegressor, whose outputs are linear
+and would diverge at the workload's rate above a wide layer: it learns at a lower one.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ class ScikitLearn(Contestant):
     def reset(self) -> None:
         what = self.task.workload
         kind = MLPClassifier if self.classifies else MLPRegressor
+        rate = what.lr if self.classifies else min(what.lr, 0.1 / what.sizes[-2])
         self.net = kind(
             hidden_layer_sizes=what.sizes[1:-1],
             activation=_ACTIVATION[what.activation],
             solver="sgd",
             alpha=0.0,
             batch_size=what.batch,
-            learning_rate_init=what.lr,
+            learning_rate_init=rate,
             momentum=0.0,
             nesterovs_momentum=False,
             shuffle=False,

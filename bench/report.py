@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 from contestants import SUBJECT
@@ -78,7 +79,8 @@ def heading(result: dict[str, Any]) -> str:
 def table(name: str, record: dict[str, Any]) -> str:
     """One workload, fastest first; whoever was not timed follows with the reason."""
     definition = record["definition"]
-    sizes = "-".join(str(n) for n in definition["sizes"])
+    runs = [(size, len(list(same))) for size, same in groupby(definition["sizes"])]
+    sizes = "-".join(f"{size}×{count}" if count > 1 else str(size) for size, count in runs)
     many = f"{definition['replicas']} × " if definition["replicas"] > 1 else ""
     lines = [
         f"{name}: {many}{sizes} {definition['activation']}, batch {definition['batch']}",
