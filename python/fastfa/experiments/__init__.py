@@ -31,6 +31,8 @@ NAMES = (
     "coupled",
     "switch",
     "theory",
+    "mnist",
+    "receptive-fields",
 )
 
 

@@ -99,10 +99,10 @@ def _provenance(summary: Mapping[str, Any]) -> str:
     seeds = summary["seeds"]
     versions = ", ".join(f"{name} {value}" for name, value in summary["versions"].items())
     machine = ", ".join(f"{name} {value}" for name, value in summary["machine"].items())
-    took = summary.get("job_seconds", 0.0)
+    took = f"{summary.get('job_seconds', 0.0):.1f} s of computing"
     return (
-        f'<p class="small">{len(seeds)} runs, seeds {seeds[0]} to {seeds[-1]}, '
-        f"{took:.1f} s of computing. {escape(versions)}. {escape(machine)}.</p><details><summary>settings</summary>"
+        f'<p class="small">{len(seeds)} runs, seeds {seeds[0]} to {seeds[-1]}, {took}. '
+        f"{escape(versions)}. {escape(machine)}.</p><details><summary>settings</summary>"
         f"<pre>{escape(json.dumps(summary['settings'], indent=1))}</pre></details>"
     )
 

@@ -106,9 +106,9 @@ def learning_curve(
     points: Sequence[int],
     batch_size: int = 1,
 ) -> list[float]:
-    """Train through the examples in their order; NSE on `test` after each number of examples in `points`.
+    """Train through the examples in their order; NSE on `test` after as many examples as `points` say.
 
-    Beyond the last example the first ones come again; `points` rise, in multiples of the batch size.
+    Beyond the last example the first ones come again. `points` rise, by whole batches.
     """
     X, Y = train
     curve, seen = [], 0

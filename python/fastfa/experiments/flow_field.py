@@ -11,9 +11,9 @@ from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import FA, panels
 from ._statistics import Verdict, all_above, all_below, share
 
-# Supplementary Figure 10: A and W are numbers, T = 1, B = 1, expected updates; "There is a small region of
-# weight space (shaded grey) from which the system travels to the "bad" hyperbola at lower left, but this
-# is simply avoided by starting near 0." The window is ours, as are the rate and the starts near 0.
+# Supplementary Figure 10: A and W are numbers, T = 1, B = 1, expected updates; "There is a small region
+# of weight space (shaded grey) from which the system travels to the "bad" hyperbola at lower left, but
+# this is simply avoided by starting near 0." The window is ours, as are the rate and the starts near 0.
 _COMMON = {
     "half_width": 2.5,
     "starts": 21,

@@ -13,15 +13,15 @@ from ._statistics import Verdict, above, log_ratio
 from ._tasks import quadratic_task, spaced
 
 # Supplementary Figure 14 and Note 16: a quadratic function, backprop close to a local minimum of error
-# above zero over a training set, then feedback alignment. No sizes are given. Here: 10-10-5, 300
+# above zero over a training set, then feedback alignment. No sizes are given. Here: 10-10-5, 200
 # examples in one batch, too few hidden units to fit them, and a rate that doesn't oscillate.
 CONDITION = "bp, then fa"
 _COMMON = {
     "sizes": [10, 10, 5],
-    "examples": 300,
+    "examples": 200,
     "lr": 0.05,
     "feedback_scale": 0.5,
-    "bp_updates": 20_000,
+    "bp_updates": 10_000,
     "points": 60,
 }
 
@@ -97,7 +97,7 @@ EXPERIMENT = Experiment(
     title="a minimum that backprop found is no equilibrium of feedback alignment",
     where="Supplementary Figure 14, Supplementary Note 16",
     presets={
-        "quick": _COMMON | {"runs": 6, "fa_updates": 20_000},
+        "quick": _COMMON | {"runs": 6, "fa_updates": 10_000},
         "paper": _COMMON | {"runs": 20, "fa_updates": 100_000},
     },
     conditions=lambda settings: [CONDITION],

@@ -85,6 +85,8 @@ def _theorem_2(settings: Settings, seed: int) -> dict[str, Any]:
         net.step(x, y, optimizer)
         if step == 0:
             continue  # W is still zero: h was, and ΔW = η e hᵀ
+        if np.linalg.norm(y - net.forward(x)) < 1e-6 * np.linalg.norm(y):
+            break  # learned; further on e has no direction but that of rounding errors
         fa, pbp = (net.deltas(x, y, rule)[0] for rule in (None, "pbp"))
         rows.append(
             (
