@@ -1,0 +1,112 @@
+"""One HTML file that needs no other: what the paper says, what we find, and the figures."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ..data.atomic import atomic_write
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; color: #222 }
+body { padding: 0 1rem }
+h1, h2 { line-height: 1.2 } h2 { margin-top: 3rem } img { max-width: 100%; height: auto }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-size: .92rem }
+th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #ddd }
+.reproduced { color: #12692d; font-weight: 600 } .differs { color: #b3261e; font-weight: 600 }
+.undecided, .data { color: #6b5900; font-weight: 600 } .small { color: #666; font-size: .85rem }
+pre { white-space: pre-wrap; font-size: .82rem; background: #f6f6f6; padding: .6rem }
+"""
+
+
+def write_report(path: Path, summaries: Sequence[tuple[Mapping[str, Any], Path]]) -> None:
+    """Write the report.
+
+    Parameters
+    ----------
+    path
+        The HTML file, replaced as a whole.
+    summaries
+        Of each experiment what `reproduce` returned, and the folder with its figure.
+    """
+    body = "".join(_section(summary, folder) for summary, folder in summaries)
+    words = [claim["verdict"] for summary, _ in summaries for claim in summary["claims"]]
+    counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+    links = "".join(_line(summary) for summary, _ in summaries)
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>Feedback alignment, reproduced</title><style>{_STYLE}</style></head><body>"
+        "<h1>Feedback alignment, reproduced</h1>"
+        "<p>Lillicrap, Cownden, Tweed &amp; Akerman, Random synaptic feedback weights support error "
+        "backpropagation for deep learning, Nature Communications 7:13276 (2016), and its preprint "
+        "arXiv:1411.0247. Numbers of ours are means over runs with a 95 % interval (Student's t) "
+        f"unless the comparison says otherwise.</p><p>{escape(counts)}.</p>"
+        f"<table><tr><th>experiment</th><th>preset</th><th>runs</th><th>verdicts</th></tr>{links}</table>"
+        f"{body}</body></html>\n"
+    )
+    with atomic_write(path) as file:
+        file.write(page.encode())
+
+
+def number(claim: Mapping[str, Any]) -> str:
+    """Our number with its interval, ``1.3 (1.1 to 1.5) %``; a dash where there is none."""
+    if claim.get("ours") is None:
+        return "–"
+    unit = {"": "", "°": "°", "x": " ×", "%": " %"}[claim["unit"]]
+    if claim["low"] is None:
+        return f"{claim['ours']:.3g}{unit} (one run)"
+    return f"{claim['ours']:.3g} ({claim['low']:.3g} to {claim['high']:.3g}){unit}"
+
+
+def _line(summary: Mapping[str, Any]) -> str:
+    name = escape(summary["experiment"])
+    verdicts = ", ".join(_verdict(claim) for claim in summary["claims"])
+    return (
+        f'<tr><td><a href="#{name}">{name}</a></td><td>{escape(summary["preset"])}</td>'
+        f"<td>{len(summary['seeds'])}</td><td>{verdicts}</td></tr>"
+    )
+
+
+def _section(summary: Mapping[str, Any], folder: Path) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(claim['text'])}</td><td>{escape(claim['paper'])}</td>"
+        f"<td>{escape(number(claim))}</td><td>{_verdict(claim)}"
+        f'<br><span class="small">{escape(claim["note"])}</span></td></tr>'
+        for claim in summary["claims"]
+    )
+    name = escape(summary["experiment"])
+    return (
+        f'<h2 id="{name}">{name}: {escape(summary["title"])}</h2>'
+        f'<p class="small">{escape(summary["where"])}</p>{_figure(summary, folder)}'
+        "<table><tr><th>claim</th><th>the paper</th><th>ours</th><th>verdict</th></tr>"
+        f"{rows}</table>{_provenance(summary)}"
+    )
+
+
+def _figure(summary: Mapping[str, Any], folder: Path) -> str:
+    if not summary["figure"]:
+        return f"<p>{escape(summary.get('no_figure', 'No figure.'))}</p>"
+    data = base64.b64encode((folder / summary["figure"]).read_bytes()).decode()
+    return f'<img alt="{escape(summary["title"])}" src="data:image/png;base64,{data}">'
+
+
+def _provenance(summary: Mapping[str, Any]) -> str:
+    seeds = summary["seeds"]
+    versions = ", ".join(f"{name} {value}" for name, value in summary["versions"].items())
+    machine = ", ".join(f"{name} {value}" for name, value in summary["machine"].items())
+    took = f"{summary.get('job_seconds', 0.0):.1f} s of computing"
+    return (
+        f'<p class="small">{len(seeds)} runs, seeds {seeds[0]} to {seeds[-1]}, {took}. '
+        f"{escape(versions)}. {escape(machine)}.</p><details><summary>settings</summary>"
+        f"<pre>{escape(json.dumps(summary['settings'], indent=1))}</pre></details>"
+    )
+
+
+def _verdict(claim: Mapping[str, Any]) -> str:
+    word = claim["verdict"]
+    return f'<span class="{word.split()[0]}">{escape(word)}</span>'

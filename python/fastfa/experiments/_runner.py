@@ -1,0 +1,285 @@
+"""Runs an experiment's jobs. Each result is a file, so a run goes on where it was cut off."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import platform
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, final
+
+from .. import _check, build_info, set_num_threads
+from ..data.atomic import atomic_write
+from ..data.load import DatasetNotFound, load
+from ._experiment import PRESETS, Experiment, Results, Settings
+
+Report = Callable[[str], None]
+
+
+@final
+@dataclass(frozen=True)
+class Job:
+    """One condition with one seed, and the file for its result."""
+
+    experiment: str
+    condition: str
+    seed: int
+    settings: Settings
+    path: Path
+
+    def read(self) -> dict[str, Any] | None:
+        """The file's content; None if it isn't there, isn't whole, or is another job's."""
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        own = (self.condition, self.seed, _plain(dict(self.settings)), build_info()["version"])
+        known = isinstance(content, dict) and "result" in content
+        return content if known and _identity(content) == own else None
+
+    def run(self) -> None:
+        """Do it, and write the result."""
+        from . import get
+
+        begun = perf_counter()
+        result = get(self.experiment).run(self.settings, self.condition, self.seed)
+        content = {
+            "condition": self.condition,
+            "seed": self.seed,
+            "settings": dict(self.settings),
+            "fastfa": build_info()["version"],
+            "wall_seconds": perf_counter() - begun,
+            "result": result,
+        }
+        write_json(self.path, content)
+
+
+def reproduce(
+    experiment: Experiment,
+    preset: str = "quick",
+    *,
+    out: str | os.PathLike[str],
+    runs: int | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    report: Report = lambda line: None,
+) -> dict[str, Any]:
+    """Run what is not there yet, judge the claims, draw the figure.
+
+    Parameters
+    ----------
+    experiment
+    preset
+        ``"quick"`` or ``"paper"``.
+    out
+        A folder. ``OUT/NAME/PRESET`` gets ``runs/*.json``, a file for each condition, seed and
+        settings; ``results.json`` with everything; and ``figure.png`` where matplotlib is.
+    runs
+        Seeds ``seed`` … ``seed + runs − 1``; the preset's own number if None.
+    seed
+        The first seed, at least 0.
+    jobs
+        Processes; with more than one, each has one thread.
+    report
+        Called with a line whenever a job is done.
+
+    Returns
+    -------
+    dict
+        The content of ``results.json``: ``experiment``, ``title``, ``where``, ``preset``, ``settings``,
+        ``seeds``, ``versions``, ``machine``, ``wall_seconds``, ``job_seconds`` (the sum over jobs,
+        whenever they ran), ``claims`` (each with ``verdict``) and ``runs``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is outside its range.
+    OSError
+        If the folder can't be written.
+    KeyboardInterrupt
+        At Ctrl-C; what was finished stays, and the same call goes on from there.
+    """
+    _check.choice("reproduce", "preset", preset, PRESETS)
+    settings = {k: v for k, v in experiment.presets[preset].items() if k != "runs"}
+    count = experiment.presets[preset]["runs"] if runs is None else runs
+    count = _check.integer("reproduce", "runs", count, 1, 100_000)
+    seed = _check.integer("reproduce", "seed", seed, 0, 2**63)
+    jobs = _check.integer("reproduce", "jobs", jobs, 1, 1024)
+    folder = Path(out) / experiment.name / preset
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    summary = _header(experiment, preset, settings, list(range(seed, seed + count)))
+    begun = perf_counter()
+    missing = _missing_data(experiment, settings)
+    if missing is not None:
+        for claim in summary["claims"]:
+            claim |= {"verdict": "data not available", "note": missing}
+    else:
+        todo = _jobs(experiment, settings, summary["seeds"], folder / "runs")
+        _run_all([job for job in todo if job.read() is None], jobs, report)
+        done = [(job, job.read()) for job in todo]
+        _judge(experiment, settings, done, summary, folder)
+    summary["wall_seconds"] = perf_counter() - begun
+    summary = _plain(summary)
+    write_json(folder / "results.json", summary)
+    return summary
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Strict JSON, all or nothing; numbers with 9 significant digits, NaN and infinities as null."""
+    with atomic_write(path) as file:
+        file.write((json.dumps(_plain(content), indent=1) + "\n").encode())
+
+
+# ---- jobs ----------------------------------------------------------------------------------------
+
+
+def _jobs(experiment: Experiment, settings: Settings, seeds: list[int], folder: Path) -> list[Job]:
+    """Seed by seed, so that a run that was cut off has whole comparisons."""
+    digest = hashlib.sha256(json.dumps(_plain(settings), sort_keys=True).encode()).hexdigest()[:10]
+    found = []
+    for seed in seeds:
+        for condition in experiment.conditions(settings):
+            slug = "".join(c if c.isalnum() or c in "-." else "-" for c in condition)
+            path = folder / f"{slug}-{seed}-{digest}.json"
+            found.append(Job(experiment.name, condition, seed, settings, path))
+    if len({job.path for job in found}) != len(found):
+        raise ValueError(f"[reproduce] two conditions of {experiment.name} have the same file")
+    return found
+
+
+def _run_all(todo: list[Job], jobs: int, report: Report) -> None:
+    if jobs == 1 or len(todo) < 2:
+        for number, job in enumerate(todo, start=1):
+            job.run()
+            report(f"{job.experiment} {number}/{len(todo)}: {job.condition}, seed {job.seed}")
+        return
+    before = set(multiprocessing.active_children())
+    # Spawned: a fork would copy the thread team's locks without its threads.
+    pool = ProcessPoolExecutor(
+        min(jobs, len(todo)), multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+    try:
+        waiting = {pool.submit(job.run): job for job in todo}
+        number = 0
+        while waiting:
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                job = waiting.pop(future)
+                future.result()
+                number += 1
+                report(f"{job.experiment} {number}/{len(todo)}: {job.condition}, seed {job.seed}")
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()  # or Ctrl-C would wait for the jobs under way
+        raise
+    pool.shutdown()
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C, and ends the workers
+    set_num_threads(1)
+
+
+def _missing_data(experiment: Experiment, settings: Settings) -> str | None:
+    """The message, on one line, if a data set of the experiment is not to be had."""
+    try:
+        for name in experiment.data(settings):
+            load(name)
+    except DatasetNotFound as error:
+        return " ".join(str(error).split())
+    return None
+
+
+# ---- the summary ---------------------------------------------------------------------------------
+
+
+def _header(
+    experiment: Experiment, preset: str, settings: Settings, seeds: list[int]
+) -> dict[str, Any]:
+    import numpy
+    import scipy
+
+    facts = build_info()
+    return {
+        "experiment": experiment.name,
+        "title": experiment.title,
+        "where": experiment.where,
+        "preset": preset,
+        "settings": settings,
+        "seeds": seeds,
+        "versions": {
+            "fastfa": facts["version"],
+            "python": platform.python_version(),
+            "numpy": numpy.__version__,
+            "scipy": scipy.__version__,
+        },
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "isa": facts["isa"],
+        },
+        "figure": None,
+        "claims": [{"text": claim.text, "paper": claim.paper} for claim in experiment.claims],
+        "runs": [],
+    }
+
+
+def _judge(
+    experiment: Experiment,
+    settings: Settings,
+    done: list[tuple[Job, dict[str, Any]]],
+    summary: dict[str, Any],
+    folder: Path,
+) -> None:
+    by_condition: dict[str, list[dict[str, Any]]] = {}
+    for job, content in done:
+        by_condition.setdefault(job.condition, []).append(content["result"])
+        summary["runs"].append(
+            {k: v for k, v in content.items() if k not in ("settings", "fastfa")}
+        )
+    summary["job_seconds"] = sum(run["wall_seconds"] for run in summary["runs"])
+    results = Results(settings, by_condition)
+    for entry, claim in zip(summary["claims"], experiment.claims, strict=True):
+        verdict = claim.measure(results)
+        entry |= {
+            "ours": verdict.ours,
+            "low": verdict.low,
+            "high": verdict.high,
+            "unit": verdict.unit,
+            "verdict": verdict.word,
+            "note": verdict.note,
+        }
+    try:
+        figure = experiment.draw(results)
+    except ImportError as error:  # matplotlib: the numbers don't need it
+        summary["no_figure"] = str(error)
+        return
+    with atomic_write(folder / "figure.png") as file:
+        figure.savefig(file, format="png")
+    summary["figure"] = "figure.png"
+
+
+def _identity(content: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(content.get(key) for key in ("condition", "seed", "settings", "fastfa"))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say: floats of 9 digits, null for NaN and infinities, lists for arrays."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.9g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,146 @@
+"""What runs say about a claim: intervals from Student's t, and verdicts that can fail."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+CONFIDENCE = 0.95
+
+
+@final
+@dataclass(frozen=True)
+class Verdict:
+    """What our runs have to say about one claim.
+
+    Attributes
+    ----------
+    ours : float
+        The measured number, mostly a mean over runs.
+    low, high : float
+        Its 95 % interval; NaN where one run gives none.
+    unit : str
+        Of these three: ``"°"``, ``"%"``, ``"x"`` (a ratio) or empty.
+    holds : bool or None
+        Whether the claim holds; None: too few runs to tell.
+    note : str
+        What was compared with what and, for a claim that does not hold, by how much it is missed.
+    """
+
+    ours: float
+    low: float
+    high: float
+    unit: str
+    holds: bool | None
+    note: str
+
+    @property
+    def word(self) -> str:
+        """``reproduced``, ``differs`` or ``undecided``."""
+        return {True: "reproduced", False: "differs", None: "undecided"}[self.holds]
+
+
+def interval(values: Any) -> tuple[float, float, float]:
+    """Mean of `values` (n,) and its two-sided 95 % interval from Student's t; NaN for n = 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no value.
+    """
+    from scipy import stats
+
+    data = np.asarray(values, dtype=np.float64).ravel()
+    if not data.size:
+        raise ValueError("[interval] values was empty; it must hold at least one number")
+    mean = float(data.mean())
+    if data.size == 1:
+        return mean, math.nan, math.nan
+    half = stats.t.ppf(0.5 + CONFIDENCE / 2, data.size - 1) * stats.sem(data)
+    return mean, mean - float(half), mean + float(half)
+
+
+def below(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
+    """Holds if the whole interval of the mean lies below `bound`."""
+    mean, low, high = interval(values)
+    return Verdict(
+        mean, low, high, unit, _side(high, bound, -1), _note(mean, bound, "<", unit, what)
+    )
+
+
+def above(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
+    """Holds if the whole interval of the mean lies above `bound`."""
+    mean, low, high = interval(values)
+    return Verdict(mean, low, high, unit, _side(low, bound, 1), _note(mean, bound, ">", unit, what))
+
+
+def around(values: Any, number: float, within: float, unit: str = "", what: str = "") -> Verdict:
+    """Holds if the interval of the mean lies within `within` of `number`."""
+    mean, low, high = interval(values)
+    far = max(abs(low - number), abs(high - number))
+    note = f"{what or 'mean'} {number:.4g} ± {within:.3g}{unit}; off by {mean - number:+.3g}{unit}"
+    return Verdict(mean, low, high, unit, _side(far, within, -1), note)
+
+
+def all_below(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
+    """Holds if every single value lies below `bound`; the interval is the values' range."""
+    data = np.asarray(values, dtype=np.float64).ravel()
+    note = f"{what or 'largest'} < {bound:.3g}{unit} in each of {data.size}"
+    return Verdict(
+        float(data.max()),
+        float(data.min()),
+        float(data.max()),
+        unit,
+        bool(np.all(data < bound)),
+        note,
+    )
+
+
+def all_above(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
+    """Holds if every single value lies above `bound`; the interval is the values' range."""
+    data = np.asarray(values, dtype=np.float64).ravel()
+    low, high = float(data.min()), float(data.max())
+    note = f"{what or 'smallest'} > {bound:.3g}{unit} in each of {data.size}"
+    return Verdict(low, low, high, unit, low > bound, note)
+
+
+def share(flags: Any, bound: float, what: str = "") -> Verdict:
+    """The percentage of `flags` (n,) that are true; holds if its exact interval is above `bound`."""
+    from scipy import stats
+
+    data = np.asarray(flags, dtype=bool).ravel()
+    exact = stats.binomtest(int(data.sum()), data.size).proportion_ci(CONFIDENCE)
+    mean, low, high = (100 * float(value) for value in (data.mean(), exact.low, exact.high))
+    return Verdict(mean, low, high, "%", low > bound, _note(mean, bound, ">", "%", what))
+
+
+def log_ratio(smaller: Any, larger: Any, bound: float = 1.0, what: str = "") -> Verdict:
+    """The geometric mean of `smaller` / `larger`, run by run; holds if its interval is below `bound`.
+
+    Paired: both are (n,), of the same seeds. Errors differ by factors, so their logarithms are what
+    the t interval is taken of.
+    """
+    logs = np.log(np.asarray(smaller, np.float64)) - np.log(np.asarray(larger, np.float64))
+    mean, low, high = (math.exp(value) for value in interval(logs))
+    return Verdict(mean, low, high, "x", _side(high, bound, -1), _note(mean, bound, "<", "x", what))
+
+
+def p_value(a: Any, b: Any) -> float:
+    """Student's two-sample t-test of (n,) against (m,) values, two-sided, as in the paper."""
+    from scipy import stats
+
+    return float(stats.ttest_ind(np.asarray(a, np.float64), np.asarray(b, np.float64)).pvalue)
+
+
+def _side(edge: float, bound: float, sign: int) -> bool | None:
+    """Whether the interval's `edge` is on the claimed side; None if there is no interval."""
+    return None if math.isnan(edge) else bool(sign * (edge - bound) > 0)
+
+
+def _note(mean: float, bound: float, relation: str, unit: str, what: str) -> str:
+    return (
+        f"{what or 'mean'} {relation} {bound:.4g}{unit}; off the bound by {mean - bound:+.3g}{unit}"
+    )
