@@ -118,8 +118,8 @@ class Lanes {
   std::vector<LaneLayer<T>> layers_;
 };
 
-// All networks are held for the whole call: in the order of their addresses, so that two calls can't wait
-// for each other, and given back the other way round, since each restores what it found.
+// All networks are held for the whole call: in the order of their addresses, so that two calls can't
+// wait for each other, and given back the other way round, since each restores what it found.
 template <class T>
 struct Sessions {
   std::vector<std::unique_ptr<Session<T>>> sessions;
