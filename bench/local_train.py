@@ -27,11 +27,11 @@ LOW, HIGH = -0.9, 0.9  # targets of the tanh outputs
 GAIN = 0.1  # of B, relative to an output error: "equal_error"
 RATES = {  # epoch: η
     ("fa", False): {1: 5e-5, 2: 1e-4, 18: 3e-5, 30: 1e-5},
-    ("bp", False): {1: 5e-5, 2: 1e-4, 15: 3e-5, 25: 1e-5},
+    ("bp", False): {1: 5e-5, 2: 1e-4, 12: 3e-5, 20: 1e-5},
     ("fa", True): {1: 1e-4, 45: 3e-5, 68: 1e-5},
     ("bp", True): {1: 1e-4, 45: 3e-5, 68: 1e-5},
 }
-EPOCHS = {("fa", False): 36, ("bp", False): 30, ("fa", True): 80, ("bp", True): 80}
+EPOCHS = {("fa", False): 36, ("bp", False): 24, ("fa", True): 80, ("bp", True): 80}
 
 
 def make_network(rule: str, first: str, activation: str, seed: int) -> fa.Network:
