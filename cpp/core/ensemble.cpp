@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 
 #include "core/checks.h"
 #include "core/network_impl.h"
@@ -14,8 +13,6 @@ namespace {
 
 constexpr Index lane_networks = 3;    // fewer aren't worth a lane run
 constexpr double chunk_work = 2.5e7;  // multiplications between two questions to `poll`, per network
-
-[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
 // What networks in lanes have in common: everything but numbers.
 template <class Layers>
@@ -33,13 +30,17 @@ std::vector<Index> kind_of(const Layers& tiny, int loss, bool decays) {
 
 }  // namespace
 
-// Networks of one kind, one in each lane, for one chunk of examples.
+// Networks of one kind, one in each lane. Their parameters are copied into the lanes once, and back
+// after each run.
 template <class T>
 class Lanes {
  public:
-  Lanes(Backend<T>& backend, const std::vector<const std::vector<TinyLayer<T>>*>& nets, int loss)
-      : backend_(backend), nets_(nets), lanes_(backend.lanes()), loss_(loss) {
-    const std::vector<TinyLayer<T>>& first = *nets_[0];
+  using Tiny = std::vector<TinyLayer<T>>;
+
+  Lanes(Backend<T>& backend, const std::vector<const Tiny*>& nets, const std::vector<Rule<T>>& rules,
+        int loss)
+      : backend_(backend), nets_(nets), loss_(loss) {
+    const Tiny& first = *nets_[0];
     for (const TinyLayer<T>& l : first) {
       w_.push_back(array(l.n_in * l.n_out));
       bias_.push_back(array(l.n_out));
@@ -48,35 +49,47 @@ class Lanes {
       b_.push_back(array(l.b && !l.transposed ? l.n_src * l.n_out : 0));
     }
     for (std::size_t k = 0; k < first.size(); ++k) {
-      const TinyLayer<T>& l = first[k];
+      TinyLayer<T> l = first[k];
       const std::size_t from = l.source == first.back().delta ? first.size() - 1 : k + 1;
-      const T* b = !l.b ? nullptr : l.transposed ? w_[k + 1].data() : b_[k].data();
-      layers_.push_back({l.n_in, l.n_out, w_[k].data(), l.bias ? bias_[k].data() : nullptr, l.activation,
-                         l.trainable, h_[k].data(), delta_[k].data(), b, l.transposed,
-                         l.b ? delta_[from].data() : nullptr, l.n_src});
+      if (l.b) {
+        l.b = l.transposed ? w_[k + 1].data() : b_[k].data();
+        l.source = delta_[from].data();
+      }
+      l.w = w_[k].data();
+      if (l.bias) l.bias = bias_[k].data();
+      l.h = h_[k].data();
+      l.delta = delta_[k].data();
+      layers_.push_back(l);
     }
     scratch_ = array(first.back().n_out);
     rate_ = array(1);
     decay_ = array(1);
-  }
-
-  // Steps done; sums are added to each network's result.
-  Index run(const std::vector<Rule<T>>& rules, MatrixView<const T> x, MatrixView<const T> y,
-            const Index* order, Index n, const std::vector<EpochResult*>& results) {
-    bool decays = false;
     for (std::size_t i = 0; i < nets_.size(); ++i) {
       rate_.data()[i] = rules[i].learning.rate;
       decay_.data()[i] = rules[i].learning.decay;
-      decays |= rules[i].learning.decay != 0;
+      decays_ |= rules[i].learning.decay != 0;
     }
-    move(true);
-    std::vector<double> loss(static_cast<std::size_t>(lanes_));
-    std::vector<Index> wrong(static_cast<std::size_t>(lanes_));
+    const auto in = [](T& lane, const T& own) { lane = own; };
+    parameters(in);
+    for (std::size_t k = 0; k < layers_.size(); ++k) {
+      const TinyLayer<T>& l = first[k];
+      if (b_[k].cols()) each(b_[k], k, &TinyLayer<T>::b, l.n_src, l.n_out, l.ldb, in);
+    }
+  }
+
+  // Steps done; sums are added to each network's result.
+  Index run(MatrixView<const T> x, MatrixView<const T> y, const Index* order, Index n,
+            const std::vector<EpochResult*>& results) {
+    std::vector<double> loss(static_cast<std::size_t>(backend_.lanes()));
+    std::vector<Index> wrong(loss.size());
     Index done = 0;
-    backend_.lane_run({layers_.data(), static_cast<Index>(layers_.size()), loss_, rate_.data(),
-                       decay_.data(), decays, x.data, x.row_stride, y.data, y.row_stride, order, n,
-                       scratch_.data(), loss.data(), wrong.data(), &done});
-    move(false);
+    backend_.lane_run({{layers_.data(), static_cast<Index>(layers_.size()), loss_, x.data, x.row_stride,
+                        y.data, y.row_stride, order, n, loss.data(), wrong.data(), &done},
+                       rate_.data(),
+                       decay_.data(),
+                       decays_,
+                       scratch_.data()});
+    parameters([](const T& lane, T& own) { own = lane; });
     for (std::size_t i = 0; i < nets_.size(); ++i) {
       results[i]->loss += loss[i];
       results[i]->wrong += wrong[i];
@@ -86,36 +99,36 @@ class Lanes {
   }
 
  private:
-  Buffer<T> array(Index elements) const { return Buffer<T>(1, elements * lanes_); }
+  Buffer<T> array(Index elements) const { return Buffer<T>(1, elements * backend_.lanes()); }
 
-  // Parameters into the lanes, or back.
-  void move(bool in) {
+  // Calls copy(element in the lanes, the network's own) for `member`, a matrix (rows, cols) of layer k.
+  template <class Member, class Copy>
+  void each(const Buffer<T>& lanes, std::size_t k, Member member, Index rows, Index cols, Index ld,
+            Copy&& copy) const {
     for (std::size_t i = 0; i < nets_.size(); ++i) {
-      const auto each = [&](T* lanes, T* own, Index rows, Index cols, Index ld) {
-        for (Index r = 0; r < rows; ++r) {
-          for (Index c = 0; c < cols; ++c) {
-            T& there = lanes[(r * cols + c) * lanes_ + static_cast<Index>(i)];
-            T& here = own[r * ld + c];
-            (in ? there : here) = in ? here : there;
-          }
-        }
-      };
-      for (std::size_t k = 0; k < layers_.size(); ++k) {
-        const TinyLayer<T>& l = (*nets_[i])[k];
-        each(w_[k].data(), l.w, l.n_in, l.n_out, l.ldw);
-        if (l.bias) each(bias_[k].data(), l.bias, 1, l.n_out, 0);
-        if (in && l.b && !l.transposed) each(b_[k].data(), const_cast<T*>(l.b), l.n_src, l.n_out, l.ldb);
+      const auto own = (*nets_[i])[k].*member;
+      T* lane = lanes.data() + i;
+      for (Index r = 0; r < rows; ++r) {
+        for (Index c = 0; c < cols; ++c, lane += backend_.lanes()) copy(*lane, own[r * ld + c]);
       }
+    }
+  }
+  template <class Copy>
+  void parameters(Copy&& copy) const {
+    for (std::size_t k = 0; k < layers_.size(); ++k) {
+      const TinyLayer<T>& l = (*nets_[0])[k];
+      each(w_[k], k, &TinyLayer<T>::w, l.n_in, l.n_out, l.ldw, copy);
+      if (l.bias) each(bias_[k], k, &TinyLayer<T>::bias, 1, l.n_out, 0, copy);
     }
   }
 
   Backend<T>& backend_;
-  std::vector<const std::vector<TinyLayer<T>>*> nets_;
-  Index lanes_;
+  std::vector<const Tiny*> nets_;
   int loss_;
   std::vector<Buffer<T>> w_, bias_, h_, delta_, b_;
   Buffer<T> scratch_, rate_, decay_;
-  std::vector<LaneLayer<T>> layers_;
+  bool decays_ = false;
+  Tiny layers_;
 };
 
 // All networks are held for the whole call: in the order of their addresses, so that two calls can't
@@ -169,7 +182,7 @@ class Training {
     for (EpochResult& r : out_.results) {
       if (r.examples > 0) r.loss /= static_cast<double>(r.examples);
     }
-    return out_;
+    return std::move(out_);
   }
 
  private:
@@ -206,8 +219,12 @@ class Training {
         Team team{{members.begin() + t * many / teams, members.begin() + (t + 1) * many / teams},
                   nullptr};
         std::vector<const std::vector<TinyLayer<T>>*> layers;
-        for (std::size_t i : team.members) layers.push_back(&tiny_[i]);
-        team.lanes = std::make_unique<Lanes<T>>(backend, layers, static_cast<int>(kind[0]));
+        std::vector<Rule<T>> rules;
+        for (std::size_t i : team.members) {
+          layers.push_back(&tiny_[i]);
+          rules.push_back(nets_[i]->rule_for(optimizers_[i], 1));
+        }
+        team.lanes = std::make_unique<Lanes<T>>(backend, layers, rules, static_cast<int>(kind[0]));
         teams_.push_back(std::move(team));
       }
     }
@@ -239,13 +256,9 @@ class Training {
     Index done = 0;
     const auto lost = [&](std::size_t i) { return out_.stopped[i] != nullptr; };
     if (std::none_of(team.members.begin(), team.members.end(), lost)) {
-      std::vector<Rule<T>> rules;
       std::vector<EpochResult*> results;
-      for (std::size_t i : team.members) {
-        rules.push_back(nets_[i]->rule_for(optimizers_[i], 1));
-        results.push_back(&out_.results[i]);
-      }
-      done = team.lanes->run(rules, x_, y_, order, n, results);
+      for (std::size_t i : team.members) results.push_back(&out_.results[i]);
+      done = team.lanes->run(x_, y_, order, n, results);
       for (std::size_t i : team.members) nets_[i]->steps_ += done;
     }
     if (done == n) return;

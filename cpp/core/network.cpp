@@ -12,8 +12,6 @@ namespace {
 
 constexpr Index block_rows = 128;  // of calls that only look
 
-[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
-
 Memory memory_of(const Optimizer& optimizer) {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
   return !sgd ? Memory::adam : sgd->momentum != 0 ? Memory::velocity : Memory::none;

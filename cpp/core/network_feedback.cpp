@@ -8,12 +8,6 @@
 #include "fastfa/names.h"
 
 namespace fastfa {
-namespace {
-
-[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
-
-}  // namespace
-
 template <class T>
 Teaching<T> make_teaching(const std::vector<FeedbackSpec>& feedback, double perturbation,
                           const std::vector<LayerSpec>& layers, std::uint64_t seed) {

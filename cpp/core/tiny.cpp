@@ -70,10 +70,12 @@ Index Network<T>::Impl::run_tiny(const std::vector<TinyLayer<T>>& tiny, const Op
                                  const Index* order, Index n, EpochResult& result) {
   const Rule<T> rule = rule_for(optimizer, 1);
   Index wrong = 0, done = 0;
-  backend_->tiny_run({tiny.data(), static_cast<Index>(tiny.size()), static_cast<int>(spec_.loss),
-                      rule.learning.rate, rule.learning.decay, batch_.x.data, batch_.x.row_stride,
-                      batch_.y.data, batch_.y.row_stride, order, n, batch_.input.data(), &result.loss,
-                      &wrong, &done});
+  backend_->tiny_run(
+      {{tiny.data(), static_cast<Index>(tiny.size()), static_cast<int>(spec_.loss), batch_.x.data,
+        batch_.x.row_stride, batch_.y.data, batch_.y.row_stride, order, n, &result.loss, &wrong, &done},
+       rule.learning.rate,
+       rule.learning.decay,
+       batch_.input.data()});
   result.wrong += wrong;
   result.examples += done;
   steps_ += done;

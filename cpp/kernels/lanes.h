@@ -25,7 +25,7 @@ inline Vec<T> learned(const LaneRun<T>& r, Vec<T> w, Vec<T> gradient) {
 // a = W x + b for O outputs from o on, x one number per input. With `owes`, the last step's update of W,
 // last · δᵀ, is made in the same pass.
 template <class T, int O, bool owes>
-inline void lane_inputs(const LaneRun<T>& r, const LaneLayer<T>& l, const T* x, const T* last, Index o) {
+inline void lane_inputs(const LaneRun<T>& r, const TinyLayer<T>& l, const T* x, const T* last, Index o) {
   Vec<T> acc[O], step[O];
   for (int k = 0; k < O; ++k) {
     acc[k] = l.bias ? lane(l.bias, o + k) : Vec<T>{};
@@ -78,7 +78,7 @@ inline void lane_product(const T* x, Index depth, const T* b, Index bk, Index bo
 }
 
 template <class T>
-inline void lane_update(const LaneRun<T>& r, const LaneLayer<T>& l, const T* below) {
+inline void lane_update(const LaneRun<T>& r, const TinyLayer<T>& l, const T* below) {
   for (Index i = 0; i < l.n_in; ++i) {
     const Vec<T> step = load(r.rate) * lane(below, i);
     T* w = l.w + i * l.n_out * lanes<T>;
@@ -87,7 +87,7 @@ inline void lane_update(const LaneRun<T>& r, const LaneLayer<T>& l, const T* bel
   }
 }
 template <class T>
-inline void lane_bias(const LaneRun<T>& r, const LaneLayer<T>& l) {
+inline void lane_bias(const LaneRun<T>& r, const TinyLayer<T>& l) {
   if (!l.bias) return;
   for (Index o = 0; o < l.n_out; ++o) {
     set_lane(l.bias, o, lane(l.bias, o) + load(r.rate) * lane(l.delta, o));
@@ -96,7 +96,7 @@ inline void lane_bias(const LaneRun<T>& r, const LaneLayer<T>& l) {
 
 // y = σ(a), δ_L, and each lane's loss; false where a value is out of range.
 template <class T>
-inline bool lane_output(const LaneRun<T>& r, const LaneLayer<T>& top, const T* y, Vec<T>* loss,
+inline bool lane_output(const LaneRun<T>& r, const TinyLayer<T>& top, const T* y, Vec<T>* loss,
                         Mask<T>* best) {
   const auto activation = static_cast<Activation>(top.activation);
   const bool squared = static_cast<Loss>(r.loss) == Loss::squared_error;
@@ -124,7 +124,7 @@ inline bool lane_output(const LaneRun<T>& r, const LaneLayer<T>& top, const T* y
 }
 
 template <class T>
-inline bool lane_feedback(const LaneLayer<T>& l) {
+inline bool lane_feedback(const TinyLayer<T>& l) {
   if (!l.b) return true;
   const Index bk = l.transposed ? 1 : l.n_out, bo = l.transposed ? l.n_src : 1;
   lane_product<T>(l.source, l.n_src, l.b, bk, bo, nullptr, l.n_out, l.delta);
@@ -134,9 +134,9 @@ inline bool lane_feedback(const LaneLayer<T>& l) {
 
 template <class T>
 void lane_run(const LaneRun<T>& r) {
-  const LaneLayer<T>& bottom = r.layers[0];
-  const LaneLayer<T>& top = r.layers[r.count - 1];
-  const auto learns = [&](const LaneLayer<T>& l) {
+  const TinyLayer<T>& bottom = r.layers[0];
+  const TinyLayer<T>& top = r.layers[r.count - 1];
+  const auto learns = [&](const TinyLayer<T>& l) {
     return l.trainable && (&l == &top || l.b || r.decays);
   };
   const T* last = nullptr;  // the example whose update the first layer's weights still wait for
@@ -157,7 +157,7 @@ void lane_run(const LaneRun<T>& r) {
     first_layer(x);
     last = nullptr;
     for (Index k = 0; k < r.count; ++k) {
-      const LaneLayer<T>& l = r.layers[k];
+      const TinyLayer<T>& l = r.layers[k];
       if (k > 0) lane_product<T>(r.layers[k - 1].h, l.n_in, l.w, l.n_out, 1, l.bias, l.n_out, l.h);
       if (k + 1 == r.count) break;
       ok &= row_within_limit(l.h, l.n_out * lanes<T>);
@@ -175,7 +175,7 @@ void lane_run(const LaneRun<T>& r) {
       r.wrong[i] += best[i] != right;
     }
     for (Index k = 0; k < r.count; ++k) {
-      const LaneLayer<T>& l = r.layers[k];
+      const TinyLayer<T>& l = r.layers[k];
       if (!learns(l)) continue;
       lane_bias(r, l);
       if (k == 0) {

@@ -51,7 +51,7 @@ inline void units_across(const LocalShape& s, Index p, Index count, const T* fro
   }
 }
 
-// The way back.
+// The way back; written out, for through a common loop both were slower (bench/NOTES.md).
 template <class T>
 inline void units_back(const LocalShape& s, Index p, Index count, const T* across, Index ldc, Index n,
                        T* to, Index ld) {

@@ -69,14 +69,5 @@ void local_forward_run(const LocalForward<T>& f, int tile, int tile_end) {
   if (!ok) report(f.bad);
 }
 
-// The output layer's σ writes to padding, so it is cleared each time.
-template <class T>
-void local_forward_finish(const LocalForward<T>& f) {
-  const Index units = f.shape.units(), width = padded_cols(units);
-  for (Index r = 0; r < f.n; ++r) {
-    for (Index i = units; i < width; ++i) f.a[r * f.lda + i] = 0;
-  }
-}
-
 }  // namespace
 }  // namespace fastfa

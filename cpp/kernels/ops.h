@@ -334,71 +334,48 @@ struct TinyLayer {
   T* bias;  // null: none
   int activation;
   bool trainable;
-  T* h;             // (n_out)
-  T* delta;         // (n_out)
-  const T* b;       // what carries δ_source down to this layer, as in Propagate; null: nothing, δ = 0
-  Index ldb;        //
-  int transposed;   //
-  const T* source;  // δ_source
-  Index n_src;      //
+  T* h;        // (n_out)
+  T* delta;    // (n_out)
+  const T* b;  // what carries δ_source down to this layer, as in Propagate; null: nothing, δ = 0
+  Index ldb;
+  int transposed;
+  const T* source;  // δ_source (n_src)
+  Index n_src;
 };
 
-// Steps with examples order[0 … n) of x and y, one by one, of plain SGD with `rate` and `decay`. Ends
-// before the first step in which a value is out of range.
+// Steps of plain SGD with examples order[0 … n) of x and y, one by one. Ends before the first step in
+// which a value is out of range.
 template <class T>
-struct TinyRun {
+struct OnlineRun {
   const TinyLayer<T>* layers;
   Index count;
   int loss;
-  T rate, decay;
   const T* x;
   Index ldx;
   const T* y;
   Index ldy;
   const Index* order;
   Index n;
-  T* input;          // (n_in), scratch
   double* loss_sum;  // added to
   Index* wrong;      // added to
   Index* done;       // set: steps done
 };
 
-// Tiny networks of one kind side by side: element (i, o) of a matrix is a vector of as many values as an
-// instruction takes, one for each network; lanes without a network are zero.
 template <class T>
-struct LaneLayer {
-  Index n_in, n_out;
-  T* w;     // (n_in, n_out)
-  T* bias;  // (n_out); null: none
-  int activation;
-  bool trainable;
-  T* h;        // (n_out)
-  T* delta;    // (n_out)
-  const T* b;  // null: δ = 0. transposed = 0: (n_src, n_out); 1: (n_out, n_src)
-  int transposed;
-  const T* source;  // δ_source
-  Index n_src;
+struct TinyRun : OnlineRun<T> {
+  T rate, decay;
+  T* input;  // (n_in), scratch
 };
 
-// As TinyRun, for every lane; ends before the first step in which a value of any lane is out of range.
+// Networks of one kind side by side: every element of a matrix is a vector of as many values as an
+// instruction takes, one for each network, without padding between rows; lanes without a network are
+// zero. loss_sum, wrong, rate and decay have a value for each lane.
 template <class T>
-struct LaneRun {
-  const LaneLayer<T>* layers;
-  Index count;
-  int loss;
-  const T* rate;   // per lane
-  const T* decay;  // per lane
-  bool decays;
-  const T* x;
-  Index ldx;
-  const T* y;
-  Index ldy;
-  const Index* order;
-  Index n;
-  T* scratch;        // (n_out of the output layer)
-  double* loss_sum;  // per lane, added to
-  Index* wrong;      // per lane, added to
-  Index* done;       // set: steps done
+struct LaneRun : OnlineRun<T> {
+  const T* rate;
+  const T* decay;
+  bool decays;  // any of them does
+  T* scratch;   // (n_out of the output layer)
 };
 
 // How many independent tiles an operation has (from its shape alone, never from the thread count), the

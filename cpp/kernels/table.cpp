@@ -44,7 +44,7 @@ constexpr KernelSet<T> kernels{
     {dropout_tiles<T>, dropout_run<T>, nullptr},
     {row_dots_tiles<T>, row_dots_run<T>, nullptr},
     {dense_update_tiles<T>, dense_update_run<T>, nullptr},
-    {local_forward_tiles<T>, local_forward_run<T>, local_forward_finish<T>},
+    {local_forward_tiles<T>, local_forward_run<T>, nullptr},
     {local_back_tiles<T>, local_back_run<T>, nullptr},
     {local_update_tiles<T>, local_update_run<T>, local_update_finish<T>},
     tiny_run<T>,

@@ -13,18 +13,10 @@ template <class T>
 inline void tiny_product(const T* x, Index depth, const T* b, Index ldb, Index cols, T* c) {
   const Run run{0, static_cast<std::int32_t>(depth)};
   const auto piece = [&](auto vecs) { narrow_sum<T, vecs.value>(x, &run, 1, 0, depth, b, ldb, c); };
-  for (; cols > 4 * lanes<T>; cols -= 4 * lanes<T>, b += 4 * lanes<T>, c += 4 * lanes<T>) {
-    piece(Rows<4>{});
-  }
-  switch ((cols + lanes<T> - 1) / lanes<T>) {
-    case 1:
-      return piece(Rows<1>{});
-    case 2:
-      return piece(Rows<2>{});
-    case 3:
-      return piece(Rows<3>{});
-    default:
-      return piece(Rows<4>{});
+  constexpr Index wide = 4 * lanes<T>;
+  for (; cols > 0; cols -= wide, b += wide, c += wide) {
+    const Index vecs = (min(cols, wide) + lanes<T> - 1) / lanes<T>;
+    with_rows<decltype(piece)&, 4>(static_cast<int>(vecs), piece);
   }
 }
 

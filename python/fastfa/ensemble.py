@@ -134,10 +134,11 @@ class Ensemble:
             i: DivergenceError(*row) for i, row in enumerate(rows) if isinstance(row[0], str)
         }
         if stopped:
-            i, error = next(iter(stopped.items()))
-            raise _diverged(
-                stopped, f"{len(stopped)} of {len(self)} networks: network {i}, {error}"
-            )
+            i, first = next(iter(stopped.items()))
+            message = f"{len(stopped)} of {len(self)} networks: network {i}, {first}"
+            error = DivergenceError(message, first.layer, first.step)
+            error.stopped = stopped
+            raise error
         return np.array([loss for loss, _, _ in rows])
 
     def step(self, X: Any, Y: Any, optimizer: Optimizer | Sequence[Optimizer]) -> np.ndarray:
@@ -147,10 +148,3 @@ class Ensemble:
     def evaluate(self, X: Any, Y: Any) -> list[Any]:
         """`Network.evaluate` of every network."""
         return [net.evaluate(X, Y) for net in self.networks]
-
-
-def _diverged(stopped: dict[int, DivergenceError], message: str) -> DivergenceError:
-    first = next(iter(stopped.values()))
-    error = DivergenceError(message, first.layer, first.step)
-    error.stopped = stopped
-    return error

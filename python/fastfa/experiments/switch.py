@@ -14,7 +14,8 @@ from ._tasks import quadratic_task, spaced
 
 # Supplementary Figure 14 and Note 16: a quadratic function, backprop close to a local minimum of error
 # above zero over a training set, then feedback alignment. No sizes are given. Here: 10-10-5, 200
-# examples in one batch, too few hidden units to fit them, and a rate that doesn't oscillate.
+# examples in one batch, too few hidden units to fit them. At this rate backprop oscillated in one of six
+# seeds that were looked at; at 0.02 in none.
 CONDITION = "bp, then fa"
 _COMMON = {
     "sizes": [10, 10, 5],
