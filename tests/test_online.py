@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 
 WIDE = [(70, "tanh"), (130, "logistic"), (5, "linear")]  # more and fewer columns than four vectors
-RULES = ("fa", "bp", "dfa", "drtp", "shallow", "usf", "brsf", "frsf", "pbp", "kp", "wm", "sparse_fa")
+RULES = (
+    "fa",
+    "bp",
+    "dfa",
+    "drtp",
+    "shallow",
+    "usf",
+    "brsf",
+    "frsf",
+    "pbp",
+    "kp",
+    "wm",
+    "sparse_fa",
+)
 
 
 def make(feedback="fa", *, seed=3, dtype="float32", dropout=0.0, layers=WIDE, inputs=40, **dense):
