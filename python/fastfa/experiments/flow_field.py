@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,19 +29,24 @@ ONE = np.ones((1, 1))
 
 def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     """``field``: the flow and where a grid of starts leads to. ``start``: one trajectory from near 0."""
-    dynamics = LinearDynamics(ONE, ONE)
     if condition == "start":
+        dynamics = LinearDynamics(ONE, ONE)
         near = settings["near"]
         start = np.random.default_rng(seed).uniform(-near, near, 2)
         path = _integrated(dynamics, start, settings["eta"] * settings["steps"])
         c = path[:, 0] ** 2 - 2 * path[:, 1]
         return {"path": path, "drift": float(np.abs(c - c[0]).max()), "end": path[-1]}
-    half = settings["half_width"]
-    grid = np.linspace(-half, half, settings["starts"])
-    arrows = np.linspace(-half, half, settings["arrows"])
-    ends = [[_follow(dynamics, (a, w), settings, 1)[-1] for a in grid] for w in grid]
-    flow = [[dynamics.flow(np.array([a, w])) for a in arrows] for w in arrows]
-    return {"grid": grid, "ends": ends, "arrows": arrows, "flow": flow}
+    keys = ("half_width", "starts", "arrows", "eta", "steps")
+    return _field(*(settings[key] for key in keys))
+
+
+@cache  # it is the same for every seed
+def _field(half: float, starts: int, arrows: int, eta: float, steps: int) -> dict[str, Any]:
+    dynamics = LinearDynamics(ONE, ONE)
+    grid, places = np.linspace(-half, half, starts), np.linspace(-half, half, arrows)
+    ends = [[_follow(dynamics, (a, w), eta, steps) for a in grid] for w in grid]
+    flow = [[dynamics.flow(np.array([a, w])) for a in places] for w in places]
+    return {"grid": grid, "ends": ends, "arrows": places, "flow": flow}
 
 
 def _integrated(dynamics: LinearDynamics, start: np.ndarray, until: float) -> np.ndarray:
@@ -59,14 +65,11 @@ def _integrated(dynamics: LinearDynamics, start: np.ndarray, until: float) -> np
     return found.y.T
 
 
-def _follow(dynamics: LinearDynamics, start: Any, settings: Settings, points: int) -> np.ndarray:
-    """(points + 1, 2): A and W along the updates from `start`."""
-    dynamics.A[...], dynamics.W[...] = start[0], start[1]
-    path = [(dynamics.A.item(), dynamics.W.item())]
-    for _ in range(points):
-        dynamics.learn(settings["steps"] // points, settings["eta"])
-        path.append((dynamics.A.item(), dynamics.W.item()))
-    return np.array(path)
+def _follow(dynamics: LinearDynamics, start: Any, eta: float, steps: int) -> np.ndarray:
+    """(2,): A and W after `steps` updates from `start`."""
+    dynamics.A[...], dynamics.W[...] = start
+    dynamics.learn(steps, eta)
+    return np.array([dynamics.A.item(), dynamics.W.item()])
 
 
 def _good(results: Results) -> Verdict:

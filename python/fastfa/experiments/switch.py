@@ -110,9 +110,18 @@ def draw(results: Results) -> Any:
     whole.set_ylim(bottom=0)
     later = updates > switch
     at = nse[:, first][:, -1:]
-    close.axhline(1, color=BP, linestyle=":", linewidth=1)
     geometric(close, updates[later] - switch, nse[:, later] / at, FA)
-    finish(close, "Updates after the switch", "Error relative to the switch", log="x")
+    go_on, kept = results.of(CONTROL, "updates")[0], results.of(CONTROL, "nse")
+    later = go_on > switch
+    at = kept[:, go_on == switch]
+    geometric(close, go_on[later] - switch, kept[:, later] / at, BP, "backprop goes on")
+    finish(
+        close,
+        "Updates after the switch",
+        "Error relative to the switch",
+        legend="upper left",
+        log="x",
+    )
     close.set_ylim(bottom=0)
     return figure
 
