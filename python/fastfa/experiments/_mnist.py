@@ -237,11 +237,11 @@ def draw(
     right.plot([], [], "o", color="grey", label="our runs, last epoch")
     finish(left, "Epochs", "Test error (%)", legend="upper right", log="y")
     left.xaxis.get_major_locator().set_params(integer=True)
-    _percent_ticks(left)
     finish(right, "", "Test error (%)", legend="upper right", log="y")
-    low, high = right.get_ylim()
-    right.set_ylim(low, high * (high / low) ** 0.3)  # room for the legend above the points
-    _percent_ticks(right)
+    for ax in figure.axes:
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high * (high / low) ** 0.3)  # room for the legend above the points
+        _percent_ticks(ax)
     right.set_xticks(range(len(shown)), [styles[name][0].replace(", ", ",\n") for name in shown])
     right.tick_params(axis="x", labelsize="small")
     right.set_xlim(-0.6, len(shown) - 0.4)
@@ -251,6 +251,6 @@ def draw(
 
 def _percent_ticks(ax: Any) -> None:
     low, high = ax.get_ylim()
-    ticks = [t for t in (0.2, 0.5, 1, 2, 3, 5, 10, 20, 50, 90) if low <= t <= high]
+    ticks = [t for t in (0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 90) if low <= t <= high]
     ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
     ax.set_yticks([], minor=True)

@@ -77,13 +77,16 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
 def _reaches(condition: str) -> Any:
     def measure(results: Results) -> Verdict:
         errors, paper = results.last(condition, "error"), PAPER[condition]
-        data = results.settings["data"]
-        if data != "mnist":
-            note = f"{data} is a tenth of the set: no comparison"
-            return Verdict(*interval(errors), "", None, note)
+        if results.settings["data"] != "mnist":
+            return _undecided(errors, results)
         return below(errors, 1.25 * paper, what="Σ e² an image, 1.25 times the paper's")
 
     return measure
+
+
+def _undecided(values: np.ndarray, results: Results, unit: str = "") -> Verdict:
+    note = f"{results.settings['data']} is a tenth of the set: no comparison"
+    return Verdict(*interval(values), unit, None, note)
 
 
 def _fails(results: Results) -> Verdict:
@@ -94,7 +97,7 @@ def _fails(results: Results) -> Verdict:
 def _wide(results: Results) -> Verdict:
     errors = results.last("wide-fa", "error"), results.last("wide-bp", "error")
     if results.settings["data"] != "mnist":
-        return log_ratio(*errors, 1.6, "error, FA / BP, wide; on a tenth of the set")
+        return _undecided(errors[0] / errors[1], results, "x")
     return log_ratio(*errors, 1.0, "error, FA / BP, wide")
 
 
@@ -149,7 +152,7 @@ EXPERIMENT = Experiment(
         Claim("Narrow: feedback alignment fails", "30.2 / 8.6 = 3.5", _fails),
         Claim("Wide: backprop's error", "1.5", _reaches("wide-bp")),
         Claim("Wide: feedback alignment's error", "0.72", _reaches("wide-fa")),
-        Claim("Wide: feedback alignment keeps up", "0.72 / 1.5 = 0.48", _wide),
+        Claim("Wide: feedback alignment beats backprop", "0.72 / 1.5 = 0.48", _wide),
         Claim("It is the bottleneck that it suffers from", "0.48 / 3.5 = 0.14", _bottleneck),
         Claim("Wide: it reconstructs digits", "0.72", _learns),
     ),
