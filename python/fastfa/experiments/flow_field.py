@@ -37,7 +37,7 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
         c = path[:, 0] ** 2 - 2 * path[:, 1]
         return {"path": path, "drift": float(np.abs(c - c[0]).max()), "end": path[-1]}
     keys = ("half_width", "starts", "arrows", "eta", "steps")
-    return _field(*(settings[key] for key in keys))
+    return dict(_field(*(settings[key] for key in keys)))  # runs share nothing that changes
 
 
 @cache  # it is the same for every seed
