@@ -6,7 +6,7 @@ WHEELS ?= dist
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
-.PHONY: demo test install lint format wheel check-wheel bench clean
+.PHONY: demo test install lint format wheel check-wheel bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -48,9 +48,13 @@ format: $(VENV)/.lint ## make it so
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(WHEELS) .
 
-bench: wheel $(VENV)-bench/.peers ## against PyTorch, BioTorch, JAX and NumPy; needs a quiet machine
+bench: wheel $(VENV)-bench/.peers ## against PyTorch, BioTorch, JAX, scikit-learn and NumPy; needs a quiet machine
 	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps --force-reinstall $(WHEELS)/fastfa-*.whl
 	$(VENV)-bench/bin/python bench/run.py --out build/bench.json
+	$(VENV)-bench/bin/python bench/local.py --out build/bench-local.json
+
+bench-growth: install ## how step time and memory grow; needs a quiet machine
+	$(BIN)/python bench/growth.py --out build/growth.json
 
 $(VENV)-bench/.peers: bench/requirements.txt
 	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench

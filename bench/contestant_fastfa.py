@@ -9,26 +9,18 @@ from workloads import Task
 
 
 class FastFA(Contestant):
+    rule = "fa"
+
     def __init__(self, task: Task, threads: int) -> None:
         super().__init__(task, threads)
         fa.set_num_threads(threads)
-        rule = task.workload
-        self.net = fa.Network(
-            rule.sizes[0],
-            [fa.Dense(units, activation=rule.activation) for units in rule.sizes[1:]],
-            feedback=fa.Feedback("uniform", scale=rule.feedback_scale),
-            loss=rule.loss,
-        )
-        for mine, given in zip(self.net.feedback_matrices, task.feedback, strict=True):
-            mine[...] = given
-        self.optimizer = fa.SGD(rule.lr)
+        self.net = network(task, self.rule)
+        self.optimizer = fa.SGD(task.workload.lr)
         self.x = task.x.reshape(-1, task.x.shape[-1])  # (N, n_in), a view
         self.y = task.y.reshape(-1, task.y.shape[-1])
 
     def reset(self) -> None:
-        for layer, (w, b) in enumerate(zip(self.task.weights, self.task.biases, strict=True)):
-            self.net.weights[layer][...] = w
-            self.net.biases[layer][...] = b
+        put(self.net, self.task)
 
     def train(self, steps: int) -> None:
         batch = self.task.workload.batch
@@ -36,5 +28,40 @@ class FastFA(Contestant):
         self.net.train_epoch(self.x[:n], self.y[:n], self.optimizer, batch_size=batch)
 
     def parameters(self) -> list[np.ndarray]:
-        pairs = zip(self.net.weights, self.net.biases, strict=True)
-        return [np.array(p) for pair in pairs for p in pair]
+        return parameters(self.net)
+
+
+class FastFADirect(FastFA):
+    rule = "dfa"
+
+
+class FastFABackprop(FastFA):
+    rule = "bp"
+
+
+def network(task: Task, rule: str = "fa") -> fa.Network:
+    """The task's network, with its own B where the rule has one."""
+    what = task.workload
+    route = "direct" if rule == "dfa" else "layerwise"
+    net = fa.Network(
+        what.sizes[0],
+        [fa.Dense(units, activation=what.activation) for units in what.sizes[1:]],
+        "bp" if rule == "bp" else fa.Feedback("uniform", scale=what.feedback_scale, route=route),
+        loss=what.loss,
+    )
+    if rule != "bp":
+        given = task.direct if rule == "dfa" else task.feedback
+        for mine, theirs in zip(net.feedback_matrices, given, strict=True):
+            mine[...] = theirs
+    return net
+
+
+def put(net: fa.Network, task: Task) -> None:
+    """Write the task's start into the network."""
+    for layer, (w, b) in enumerate(zip(task.weights, task.biases, strict=True)):
+        net.weights[layer][...] = w
+        net.biases[layer][...] = b
+
+
+def parameters(net: fa.Network) -> list[np.ndarray]:
+    return [np.array(p) for pair in zip(net.weights, net.biases, strict=True) for p in pair]

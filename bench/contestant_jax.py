@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from contestants import Contestant
 from jax import lax
-from workloads import Task
+from workloads import Task, Workload
 
 _ACTIVATION = {"logistic": jax.nn.sigmoid, "tanh": jnp.tanh, "linear": lambda a: a}
 _TIMES_SLOPE = {
@@ -49,29 +49,37 @@ class Jax(Contestant):
 
 
 def _epoch_function(task: Task) -> Callable[..., list[jax.Array]]:
-    rule = task.workload
+    step, one = step_function(task.workload), task.workload.batch == 1
+
+    def epoch(state, xs, ys, feedback):
+        def scanned(state, batch):
+            return step(state, *batch, feedback), None
+
+        return lax.scan(scanned, state, (xs, ys), unroll=4 if one else 1)[0]
+
+    return epoch
+
+
+def step_function(rule: Workload) -> Callable[..., list[jax.Array]]:
+    """(state, x, y, feedback) → the state after one update of one network."""
     activation, times_slope = _ACTIVATION[rule.activation], _TIMES_SLOPE[rule.activation]
     one, eta = rule.batch == 1, rule.lr / rule.batch
 
-    def epoch(state, xs, ys, feedback):
-        def step(state, batch):
-            x, y = batch
-            h = [x]
-            for w, b in zip(state[0::2], state[1::2], strict=True):
-                h.append(activation((w @ h[-1] if one else h[-1] @ w.T) + b))
-            delta = (y - h[-1]) * eta
-            if rule.loss == "squared_error":
-                delta = times_slope(delta, h[-1])
-            after = []
-            for layer in range(len(state) // 2 - 1, -1, -1):
-                change = delta[:, None] * h[layer][None, :] if one else delta.T @ h[layer]
-                total = delta if one else delta.sum(axis=0)
-                after = [state[2 * layer] + change, state[2 * layer + 1] + total, *after]
-                if layer > 0:
-                    b = feedback[layer - 1]
-                    delta = times_slope(b @ delta if one else delta @ b.T, h[layer])
-            return after, None
+    def step(state, x, y, feedback):
+        h = [x]
+        for w, b in zip(state[0::2], state[1::2], strict=True):
+            h.append(activation((w @ h[-1] if one else h[-1] @ w.T) + b))
+        delta = (y - h[-1]) * eta
+        if rule.loss == "squared_error":
+            delta = times_slope(delta, h[-1])
+        after = []
+        for layer in range(len(state) // 2 - 1, -1, -1):
+            change = delta[:, None] * h[layer][None, :] if one else delta.T @ h[layer]
+            total = delta if one else delta.sum(axis=0)
+            after = [state[2 * layer] + change, state[2 * layer + 1] + total, *after]
+            if layer > 0:
+                b = feedback[layer - 1]
+                delta = times_slope(b @ delta if one else delta @ b.T, h[layer])
+        return after
 
-        return lax.scan(step, state, (xs, ys), unroll=4 if one else 1)[0]
-
-    return epoch
+    return step

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from workloads import Task
+from workloads import Task, Workload
 
 SUBJECT = "fastfa"  # ratios are peer / subject
 
@@ -41,15 +41,22 @@ class Entry:
     name: str
     module: str
     cls: str
-    needs: tuple[str, ...]  # importable modules
+    needs: tuple[str, ...]  # importable modules, or module:attribute
     note: str
     tools: tuple[str, ...] = ()  # programs on the PATH, any one of which will do
+    rule: str = "fa"  # what it must end with, by the name in reference.py
+    checked: bool = True  # False: starts from weights of its own
+    only: tuple[str, ...] = ()  # workloads it takes part in; empty: all
+    against: str = ""  # a contestant whose time over this one's is reported too
 
     def missing(self) -> str | None:
         """Why this contestant cannot take part here, or None."""
-        for module in self.needs:
+        for need in self.needs:
+            module, _, attribute = need.partition(":")
             if importlib.util.find_spec(module) is None:
                 return f"{module} is not installed"
+            if attribute and not hasattr(importlib.import_module(module), attribute):
+                return f"not available: this {module} has no {attribute}"
         if self.tools and not any(shutil.which(tool) for tool in self.tools):
             return f"none of {', '.join(self.tools)} is on the PATH"
         return None
@@ -58,10 +65,21 @@ class Entry:
         return getattr(importlib.import_module(self.module), self.cls)(task, threads)
 
 
+_TEN = ("mnist-ten-batch100", "mnist-ten-batch100-dense")
+_OTHER = "another rule and start: "
+
 ENTRIES = {
     entry.name: entry
     for entry in (
         Entry("fastfa", "contestant_fastfa", "FastFA", ("fastfa",), "net.train_epoch on the slice"),
+        Entry(
+            "fastfa-dfa", "contestant_fastfa", "FastFADirect", ("fastfa",),
+            "direct feedback alignment", rule="dfa", only=_TEN, against="fastfa-bp",
+        ),
+        Entry(
+            "fastfa-bp", "contestant_fastfa", "FastFABackprop", ("fastfa",), "backprop",
+            rule="bp", only=_TEN,
+        ),
         Entry(
             "torch-autograd", "contestant_torch", "TorchAutograd", ("torch",),
             "custom autograd.Function, fused SGD",
@@ -83,5 +101,44 @@ ENTRIES = {
             "all steps in one jitted lax.scan, parameters donated",
         ),
         Entry("numpy", "contestant_numpy", "NumPy", ("numpy",), "BLAS into preallocated buffers"),
+        Entry(
+            "sklearn", "contestant_sklearn", "ScikitLearn", ("sklearn",),
+            _OTHER + "backprop by MLPClassifier or MLPRegressor, partial_fit", rule="bp",
+            checked=False,
+        ),
     )
 }  # fmt: skip
+
+# The same names where many small networks learn at once, so that --contestants means both.
+ENSEMBLE_ENTRIES = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            "fastfa", "replicas_fastfa", "Ensemble", ("fastfa:Ensemble",),
+            "fa.Ensemble(networks).train_epoch on the slice",
+        ),
+        Entry(
+            "fastfa-loop", "replicas_fastfa", "OneByOne", ("fastfa",),
+            "net.train_epoch of each network in turn",
+        ),
+        Entry(
+            "torch-manual", "replicas_torch", "TorchBmm", ("torch",),
+            "inference_mode, bmm and baddbmm_ into preallocated buffers",
+        ),
+        Entry(
+            "jax", "replicas_jax", "JaxVmap", ("jax",),
+            "the step under vmap, all steps in one jitted lax.scan",
+        ),
+    )
+}  # fmt: skip
+
+
+def known_names() -> list[str]:
+    return list(ENTRIES | ENSEMBLE_ENTRIES)
+
+
+def entries_for(workload: Workload, names: list[str]) -> list[Entry]:
+    """Those of `names` that take part in this workload."""
+    entries = ENTRIES if workload.replicas == 1 else ENSEMBLE_ENTRIES
+    chosen = [entries[name] for name in names if name in entries]
+    return [entry for entry in chosen if not entry.only or workload.name in entry.only]

@@ -29,8 +29,8 @@ class Settings:
 class Seat(Protocol):
     """A contestant at a task, in this process (`LocalSeat`) or in one of its own."""
 
-    def check(self) -> float:
-        """Relative error of the change after CHECK_STEPS updates."""
+    def check(self) -> float | None:
+        """Relative error of the change after CHECK_STEPS updates; None: not to be checked."""
 
     def calibrate(self, seconds: float) -> int:
         """Passes over the slice that take about `seconds`; at least one."""
@@ -43,13 +43,15 @@ class Seat(Protocol):
 
 class LocalSeat:
     def __init__(self, entry: Entry, task: Task, threads: int) -> None:
-        self.task = task
+        self.task, self.entry = task, entry
         self.steps = task.x.shape[0]
         self.warm_steps = min(CHECK_STEPS, self.steps)
         self.contestant = entry.load(task, threads)
 
-    def check(self) -> float:
-        expected = reference.train(self.task, self.warm_steps)
+    def check(self) -> float | None:
+        if not self.entry.checked:
+            return None
+        expected = reference.expected(self.task, self.warm_steps, self.entry.rule)
         self.contestant.reset()
         self.contestant.train(self.warm_steps)
         return reference.update_error(self.task.start, self.contestant.parameters(), expected)
@@ -84,18 +86,29 @@ class LocalSeat:
         gc.collect()
 
 
+class Floor(Protocol):
+    """What is measured beside the contestants, once per round."""
+
+    def sample(self) -> None: ...
+
+
 def run_workload(
-    entries: list[Entry], open_seat: Callable[[Entry], Seat], settings: Settings
+    entries: list[Entry],
+    open_seat: Callable[[Entry], Seat],
+    settings: Settings,
+    floor: Floor | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Results by contestant name. Whoever is missing, wrong or failing is named, and not timed."""
     results: dict[str, dict[str, Any]] = {}
     seats: dict[str, Seat] = {}
     for entry in entries:
         results[entry.name] = _admit(entry, open_seat, seats, settings)
-    _play_rounds(seats, results, settings.rounds)
+    _play_rounds(seats, results, settings.rounds, floor)
     for seat in seats.values():
         seat.close()
     _compare(results)
+    for entry in entries:
+        _compare_with(entry.against, results[entry.name], results)
     return results
 
 
@@ -113,8 +126,8 @@ def _admit(
     try:
         seat = open_seat(entry)
         error = seat.check()
-        head["update_error"] = error if np.isfinite(error) else None
-        if not error <= TOLERANCE:
+        head["update_error"] = error if error is not None and np.isfinite(error) else None
+        if error is not None and not error <= TOLERANCE:
             reason = f"update error {error:.2g} after {CHECK_STEPS} steps, allowed {TOLERANCE:g}"
             seat.close()
             return head | {"status": "wrong", "reason": reason}
@@ -127,7 +140,12 @@ def _admit(
     return head | {"status": "ok", "us_per_step": []}
 
 
-def _play_rounds(seats: dict[str, Seat], results: dict[str, dict[str, Any]], rounds: int) -> None:
+def _play_rounds(
+    seats: dict[str, Seat],
+    results: dict[str, dict[str, Any]],
+    rounds: int,
+    floor: Floor | None = None,
+) -> None:
     """Everyone once per round. The first to play moves on by one, so that nobody always follows
     the same neighbour (whose leftovers in the cache it would inherit)."""
     for turn in range(rounds):
@@ -141,6 +159,8 @@ def _play_rounds(seats: dict[str, Seat], results: dict[str, dict[str, Any]], rou
                 seats.pop(name).close()
                 continue
             results[name]["us_per_step"].append(round(seconds * 1e6, 4))
+        if floor is not None:
+            floor.sample()
 
 
 def _compare(results: dict[str, dict[str, Any]]) -> None:
@@ -153,9 +173,23 @@ def _compare(results: dict[str, dict[str, Any]]) -> None:
         result["median_us_per_step"] = statistics.median(times)
         if name == SUBJECT or subject.get("status") != "ok":
             continue
-        ratios = [t / base for t, base in zip(times, subject["us_per_step"], strict=True)]
-        result["ratio"] = round(statistics.median(ratios), 4)
-        result["ratio_range"] = [round(min(ratios), 4), round(max(ratios), 4)]
+        result |= paired(times, subject["us_per_step"])
+
+
+def _compare_with(other: str, own: dict[str, Any], results: dict[str, dict[str, Any]]) -> None:
+    """`other`'s time over this one's, where both were timed."""
+    theirs = results.get(other, {})
+    if own["status"] == theirs.get("status") == "ok":
+        own["against"] = {"name": other} | paired(theirs["us_per_step"], own["us_per_step"])
+
+
+def paired(times: list[float], base: list[float]) -> dict[str, Any]:
+    """Median and extremes of the ratios times / base within each round."""
+    ratios = [t / b for t, b in zip(times, base, strict=True)]
+    return {
+        "ratio": round(statistics.median(ratios), 4),
+        "ratio_range": [round(min(ratios), 4), round(max(ratios), 4)],
+    }
 
 
 def _brief(failure: Exception) -> str:

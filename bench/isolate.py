@@ -10,7 +10,7 @@ import multiprocessing
 from multiprocessing.connection import Connection
 from typing import Any
 
-from contestants import ENTRIES, Entry
+from contestants import Entry, entries_for
 from workloads import WORKLOADS, make_task
 
 _STARTUP_SECONDS = 600.0  # importing a peer, drawing the task, compiling
@@ -29,7 +29,7 @@ class RemoteSeat:
         theirs.close()
         self._answer()
 
-    def check(self) -> float:
+    def check(self) -> float | None:
         return self._call("check")
 
     def calibrate(self, seconds: float) -> int:
@@ -63,7 +63,8 @@ def _serve(pipe: Connection, name: str, workload: str, threads: int) -> None:
     from harness import LocalSeat
 
     try:
-        seat = LocalSeat(ENTRIES[name], make_task(WORKLOADS[workload]), threads)
+        (entry,) = entries_for(WORKLOADS[workload], [name])
+        seat = LocalSeat(entry, make_task(WORKLOADS[workload]), threads)
         pipe.send((True, None))
         while True:
             method, arguments = pipe.recv()

@@ -129,7 +129,7 @@ def _memory_gib() -> float | None:
 def versions() -> dict[str, Any]:
     """Versions of Python and of every contestant's library; None for what is not installed."""
     found: dict[str, Any] = {"python": sys.version.split()[0]}
-    for package in ("fastfa", "numpy", "torch", "biotorch", "jax", "jaxlib"):
+    for package in ("fastfa", "numpy", "torch", "biotorch", "jax", "jaxlib", "scikit-learn"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -7,10 +7,12 @@ import os
 # NumPy's threads and the core's would fight for the machine; set before NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -67,3 +69,30 @@ def restore_threads() -> Iterator[None]:
     before = fa.get_num_threads()
     yield
     fa.set_num_threads(before)
+
+
+@pytest.fixture
+def bench(monkeypatch, restore_threads) -> Iterator[SimpleNamespace]:
+    """The modules of bench/. They are scripts, not a package: their path and their names (which
+    other tests may use for modules of their own) are lent for one test."""
+    from bench_cases import BENCH, MODULES
+
+    names = [path.stem for path in BENCH.glob("*.py")]
+    lent = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    monkeypatch.syspath_prepend(str(BENCH))
+    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
+    for name in names:
+        sys.modules.pop(name, None)
+    sys.modules.update(lent)
+
+
+@pytest.fixture
+def kept_environment() -> Iterator[None]:
+    """Undo what bench/machine.py's limit_threads does to this process."""
+    environment = dict(os.environ)
+    processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    yield
+    os.environ.clear()
+    os.environ.update(environment)
+    if processors is not None:
+        os.sched_setaffinity(0, processors)

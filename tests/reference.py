@@ -39,7 +39,7 @@ from reference_streams import (  # noqa: F401 (tests know them by this module's 
     uniform,
 )
 
-LEAK = 1 / 20  # slope of leaky_relu at a <= 0; Supplementary Note 6, equation 1
+LEAK = 1 / 20  # slope of leaky_relu at a <= 0; Supplementary Note 5, equation 1
 
 
 def sigma(name: str, a: np.ndarray) -> np.ndarray:

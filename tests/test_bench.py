@@ -5,59 +5,14 @@ No test here needs PyTorch or JAX, and none looks at how long anything took.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
-import fastfa as fa
 import numpy as np
 import pytest
-
-BENCH = Path(__file__).resolve().parent.parent / "bench"
-MODULES = ("machine", "pixels", "workloads", "reference", "contestants", "harness", "report", "run")
-
-pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="bench/ is not part of this checkout")
-
-
-@pytest.fixture
-def bench(monkeypatch):
-    """The harness's modules. They are scripts, not a package: their path and their names (which
-    other tests may use for modules of their own) are lent for one test."""
-    names = [path.stem for path in BENCH.glob("*.py")]
-    lent = {name: sys.modules.pop(name) for name in names if name in sys.modules}
-    monkeypatch.syspath_prepend(str(BENCH))
-    threads = fa.get_num_threads()
-    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    fa.set_num_threads(threads)
-    for name in names:
-        sys.modules.pop(name, None)
-    sys.modules.update(lent)
-
-
-@pytest.fixture
-def kept_environment(monkeypatch):
-    """Undo what limit_threads does to this process."""
-    environment = dict(os.environ)
-    processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    yield
-    os.environ.clear()
-    os.environ.update(environment)
-    if processors is not None:
-        os.sched_setaffinity(0, processors)
-
-
-def tiny_workload(bench, **changes):
-    values = {
-        "name": "tiny", "sizes": (7, 6, 5, 3), "activation": "tanh", "loss": "squared_error",
-        "lr": 0.2, "batch": 4, "steps": 60, "weight_scale": (0.5, 0.5, 0.5),
-        "feedback_scale": 0.5, "inputs": "normal", "targets": None,
-    }  # fmt: skip
-    return bench.workloads.Workload(**(values | changes))
-
+from bench_cases import BENCH, entry_for, tiny_workload
 
 RULES = [
     ("tanh", "squared_error"),
@@ -65,13 +20,6 @@ RULES = [
     ("logistic", "squared_error"),
     ("logistic", "cross_entropy"),
 ]
-
-
-def entry_for(bench, name, contestant):
-    """An entry whose contestant is made by `contestant` and needs nothing."""
-    entry = bench.contestants.Entry(name, "unused", "Unused", (), f"test's {name}")
-    object.__setattr__(entry, "load", contestant)
-    return entry
 
 
 @pytest.mark.parametrize(("activation", "loss"), RULES)
@@ -227,12 +175,18 @@ def test_run_writes_a_report_that_keeps_to_the_schema(
     assert len(record["contestants"]["numpy"]["us_per_step"]) == 2
     assert record["contestants"]["numpy"]["ratio"] > 0
     assert result["threads"] == 1
-    assert "not installed: no_such_module_here" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "not installed: no_such_module_here" in printed
+    assert record["floor"]["kind"] == "products"
+    assert record["floor"]["percent"] > 0
+    assert bench.report.table("tiny", record) in printed
+    assert bench.report.table("tiny", record) in out.with_suffix(".txt").read_text()
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_schema_problems_are_found(bench):
     assert bench.report.schema_problems({"schema": "other", "extra": 1}) != []
-    record = {"definition": {}, "data": {}, "steps_per_pass": 1, "foreign_load": None}
+    record = {"definition": {}, "data": {}, "steps_per_pass": 1, "foreign_load": None, "floor": {}}
     record["contestants"] = {"a": {"status": "wrong", "ratio": 2.0}, "b": {"status": "fine"}}
     result = dict.fromkeys(bench.report._TOP) | {"schema": bench.report.SCHEMA}
     problems = bench.report.schema_problems(result | {"workloads": {"w": record}})
@@ -242,10 +196,13 @@ def test_schema_problems_are_found(bench):
     ]
 
 
-def test_a_wrong_contestant_makes_the_run_fail(bench, monkeypatch, capsys, kept_environment):
+def test_a_wrong_contestant_makes_the_run_fail(
+    bench, monkeypatch, tmp_path, capsys, kept_environment
+):
     monkeypatch.setitem(bench.workloads.WORKLOADS, "tiny", tiny_workload(bench))
     monkeypatch.setattr(bench.harness, "TOLERANCE", 0.0)
-    arguments = ["--workloads", "tiny", "--contestants", "numpy", "--threads", "1"]
+    arguments = ["--workloads", "tiny", "--contestants", "numpy", "--threads", "1", "--no-floor"]
+    arguments += ["--out", str(tmp_path / "results.json")]
     assert bench.run.main([*arguments, "--seconds", "0.0001", "--rounds", "1"]) == 1
     assert "WRONG" in capsys.readouterr().out
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 # An epoch that would take many minutes; the parent interrupts it.
 SOURCE = """
 import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
 import numpy as np
 import fastfa as fa
 batch_size, threads = int(sys.argv[1]), int(sys.argv[2])

@@ -109,7 +109,7 @@ def test_local_frozen_layers_and_layers_without_bias(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_local_papers_mnist_network(dtype):
-    """Supplement, Note 6: 6 maps of 6 x 6 patches of a 28 x 28 image, 3174 units."""
+    """Supplement, Note 5: 6 maps of 6 x 6 patches of a 28 x 28 image, 3174 units."""
     rng = np.random.default_rng(0)
     options = {"hidden": ("logistic",), "output": ("cross_entropy", "logistic"), "sparse": True}
     case = local_case((28, 28), [Patches(6, 6)], 10, **options)

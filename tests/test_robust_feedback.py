@@ -196,7 +196,7 @@ def test_alignment_can_be_interrupted(run_python):
         """
 import os, signal, threading, time
 import numpy as np, fastfa as fa
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
 net = fa.Network(400, [fa.Dense(600, "tanh")] * 6 + [fa.Dense(10)])
 x, y = np.ones((8000, 400), "f4"), np.ones((8000, 10), "f4")
 begun = time.monotonic()

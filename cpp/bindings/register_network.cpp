@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "bindings/register.h"
+#include "fastfa/ensemble.h"
 #include "fastfa/names.h"
 #include "fastfa/network.h"
 
@@ -213,11 +214,44 @@ void register_class(py::module_& m, const char* name) {
           py::arg("batch_size"), py::arg("order").noconvert());
 }
 
+// (loss, wrong, examples) of each network, or the exception that stopped it.
+template <class T>
+void register_together(py::module_& m) {
+  m.def(
+      "train_together",
+      [](const std::vector<Network<T>*>& nets, const Array<T>& x, const Array<T>& y,
+         const std::vector<Optimizer>& optimizers, std::int64_t batch_size,
+         const Array<std::int64_t>& order) {
+        const auto xv = view(x), yv = view(y);
+        const Together done = released([&] {
+          return train_together(nets, xv, yv, optimizers, batch_size, order.data(), order.size(),
+                                signals());
+        });
+        py::list rows;
+        for (std::size_t i = 0; i < nets.size(); ++i) {
+          if (!done.stopped[i]) {
+            rows.append(as_tuple(done.results[i]));
+            continue;
+          }
+          try {
+            std::rethrow_exception(done.stopped[i]);
+          } catch (const DivergenceError& error) {
+            rows.append(py::make_tuple(error.what(), error.layer(), error.step()));
+          }
+        }
+        return rows;
+      },
+      py::arg("networks"), py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("optimizers"),
+      py::arg("batch_size"), py::arg("order").noconvert());
+}
+
 }  // namespace
 
 void register_network(py::module_& m) {
   register_class<float>(m, "NetworkFloat32");
   register_class<double>(m, "NetworkFloat64");
+  register_together<float>(m);
+  register_together<double>(m);
 }
 
 }  // namespace fastfa

@@ -13,8 +13,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Bracket a series of operations of one caller.
-  virtual void begin() = 0;
+  // Bracket a series of operations of one caller, who works on the thread team or, `alone`, without it.
+  virtual void begin(bool alone) = 0;
   virtual void end() = 0;
 
   virtual void clear(T* values, Index count) = 0;
@@ -36,6 +36,9 @@ class Backend {
   virtual void local_forward(const LocalForward<T>&) = 0;
   virtual void local_back(const LocalBack<T>&) = 0;
   virtual void local_update(const LocalUpdate<T>&) = 0;
+  virtual void tiny_run(const TinyRun<T>&) = 0;
+  virtual void lane_run(const LaneRun<T>&) = 0;
+  virtual Index lanes() const = 0;  // of a LaneRun
 };
 
 template <class T>

@@ -13,8 +13,6 @@
 namespace fastfa {
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
-
 // Within these bounds an update of allowed activations and deltas (value_limit) stays finite.
 void check_sgd(const Sgd& sgd, Index batch_size) {
   if (!(sgd.momentum >= 0 && sgd.momentum < 1)) {

@@ -1,10 +1,15 @@
 // Checks that throw std::invalid_argument naming the argument, what it was, and what it must be.
 #pragma once
 
+#include <stdexcept>
+#include <string>
+
 #include "fastfa/types.h"
 #include "kernels/ops.h"
 
 namespace fastfa {
+
+[[noreturn]] inline void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
 constexpr Index largest = Index{1} << 31;  // of a layer: kernels count columns in 32 bits
 

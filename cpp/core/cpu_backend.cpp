@@ -22,7 +22,9 @@ const KernelSet<double>& kernel_set<double>() {
 template <class T>
 class CpuBackend final : public Backend<T> {
  public:
-  void begin() override { team_ = ThreadTeam::instance(); }
+  void begin(bool alone) override {
+    if (!alone) team_ = ThreadTeam::instance();
+  }
   void end() override { team_.reset(); }
 
   void clear(T* values, Index count) override { std::fill_n(values, count, T(0)); }
@@ -46,11 +48,18 @@ class CpuBackend final : public Backend<T> {
   void local_forward(const LocalForward<T>& args) override { run(kernels_.local_forward, args); }
   void local_back(const LocalBack<T>& args) override { run(kernels_.local_back, args); }
   void local_update(const LocalUpdate<T>& args) override { run(kernels_.local_update, args); }
+  void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
+  void lane_run(const LaneRun<T>& args) override { kernels_.lane_run(args); }
+  Index lanes() const override { return kernels_.lanes; }
 
  private:
   template <class Args>
   void run(const Op<Args>& op, const Args& args) {
-    team_->run(op.tiles(args), [&](int begin, int end) { op.run(args, begin, end); });
+    if (team_) {
+      team_->run(op.tiles(args), [&](int begin, int end) { op.run(args, begin, end); });
+    } else {
+      op.run(args, 0, op.tiles(args));
+    }
     if (op.finish) op.finish(args);
   }
 

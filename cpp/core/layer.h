@@ -160,8 +160,8 @@ struct Layer {
     if (is_local()) {
       backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
       backend.local_forward({local, in_across.data(), in_across.ld(), n, w.data(), w.ld(), bias.data(),
-                             static_cast<int>(activation), out_across.data(), out_across.ld(), bad});
-      backend.transpose({out_across.data(), out_across.ld(), n_out, n, to.data(), to.ld()});
+                             static_cast<int>(activation), out_across.data(), out_across.ld(), to.data(),
+                             to.ld(), bad});
       return;
     }
     backend.dense_forward({below.data(), below.ld(), n, n_in, runs.data(),
@@ -176,24 +176,26 @@ struct Layer {
              bool with_bias) const {
     T* const b = with_bias ? bias.data() : nullptr;
     if (is_local()) {
+      if (!gradient) {
+        gradient = Buffer<T>(1, local_tiles * local.block());
+        bias_gradient = Buffer<T>(1, n_out);
+      }
       backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
-      backend.transpose({delta.data(), delta.ld(), n, n_out, out_across.data(), out_across.ld()});
-      if (!gradient) gradient = Buffer<T>(1, local_tiles * local.block());
-      backend.local_update({rule, local, in_across.data(), in_across.ld(), out_across.data(),
-                            out_across.ld(), n, weights.data(), weights.ld(), moments.v.data(),
-                            moments.s.data(), gradient.data()});
-      if (!b) return;
+      backend.local_update({rule, local, in_across.data(), in_across.ld(), delta.data(), delta.ld(), n,
+                            out_across.data(), out_across.ld(), weights.data(), weights.ld(),
+                            moments.v.data(), moments.s.data(), b, of_bias.v.data(), of_bias.s.data(),
+                            gradient.data(), bias_gradient.data()});
+      return;
     }
-    // Of a local layer the bias alone: no rows of W.
-    const Index rows = is_local() ? 0 : static_cast<Index>(runs.size());
-    backend.dense_update({rule, below.data(), below.ld(), n, n_in, runs.data(), rows, delta.data(),
-                          delta.ld(), n_out, weights.data(), weights.ld(), moments.v.data(),
-                          moments.s.data(), b, of_bias.v.data(), of_bias.s.data(),
-                          with_bias ? mask.data() : nullptr, mask.ld()});
+    backend.dense_update({rule, below.data(), below.ld(), n, n_in, runs.data(),
+                          static_cast<Index>(runs.size()), delta.data(), delta.ld(), n_out,
+                          weights.data(), weights.ld(), moments.v.data(), moments.s.data(), b,
+                          of_bias.v.data(), of_bias.s.data(), with_bias ? mask.data() : nullptr,
+                          mask.ld()});
   }
 
  private:
-  mutable Buffer<T> gradient;  // scratch of local updates
+  mutable Buffer<T> gradient, bias_gradient;  // scratch of local updates
 };
 
 }  // namespace fastfa

@@ -12,8 +12,6 @@ namespace {
 
 constexpr Index block_rows = 128;  // of calls that only look
 
-[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
-
 Memory memory_of(const Optimizer& optimizer) {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
   return !sgd ? Memory::adam : sgd->momentum != 0 ? Memory::velocity : Memory::none;
@@ -235,7 +233,19 @@ template <class T>
 EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y,
                                     const Optimizer& optimizer, std::int64_t batch_size,
                                     const std::int64_t* order, std::int64_t n, const Poll& poll) {
-  impl_->check_data("train_epoch", x, &y);
+  impl_->check_training(x, y, optimizer, batch_size, order, n);
+  Session<T> session(*impl_);
+  EpochResult result;
+  impl_->train(x, y, optimizer, batch_size, order, n, poll, result);
+  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
+  return result;
+}
+
+template <class T>
+void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T> y,
+                                      const Optimizer& optimizer, Index batch_size, const Index* order,
+                                      Index n) const {
+  check_data("train_epoch", x, &y);
   if (batch_size < 1) {
     refuse("[train_epoch] batch_size was " + std::to_string(batch_size) + "; it must be positive");
   }
@@ -246,31 +256,42 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
              "; it must be in 0 … " + std::to_string(x.rows - 1));
     }
   }
-  Session<T> session(*impl_);
-  impl_->reserve(std::min(batch_size, n));
-  impl_->reserve_memory(memory_of(optimizer));
+}
+
+template <class T>
+void Network<T>::Impl::ready(const Optimizer& optimizer, Index batch) {
+  reserve(batch);
+  reserve_memory(memory_of(optimizer));
+}
+
+template <class T>
+void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
+                             Index batch_size, const Index* order, Index n, const Poll& poll,
+                             EpochResult& result) {
+  ready(optimizer, std::min(batch_size, n));
   // Ask about once in 20 ms, by a cautious guess of 10 GFLOP/s.
   double work = 0;
-  for (const Layer<T>& layer : impl_->layers_)
+  for (const Layer<T>& layer : layers_)
     work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
   work *= static_cast<double>(batch_size);
   const Index polls = std::max(Index{1}, static_cast<Index>(2e8 / (work + 1e4)));
 
   const Poll never;
-  EpochResult result;
-  Batch<T>& batch = impl_->batch_;
-  batch.x = x;
-  batch.y = y;
-  for (Index first = 0, k = 0; first < n; first += batch_size, ++k) {
-    const bool ask = poll && k % polls == 0;
-    if (ask && asks_to_stop(poll)) throw Interrupted();
-    batch.order = order + first;
-    batch.n = std::min(batch_size, n - first);
-    impl_->step(batch, optimizer, ask ? poll : never);
-    batch.add_to(result);
+  batch_.x = x;
+  batch_.y = y;
+  std::vector<TinyLayer<T>> tiny;
+  if (batch_size == 1 && is_tiny(optimizer)) tiny = tiny_layers();
+  for (Index at = 0; at < n;) {
+    if (asks_to_stop(poll)) throw Interrupted();
+    const Index begin = at, end = std::min(n, at + polls * batch_size);
+    if (!tiny.empty()) at += run_tiny(tiny, optimizer, order + at, end - at, result);
+    for (; at < end; at += batch_size) {
+      batch_.order = order + at;
+      batch_.n = std::min(batch_size, n - at);
+      step(batch_, optimizer, at == begin ? poll : never);
+      batch_.add_to(result);
+    }
   }
-  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
-  return result;
 }
 
 template class Network<float>;

@@ -8,12 +8,6 @@
 #include "fastfa/names.h"
 
 namespace fastfa {
-namespace {
-
-[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
-
-}  // namespace
-
 template <class T>
 Teaching<T> make_teaching(const std::vector<FeedbackSpec>& feedback, double perturbation,
                           const std::vector<LayerSpec>& layers, std::uint64_t seed) {
@@ -157,7 +151,7 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
   const std::unique_ptr<Backend<double>> backend = make_cpu_backend<double>();
   const Buffer<double> transposed(n_source, units), partial(max_row_chunks, padded_cols(units));
   const FlushSubnormals flush;
-  backend->begin();
+  backend->begin(false);
   write_matrix(made.back().matrix.get(), Scene<double>{*backend, nullptr, 0}, transposed,
                partial.data());
   backend->end();

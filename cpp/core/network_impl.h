@@ -12,6 +12,7 @@
 #include "core/feedback.h"
 #include "core/float_mode.h"
 #include "core/layer.h"
+#include "core/thread_team.h"
 #include "fastfa/network.h"
 
 namespace fastfa {
@@ -59,6 +60,13 @@ class Network<T>::Impl {
  public:
   explicit Impl(const NetworkSpec& spec);
 
+  // Updates from the examples order[0 … n) of X, Y, a batch at a time. Sums are added to `result`.
+  void train(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer, Index batch_size,
+             const Index* order, Index n, const Poll& poll, EpochResult& result);
+  void check_training(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
+                      Index batch_size, const Index* order, Index n) const;
+  void ready(const Optimizer& optimizer, Index batch);  // memory for such training
+
   // One update from `batch`, unless `poll` says stop before it.
   void step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll);
 
@@ -71,6 +79,12 @@ class Network<T>::Impl {
   void update(Batch<T>& batch, const Rule<T>& rule);                          // W_l ← W_l + v_l
   void learn_feedback(Batch<T>& batch, const Rule<T>& rule);                  // Kolen–Pollack
   void mirror(Index n);                                                       // weight mirror
+
+  // Whole runs of steps of a small network, in tiny.cpp.
+  bool is_tiny(const Optimizer& optimizer) const;
+  std::vector<TinyLayer<T>> tiny_layers();
+  Index run_tiny(const std::vector<TinyLayer<T>>& tiny, const Optimizer& optimizer, const Index* order,
+                 Index n, EpochResult& result);
 
   // Before teach(): whatever of the feedback follows the weights.
   void prepare(Teaching<T>& how);
@@ -138,9 +152,9 @@ template <class T>
 class Session {
  public:
   template <class Impl>
-  explicit Session(Impl& impl)
+  explicit Session(Impl& impl, bool alone = false)
       : lock_((impl.check_reentry(), impl.mutex_)), holder_(impl.holder_), backend_(*impl.backend_) {
-    backend_.begin();
+    backend_.begin(alone);
     holder_ = std::this_thread::get_id();
   }
   ~Session() {

@@ -15,17 +15,6 @@ int gather_tiles(const Gather<T>& g) {
 }
 
 template <class T>
-inline Vec<T> load_unaligned(const T* p, Index count) {
-  Vec<T> v{};
-  if (count >= lanes<T>) {
-    std::memcpy(&v, p, sizeof v);
-  } else {
-    std::memcpy(&v, p, static_cast<std::size_t>(count) * sizeof(T));
-  }
-  return v;
-}
-
-template <class T>
 void gather_columns(const Gather<T>& g, Index begin, Index end) {
   Mask<T> any[gather_cols / 2] = {};  // 2: the fewest lanes, doubles in 16 bytes
   Mask<T> ok = Mask<T>{} - 1;

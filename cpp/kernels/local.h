@@ -17,6 +17,60 @@ inline Index local_tiles_of(Index count, Index work) {
   return work < 131072 ? 1 : min(count, local_tiles);
 }
 
+// Positions are taken in blocks of as many as a vector has lanes, whose units change order together.
+template <class T>
+inline Index position_tiles(const LocalShape& s, Index n) {
+  return local_tiles_of((s.positions() + lanes<T> - 1) / lanes<T>, s.units() * s.patch() * n);
+}
+
+// Calls f(first position, how many) for the blocks of these tiles.
+template <class T, class F>
+inline void for_position_blocks(const LocalShape& s, Index n, Index tile, Index tile_end, F&& f) {
+  const Index positions = s.positions(), tiles = position_tiles<T>(s, n);
+  const Index blocks = (positions + lanes<T> - 1) / lanes<T>;
+  for (Index b = tile * blocks / tiles; b < tile_end * blocks / tiles; ++b) {
+    f(b * lanes<T>, min(lanes<T>, positions - b * lanes<T>));
+  }
+}
+
+// Units of all maps at positions p … p + count: from (n, units) to across (units, n), padded with zeros.
+template <class T>
+inline void units_across(const LocalShape& s, Index p, Index count, const T* from, Index ld, Index n,
+                         T* across, Index ldc) {
+  constexpr Index whole = lanes<T>;
+  for (Index m = 0; m < s.maps; ++m) {
+    const Index unit = m * s.positions() + p;
+    for (Index r = 0; r < n; r += whole) {
+      Vec<T> block[lanes<T>];
+      for (Index i = 0; i < whole; ++i) {
+        block[i] = r + i < n ? load_unaligned(from + (r + i) * ld + unit, count) : Vec<T>{};
+      }
+      transpose_block<T>(block);
+      for (Index i = 0; i < count; ++i) store(across + (unit + i) * ldc + r, block[i]);
+    }
+  }
+}
+
+// The way back; written out, for through a common loop both were slower (bench/NOTES.md).
+template <class T>
+inline void units_back(const LocalShape& s, Index p, Index count, const T* across, Index ldc, Index n,
+                       T* to, Index ld) {
+  constexpr Index whole = lanes<T>;
+  for (Index m = 0; m < s.maps; ++m) {
+    const Index unit = m * s.positions() + p;
+    for (Index r = 0; r < n; r += whole) {
+      Vec<T> block[lanes<T>];
+      for (Index i = 0; i < whole; ++i) {
+        block[i] = i < count ? load(across + (unit + i) * ldc + r) : Vec<T>{};
+      }
+      transpose_block<T>(block);
+      for (Index i = 0; i < min(whole, n - r); ++i) {
+        store_unaligned(to + (r + i) * ld + unit, block[i], count);
+      }
+    }
+  }
+}
+
 // Part of a patch that lies in the image: kernel rows y0 … y1 and columns x0 … x1.
 struct Window {
   Index y0, y1, x0, x1;

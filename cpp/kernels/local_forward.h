@@ -1,5 +1,6 @@
-// a = σ(W x + b) of a locally connected layer: x (inputs, n) → a (units, n), overwritten. Patches are
-// read where they lie; a position's weights are read once for each block of examples.
+// a = σ(W x + b) of a locally connected layer: x (inputs, n) → a (n, units), overwritten. Patches are
+// read where they lie; a position's weights are read once for each block of examples; units change their
+// order block by block, while they are in the cache.
 #pragma once
 
 #include "kernels/local.h"
@@ -10,7 +11,7 @@ namespace {
 
 template <class T>
 int local_forward_tiles(const LocalForward<T>& f) {
-  return static_cast<int>(local_tiles_of(f.shape.positions(), f.shape.units() * f.shape.patch() * f.n));
+  return static_cast<int>(position_tiles<T>(f.shape, f.n));
 }
 
 // M maps from `map` on at one position, V vectors of examples from column c on.
@@ -37,27 +38,34 @@ inline void local_forward_block(const LocalForward<T>& f, Index position, Index 
   for (int m = 0; m < M; ++m) {
     const Index unit = (map + m) * f.shape.positions() + position;
     const T bias = f.bias ? f.bias[unit] : T(0);
-    for (int v = 0; v < V; ++v) store(f.a + unit * f.lda + c + v * lanes<T>, acc[m][v] + bias);
+    for (int v = 0; v < V; ++v) store(f.across + unit * f.ldc + c + v * lanes<T>, acc[m][v] + bias);
   }
 }
 
 template <class T>
-void local_forward_run(const LocalForward<T>& f, int tile, int tile_end) {
-  const Index tiles = local_forward_tiles(f), positions = f.shape.positions();
+inline bool local_forward_position(const LocalForward<T>& f, Index p) {
+  for_maps(f.shape.maps, [&](Index map, auto maps) {
+    for_example_vecs<T>(f.n, [&](Index v, auto vecs) {
+      local_forward_block<T, decltype(maps)::value, decltype(vecs)::value>(f, p, map, v * lanes<T>);
+    });
+  });
   const Index width = round_up(f.n, lanes<T>);
   bool ok = true;
-  for (Index p = tile * positions / tiles; p < tile_end * positions / tiles; ++p) {
-    for_maps(f.shape.maps, [&](Index map, auto maps) {
-      for_example_vecs<T>(f.n, [&](Index v, auto vecs) {
-        local_forward_block<T, decltype(maps)::value, decltype(vecs)::value>(f, p, map, v * lanes<T>);
-      });
-    });
-    for (Index m = 0; m < f.shape.maps; ++m) {
-      T* a = f.a + (m * positions + p) * f.lda;
-      ok &= row_within_limit(a, width);
-      activate(a, width, static_cast<Activation>(f.activation));
-    }
+  for (Index m = 0; m < f.shape.maps; ++m) {
+    T* a = f.across + (m * f.shape.positions() + p) * f.ldc;
+    ok &= row_within_limit(a, width);
+    activate(a, width, static_cast<Activation>(f.activation));
   }
+  return ok;
+}
+
+template <class T>
+void local_forward_run(const LocalForward<T>& f, int tile, int tile_end) {
+  bool ok = true;
+  for_position_blocks<T>(f.shape, f.n, tile, tile_end, [&](Index p, Index count) {
+    for (Index i = 0; i < count; ++i) ok &= local_forward_position(f, p + i);
+    units_back(f.shape, p, count, f.across, f.ldc, f.n, f.a, f.lda);
+  });
   if (!ok) report(f.bad);
 }
 

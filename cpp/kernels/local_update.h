@@ -1,6 +1,6 @@
-// The optimizer's step on the weights of a locally connected layer: at each position, the patch times δ,
-// summed over the examples, in x (inputs, n) and δ (units, n). Accumulates into w and the optimizer's
-// memory of it.
+// The optimizer's step on a locally connected layer: at each position, the patch times δ, summed over
+// the examples, in x (inputs, n) and δ (n, units). Accumulates into w, bias and the optimizer's memory
+// of them.
 #pragma once
 
 #include "kernels/learn.h"
@@ -13,7 +13,7 @@ constexpr int local_pixels = 4;  // pixels of a patch whose sums are kept in reg
 
 template <class T>
 int local_update_tiles(const LocalUpdate<T>& u) {
-  return static_cast<int>(local_tiles_of(u.shape.positions(), u.shape.units() * u.shape.patch() * u.n));
+  return static_cast<int>(position_tiles<T>(u.shape, u.n));
 }
 
 // Lane i of the result is the sum over the lanes of x[i]: log₂(lanes) rounds of folding two vectors into
@@ -37,7 +37,7 @@ inline Vec<T> sums_of(Vec<T>* x) {
 template <class T, int K, int M>
 inline void local_gradient_block(const LocalUpdate<T>& u, const T* x, const T* delta, T* g) {
   constexpr int used = K * M, rounds = (used + lanes<T> - 1) / lanes<T>;
-  const Index vecs = (u.n + lanes<T> - 1) / lanes<T>, next_map = u.shape.positions() * u.ldd;
+  const Index vecs = (u.n + lanes<T> - 1) / lanes<T>, next_map = u.shape.positions() * u.ldc;
   Vec<T> acc[rounds * lanes<T>] = {};
   for (Index v = 0; v < vecs; ++v) {
     Vec<T> row[K];
@@ -64,7 +64,7 @@ inline void local_gradient_run(const LocalUpdate<T>& u, Index position, Index pi
     const auto pixels = [&](auto wide) {
       for_maps(u.shape.maps, [&](Index map, auto maps) {
         local_gradient_block<T, decltype(wide)::value, decltype(maps)::value>(
-            u, u.x + (pixel + i) * u.ldx, u.delta + (map * u.shape.positions() + position) * u.ldd,
+            u, u.x + (pixel + i) * u.ldx, u.across + (map * u.shape.positions() + position) * u.ldc,
             g + i * u.shape.maps + map);
       });
     };
@@ -73,22 +73,55 @@ inline void local_gradient_run(const LocalUpdate<T>& u, Index position, Index pi
 }
 
 template <class T>
-void local_update_run(const LocalUpdate<T>& u, int tile, int tile_end) {
-  const Index tiles = local_update_tiles(u), positions = u.shape.positions(), block = u.shape.block();
-  T* g = u.gradient + tile * block;
-  for (Index p = tile * positions / tiles; p < tile_end * positions / tiles; ++p) {
-    for (Index channel = 0; channel < u.shape.channels; ++channel) {
-      // Collected for a whole block, which begins on a vector's boundary.
-      for (Index i = 0; i < block; i += lanes<T>) store(g + i, Vec<T>{});
-      for_patch_rows(u.shape, p, channel, [&](Index weight, Index pixel, Index count) {
-        local_gradient_run(u, p, pixel, count, g + weight - channel * block);
-      });
-      for (Index i = 0; i < block; i += lanes<T>) {
-        const Index at = p * u.ldw + channel * block + i;
-        const Slot<T> slot{u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
-        apply<T>(u, slot, load(g + i), u.decay, true, true);
-      }
+inline void local_update_position(const LocalUpdate<T>& u, Index p, T* g) {
+  const Index block = u.shape.block();
+  for (Index channel = 0; channel < u.shape.channels; ++channel) {
+    // Collected for a whole block, which begins on a vector's boundary.
+    for (Index i = 0; i < block; i += lanes<T>) store(g + i, Vec<T>{});
+    for_patch_rows(u.shape, p, channel, [&](Index weight, Index pixel, Index count) {
+      local_gradient_run(u, p, pixel, count, g + weight - channel * block);
+    });
+    for (Index i = 0; i < block; i += lanes<T>) {
+      const Index at = p * u.ldw + channel * block + i;
+      const Slot<T> slot{u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
+      apply<T>(u, slot, load(g + i), u.decay, true, true);
     }
+  }
+}
+
+// Σ_n δ of the units at a position, for the bias.
+template <class T>
+inline void local_bias_gradient(const LocalUpdate<T>& u, Index p) {
+  for (Index first = 0; first < u.shape.maps; first += lanes<T>) {
+    const Index maps = min(lanes<T>, u.shape.maps - first);
+    Vec<T> sum[lanes<T>] = {};
+    for (Index m = 0; m < maps; ++m) {
+      const T* delta = u.across + ((first + m) * u.shape.positions() + p) * u.ldc;
+      for (Index i = 0; i < u.n; i += lanes<T>) sum[m] += load(delta + i);
+    }
+    const Vec<T> sums = sums_of<T>(sum);
+    for (Index m = 0; m < maps; ++m) u.bias_gradient[(first + m) * u.shape.positions() + p] = sums[m];
+  }
+}
+
+template <class T>
+void local_update_run(const LocalUpdate<T>& u, int tile, int tile_end) {
+  T* g = u.gradient + tile * u.shape.block();
+  for_position_blocks<T>(u.shape, u.n, tile, tile_end, [&](Index p, Index count) {
+    units_across(u.shape, p, count, u.delta, u.ldd, u.n, u.across, u.ldc);
+    for (Index i = 0; i < count; ++i) {
+      local_update_position(u, p + i, g);
+      if (u.bias) local_bias_gradient(u, p + i);
+    }
+  });
+}
+
+template <class T>
+void local_update_finish(const LocalUpdate<T>& u) {
+  if (!u.bias) return;
+  for (Index c = 0; c < u.shape.units(); c += lanes<T>) {
+    const Slot<T> slot{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
+    apply<T>(u, slot, load(u.bias_gradient + c), T(0), true, true);
   }
 }
 

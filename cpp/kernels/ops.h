@@ -268,10 +268,10 @@ struct LocalShape {
   Index units() const { return maps * positions(); }
 };
 
-// The three operations work on examples side by side: x (inputs, n) and a, δ (units, n), each transposed
-// from the usual order and padded to whole vectors of examples.
+// The three operations work on examples side by side: x (inputs, n) is transposed from the usual order
+// and padded to whole vectors of examples, and so are units in `across` (units, n).
 
-// a = σ(W x + b), overwritten
+// a = σ(W x + b) in the usual order, (n, units), overwritten
 template <class T>
 struct LocalForward {
   LocalShape shape;
@@ -282,6 +282,8 @@ struct LocalForward {
   Index ldw;
   const T* bias;  // (units); null: none
   int activation;
+  T* across;  // scratch
+  Index ldc;
   T* a;
   Index lda;
   int* bad;
@@ -291,7 +293,7 @@ struct LocalForward {
 template <class T>
 struct LocalBack {
   LocalShape shape;
-  const T* delta;
+  const T* delta;  // (units, n)
   Index ldd;
   Index n;
   const T* w;
@@ -300,7 +302,7 @@ struct LocalBack {
   Index ldb;
 };
 
-// One update of W; its bias is a DenseUpdate's.
+// One update of W and the bias; δ (n, units) in the usual order.
 template <class T>
 struct LocalUpdate : Learning<T> {
   LocalShape shape;
@@ -309,13 +311,72 @@ struct LocalUpdate : Learning<T> {
   const T* delta;
   Index ldd;
   Index n;
+  T* across;  // scratch
+  Index ldc;
   T* w;
   Index ldw;
-  T* v;         // null: no momentum
-  T* s;         // null: SGD
-  T* gradient;  // local_tiles rows of shape.block()
+  T* v;     // null: no momentum
+  T* s;     // null: SGD
+  T* bias;  // (units); null: none
+  T* v_bias;
+  T* s_bias;
+  T* gradient;       // scratch: local_tiles rows of shape.block()
+  T* bias_gradient;  // scratch: (units), padding zero
 };
 constexpr Index local_tiles = 32;  // of one operation, at the most
+
+// One layer of a network that learns online within one core's cache.
+template <class T>
+struct TinyLayer {
+  Index n_in, n_out;
+  T* w;  // (n_in, n_out)
+  Index ldw;
+  T* bias;  // null: none
+  int activation;
+  bool trainable;
+  T* h;        // (n_out)
+  T* delta;    // (n_out)
+  const T* b;  // what carries δ_source down to this layer, as in Propagate; null: nothing, δ = 0
+  Index ldb;
+  int transposed;
+  const T* source;  // δ_source (n_src)
+  Index n_src;
+};
+
+// Steps of plain SGD with examples order[0 … n) of x and y, one by one. Ends before the first step in
+// which a value is out of range.
+template <class T>
+struct OnlineRun {
+  const TinyLayer<T>* layers;
+  Index count;
+  int loss;
+  const T* x;
+  Index ldx;
+  const T* y;
+  Index ldy;
+  const Index* order;
+  Index n;
+  double* loss_sum;  // added to
+  Index* wrong;      // added to
+  Index* done;       // set: steps done
+};
+
+template <class T>
+struct TinyRun : OnlineRun<T> {
+  T rate, decay;
+  T* input;  // (n_in), scratch
+};
+
+// Networks of one kind side by side: every element of a matrix is a vector of as many values as an
+// instruction takes, one for each network, without padding between rows; lanes without a network are
+// zero. loss_sum, wrong, rate and decay have a value for each lane.
+template <class T>
+struct LaneRun : OnlineRun<T> {
+  const T* rate;
+  const T* decay;
+  bool decays;  // any of them does
+  T* scratch;   // (n_out of the output layer)
+};
 
 // How many independent tiles an operation has (from its shape alone, never from the thread count), the
 // function that does some of them, and what remains to be done when all are (null: nothing).
@@ -346,6 +407,9 @@ struct KernelSet {
   Op<LocalForward<T>> local_forward;
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
+  void (*tiny_run)(const TinyRun<T>&);
+  void (*lane_run)(const LaneRun<T>&);
+  Index lanes;  // of a vector
 };
 
 // Decompositions, by Eigen. Matrices are row-major without padding.
@@ -365,7 +429,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 5;
+constexpr std::uint32_t kernel_abi = 6;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

@@ -90,6 +90,7 @@ void output_row(const Output<T>& o, Index n) {
     if (y && loss == Loss::cross_entropy) total = logistic_loss(a, y, o.n_out);
     activate(a, width, activation);
   }
+  for (Index i = o.n_out; i < width; ++i) a[i] = 0;  // padding
   if (!y) return;
 
   if (loss == Loss::squared_error) {

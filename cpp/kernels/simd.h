@@ -50,6 +50,26 @@ inline void store(T* p, Vec<T> v) {
   *reinterpret_cast<Vec<T>*>(p) = v;
 }
 
+// The first `count` elements at any address; the rest of the vector is zero, or isn't stored.
+template <class T>
+inline Vec<T> load_unaligned(const T* p, Index count) {
+  Vec<T> v{};
+  if (count >= lanes<T>) {
+    std::memcpy(&v, p, sizeof v);
+  } else {
+    std::memcpy(&v, p, static_cast<std::size_t>(count) * sizeof(T));
+  }
+  return v;
+}
+template <class T>
+inline void store_unaligned(T* p, Vec<T> v, Index count) {
+  if (count >= lanes<T>) {
+    std::memcpy(p, &v, sizeof v);
+  } else {
+    std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(T));
+  }
+}
+
 inline constexpr Index round_up(Index n, Index m) { return (n + m - 1) / m * m; }
 inline constexpr Index min(Index a, Index b) { return a < b ? a : b; }
 inline constexpr Index max(Index a, Index b) { return a > b ? a : b; }
@@ -61,10 +81,15 @@ inline Mask<T> within_limit(Vec<T> v) {
 }
 template <class T>
 inline bool all(Mask<T> m) {
+#if defined(__AVX512DQ__) && FASTFA_VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == 4) return _mm512_movepi32_mask((__m512i)m) == 0xffff;
+  return _mm512_movepi64_mask((__m512i)m) == 0xff;
+#else
   for (int i = 0; i < lanes<T>; ++i) {
     if (!m[i]) return false;
   }
   return true;
+#endif
 }
 
 // True in the lanes whose bit is set, lane 0 the lowest.

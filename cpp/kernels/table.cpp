@@ -5,6 +5,7 @@
 #include "kernels/dropout.h"
 #include "kernels/gate.h"
 #include "kernels/gather.h"
+#include "kernels/lanes.h"
 #include "kernels/linear_algebra.h"
 #include "kernels/local_back.h"
 #include "kernels/local_forward.h"
@@ -17,6 +18,7 @@
 #include "kernels/propagate_sign.h"
 #include "kernels/propagate_sparse.h"
 #include "kernels/row_dots.h"
+#include "kernels/tiny.h"
 #include "kernels/transpose.h"
 
 #define FASTFA_TEXT_(x) #x
@@ -44,7 +46,10 @@ constexpr KernelSet<T> kernels{
     {dense_update_tiles<T>, dense_update_run<T>, nullptr},
     {local_forward_tiles<T>, local_forward_run<T>, nullptr},
     {local_back_tiles<T>, local_back_run<T>, nullptr},
-    {local_update_tiles<T>, local_update_run<T>, nullptr}};
+    {local_update_tiles<T>, local_update_run<T>, local_update_finish<T>},
+    tiny_run<T>,
+    lane_run<T>,
+    lanes<T>};
 
 constexpr KernelTable table{kernel_abi,
                             FASTFA_LEVEL,

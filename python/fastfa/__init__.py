@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         JSONLLogger,
     )
     from .citations import citation
+    from .ensemble import Ensemble
     from .history import History
     from .schedules import Constant, Exponential, Plateau, Schedule, Steps
     from .trainer import Trainer
@@ -48,6 +49,7 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Ensemble",
     "Evaluation",
     "Exponential",
     "Feedback",
@@ -81,6 +83,7 @@ _LAZY = {
     "EarlyStopping": "callbacks",
     "JSONLLogger": "callbacks",
     "citation": "citations",
+    "Ensemble": "ensemble",
     "History": "history",
     "Constant": "schedules",
     "Exponential": "schedules",

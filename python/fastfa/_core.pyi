@@ -141,3 +141,12 @@ class _Network:
 
 class NetworkFloat32(_Network): ...
 class NetworkFloat64(_Network): ...
+
+def train_together(
+    networks: Sequence[_Network],
+    x: np.ndarray,
+    y: np.ndarray,
+    optimizers: Sequence[Sgd | Adam],
+    batch_size: int,
+    order: np.ndarray,
+) -> list[tuple[float, int, int] | tuple[str, int, int]]: ...

@@ -14,9 +14,12 @@ class DivergenceError(ArithmeticError):
         The weighted layer (0 is the first), or -1 for the input.
     step : int
         Updates the network had made until then.
+    stopped : dict
+        Of an ensemble: the error of each network that stopped, by its index. Else empty.
     """
 
     def __init__(self, message: str, layer: int, step: int) -> None:
         super().__init__(message)
         self.layer = layer
         self.step = step
+        self.stopped: dict[int, DivergenceError] = {}

@@ -124,7 +124,7 @@ class LocallyConnected2D:
 
     References
     ----------
-    Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), supplement, Note 6:
+    Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), supplement, Note 5:
     6 maps of 6 × 6 patches. Bartunov et al., Advances in Neural Information Processing Systems 31
     (2018).
     """

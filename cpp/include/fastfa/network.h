@@ -73,6 +73,7 @@ class FASTFA_API Network {
   double time_layer(int layer, std::int64_t n, int repeats);
 
   class Impl;  // the library's own
+  Impl& impl() { return *impl_; }
 
  private:
   std::unique_ptr<Impl> impl_;

@@ -1,4 +1,4 @@
-"""The command line: ``fastfa train | reproduce | data | demo | info``.
+"""The command line: ``fastfa train | reproduce | demo | data | bench | info``.
 
 Each sub-command is a module here with ``register(subparsers)``, which adds its parser and sets
 ``run``, a function of the parsed arguments that returns the exit status (None: 0). What a command
@@ -12,9 +12,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import data, demo, info, reproduce, train
+from . import bench, data, demo, info, reproduce, train
 
-_COMMANDS = (train, reproduce, demo, data, info)
+_COMMANDS = (train, reproduce, demo, data, bench, info)
 _INTERRUPTED = 130  # what a shell reports for a process that Ctrl-C ended
 _BROKEN_PIPE = 141
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except (ValueError, OSError, DivergenceError) as error:
+    except (ValueError, OSError, MemoryError, DivergenceError) as error:
         if arguments.traceback:
             raise
         print(f"fastfa: error: {_told(error)}", file=sys.stderr)
@@ -62,6 +62,8 @@ def _told(error: Exception) -> str:
     """The message; of the system's own errors without their number."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this"
     return str(error)
 
 

@@ -1,4 +1,4 @@
-"""What the settings of ``fastfa train`` describe: a network, its rule, an optimizer."""
+"""What the settings of ``fastfa train`` describe: a network, its rule, an optimizer, distortions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .architecture import build_layers, make
 from .settings import default_of
 
 if TYPE_CHECKING:
-    from ..data import Dataset
+    from ..data import Dataset, Distortion
     from ..feedback import Feedback
     from ..network import Network
     from ..optim import Optimizer
@@ -32,22 +33,18 @@ _FEEDBACK = (
 _MIRROR = ("mirror_lr", "mirror_noise", "mirror_every")
 _SGD = ("momentum", "reduction")
 _ADAM = ("beta1", "beta2", "epsilon")
+_ELASTIC = tuple(
+    f"augment_{name}" for name in ("alpha", "sigma", "translate", "rotate", "scale", "fill")
+)
 
 
 def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Network:
     """The network that the settings describe, for this dataset."""
-    from .. import Dense, Network
+    from .. import Network
 
-    common = {
-        "bias": settings.bias,
-        "weight_scale": settings.weight_scale,
-        "density": settings.density,
-    }
-    hidden = [Dense(units, settings.activation, **common) for units in settings.hidden]
-    output = Dense(data.classes, settings.output_activation, **common)
     return Network(
-        data.train.x.shape[1],
-        [*hidden, output],
+        data.image_shape,
+        build_layers(settings, data.image_shape, data.classes),
         feedback=build_feedback(settings),
         loss=settings.loss,
         seed=seed,
@@ -93,6 +90,27 @@ def build_optimizer(settings: argparse.Namespace) -> Optimizer:
         return SGD(settings.lr, weight_decay=settings.weight_decay, **sgd)
     _refuse(sgd, "optimizer 'sgd'")
     return Adam(settings.lr, weight_decay=settings.weight_decay, **adam)
+
+
+def build_augment(
+    settings: argparse.Namespace, data: Dataset, background: float
+) -> Distortion | None:
+    """The distortions of the training images, or None; ``background`` is what lies outside."""
+    from .. import _check
+    from ..data import Distortion
+
+    _check.choice("train", "augment", settings.augment, ("none", "elastic"))
+    given = _given(settings, _ELASTIC)
+    if settings.augment == "none":
+        _refuse(given, "augment 'elastic'")
+        return None
+    if min(data.image_shape[1:]) == 1:
+        raise ValueError(
+            f"[train] augment was {settings.augment!r} with dataset {data.name!r}; it must be "
+            "'none': the examples are no images"
+        )
+    own = {name.removeprefix("augment_"): value for name, value in given.items()}
+    return make("augment_", Distortion, {"fill": background} | own)
 
 
 def _given(settings: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from ..data import Dataset
     from ..history import History
     from ..network import Network
+    from ..trainer import Trainer
 
 CONFIG = "config.json"
 
 
-def write_config(folder: Path, settings: argparse.Namespace, data: Dataset, net: Network) -> None:
+def write_config(
+    folder: Path, settings: argparse.Namespace, data: Dataset, trainer: Trainer
+) -> None:
     """config.json: all that it takes to run this again (``--config`` reads it) and to judge it."""
-    facts = build_info()
+    facts, net = build_info(), trainer.net
     rules = net.feedback if isinstance(net.feedback, tuple) else (net.feedback,)
     config = {
         "settings": vars(settings),
@@ -48,8 +51,10 @@ def write_config(folder: Path, settings: argparse.Namespace, data: Dataset, net:
                 f"{math.prod(shape)} {layer.activation}"
                 for shape, layer in zip(net.shapes[1:], net.layers, strict=True)
             ],
+            "dropout": net.dropout,
             "feedback": [str(rule) for rule in rules],
         },
+        "augment": None if trainer.augment is None else str(trainer.augment),
     }
     with atomic_write(folder / CONFIG) as file:
         file.write((json.dumps(config, indent=2) + "\n").encode())

@@ -1,4 +1,4 @@
-"""The settings of ``fastfa train``: one table that makes the options and reads the files.
+"""From the table of the settings of ``fastfa train``: its options, and how its files are read.
 
 A setting is named the same everywhere: ``--batch-size`` on the command line is ``batch_size`` in
 a TOML file and in the config.json that a run leaves. The command line wins over a file, and a
@@ -10,115 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .architecture import read_layers
+from .table import DATASET, SETTINGS, Setting
 
-@dataclass(frozen=True)
-class Setting:
-    """One setting: its name and type, its default, and how it is told to a user.
-
-    ``count`` is how many values it takes: None for one value, ``"+"`` for a list, 2 for a pair.
-    """
-
-    name: str
-    kind: type
-    default: Any
-    help: str
-    metavar: str | None = None
-    count: str | int | None = None
-
-
-# fmt: off
-SETTINGS: dict[str, tuple[Setting, ...]] = {
-    "network": (
-        Setting("hidden", int, [1000], "units of the hidden layers: several numbers, or the "
-                "option several times", "UNITS", "+"),
-        Setting("activation", str, "logistic", "of the hidden layers: logistic, tanh, relu, ...",
-                "NAME"),
-        Setting("output_activation", str, "logistic", "of the output layer: logistic, softmax, "
-                "tanh, linear, ...", "NAME"),
-        Setting("loss", str, "cross_entropy", "cross_entropy or squared_error", "NAME"),
-        Setting("weight_scale", float, None, "omega: initial weights are uniform in (-omega, "
-                "omega); default: 1/sqrt(inputs) of each layer", "OMEGA"),
-        Setting("density", float, 1.0, "the share of each layer's weights that exists", "SHARE"),
-        Setting("bias", bool, True, "whether layers have biases"),
-        Setting("dtype", str, "float32", "float32 or float64", "NAME"),
-    ),
-    "feedback": (
-        Setting("feedback", str, "fa", "the learning rule: bp, fa, dfa, drtp, shallow, sparse_fa, "
-                "usf, brsf, frsf, kp, wm, pbp, or np (node perturbation)", "RULE"),
-        Setting("feedback_matrix", str, None, "what carries the error instead of the rule's own "
-                "matrix: uniform, normal, orthogonal, sparse, low_rank, binary, ternary, hadamard, "
-                "procedural, sign, transpose, pseudoinverse, zero", "KIND"),
-        Setting("feedback_route", str, None, "layerwise, direct from the output, or target",
-                "ROUTE"),
-        Setting("feedback_scale", float, None, "beta: the size of the feedback weights; default: "
-                "errors of equal magnitude reach every layer", "BETA"),
-        Setting("feedback_gain", float, None, "the same as a multiple of the output error",
-                "GAIN"),
-        Setting("feedback_density", float, None, "of sparse and ternary matrices: the share that "
-                "isn't zero", "SHARE"),
-        Setting("feedback_rank", int, None, "of low_rank matrices", "RANK"),
-        Setting("feedback_magnitude", str, None, "of sign matrices: uniform, fixed or redrawn",
-                "NAME"),
-        Setting("feedback_refresh", int, None, "pseudoinverse anew every N steps; default: 1",
-                "N"),
-        Setting("plasticity", str, None, "how feedback weights change: fixed, kolen_pollack or "
-                "weight_mirror; default: the rule's own", "NAME"),
-        Setting("mirror_lr", float, None, "of the weight mirror, in (0, 1]; default: as the batch "
-                "and the layer allow", "RATE"),
-        Setting("mirror_noise", float, None, "standard deviation of its noise; default: 1", "SD"),
-        Setting("mirror_every", int, None, "steps between its phases; default: 1", "N"),
-        Setting("perturbation", float, None, "sigma: the noise of node perturbation (feedback np); "
-                "default: 0.01", "SIGMA"),
-    ),
-    "training": (
-        Setting("optimizer", str, "sgd", "sgd or adam", "NAME"),
-        Setting("lr", float, None, "eta: the learning rate; default: 0.1, with adam 0.001", "ETA"),
-        Setting("momentum", float, 0.0, "alpha, of sgd", "ALPHA"),
-        Setting("beta1", float, None, "of adam: memory of the mean; default: 0.9", "BETA1"),
-        Setting("beta2", float, None, "of adam: memory of the square; default: 0.999", "BETA2"),
-        Setting("epsilon", float, None, "of adam; default: 1e-8", "EPSILON"),
-        Setting("weight_decay", float, 0.0, "gamma", "GAMMA"),
-        Setting("reduction", str, "mean", "of sgd: mean or sum of a batch's updates", "NAME"),
-        Setting("batch_size", int, 100, "examples in an update; 1 is online learning", "N"),
-        Setting("epochs", int, 20, "passes through the training set", "N"),
-        Setting("shuffle", bool, True, "whether each epoch has an order of its own"),
-        Setting("schedule", str, "constant", "constant, plateau, plateau:factor=0.1,patience=3, "
-                "exponential:0.95 or steps:10=0.01,20=0.001 (epoch=rate)", "SCHEDULE"),
-        Setting("early_stopping", int, None, "stop after N epochs without a lower validation "
-                "error, and keep the best weights", "N"),
-        Setting("seed", int, 0, "of weights, feedback, shuffles and the validation split", "N"),
-        Setting("runs", int, 1, "repeat with this many seeds, counting from --seed", "N"),
-        Setting("threads", int, None, "of the compiled core; default: its own choice", "N"),
-    ),
-    "data": (
-        Setting("validation", float, None, "split this fraction off the training set",
-                "FRACTION"),
-        Setting("targets", float, None, "target values of wrong and right class; default: 0 1, "
-                "with tanh outputs -0.9 0.9", "LOW HIGH", 2),
-        Setting("normalise", bool, False, "whether to shift and scale the inputs to mean 0 and "
-                "standard deviation 1 (of the training set)"),
-        Setting("root", str, None, "folder to look in for data first", "DIR"),
-    ),
-    "output": (
-        Setting("out", str, None, "folder for history, weights, settings and curve", "DIR"),
-    ),
-}
-# fmt: on
-
-_DATASET = Setting(
-    "dataset",
-    str,
-    None,
-    "mnist, fashion-mnist, mnist-mini, or another that `fastfa data list` shows",
-)
 _BY_NAME = {setting.name: setting for group in SETTINGS.values() for setting in group}
-_BY_NAME[_DATASET.name] = _DATASET
+_BY_NAME[DATASET.name] = DATASET
 _RATES = {"adam": 0.001}  # the default learning rate of an optimizer, else _RATE
 _RATE = 0.1
+_RIVALS = {"hidden", "layers"}
 
 
 def default_of(name: str) -> Any:
@@ -128,7 +30,7 @@ def default_of(name: str) -> Any:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """One option for each setting. One that isn't given leaves no trace, so a file can tell it."""
-    parser.add_argument("dataset", nargs="?", default=argparse.SUPPRESS, help=_DATASET.help)
+    parser.add_argument("dataset", nargs="?", default=argparse.SUPPRESS, help=DATASET.help)
     for title, settings in SETTINGS.items():
         group = parser.add_argument_group(title)
         for setting in settings:
@@ -160,12 +62,26 @@ def resolve_settings(arguments: argparse.Namespace) -> argparse.Namespace:
     Raises
     ------
     ValueError
-        If the file has an unknown or ill-typed key, or no dataset is named.
+        If the file has an unknown or ill-typed key, no dataset is named, or hidden layers are
+        described twice.
     """
     values = {name: setting.default for name, setting in _BY_NAME.items()}
-    if arguments.config is not None:
-        values |= read_config(arguments.config)
-    values |= {name: value for name, value in vars(arguments).items() if name in _BY_NAME}
+    file = {} if arguments.config is None else read_config(arguments.config)
+    given = {name: value for name, value in vars(arguments).items() if name in _BY_NAME}
+    for source in (file, given):
+        if source.keys() >= _RIVALS:
+            raise ValueError(
+                f"[train] hidden was {source['hidden']!r} beside layers; it must not be given: "
+                "both describe the hidden layers"
+            )
+    if given.get("augment") == "none":  # this must switch a file's distortions off
+        file = {name: value for name, value in file.items() if not name.startswith("augment_")}
+    for source in (file, given):
+        if source.keys() & _RIVALS:
+            values |= dict.fromkeys(_RIVALS)  # one of them wins over the other, as over itself
+        values |= source
+    if values["layers"] is not None:
+        values["layers"] = read_layers(values["layers"])
     if values["dataset"] is None:
         raise ValueError("[train] no dataset was named; give one, such as: fastfa train mnist-mini")
     if values["lr"] is None:
@@ -219,13 +135,13 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         raise ValueError(
             f"[config] {path}: {name} was {value!r}; it must be {_WORDS[setting.kind]}"
         )
-    right = isinstance(value, list) and all(_is(setting.kind, item) for item in value)
+    right = isinstance(value, list) and all(_is_item(setting, item) for item in value)
     if right and (setting.count == "+" or len(value) == setting.count):
-        return [setting.kind(item) for item in value]
+        return [item if setting.tables else setting.kind(item) for item in value]
     many = "" if setting.count == "+" else f" of {setting.count}"
+    words = _WORDS[setting.kind] + (f", or a table: [[{name}]]" if setting.tables else "")
     raise ValueError(
-        f"[config] {path}: {name} was {value!r}; it must be a list{many}, each item "
-        f"{_WORDS[setting.kind]}"
+        f"[config] {path}: {name} was {value!r}; it must be a list{many}, each item {words}"
     )
 
 
@@ -237,6 +153,10 @@ def _is(kind: type, value: Any) -> bool:
     if isinstance(value, bool) or kind is bool:
         return kind is bool and isinstance(value, bool)
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)
+
+
+def _is_item(setting: Setting, value: Any) -> bool:
+    return _is(setting.kind, value) or (setting.tables and isinstance(value, Mapping))
 
 
 def parse_schedule(text: str) -> Any:

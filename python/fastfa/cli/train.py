@@ -9,17 +9,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from .build import build_network, build_optimizer
+from .build import build_augment, build_network, build_optimizer
+from .checks import check_settings, check_training
 from .settings import add_options, parse_schedule, resolve_settings
 
 if TYPE_CHECKING:
-    from ..data import Dataset
+    from ..data import Dataset, Distortion
     from ..trainer import Trainer
 
 _DESCRIPTION = """\
-Train a network of dense layers on a dataset and report its test error at the last epoch. The
-test set is measured after each epoch and never used for a decision; for early stopping and the
-plateau schedule, split off a validation set."""
+Train a network of dense and locally connected layers on a dataset and report its test error at
+the last epoch. The test set is measured after each epoch and never used for a decision; for early
+stopping and the plateau schedule, split off a validation set."""
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -42,25 +43,27 @@ def run(arguments: argparse.Namespace) -> int:
     from ..data import load
 
     settings = resolve_settings(arguments)
-    _check(settings)
+    check_settings(settings)
     if settings.threads is not None:
         set_num_threads(settings.threads)
-    data = load(settings.dataset, root=settings.root)
+    data, background = load(settings.dataset, root=settings.root), 0.0
     if settings.normalise:
-        data = _normalised(data)
+        data, background = _normalised(data)
     # Everything is built before anything is written, so that a wrong setting leaves no folder.
     folder = None if settings.out is None else _free_folder(settings.out, arguments.overwrite)
     seeds = range(settings.seed, settings.seed + settings.runs)
     folders = [_run_folder(folder, seed, settings.runs) for seed in seeds]
+    augment = build_augment(settings, data, background)
     trainers = [
-        _trainer(settings, data, seed, own, quiet=arguments.quiet)
+        _trainer(settings, data, augment, seed, own, quiet=arguments.quiet)
         for seed, own in zip(seeds, folders, strict=True)
     ]
+    check_training(settings, data, trainers[0])
     if folder is not None:
         from .outputs import write_config
 
         folder.mkdir(parents=True, exist_ok=True)
-        write_config(folder, settings, data, trainers[0].net)
+        write_config(folder, settings, data, trainers[0])
     last = [
         _run_once(settings, data, trainer, own)
         for trainer, own in zip(trainers, folders, strict=True)
@@ -94,38 +97,34 @@ def _run_folder(folder: Path | None, seed: int, runs: int) -> Path | None:
     return folder if folder is None or runs == 1 else folder / f"seed-{seed}"
 
 
-def _check(settings: argparse.Namespace) -> None:
-    """What no constructor looks at."""
-    if settings.runs < 1:
-        raise ValueError(f"[train] runs was {settings.runs}; it must be a positive integer")
-    if settings.early_stopping is not None and settings.validation is None:
-        raise ValueError(
-            "[train] early_stopping was given without validation; give --validation FRACTION: "
-            "it decides by the validation error"
-        )
-    if settings.validation is not None and not 0 < settings.validation < 1:
-        raise ValueError(
-            f"[train] validation was {settings.validation}; it must be between 0 and 1"
-        )
+def _normalised(data: Dataset) -> tuple[Dataset, float]:
+    """Inputs of mean 0 and standard deviation 1 over the training set (Supplementary Note 5).
 
-
-def _normalised(data: Dataset) -> Dataset:
-    """Inputs of mean 0 and standard deviation 1 over the training set (Supplementary Note 5)."""
+    With them what 0, the background of digits, becomes: the same bits as in the inputs.
+    """
     import dataclasses
 
     from ..data import normalise
 
     train = normalise(data.train.x)
     test = normalise(data.test.x, train.mean, train.sd)
-    return dataclasses.replace(
+    zero = normalise(data.train.x[:1, :1] * 0, train.mean, train.sd)
+    normal = dataclasses.replace(
         data,
         train=dataclasses.replace(data.train, x=train.x),
         test=dataclasses.replace(data.test, x=test.x),
     )
+    return normal, float(zero.x[0, 0])
 
 
 def _trainer(
-    settings: argparse.Namespace, data: Dataset, seed: int, folder: Path | None, *, quiet: bool
+    settings: argparse.Namespace,
+    data: Dataset,
+    augment: Distortion | None,
+    seed: int,
+    folder: Path | None,
+    *,
+    quiet: bool,
 ) -> Trainer:
     from .. import Trainer
     from ..callbacks import Callback, EarlyStopping, JSONLLogger
@@ -149,6 +148,7 @@ def _trainer(
         schedule=parse_schedule(settings.schedule),
         callbacks=callbacks,
         progress=progress,
+        augment=augment,
         targets=None if settings.targets is None else tuple(settings.targets),
     )
 

@@ -44,7 +44,7 @@ class Distortion:
     References
     ----------
     Simard, Steinkraus & Platt, International Conference on Document Analysis and Recognition (2003);
-    used by Lillicrap et al. (2016), supplement, Note 6.
+    used by Lillicrap et al. (2016), supplement, Note 5.
     """
 
     _: KW_ONLY

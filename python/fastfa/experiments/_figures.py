@@ -32,10 +32,7 @@ def panels(columns: int, rows: int = 1, *, width: float = 4.3, height: float = 3
 def curve(ax: Axes, x: Any, runs: Any, colour: str, label: str | None = None, **style: Any) -> None:
     """The mean of `runs` (runs, points) against `x` (points,), with each run as a faint line."""
     runs = np.atleast_2d(np.asarray(runs, dtype=np.float64))
-    style = {"linewidth": 1.8} | style
-    if len(runs) > 1:
-        ax.plot(x, runs.T, color=colour, linewidth=0.5, alpha=0.22)
-    ax.plot(x, runs.mean(axis=0), color=colour, label=label, **style)
+    _lines(ax, x, runs, runs.mean(axis=0), colour, label, style)
 
 
 def geometric(
@@ -43,12 +40,16 @@ def geometric(
 ) -> None:
     """As `curve`, with the geometric mean, which is the mean on a logarithmic scale."""
     runs = np.atleast_2d(np.asarray(runs, dtype=np.float64))
-    style = {"linewidth": 1.8} | style
+    mean = np.exp(np.log(np.maximum(runs, 1e-300)).mean(axis=0))
+    _lines(ax, x, runs, mean, colour, label, style)
+
+
+def _lines(
+    ax: Axes, x: Any, runs: Any, mean: Any, colour: str, label: str | None, style: dict[str, Any]
+) -> None:
     if len(runs) > 1:
         ax.plot(x, runs.T, color=colour, linewidth=0.5, alpha=0.22)
-    ax.plot(
-        x, np.exp(np.log(np.maximum(runs, 1e-300)).mean(axis=0)), color=colour, label=label, **style
-    )
+    ax.plot(x, mean, color=colour, label=label, **({"linewidth": 1.8} | style))
 
 
 def finish(

@@ -14,9 +14,10 @@ from ._tasks import quadratic_task
 
 # Supplementary Figure 9: 20-1000-20, "a nonlinear target function"; Figure 14 calls the one of Figure 9
 # quadratic. Not given, and chosen here: tanh hidden units; A in ±0.2 and W in ±0.01; the errors
-# that reach the hidden units as large as the output's (gain 1); the largest learning rate of
-# 0.0003, 0.001, 0.002, 0.003 that never diverged. With smaller weights, rates or gains the angles of
-# this figure go through a time above 90° first, and need more examples to come down.
+# that reach the hidden units as large as the output's (gain 1); and the learning rate. These
+# settings are the best of about 25 that were tried. In many of the others the angles rise above 90°
+# first, up to 128°, and with a tanh target, as the text may also be read, they ended near or above 84°
+# in all five settings tried: alignment of single neurons is seen here, but not everywhere.
 _COMMON = {
     "sizes": [20, 1000, 20],
     "weight_scales": [0.2, 0.01],

@@ -13,7 +13,7 @@ from ._tasks import learning_curve, nonlinear_task, spaced, tanh_network
 # Methods, task 3: target 30-20-10-10, learners 30-20-10 and 30-20-10-10, tanh hidden and linear output
 # units, a bias for each, x ~ N(0, I), 5000 points as the test set, n = 20 with new weights, the target
 # and the examples fixed. Not given, and chosen here so that backprop gains from a layer: the target's
-# weights U(-1, 1); learning rate 0.01, the largest of 0.003, 0.01, 0.03 with which all rules improve;
+# weights U(-1, 1); learning rate 0.01, with which all rules improve (with 0.03 not);
 # weights U(±1/√n_in), biases 0, errors of equal size to all layers; as many examples as
 # backprop needs until it gains little.
 _COMMON = {

@@ -237,7 +237,7 @@ EXPERIMENT = Experiment(
         Claim("Note 15: pseudobackprop's Δh is Gauss–Newton's", "to first order", _first_order),
         Claim("... in the limit of small η", "equal", _same_limit),
         Claim(
-            "Note 16: the flow's Jacobian is that of equation 79, less two misprints",
+            "Note 16: the flow's Jacobian is equation 79's, with −h² and −Wh + e for h² and −W + e",
             _ROUNDING,
             _largest("note 16", "mismatch", 1e-6, "", "relative difference"),
         ),

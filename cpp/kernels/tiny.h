@@ -1,0 +1,109 @@
+// Online learning of a network so small that calling an operation costs more than doing it: whole steps,
+// one after another, with everything in one core's first cache.
+#pragma once
+
+#include "kernels/one_row.h"
+#include "kernels/output.h"
+
+namespace fastfa {
+namespace {
+
+// c (cols) = x (depth) · B (depth, cols)
+template <class T>
+inline void tiny_product(const T* x, Index depth, const T* b, Index ldb, Index cols, T* c) {
+  const Run run{0, static_cast<std::int32_t>(depth)};
+  const auto piece = [&](auto vecs) { narrow_sum<T, vecs.value>(x, &run, 1, 0, depth, b, ldb, c); };
+  constexpr Index wide = 4 * lanes<T>;
+  for (; cols > 0; cols -= wide, b += wide, c += wide) {
+    const Index vecs = (min(cols, wide) + lanes<T> - 1) / lanes<T>;
+    with_rows<decltype(piece)&, 4>(static_cast<int>(vecs), piece);
+  }
+}
+
+// c (rows) = B (rows, depth) · x (depth)
+template <class T>
+inline void tiny_dots(const T* x, Index depth, const T* b, Index ldb, Index rows, T* c) {
+  for (Index r = 0; r < rows; ++r, b += ldb) {
+    Vec<T> sum{};
+    for (Index k = 0; k < depth; k += lanes<T>) sum += load(b + k) * load(x + k);
+    T total = 0;
+    for (int i = 0; i < lanes<T>; ++i) total += sum[i];
+    c[r] = total;
+  }
+}
+
+// h = σ(W x + b); the last layer stays at its pre-activation.
+template <class T>
+inline bool tiny_forward(const TinyLayer<T>& l, const T* x, bool output) {
+  const Index width = round_up(l.n_out, lanes<T>);
+  tiny_product(x, l.n_in, l.w, l.ldw, l.n_out, l.h);
+  if (l.bias) {
+    for (Index i = 0; i < width; i += lanes<T>) store(l.h + i, load(l.h + i) + load(l.bias + i));
+  }
+  if (output) return true;  // output_row looks
+  const bool ok = row_within_limit(l.h, width);
+  activate(l.h, width, static_cast<Activation>(l.activation));
+  for (Index i = l.n_out; i < width; ++i) l.h[i] = 0;
+  return ok;
+}
+
+// δ = (B δ_source) ∘ σ′
+template <class T>
+inline bool tiny_feedback(const TinyLayer<T>& l) {
+  if (!l.b) return true;
+  const Index width = round_up(l.n_out, lanes<T>);
+  if (l.transposed) {
+    tiny_dots(l.source, l.n_src, l.b, l.ldb, l.n_out, l.delta);
+  } else {
+    tiny_product(l.source, l.n_src, l.b, l.ldb, l.n_out, l.delta);
+  }
+  times_derivative(l.delta, l.h, width, static_cast<Activation>(l.activation));
+  return row_within_limit(l.delta, width);
+}
+
+// W ← W + η (δ hᵀ − γ W)
+template <class T>
+inline void tiny_update(const TinyRun<T>& r, const TinyLayer<T>& l, const T* below, bool output) {
+  const bool still = !output && !l.b;  // no δ
+  if (!l.trainable || (still && r.decay == 0)) return;
+  const Index width = round_up(l.n_out, lanes<T>);
+  for (Index c = 0; c < width; c += lanes<T>) {
+    const Vec<T> step = r.rate * load(l.delta + c);
+    for (Index i = 0; i < l.n_in; ++i) {
+      T* w = l.w + i * l.ldw + c;
+      const Vec<T> old = load(w);
+      store(w, r.decay == 0 ? old + below[i] * step : old + (below[i] * step - r.decay * old));
+    }
+    if (l.bias) store(l.bias + c, load(l.bias + c) + step);
+  }
+}
+
+template <class T>
+void tiny_run(const TinyRun<T>& r) {
+  const TinyLayer<T>& top = r.layers[r.count - 1];
+  const Index n_in = r.layers[0].n_in;
+  const auto below = [&](Index l) { return l > 0 ? r.layers[l - 1].h : r.input; };
+  for (*r.done = 0; *r.done < r.n; ++*r.done) {
+    const Index example = r.order[*r.done];
+    std::memcpy(r.input, r.x + example * r.ldx, static_cast<std::size_t>(n_in) * sizeof(T));
+    bool ok = row_within_limit(r.input, round_up(n_in, lanes<T>));
+    for (Index l = 0; l < r.count; ++l) ok &= tiny_forward(r.layers[l], below(l), l + 1 == r.count);
+
+    int bad = 0;
+    double loss = 0;
+    unsigned char wrong = 0;
+    output_row(Output<T>{top.h, 0, 1, top.n_out, top.activation, r.loss, r.y, r.ldy, &example, top.delta,
+                         0, &loss, &wrong, &bad},
+               0);
+    if (!ok || bad) return;
+    for (Index l = r.count - 2; l >= 0; --l) ok &= tiny_feedback(r.layers[l]);
+    if (!ok) return;
+
+    for (Index l = 0; l < r.count; ++l) tiny_update(r, r.layers[l], below(l), l + 1 == r.count);
+    *r.loss_sum += loss;
+    *r.wrong += wrong;
+  }
+}
+
+}  // namespace
+}  // namespace fastfa

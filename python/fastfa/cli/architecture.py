@@ -1,0 +1,228 @@
+"""The hidden layers of ``fastfa train``: as text or tables, checked, and built.
+
+``local:6x6x6,stride=2`` on the command line is in a file
+
+    [[layers]]
+    kind = "local"
+    maps = 6
+    kernel_size = [6, 6]
+    stride = 2
+
+and so it stands in the config.json of a run. What a layer doesn't say of itself (its activation,
+bias, weight_scale, density) is as the settings of these names have it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .table import NAMES
+
+if TYPE_CHECKING:
+    from ..layers import Dense, Dropout, LocallyConnected2D
+
+_FORMS = {
+    "dense": "dense:UNITS, such as dense:1500 or dense:1500,activation=tanh",
+    "local": "local:MAPSxHEIGHTxWIDTH, such as local:6x6x6 or local:6x6x6,stride=2,padding=same",
+    "dropout": "dropout:RATE, such as dropout:0.5",
+}
+
+
+def read_layers(items: Sequence[Any]) -> list[dict[str, Any]]:
+    """Each layer as a table whose keys its kind has; values are left to `build_layers`.
+
+    Raises
+    ------
+    ValueError
+        If a text can't be read, or a kind or a key is missing or unknown; names the layer.
+    """
+    return [
+        _read_text(f"layers[{i}]", item)
+        if isinstance(item, str)
+        else _checked(f"layers[{i}]", item, item)
+        for i, item in enumerate(items)
+    ]
+
+
+def build_layers(
+    settings: argparse.Namespace, image_shape: Sequence[int], classes: int
+) -> list[Dense | LocallyConnected2D | Dropout]:
+    """The layers that the settings describe, for images of this shape; the output is the last.
+
+    Raises
+    ------
+    ValueError
+        If a value is wrong, or a layer can't stand where it does; names the setting.
+    """
+    from .. import Dense
+
+    names = ("activation", "bias", "weight_scale", "density")
+    common = {name: getattr(settings, name) for name in names}
+    make("", Dense, {"units": 1} | common)  # so that an error names the setting, not a layer
+    if settings.layers is None:
+        where, tables = "hidden", [{"kind": "dense", "units": n} for n in settings.hidden]
+    else:
+        where, tables = "layers", settings.layers
+    built: list[Dense | LocallyConnected2D | Dropout] = []
+    shape = tuple(image_shape)
+    for i, table in enumerate(tables):
+        name = f"{where}[{i}]"
+        values = {key: value for key, value in table.items() if key != "kind"}
+        own = {key: value for key, value in common.items() if key in _keys(table["kind"])}
+        layer = make(f"{name}.", _class(table["kind"]), own | values)
+        shape = _above(name, layer, shape)
+        built.append(layer)
+    built.append(
+        make("output_", Dense, common | {"activation": settings.output_activation}, classes)
+    )
+    return built
+
+
+def make(prefix: str, kind: Callable[..., Any], values: Mapping[str, Any], *first: Any) -> Any:
+    """``kind(*first, **values)``, whose errors name a setting: ``prefix`` and the argument."""
+    try:
+        return kind(*first, **values)
+    except (TypeError, ValueError) as error:
+        message = str(error)
+        raise ValueError(f"[train] {prefix}{message.partition('] ')[2] or message}") from None
+
+
+def _above(name: str, layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of this layer above something of that shape."""
+    from .. import Dropout, LocallyConnected2D
+
+    if isinstance(layer, Dropout):
+        return shape
+    if layer.activation == "softmax":
+        raise ValueError(
+            f"[train] {name}.activation was 'softmax'; it must be another one: softmax is for the "
+            "output layer only"
+        )
+    if not isinstance(layer, LocallyConnected2D):
+        return (layer.units,)
+    if len(shape) != 3:
+        raise ValueError(
+            f"[train] {name} was a local layer above a dense one; it must be above the input or "
+            "another local layer"
+        )
+    out = layer.output_shape(shape)
+    if min(out) < 1:
+        raise ValueError(
+            f"[train] {name}.kernel_size was {list(layer.kernel_size)}; it must not be larger than "
+            f"what is below, {list(shape[1:])}, or padding must be 'same'"
+        )
+    return out
+
+
+# ---- one layer, as text or table -----------------------------------------------------------------
+
+
+def _read_text(name: str, text: str) -> dict[str, Any]:
+    """``kind:numbers,name=value,...`` as a table."""
+    kind, _, rest = text.partition(":")
+    kind = _kind(name, kind.strip())
+    numbers, *pairs = (part.strip() for part in rest.split(","))
+    if kind == "local" and numbers.count("x") == 2:
+        maps, _, kernel = numbers.partition("x")
+        said = [("maps", maps), ("kernel_size", kernel)]
+    elif kind != "local" and numbers and "=" not in numbers:
+        said = [("units" if kind == "dense" else "rate", numbers)]
+    else:
+        raise ValueError(f"[train] {name} was {text!r}; it must be {_FORMS[kind]}")
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise ValueError(
+                f"[train] {name} was {text!r}; {pair!r} in it must be name=value; names are "
+                f"{', '.join(_keys(kind))}"
+            )
+        said.append((key.strip(), value.strip()))
+    table: dict[str, Any] = {"kind": kind}
+    for key, value in said:
+        if key in table:
+            raise ValueError(f"[train] {name} was {text!r}; it must say {key} once")
+        table[key] = _value(f"{name}.{key}", key, value)
+    return _checked(name, table, text)
+
+
+def _checked(name: str, table: Mapping[str, Any], given: Any) -> dict[str, Any]:
+    """The table, if it has the keys it needs and no others."""
+    if "kind" not in table:
+        raise ValueError(f"[train] {name} was {given!r}; it must have a kind: {', '.join(_FORMS)}")
+    kind = _kind(name, table["kind"])
+    keys = _keys(kind)
+    for key in (key for key in table if key not in ("kind", *keys)):
+        # In TOML, what stands below a [[layers]] belongs to it.
+        astray = key in NAMES and not isinstance(given, str)
+        hint = "; as a setting it must stand above all [[layers]]" if astray else ""
+        raise ValueError(
+            f"[train] {name} has the unknown key {key!r}; a layer of kind {kind!r} has "
+            f"{', '.join(keys)}{hint}"
+        )
+    for key, needed in keys.items():
+        if needed and key not in table:
+            raise ValueError(f"[train] {name} was {given!r}; it must have {key}")
+    return dict(table)
+
+
+def _kind(name: str, kind: Any) -> str:
+    return make(f"{name}.", _choice, {"value": kind})
+
+
+def _choice(value: Any) -> str:
+    from .. import _check
+
+    return _check.choice("train", "kind", value, tuple(_FORMS))
+
+
+def _class(kind: str) -> Callable[..., Any]:
+    from .. import Dense, Dropout, LocallyConnected2D
+
+    return {"dense": Dense, "local": LocallyConnected2D, "dropout": Dropout}[kind]
+
+
+def _keys(kind: str) -> dict[str, bool]:
+    """The arguments of a kind of layer, and whether it needs them."""
+    arguments = inspect.signature(_class(kind)).parameters.values()
+    return {argument.name: argument.default is argument.empty for argument in arguments}
+
+
+def _value(name: str, key: str, text: str) -> Any:
+    """The value of a key in its text."""
+    reader, words = _READERS.get(key, (str, ""))
+    try:
+        return reader(text)
+    except (KeyError, ValueError):
+        raise ValueError(f"[train] {name} was {text!r}; it must be {words}") from None
+
+
+def _pair(text: str) -> int | list[int]:
+    """``2``, for both directions, or ``2x3``."""
+    numbers = [int(number) for number in text.split("x")]
+    if len(numbers) > 2:
+        raise ValueError("more than a pair")
+    return numbers if len(numbers) == 2 else numbers[0]
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "false": False}[text]
+
+
+_INTEGER = (int, "an integer")
+_NUMBER = (float, "a number")
+_SIZE = (_pair, "an integer, or two for height and width, such as 2x3")
+_TRUTH = (_truth, "true or false")
+_READERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "units": _INTEGER,
+    "maps": _INTEGER,
+    "kernel_size": _SIZE,
+    "stride": _SIZE,
+    "rate": _NUMBER,
+    "weight_scale": _NUMBER,
+    "density": _NUMBER,
+    "bias": _TRUTH,
+    "trainable": _TRUTH,
+}

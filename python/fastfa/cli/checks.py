@@ -1,0 +1,54 @@
+"""What ``fastfa train`` refuses that no constructor looks at, before it writes anything."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..trainer import Trainer
+
+
+def check_settings(settings: argparse.Namespace) -> None:
+    """What can be told before there are data."""
+    if settings.runs < 1:
+        raise ValueError(f"[train] runs was {settings.runs}; it must be a positive integer")
+    if settings.early_stopping is not None and settings.validation is None:
+        raise ValueError(
+            "[train] early_stopping was given without validation; give --validation FRACTION: "
+            "it decides by the validation error"
+        )
+    if settings.validation is not None and not 0 < settings.validation < 1:
+        raise ValueError(
+            f"[train] validation was {settings.validation}; it must be between 0 and 1"
+        )
+    loss, targets = settings.loss, settings.targets
+    inside = targets is None or all(0 <= target <= 1 for target in targets)
+    if loss == "cross_entropy" and not inside:
+        raise ValueError(
+            f"[train] targets was {targets}; with loss 'cross_entropy' it must lie in [0, 1]"
+        )
+
+
+def check_training(settings: argparse.Namespace, data: Dataset, trainer: Trainer) -> None:
+    """What training itself would refuse, when its folder is there already."""
+    from .. import Dense, Network
+    from ..schedules import Steps
+
+    n = len(data.train)
+    if settings.validation is not None and not 0 < (count := round(settings.validation * n)) < n:
+        raise ValueError(
+            f"[train] validation was {settings.validation}, which is {count} of {n} examples; it "
+            "must leave at least one in each part"
+        )
+    # The limits of a rate depend on the batch, and the core knows them: a step of nothing asks it.
+    # Of the schedules only `Steps` can raise it.
+    steps = trainer.schedule.rates.values() if isinstance(trainer.schedule, Steps) else ()
+    zeros = np.zeros((min(settings.batch_size, n), 1))
+    for rate in (trainer.optimizer.lr, *steps):
+        optimizer = dataclasses.replace(trainer.optimizer, lr=rate)
+        Network(1, [Dense(1)]).step(zeros, zeros, optimizer)

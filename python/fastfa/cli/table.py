@@ -1,0 +1,132 @@
+"""The settings of ``fastfa train``: the name, type, default and help of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name and type, its default, and how it is told to a user.
+
+    ``count`` is how many values it takes: None for one value, ``"+"`` for a list, 2 for a pair. An
+    item of a list with ``tables`` may be a table in a file, where it is text on the command line.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    metavar: str | None = None
+    count: str | int | None = None
+    tables: bool = False
+
+
+# fmt: off
+SETTINGS: dict[str, tuple[Setting, ...]] = {
+    "network": (
+        Setting("hidden", int, [1000], "units of the hidden layers: several numbers, or the "
+                "option several times", "UNITS", "+"),
+        Setting("layers", str, None, "the hidden layers from the input up, in place of --hidden: "
+                "dense:UNITS, local:MAPSxHEIGHTxWIDTH (locally connected, patches of that size), "
+                "dropout:RATE; each with name=value after commas, such as "
+                "local:6x6x6,stride=2,activation=tanh", "LAYER", "+", tables=True),
+        Setting("activation", str, "logistic", "of the hidden layers: logistic, tanh, relu, ...",
+                "NAME"),
+        Setting("output_activation", str, "logistic", "of the output layer: logistic, softmax, "
+                "tanh, linear, ...", "NAME"),
+        Setting("loss", str, "cross_entropy", "cross_entropy or squared_error", "NAME"),
+        Setting("weight_scale", float, None, "omega: initial weights are uniform in (-omega, "
+                "omega); default: 1/sqrt(inputs of a unit)", "OMEGA"),
+        Setting("density", float, 1.0, "the share of each dense layer's weights that "
+                "exists", "SHARE"),
+        Setting("bias", bool, True, "whether layers have biases"),
+        Setting("dtype", str, "float32", "float32 or float64", "NAME"),
+    ),
+    "feedback": (
+        Setting("feedback", str, "fa", "the learning rule: bp, fa, dfa, drtp, shallow, sparse_fa, "
+                "usf, brsf, frsf, kp, wm, pbp, or np (node perturbation)", "RULE"),
+        Setting("feedback_matrix", str, None, "what carries the error instead of the rule's own "
+                "matrix: uniform, normal, orthogonal, sparse, low_rank, binary, ternary, hadamard, "
+                "procedural, sign, transpose, pseudoinverse, zero", "KIND"),
+        Setting("feedback_route", str, None, "layerwise, direct from the output, or target",
+                "ROUTE"),
+        Setting("feedback_scale", float, None, "beta: the size of the feedback weights; default: "
+                "errors of equal magnitude reach every layer", "BETA"),
+        Setting("feedback_gain", float, None, "the same as a multiple of the output error",
+                "GAIN"),
+        Setting("feedback_density", float, None, "of sparse and ternary matrices: the share that "
+                "isn't zero", "SHARE"),
+        Setting("feedback_rank", int, None, "of low_rank matrices", "RANK"),
+        Setting("feedback_magnitude", str, None, "of sign matrices: uniform, fixed or redrawn",
+                "NAME"),
+        Setting("feedback_refresh", int, None, "pseudoinverse anew every N steps; default: 1",
+                "N"),
+        Setting("plasticity", str, None, "how feedback weights change: fixed, kolen_pollack or "
+                "weight_mirror; default: the rule's own", "NAME"),
+        Setting("mirror_lr", float, None, "of the weight mirror, in (0, 1]; default: as the batch "
+                "and the layer allow", "RATE"),
+        Setting("mirror_noise", float, None, "standard deviation of its noise; default: 1", "SD"),
+        Setting("mirror_every", int, None, "steps between its phases; default: 1", "N"),
+        Setting("perturbation", float, None, "sigma: the noise of node perturbation (feedback np); "
+                "default: 0.01", "SIGMA"),
+    ),
+    "training": (
+        Setting("optimizer", str, "sgd", "sgd or adam", "NAME"),
+        Setting("lr", float, None, "eta: the learning rate; default: 0.1, with adam 0.001", "ETA"),
+        Setting("momentum", float, 0.0, "alpha, of sgd", "ALPHA"),
+        Setting("beta1", float, None, "of adam: memory of the mean; default: 0.9", "BETA1"),
+        Setting("beta2", float, None, "of adam: memory of the square; default: 0.999", "BETA2"),
+        Setting("epsilon", float, None, "of adam; default: 1e-8", "EPSILON"),
+        Setting("weight_decay", float, 0.0, "gamma", "GAMMA"),
+        Setting("reduction", str, "mean", "of sgd: mean or sum of a batch's updates", "NAME"),
+        Setting("batch_size", int, 100, "examples in an update; 1 is online learning", "N"),
+        Setting("epochs", int, 20, "passes through the training set", "N"),
+        Setting("shuffle", bool, True, "whether each epoch has an order of its own"),
+        Setting("schedule", str, "constant", "constant, plateau, plateau:factor=0.1,patience=3, "
+                "exponential:0.95 or steps:10=0.01,20=0.001 (epoch=rate)", "SCHEDULE"),
+        Setting("early_stopping", int, None, "stop after N epochs without a lower validation "
+                "error, and keep the best weights", "N"),
+        Setting("seed", int, 0, "of weights, feedback, shuffles and the validation split", "N"),
+        Setting("runs", int, 1, "repeat with this many seeds, counting from --seed", "N"),
+        Setting("threads", int, None, "of the compiled core; default: its own choice", "N"),
+    ),
+    "data": (
+        Setting("validation", float, None, "split this fraction off the training set",
+                "FRACTION"),
+        Setting("targets", float, None, "target values of wrong and right class; default: 0 1, "
+                "with tanh outputs -0.9 0.9", "LOW HIGH", 2),
+        Setting("normalise", bool, False, "whether to shift and scale the inputs to mean 0 and "
+                "standard deviation 1 (of the training set)"),
+        Setting("augment", str, "none", "elastic: train each epoch on elastic distortions of its "
+                "own; or none", "NAME"),
+        Setting("augment_alpha", float, None, "size of the distortions, in pixels; default: 34; 0 "
+                "leaves only what follows", "ALPHA"),
+        Setting("augment_sigma", float, None, "how smooth they are, in pixels; default: 4",
+                "SIGMA"),
+        Setting("augment_translate", float, None, "shift by up to so many pixels; default: 0",
+                "PIXELS"),
+        Setting("augment_rotate", float, None, "turn by up to so many degrees; default: 0",
+                "DEGREES"),
+        Setting("augment_scale", float, None, "grow or shrink by up to this fraction; default: 0",
+                "FRACTION"),
+        Setting("augment_fill", float, None, "the value outside an image; default: what 0, the "
+                "digits' background, is after --normalise", "VALUE"),
+        Setting("root", str, None, "folder to look in for data first", "DIR"),
+    ),
+    "output": (
+        Setting("out", str, None, "folder for history, weights, settings and curve", "DIR"),
+    ),
+}
+# fmt: on
+
+DATASET = Setting(
+    "dataset",
+    str,
+    None,
+    "mnist, fashion-mnist, mnist-mini, or another that `fastfa data list` shows",
+)
+NAMES = frozenset(
+    {DATASET.name, *(setting.name for settings in SETTINGS.values() for setting in settings)}
+)

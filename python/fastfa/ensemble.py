@@ -1,0 +1,150 @@
+"""Ensembles: many networks trained in one call on the same examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _arguments, _check, _core
+from .errors import DivergenceError
+from .network import Network
+from .optim import Optimizer
+
+
+class Ensemble:
+    """Networks that see the same examples in the same order: other seeds, scales, rules or rates.
+
+    Each learns as it would alone, to rounding, with the same bits at any number of threads. As many as
+    there are threads learn at a time; three or more tiny networks of one kind that learn online go
+    through the lanes of the processor's vectors together. What makes a kind are the sizes, activations
+    and routes; seeds, weights, B and η may differ.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        Any number of different `Network` objects of the same dtype and numbers of inputs and outputs.
+        They stay usable on their own, and are trained in place.
+
+    Attributes
+    ----------
+    networks : tuple of Network
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``networks`` is empty, has something else in it, one network twice, or networks that can't
+        share examples.
+
+    Examples
+    --------
+    >>> import fastfa as fa, numpy as np
+    >>> nets = [fa.Network(30, [fa.Dense(20), fa.Dense(10)], "fa", seed=s) for s in range(20)]
+    >>> X = np.random.default_rng(0).standard_normal((1000, 30)); Y = X[:, :10]
+    >>> losses = fa.Ensemble(nets).train_epoch(X, Y, fa.SGD(1e-3), batch_size=1)
+    >>> losses.shape
+    (20,)
+    """
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        if isinstance(networks, Network | str) or not isinstance(networks, Sequence):
+            raise TypeError(f"[Ensemble] networks was {networks!r}; it must be a list of Network")
+        self.networks = tuple(networks)
+        if not self.networks:
+            raise ValueError("[Ensemble] networks was empty; it must have at least one Network")
+        first: dict[int, int] = {}
+        for i, net in enumerate(self.networks):
+            if not isinstance(net, Network):
+                raise TypeError(f"[Ensemble] networks[{i}] was {net!r}; it must be a Network")
+            if id(net) in first:
+                raise ValueError(
+                    f"[Ensemble] networks[{i}] was the same object as networks[{first[id(net)]}]; "
+                    "each must be a network of its own"
+                )
+            first[id(net)] = i
+            for what in ("dtype", "input_size", "output_size"):
+                mine, theirs = getattr(net, what), getattr(self.networks[0], what)
+                if mine != theirs:
+                    raise ValueError(
+                        f"[Ensemble] networks[{i}].{what} was {mine}; networks[0] has "
+                        f"{theirs}, and it must be the same"
+                    )
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    def __repr__(self) -> str:
+        return f"Ensemble({len(self)} networks)"
+
+    def train_epoch(
+        self,
+        X: Any,
+        Y: Any,
+        optimizer: Optimizer | Sequence[Optimizer],
+        *,
+        batch_size: int,
+        order: Any = None,
+    ) -> np.ndarray:
+        """One pass over the examples for every network.
+
+        Parameters
+        ----------
+        X, Y : array_like
+            Inputs (N, n_in) and targets (N, n_out), as for `Network.train_epoch`.
+        optimizer : SGD or Adam, or one of them for each network
+        batch_size : int
+            Examples per update; 1 learns online.
+        order : array_like of int, optional
+            Which examples, in which order. Default 0 … N−1.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,): each network's mean loss, measured before each update.
+
+        Raises
+        ------
+        DivergenceError
+            If some networks diverged, after all others have finished; the message names them, and
+            ``stopped`` maps each one's index to its own error. They have the weights of before the step
+            that could not be done.
+        KeyboardInterrupt
+            After Ctrl-C. All networks have then made the same steps.
+        """
+        net, where = self.networks[0], "train_epoch"
+        x = _arguments.inputs(net, where, "X", X)
+        y = _arguments.targets(net, where, "Y", Y, len(x))
+        for network in self.networks:
+            x, y = network._apart((x, y))
+        batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
+        indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
+        several = not isinstance(optimizer, Optimizer)
+        if several and (not isinstance(optimizer, Sequence) or len(optimizer) != len(self)):
+            raise ValueError(
+                f"[{where}] optimizer was {optimizer!r}; it must be one, or one for each of "
+                f"the {len(self)} networks"
+            )
+        given = optimizer if several else [optimizer] * len(self)
+        rules = [_arguments.optimizer(where, each) for each in given]
+        rows = _core.train_together(
+            [network._net for network in self.networks], x, y, rules, batch_size, indices
+        )
+        stopped = {
+            i: DivergenceError(*row) for i, row in enumerate(rows) if isinstance(row[0], str)
+        }
+        if stopped:
+            i, first = next(iter(stopped.items()))
+            message = f"{len(stopped)} of {len(self)} networks: network {i}, {first}"
+            error = DivergenceError(message, first.layer, first.step)
+            error.stopped = stopped
+            raise error
+        return np.array([loss for loss, _, _ in rows])
+
+    def step(self, X: Any, Y: Any, optimizer: Optimizer | Sequence[Optimizer]) -> np.ndarray:
+        """One update of every network from all examples as one batch; the losses (n,) before it."""
+        return self.train_epoch(X, Y, optimizer, batch_size=max(1, len(X)))
+
+    def evaluate(self, X: Any, Y: Any) -> list[Any]:
+        """`Network.evaluate` of every network."""
+        return [net.evaluate(X, Y) for net in self.networks]

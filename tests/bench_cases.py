@@ -1,0 +1,27 @@
+"""A tiny task for the tests of bench/, and contestants made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent.parent / "bench"
+MODULES = (
+    "machine", "pixels", "workloads", "reference", "contestants", "harness", "products", "sweep",
+    "floor", "report", "chart", "run", "growth", "growth_trend", "growth_points",
+)  # fmt: skip
+
+
+def tiny_workload(bench, **changes):
+    values = {
+        "name": "tiny", "sizes": (7, 6, 5, 3), "activation": "tanh", "loss": "squared_error",
+        "lr": 0.2, "batch": 4, "steps": 60, "weight_scale": (0.5, 0.5, 0.5),
+        "feedback_scale": 0.5, "inputs": "normal", "targets": None,
+    }  # fmt: skip
+    return bench.workloads.Workload(**(values | changes))
+
+
+def entry_for(bench, name, contestant, **more):
+    """An entry whose contestant is made by `contestant` and needs nothing."""
+    entry = bench.contestants.Entry(name, "unused", "Unused", (), f"test's {name}", **more)
+    object.__setattr__(entry, "load", contestant)
+    return entry

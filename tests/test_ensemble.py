@@ -1,0 +1,216 @@
+"""An ensemble's networks learn as each would alone, to rounding, whatever way they are trained."""
+
+from __future__ import annotations
+
+import fastfa as fa
+import numpy as np
+import pytest
+
+SMALL = [fa.Dense(8, "tanh"), fa.Dense(3)]
+DEEP = [fa.Dense(8, "tanh"), fa.Dense(7, "tanh"), fa.Dense(3)]
+TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
+
+
+def networks(count, layers, feedback="fa", n_in=6, **more):
+    return [fa.Network(n_in, layers, feedback, seed=s, **more) for s in range(count)]
+
+
+def examples(net, rng, n=100):
+    x = rng.standard_normal((n, net.input_size)).astype(net.dtype)
+    y = np.eye(net.output_size, dtype=net.dtype)[rng.integers(0, net.output_size, n)]
+    return x, y
+
+
+def assert_same(net, other):
+    for a, b in zip(net.state_dict().values(), other.state_dict().values(), strict=True):
+        assert np.linalg.norm(a - b) <= TOLERANCE[net.dtype.name] * np.linalg.norm(b)
+
+
+def compare(make, optimizers, rng, batch_size=1):
+    """The ensemble's networks after 100 steps and theirs alone: equal, and so are the losses."""
+    together, alone = make(), make()
+    x, y = examples(together[0], rng, 100 * batch_size)
+    order = rng.permutation(len(x))
+    arguments = {"batch_size": batch_size, "order": order}
+    losses = fa.Ensemble(together).train_epoch(x, y, optimizers, **arguments)
+    for i, (net, other) in enumerate(zip(together, alone, strict=True)):
+        own = optimizers[i] if isinstance(optimizers, list) else optimizers
+        loss = other.train_epoch(x, y, own, **arguments)
+        assert losses[i] == pytest.approx(loss, rel=1e-11 if net.dtype == "float64" else 1e-4)
+        assert net.steps == other.steps == 100
+        assert_same(net, other)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("count", [1, 2, 3, 17, 40])
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_each_learns_as_it_would_alone(count, batch_size, dtype, rng):
+    def make():
+        return networks(count, [fa.Dense(9, "tanh"), fa.Dense(5, "tanh"), fa.Dense(3)], dtype=dtype)
+
+    rates = [fa.SGD(0.02 * (1 + i % 4)) for i in range(count)]
+    compare(make, rates, rng, batch_size)
+
+
+@pytest.mark.parametrize("feedback", [*fa.PRESETS, fa.NodePerturbation(0.1)], ids=str)
+def test_every_rule(feedback, rng):
+    compare(
+        lambda: networks(5, DEEP, feedback, dtype="float64"),
+        fa.SGD(0.01),
+        rng,
+    )
+
+
+@pytest.mark.parametrize("activation", ["linear", "logistic", "tanh", "relu", "leaky_relu"])
+@pytest.mark.parametrize(
+    ("output", "loss"),
+    [
+        ("linear", "squared_error"),
+        ("tanh", "squared_error"),
+        ("logistic", "cross_entropy"),
+        ("logistic", "squared_error"),
+        ("softmax", "cross_entropy"),
+    ],
+)
+def test_every_activation_and_loss(activation, output, loss, rng):
+    layers = [fa.Dense(11, activation), fa.Dense(4, output)]
+    compare(lambda: networks(6, layers, loss=loss, dtype="float64"), fa.SGD(0.05), rng)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [fa.Dense(1, "tanh"), fa.Dense(1)],
+        [fa.Dense(3)],
+        [fa.Dense(4, "tanh", bias=False), fa.Dense(13, "tanh"), fa.Dense(2, bias=False)],
+        [fa.Dense(4, "tanh", trainable=False), fa.Dense(5, "tanh"), fa.Dense(2)],
+        [fa.Dense(4, "tanh"), fa.Dense(5, "tanh", trainable=False), fa.Dense(2)],
+        [fa.Dense(9, "tanh", density=0.5), fa.Dense(2)],
+        [fa.Dropout(0.3), fa.Dense(9, "tanh"), fa.Dense(2)],
+        [fa.Dense(300, "tanh"), fa.Dense(2)],
+    ],
+    ids=[
+        "ones",
+        "one layer",
+        "no bias",
+        "frozen first",
+        "frozen second",
+        "half",
+        "dropout",
+        "wide",
+    ],
+)
+@pytest.mark.parametrize(
+    "optimizer",
+    [fa.SGD(0.02), fa.SGD(0.02, weight_decay=0.1), fa.SGD(0.02, momentum=0.9), fa.Adam(1e-3)],
+    ids=["sgd", "decay", "momentum", "adam"],
+)
+def test_every_kind_of_layer_and_optimizer(layers, optimizer, rng):
+    compare(lambda: networks(4, layers, dtype="float64"), optimizer, rng)
+    compare(lambda: networks(4, layers, "shallow", dtype="float64"), optimizer, rng)
+
+
+def test_kinds_may_be_mixed(rng):
+    def make():
+        nets = networks(4, SMALL, dtype="float64") + networks(5, DEEP, "bp", dtype="float64")
+        nets += networks(3, DEEP, "dfa", dtype="float64") + networks(3, DEEP, "fa", dtype="float64")
+        return nets + networks(1, [fa.Dense(200, "relu"), fa.Dense(3)], dtype="float64")
+
+    compare(make, fa.SGD(0.03), rng)
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads(rng):
+    results = []
+    x, y = rng.standard_normal((300, 6)), rng.standard_normal((300, 3))
+    before = fa.get_num_threads()
+    for threads in (1, 2, 3):
+        fa.set_num_threads(threads)
+        nets = networks(37, [fa.Dense(9, "tanh"), fa.Dense(3)])
+        nets += networks(2, [fa.Dense(400, "tanh"), fa.Dense(3)])
+        fa.Ensemble(nets).train_epoch(x, y, fa.SGD(0.01), batch_size=1)
+        results.append(b"".join(a.tobytes() for net in nets for a in net.state_dict().values()))
+    fa.set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+
+
+def test_step_and_evaluate(rng):
+    nets, alone = (networks(4, SMALL) for _ in range(2))
+    x, y = examples(nets[0], rng, 20)
+    ensemble = fa.Ensemble(nets)
+    losses = ensemble.step(x, y, fa.SGD(0.1))
+    assert losses == pytest.approx([net.step(x, y, fa.SGD(0.1)) for net in alone])
+    assert [e.loss for e in ensemble.evaluate(x, y)] == pytest.approx(
+        [n.evaluate(x, y).loss for n in alone]
+    )
+    assert len(ensemble) == 4
+
+
+@pytest.mark.parametrize("units", [8, 300])
+def test_who_diverges_stops_and_the_others_go_on(units, rng):
+    def make():
+        return networks(5, [fa.Dense(units, "linear"), fa.Dense(3)], "bp", dtype="float64")
+
+    together, alone = make(), make()
+    x, y = examples(together[0], rng, 400)
+    rates = [fa.SGD(50.0 if i in (1, 3) else 1e-3) for i in range(5)]
+    with pytest.raises(fa.DivergenceError, match=r"2 of 5 networks: network 1, ") as caught:
+        fa.Ensemble(together).train_epoch(x, y, rates, batch_size=1)
+    assert sorted(caught.value.stopped) == [1, 3]
+    for i, net in enumerate(alone):
+        if i in (1, 3):
+            with pytest.raises(fa.DivergenceError) as own:
+                net.train_epoch(x, y, rates[i], batch_size=1)
+            assert caught.value.stopped[i].step == own.value.step == net.steps == together[i].steps
+            assert all(np.isfinite(a).all() for a in together[i].state_dict().values())
+        else:
+            net.train_epoch(x, y, rates[i], batch_size=1)
+            assert_same(together[i], net)
+            assert together[i].steps == 400
+
+
+def test_an_exception_of_custom_feedback_is_raised(rng):
+    class Broken:
+        def propagate(self, delta):
+            raise RuntimeError("mine")
+
+    nets = networks(3, [fa.Dense(4, "tanh"), fa.Dense(3)], Broken())
+    with pytest.raises(RuntimeError, match="mine"):
+        fa.Ensemble(nets).train_epoch(*examples(nets[0], rng), fa.SGD(0.1), batch_size=1)
+
+
+def test_bad_input():
+    a, b = networks(2, [fa.Dense(3)])
+    x, y = np.zeros((5, 6)), np.zeros((5, 3))
+    for bad, error in [
+        ([], ValueError),
+        (a, TypeError),
+        ([a, 1], TypeError),
+        ([a, b, a], ValueError),
+    ]:
+        with pytest.raises(error, match=r"\[Ensemble\] networks"):
+            fa.Ensemble(bad)
+    for other in (
+        fa.Network(6, [fa.Dense(3)], dtype="float64"),
+        fa.Network(7, [fa.Dense(3)]),
+        fa.Network(6, [fa.Dense(4)]),
+    ):
+        with pytest.raises(ValueError, match=r"\[Ensemble\] networks\[1\]\."):
+            fa.Ensemble([a, other])
+    before = [a.state_dict(), b.state_dict()]
+    for bad in ([fa.SGD(1)], [fa.SGD(1)] * 3, 1, None):
+        with pytest.raises(ValueError, match="optimizer"):
+            fa.Ensemble([a, b]).train_epoch(x, y, bad, batch_size=1)
+    with pytest.raises(TypeError, match="optimizer"):
+        fa.Ensemble([a, b]).train_epoch(x, y, [fa.SGD(1), "sgd"], batch_size=1)
+    with pytest.raises(ValueError, match="batch_size"):
+        fa.Ensemble([a, b]).train_epoch(x, y, fa.SGD(1), batch_size=0)
+    with pytest.raises(ValueError, match="order"):
+        fa.Ensemble([a, b]).train_epoch(x, y, fa.SGD(1), batch_size=1, order=[5])
+    for state, net in zip(before, (a, b), strict=True):
+        assert all(np.array_equal(v, net.state_dict()[k]) for k, v in state.items())
+
+
+def test_the_callers_subnormal_numbers_are_left_alone(rng):
+    nets = networks(4, SMALL)
+    fa.Ensemble(nets).train_epoch(*examples(nets[0], rng), fa.SGD(0.1), batch_size=1)
+    assert (np.full(64, 1e-40, np.float32) * np.float32(0.5) > 0).all()
