@@ -337,11 +337,16 @@ class Network:
         optimizer: Optimizer,
         batch_size: int,
         order: np.ndarray,
-    ) -> tuple[float, float]:
-        """train_epoch on arrays that were checked before; returns mean loss and error rate."""
+        loss_sum: float = 0.0,
+    ) -> tuple[float, int, float]:
+        """train_epoch on arrays that were checked before.
+
+        Returns the mean loss, how many examples were wrong, and ``loss_sum`` with each loss added to it
+        in turn: the same sum wherever an epoch is cut.
+        """
         spec = _arguments.optimizer("train_epoch", optimizer)
-        loss, wrong, n = self._net.train_epoch(X, Y, spec, batch_size, order)
-        return loss, wrong / n
+        loss, wrong, _, total = self._net.train_epoch(X, Y, spec, batch_size, order, loss_sum)
+        return loss, wrong, total
 
     # ---- arguments -----------------------------------------------------------------------------
 
