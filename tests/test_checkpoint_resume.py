@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from pathlib import Path
 
 import checkpoint_cases as cases
 import fastfa as fa
@@ -129,6 +131,18 @@ def test_a_loaded_ensemble_goes_on_in_the_same_bits(tmp_path, kind, rng):
     assert cases.digest(fresh) == cases.digest(together)
 
 
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "checkpoints.md"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the tests are not beside the repository's docs")
+def test_the_examples_in_the_docs_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for example in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S):
+        exec(compile(example, str(PAGE), "exec"), names)
+    assert capsys.readouterr().out.strip() in PAGE.read_text(encoding="utf-8")
+
+
 # ---- callbacks ---------------------------------------------------------------------------------
 
 
@@ -170,11 +184,7 @@ def test_what_callbacks_keep_goes_on_after_an_interruption(tmp_path, at):
     ended = fa.Trainer.resume(tmp_path / "cut.safetensors", data, 0.2, data, into=fresh(tmp_path))
     assert ended.callbacks[0].stopped_epoch == 3
     assert ended.callbacks[2].rows[-1]["batch"] == whole.callbacks[2].rows[-1]["batch"]
-    mine, theirs = (
-        [without_path(c) for c in cases.without_times(cases._described("", t)[0])["trainer"]["callbacks"]]
-        for t in (ended, whole)
-    )
-    assert mine == theirs
+    assert kept_by_callbacks(ended) == kept_by_callbacks(whole)
     assert cases.digest(ended.net) == cases.digest(whole.net)
     for mine, theirs in zip(ended.history, whole.history, strict=True):
         assert cases.without_times(mine) == cases.without_times(theirs)
@@ -187,9 +197,9 @@ def fresh(folder):
     return cases.trainer("momentum", all_callbacks(folder, "cut"))
 
 
-def without_path(callback):
-    arguments = {k: v for k, v in callback["arguments"].items() if k != "path"}
-    return callback | {"arguments": arguments}
+def kept_by_callbacks(run):
+    content, _ = cases._described("", run)
+    return [each["state"] for each in cases.without_times(content)["trainer"]["callbacks"]]
 
 
 def test_callbacks_of_fastfa_are_made_again_without_the_users_code(tmp_path):

@@ -1,4 +1,5 @@
-// How far training has come, to be put away and taken up again: counters and what the optimizer remembers.
+// How far training has come, to be put away and taken up again: counters and what the optimizer
+// remembers.
 #include <stdexcept>
 
 #include "core/checks.h"
@@ -45,7 +46,8 @@ void Network<T>::set_progress(const Progress& p) {
            std::to_string(p.adam_steps) + "; it must be 0 ≤ adam_steps ≤ steps");
   }
   if (p.adam_steps > 0 && p.memory != Memory::adam) {
-    refuse(where + "adam_steps was " + std::to_string(p.adam_steps) + "; without memory of adam it must be 0");
+    refuse(where + "adam_steps was " + std::to_string(p.adam_steps) +
+           "; without memory of adam it must be 0");
   }
   if (p.inverted.size() != feedback.size()) {
     refuse(where + "inverted has " + std::to_string(p.inverted.size()) + " entries; it must have " +
@@ -55,8 +57,8 @@ void Network<T>::set_progress(const Progress& p) {
     const bool keeps = feedback[l].matrix && feedback[l].matrix->kept_since();
     const Index since = p.inverted[l];
     if (since < -1 || since > (keeps ? p.steps : -1)) {
-      refuse(where + "inverted[" + std::to_string(l) + "] was " + std::to_string(since) + "; it must be " +
-             (keeps ? "a step so far, or -1" : "-1: this feedback keeps no inverse"));
+      refuse(where + "inverted[" + std::to_string(l) + "] was " + std::to_string(since) +
+             "; it must be " + (keeps ? "a step so far, or -1" : "-1: this feedback keeps no inverse"));
     }
   }
   impl_->reset_memory();
@@ -96,12 +98,12 @@ OwnedMatrix<T> Network<T>::kept_inverse(int hidden) const {
 }
 
 // The rest of the class is instantiated in network.cpp.
-#define FASTFA_INSTANTIATE(T)                                     \
-  template void Network<T>::Impl::reset_memory();                 \
-  template void Network<T>::reset_memory();                       \
-  template Progress Network<T>::progress() const;                 \
-  template void Network<T>::set_progress(const Progress&);        \
-  template OwnedWeights<T> Network<T>::memory(Part, int, int);    \
+#define FASTFA_INSTANTIATE(T)                                  \
+  template void Network<T>::Impl::reset_memory();              \
+  template void Network<T>::reset_memory();                    \
+  template Progress Network<T>::progress() const;              \
+  template void Network<T>::set_progress(const Progress&);     \
+  template OwnedWeights<T> Network<T>::memory(Part, int, int); \
   template OwnedMatrix<T> Network<T>::kept_inverse(int) const
 FASTFA_INSTANTIATE(float);
 FASTFA_INSTANTIATE(double);

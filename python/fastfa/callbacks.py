@@ -228,10 +228,11 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self._records.append(dict(record))
-        if not set(record) <= set(self._header):
-            return self._write()
-        with open(self.path, "a", encoding="utf-8", newline="") as file:
-            csv.DictWriter(file, self._header, lineterminator="\n").writerow(record)
+        if set(record) <= set(self._header):
+            with open(self.path, "a", encoding="utf-8", newline="") as file:
+                csv.DictWriter(file, self._header, lineterminator="\n").writerow(record)
+        else:
+            self._write()
 
     def _write(self) -> None:
         self._header = column_names(self._records)

@@ -242,7 +242,7 @@ def _check_initial(schedule: Any) -> None:
 
 
 def _set(schedule: Schedule, **fields: Any) -> None:
-    """Python's own numbers in place of NumPy's: a schedule from a file must compute what this one does."""
+    """Python's own numbers in place of NumPy's, so that a schedule from a file computes the same."""
     for name, value in fields.items():
         object.__setattr__(schedule, name, value)
 

@@ -36,16 +36,16 @@ def save(path: Path, what: Saved) -> None:
     Parameters
     ----------
     path
-        The file, by custom ``….safetensors``. It is written beside its place, synced, and renamed: if that
-        fails, what was there stays as it was. A file that is replaced keeps its mode.
+        The file, by custom ``….safetensors``. It is written beside its place, synced, and renamed: if
+        that fails, what was there stays as it was. A file that is replaced keeps its mode.
     what : Network, Ensemble or Trainer
         Not while another thread trains it, and a trainer not in the middle of an epoch.
 
     Raises
     ------
     CheckpointError
-        If it holds code of yours that can't be written (feedback with ``propagate``; of a schedule, an
-        augmentation or a callback of your own only the place is kept, see `load`), or a weight that isn't
+        If it holds feedback with ``propagate``, which is code and can't be written (of a schedule,
+        augmentation or callback of your own the name and state are, see `load`), or a weight that isn't
         finite.
     OSError
         If the file can't be written.
@@ -85,12 +85,12 @@ def load(path: Path, into: Saved | None = None) -> Any:
     Raises
     ------
     CheckpointError
-        If the file is malformed, damaged, not fastfa's, of another schema, or doesn't fit ``into``, which
-        is then unchanged. No memory has been taken for arrays before sizes were found to be right.
+        If the file is malformed, damaged, not fastfa's, of another schema, or doesn't fit ``into``,
+        which is then unchanged. No memory is taken for arrays before their sizes were found to be right.
     OSError
         If the file can't be read.
     """
-    wanted = None if into is None else _kind(into)
+    wanted = None if into is None else _kind("[load] into", into)
     with reading(path) as file:
         kind = file.content.get("kind")
         if kind not in _PLANS:
@@ -116,13 +116,13 @@ def load_trainer(path: Path, into: Trainer | None = None) -> Trainer:
         raise TypeError(f"[resume] into was {into!r}; it must be a Trainer")
     trainer = load(path, into)
     if not isinstance(trainer, Trainer):
-        raise CheckpointError(path, f"holds a {_kind(trainer)}; it must be a trainer")
+        raise CheckpointError(path, f"holds a {_kind('what', trainer)}; it must be a trainer")
     return trainer
 
 
 def _described(path: Path, what: Saved) -> tuple[Described, Tensors]:
     try:
-        content: Described = {"kind": _kind(what)}
+        content: Described = {"kind": _kind("what", what)}
         if isinstance(what, Trainer):
             own, tensors = describe_trainer(what)
             return content | own, tensors
@@ -139,11 +139,11 @@ def _described(path: Path, what: Saved) -> tuple[Described, Tensors]:
         raise CheckpointError(path, f"can't be written: {error}") from error
 
 
-def _kind(what: Any) -> str:
+def _kind(name: str, what: Any) -> str:
     for name, kind in {"network": Network, "ensemble": Ensemble, "trainer": Trainer}.items():
         if isinstance(what, kind):
             return name
-    raise TypeError(f"it was {what!r}; it must be a Network, an Ensemble or a Trainer")
+    raise TypeError(f"{name} was {what!r}; it must be a Network, an Ensemble or a Trainer")
 
 
 class _EnsemblePlan:

@@ -22,8 +22,8 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path
-        The file; its folder must exist. ``{epoch}`` in its name, as in ``"run-{epoch:03d}.safetensors"``,
-        keeps one for each epoch.
+        The file; its folder must exist. ``{epoch}`` in its name, as in
+        ``"run-{epoch:03d}.safetensors"``, keeps one for each epoch.
     every
         Epochs between two of them, at least 1.
 

@@ -122,7 +122,9 @@ def unpack(value: Any, tensors: Tensors) -> Any:
 def difference(saved: Any, own: Any, name: str = "") -> str | None:
     """The first place where two descriptions differ, in words; None if there is none."""
     if isinstance(saved, dict) and isinstance(own, dict):
-        pairs = [(f"{name}.{key}", saved.get(key), own.get(key)) for key in saved.keys() | own.keys()]
+        pairs = [
+            (f"{name}.{key}", saved.get(key), own.get(key)) for key in saved.keys() | own.keys()
+        ]
     elif isinstance(saved, list) and isinstance(own, list) and len(saved) == len(own):
         pairs = [(f"{name}[{i}]", *both) for i, both in enumerate(zip(saved, own, strict=True))]
     else:

@@ -1,4 +1,4 @@
-"""The file: tensors and one JSON text in safetensors, written whole or not at all, read with suspicion."""
+"""The file: tensors and one JSON text in safetensors, written whole, read with suspicion."""
 
 from __future__ import annotations
 

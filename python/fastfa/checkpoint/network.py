@@ -133,7 +133,9 @@ class Plan:
         if len(own["inverted"]) != len(self.fed):
             raise ValueError(f"inverted has {len(own['inverted'])} entries for {len(self.fed)} B")
         for i, since in enumerate(own["inverted"]):
-            keeps = self.feedback[i]["matrix"] == "pseudoinverse" and self.feedback[i]["refresh"] > 1
+            keeps = (
+                self.feedback[i]["matrix"] == "pseudoinverse" and self.feedback[i]["refresh"] > 1
+            )
             _check.integer(where, f"inverted[{i}]", since, -1, steps if keeps else -1)
 
     def _tensors(self) -> tuple[dict[str, Shape], dict[str, Shape]]:
@@ -218,9 +220,11 @@ _REMEMBERED = {*_MOMENTS["velocity"], *_MOMENTS["adam"], "inverse"}
 
 def _check_moment(name: str, array: np.ndarray) -> None:
     if not name.startswith("adam_v"):
-        return _check.finite("load", name, array)
-    if not (array >= 0).all():  # a square may have overflowed; NaN never is one
-        raise ValueError(f"{name} has a value that is negative or NaN; it must be a mean of squares")
+        _check.finite("load", name, array)
+    elif not (array >= 0).all():  # a square may have overflowed, but is never NaN
+        raise ValueError(
+            f"{name} has a value that is negative or NaN; it must be a mean of squares"
+        )
 
 
 def _input(shape: tuple[int, ...]) -> int | tuple[int, ...]:

@@ -179,9 +179,7 @@ class TrainerPlan:
             if not described["state"]:
                 continue
             if described["kind"] not in names:
-                raise Mismatch(
-                    f"another trainer, which had a callback {described['kind']!r}"
-                )
+                raise Mismatch(f"another trainer, which had a callback {described['kind']!r}")
             names.remove(described["kind"])
 
     def write(self, trainer: Trainer, tensors: Tensors) -> None:

@@ -63,7 +63,9 @@ def checkpoint_paths(
     save = settings.save
     if save is None:
         if resume:
-            raise ValueError("[train] save was not given beside --resume; it must name the checkpoint")
+            raise ValueError(
+                "[train] save was not given beside --resume; it must name the checkpoint"
+            )
         return [None for _ in seeds]
     if settings.runs > 1 and "{seed}" not in save:
         raise ValueError(

@@ -32,7 +32,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--config", metavar="FILE", help="settings as TOML, or an earlier run's config.json"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace the results in --out and the file of --save"
+        "--overwrite",
+        action="store_true",
+        help="replace the results in --out and the file of --save",
     )
     parser.add_argument(
         "--resume",
