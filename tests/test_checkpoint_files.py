@@ -532,6 +532,25 @@ def test_a_changed_array_or_trainer_or_kind_refuses(path):
         fa.Trainer.resume(path, (np.eye(2), np.eye(2)))
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ((-1, "none", 0, [-1]), "steps was -1"),
+        ((2, "adam", 3, [-1]), "adam_steps 3; it must be"),
+        ((2, "velocity", 1, [-1]), "adam_steps was 1; without memory of adam"),
+        ((2, "moments", 0, [-1]), "memory was 'moments'"),
+        ((2, "none", 0, []), "inverted has 0 entries; it must have 1"),
+        ((2, "none", 0, [0]), r"inverted\[0\] was 0; it must be -1"),
+    ],
+)
+def test_the_core_refuses_impossible_progress_and_stays_as_it_was(given, words):
+    net = small()
+    before = cases.digest(net)
+    with pytest.raises(ValueError, match=words):
+        net._net.set_progress(*given)
+    assert cases.digest(net) == before
+
+
 def test_a_network_takes_its_state_from_a_trainers_file(path):
     run = cases.trainer("momentum", [fa.Checkpoint(path)], epochs=1)
     run.fit(cases.examples())

@@ -201,7 +201,8 @@ class Network:
         """Copies of all weights, biases and feedback matrices that are stored dense.
 
         A B that is drawn and packed, or that follows the weights, comes back with them and the seed.
-        Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …; arrays are C-contiguous.
+        Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …; arrays are C-contiguous. Velocities
+        and step counts are not among them: `fastfa.save` keeps all.
         """
         return {name: np.array(array, order="C") for name, array in self._arrays().items()}
 

@@ -18,6 +18,7 @@ from ..errors import CheckpointError
 
 SCHEMA = 1  # raised whenever an older fastfa would misread what a newer one writes
 KEY = "fastfa"  # of our text in the metadata
+_LONGEST = 30_000_000  # of that text: readers refuse a header above 100 MB, and quotes count double
 DTYPES = {
     "BOOL": np.dtype(np.bool_),
     "I8": np.dtype(np.int8),
@@ -68,6 +69,8 @@ def write(
     content = {"schema": SCHEMA, "version": __version__} | content
     # One key alone: safetensors writes several in any order, and equal states should be equal files.
     text = json_text(content | {"sha256": _digest(content, arrays)})
+    if len(text) > _LONGEST:
+        raise CheckpointError(path, f"can't be written: its description has {len(text)} characters")
     with atomic_write(path) as file:
         file.write(save(arrays, {KEY: text}))
 
