@@ -77,6 +77,8 @@ CASES = {
         fa.SGD(0.05, momentum=0.8), {}, {},
     ),
     "tiny": (dense(9), "fa", fa.SGD(0.05), {}, {"batch_size": 1}),
+    "online": (dense(140), "fa", fa.SGD(0.05), {}, {"batch_size": 1}),
+    "few": (dense(140, 9), "dfa", fa.SGD(0.05, weight_decay=0.01), {}, {"batch_size": 3}),
     "distortion": (
         dense(9), "fa", fa.SGD(0.05), {},
         {"augment": Distortion(alpha=4.0, rotate=20.0, translate=1.0)},

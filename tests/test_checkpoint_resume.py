@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from fastfa.callbacks import (
     Alignment,
+    AveragedWeights,
     BestWeights,
     Callback,
     CSVLogger,
@@ -160,6 +161,7 @@ class Interrupt(Callback):
 def all_callbacks(folder, name):
     x, labels = cases.examples()
     return [
+        AveragedWeights(2),
         EarlyStopping(patience=2, min_delta=0.5),
         BestWeights("validation_loss"),
         Alignment(x[:9], fa.data.one_hot(labels[:9], cases.CLASSES), every=4),
@@ -176,14 +178,14 @@ def test_what_callbacks_keep_goes_on_after_an_interruption(tmp_path, at):
     whole = cases.trainer("momentum", all_callbacks(tmp_path, "whole"))
     whole.fit(data, 0.2, test=data)
     assert whole.epoch == 3
-    assert whole.callbacks[0].best.epoch == 1
+    assert whole.callbacks[1].best.epoch == 1
 
     cut = cases.trainer("momentum", [*all_callbacks(tmp_path, "cut"), Interrupt(at)])
     with pytest.raises(KeyboardInterrupt):
         cut.fit(data, 0.2, test=data)
     ended = fa.Trainer.resume(tmp_path / "cut.safetensors", data, 0.2, data, into=fresh(tmp_path))
-    assert ended.callbacks[0].stopped_epoch == 3
-    assert ended.callbacks[2].rows[-1]["batch"] == whole.callbacks[2].rows[-1]["batch"]
+    assert ended.callbacks[1].stopped_epoch == 3
+    assert ended.callbacks[3].rows[-1]["batch"] == whole.callbacks[3].rows[-1]["batch"]
     assert kept_by_callbacks(ended) == kept_by_callbacks(whole)
     assert cases.digest(ended.net) == cases.digest(whole.net)
     for mine, theirs in zip(ended.history, whole.history, strict=True):
@@ -198,8 +200,9 @@ def fresh(folder):
 
 
 def kept_by_callbacks(run):
-    content, _ = cases._described("", run)
-    return [each["state"] for each in cases.without_times(content)["trainer"]["callbacks"]]
+    content, tensors = cases._described("", run)
+    states = [each["state"] for each in cases.without_times(content)["trainer"]["callbacks"]]
+    return states, {n: a.tobytes() for n, a in tensors.items() if n.startswith("callbacks.")}
 
 
 def test_callbacks_of_fastfa_are_made_again_without_the_users_code(tmp_path):
@@ -210,8 +213,8 @@ def test_callbacks_of_fastfa_are_made_again_without_the_users_code(tmp_path):
     again = fa.load(tmp_path / "run.safetensors")
     assert not (tmp_path / "run.csv").exists()  # loading writes nothing
     assert [type(c) for c in again.callbacks] == [type(c) for c in run.callbacks]
-    assert again.callbacks[0].best.value == run.callbacks[0].best.value
-    assert again.callbacks[2].rows[0].keys() == run.callbacks[2].rows[0].keys()
+    assert again.callbacks[1].best.value == run.callbacks[1].best.value
+    assert again.callbacks[3].rows[0].keys() == run.callbacks[3].rows[0].keys()
     ended = fa.Trainer.resume(tmp_path / "run.safetensors", cases.examples(), 0.2)
     assert (tmp_path / "run.csv").read_bytes() == before
     assert ended.epoch == run.epoch  # it had stopped early, and stays so

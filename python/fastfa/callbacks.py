@@ -181,6 +181,15 @@ class AveragedWeights(Callback):
             mean = {name: a.astype(own[name].dtype) for name, a in self.state.items()}
             trainer.net.load_state_dict(mean)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs, "state": self.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epochs, self.state = state["epochs"], state["state"]
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"begin": self.begin}
+
 
 @final
 class EarlyStopping(Callback):

@@ -125,7 +125,8 @@ class Opened:
         """All tensors, once their digest and the description's is the one that was written."""
         tensors = {}
         for name in self.shapes:
-            tensors[name] = self._file.get_tensor(name)
+            array = self._file.get_tensor(name)
+            tensors[name] = array if array.flags.writeable else array.copy()
         if _digest(self.content, tensors) != self._sha256:
             self.refuse("is damaged: its content isn't what was written (SHA-256 differs)")
         return tensors

@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from .. import _check
-from ..callbacks import Alignment, BestWeights, Callback, CSVLogger, EarlyStopping, JSONLLogger
+from .. import callbacks as _callbacks
+from ..callbacks import Callback
 from ..data import Distortion
 from ..history import History, check_records
 from ..schedules import Schedule, _FromCallable
@@ -30,7 +31,15 @@ from .network import Described, Plan, describe_network
 
 _BUILT_IN: dict[str, type[Callback]] = {
     each.__name__: each
-    for each in (Alignment, BestWeights, Checkpoint, CSVLogger, EarlyStopping, JSONLLogger)
+    for each in (
+        Checkpoint,
+        _callbacks.Alignment,
+        _callbacks.AveragedWeights,
+        _callbacks.BestWeights,
+        _callbacks.CSVLogger,
+        _callbacks.EarlyStopping,
+        _callbacks.JSONLLogger,
+    )
 }
 _MAY_DIFFER = ("epochs", "progress")  # of a trainer that a checkpoint is loaded into
 
