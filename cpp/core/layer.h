@@ -21,8 +21,7 @@ inline std::vector<Run> all_columns(Index n) {
   return runs;
 }
 
-// What an optimizer remembers of a matrix of parameters: nothing, velocities, or Adam's two moments.
-enum class Memory : int { none, velocity, adam };
+// What an optimizer remembers of a matrix of parameters.
 template <class T>
 struct Moments {
   Buffer<T> v, s;

@@ -165,17 +165,6 @@ MatrixView<T> Network<T>::biases(int layer) const {
   return {b.data(), 1, b.cols(), b.ld(), 1};
 }
 template <class T>
-void Network<T>::reset_memory() {
-  impl_->check_reentry();
-  std::lock_guard<std::mutex> lock(impl_->mutex_);
-  impl_->reserve_memory(Memory::none);
-  for (Layer<T>& layer : impl_->layers_) layer.clear_removed();
-  for (Feedback<T>& f : impl_->teaching_.feedback) {
-    if (f.matrix) f.matrix->forget();
-  }
-}
-
-template <class T>
 void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll) {
   impl_->check_data("forward", x, nullptr);
   Session<T> session(*impl_);
@@ -232,12 +221,16 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
 template <class T>
 EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y,
                                     const Optimizer& optimizer, std::int64_t batch_size,
-                                    const std::int64_t* order, std::int64_t n, const Poll& poll) {
+                                    const std::int64_t* order, std::int64_t n, const Poll& poll,
+                                    double* loss_sum) {
   impl_->check_training(x, y, optimizer, batch_size, order, n);
   Session<T> session(*impl_);
   EpochResult result;
+  const double before = loss_sum ? *loss_sum : 0.0;
+  result.loss = before;
   impl_->train(x, y, optimizer, batch_size, order, n, poll, result);
-  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
+  if (loss_sum) *loss_sum = result.loss;
+  if (result.examples > 0) result.loss = (result.loss - before) / static_cast<double>(result.examples);
   return result;
 }
 

@@ -37,10 +37,7 @@ template <class T>
 OwnedWeights<T> Network<T>::feedback_state(int hidden) const {
   const Layer<T>& above = impl_->layers_.at(static_cast<std::size_t>(hidden) + 1);
   return look<T>(*impl_, hidden, [&](const Feedback<T>& f) -> OwnedWeights<T> {
-    const Buffer<T> b = f.matrix ? f.matrix->learned() : Buffer<T>();
-    if (!b) return {};
-    if (f.matrix->stored()) return {{b.data(), {b.cols(), b.rows()}, {1, b.ld()}}, b.owner()};
-    return {above.view(b), b.owner()};
+    return f.matrix ? shown(f, f.matrix->learned(), above) : OwnedWeights<T>();
   });
 }
 template <class T>

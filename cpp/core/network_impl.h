@@ -111,6 +111,7 @@ class Network<T>::Impl {
   void check_reentry() const;
   void reserve(Index batch);
   void reserve_memory(Memory memory);
+  void reset_memory();
   int lowest_trainable() const;
   void check_data(const char* call, const MatrixView<const T>& x, const MatrixView<const T>* y) const;
   void set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n);
@@ -145,6 +146,14 @@ class Network<T>::Impl {
 template <class T>
 MatrixView<T> transposed(const Buffer<T>& b) {
   return {b.data(), b.cols(), b.rows(), 1, b.ld()};
+}
+
+// What belongs to a B that is state, as B is shown: (n_l, n_source), or as the weights of a local layer.
+template <class T>
+OwnedWeights<T> shown(const Feedback<T>& f, const Buffer<T>& b, const Layer<T>& above) {
+  if (!b) return {};
+  if (f.matrix->stored()) return {{b.data(), {b.cols(), b.rows()}, {1, b.ld()}}, b.owner()};
+  return {above.view(b), b.owner()};
 }
 
 inline bool asks_to_stop(const Poll& poll) {

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._core import __version__
-from .errors import DivergenceError
+from .errors import CheckpointError, DivergenceError
 from .feedback import Feedback
 from .layers import Dense, Dropout, LocallyConnected2D
 from .network import Evaluation, Network
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         EarlyStopping,
         JSONLLogger,
     )
+    from .checkpoint import Checkpoint, load, save
     from .citations import citation
     from .ensemble import Ensemble
     from .history import History
@@ -46,6 +47,8 @@ __all__ = [
     "BestWeights",
     "CSVLogger",
     "Callback",
+    "Checkpoint",
+    "CheckpointError",
     "Constant",
     "Dense",
     "DivergenceError",
@@ -70,7 +73,9 @@ __all__ = [
     "citation",
     "data",
     "get_num_threads",
+    "load",
     "metrics",
+    "save",
     "set_num_threads",
 ]
 
@@ -85,6 +90,9 @@ _LAZY = {
     "Callback": "callbacks",
     "EarlyStopping": "callbacks",
     "JSONLLogger": "callbacks",
+    "Checkpoint": "checkpoint",
+    "load": "checkpoint",
+    "save": "checkpoint",
     "citation": "citations",
     "Ensemble": "ensemble",
     "History": "history",

@@ -130,6 +130,23 @@ struct Adam {
 
 using Optimizer = std::variant<Sgd, Adam>;
 
+// What a network remembers for its optimizer, of every parameter that learns: nothing, momentum's
+// velocity v, or Adam's two moments.
+enum class Memory : int { none, velocity, adam };
+
+// Of which parameters of a layer: W, b, or B into it where Kolen-Pollack learns B.
+enum class Part : int { weights, biases, feedback };
+
+// How far training has come. With parameters, B and memory it is all of a network's state: who puts it
+// back goes on in the same bits.
+struct Progress {
+  std::int64_t steps = 0;  // updates so far: the counter of dropout, noise and redrawn magnitudes
+  Memory memory = Memory::none;
+  std::int64_t adam_steps = 0;         // Adam's t
+  std::vector<std::int64_t> inverted;  // for each B: the step from which its W⁺ is, where it is kept for
+                                       // several steps; else −1
+};
+
 // Borrowed weights of a layer, as many dimensions as they have for its kind: dense (n_out, n_in); local
 // (maps, out_h, out_w, channels, kernel_h, kernel_w). Strides count elements.
 template <class T>
