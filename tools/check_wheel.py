@@ -51,9 +51,14 @@ def sources() -> dict[str, Path]:
     return {str(p.relative_to(package)): p for p in files}
 
 
+def files(wheel: zipfile.ZipFile) -> list[str]:
+    """The names without folders, of which auditwheel makes entries too."""
+    return [name for name in wheel.namelist() if not name.endswith("/")]
+
+
 def content_problems(wheel: zipfile.ZipFile, repaired: bool) -> Iterable[str]:
-    names = set(wheel.namelist())
-    if len(names) != len(wheel.namelist()):
+    names = set(files(wheel))
+    if len(names) != len(files(wheel)):
         yield "a name is there twice"
     own, info = sources(), _info(names)
     for name, path in sorted(own.items()):
@@ -104,9 +109,10 @@ def record_problems(wheel: zipfile.ZipFile) -> Iterable[str]:
     info = _info(wheel.namelist())
     record = csv.reader(io.StringIO(wheel.read(f"{info}/RECORD").decode()))
     listed = {name: digest for name, digest, _ in record}
-    if listed.keys() != set(wheel.namelist()):
-        yield f"RECORD and contents differ: {sorted(listed.keys() ^ set(wheel.namelist()))}"
-    for name in listed.keys() & set(wheel.namelist()):
+    present = set(files(wheel))
+    if listed.keys() != present:
+        yield f"RECORD and contents differ: {sorted(listed.keys() ^ present)}"
+    for name in listed.keys() & present:
         digest = (
             base64.urlsafe_b64encode(hashlib.sha256(wheel.read(name)).digest())
             .rstrip(b"=")
@@ -156,9 +162,9 @@ def main() -> int:
             *tag_problems(path, asked.repaired),
         ]
         if asked.list:
-            for entry in sorted(wheel.infolist(), key=lambda e: e.filename):
-                print(f"{entry.file_size:>10,}  {entry.filename}")
-        count = len(wheel.namelist())
+            for name in sorted(files(wheel)):
+                print(f"{wheel.getinfo(name).file_size:>10,}  {name}")
+        count = len(files(wheel))
     if size > MAX_BYTES:
         problems.append(f"{size} bytes, more than {MAX_BYTES}")
     for problem in problems:

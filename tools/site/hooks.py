@@ -68,7 +68,9 @@ def on_page_content(html: str, page: Any, **_: Any) -> str:
             lambda m: {"amp": "&", "lt": "<", "gt": ">"}[m[1]],
             match[2] or match[3],
         )
-        return convert(tex, display="inline" if match[1] == "span" else "block")
+        if match[1] == "span":
+            return convert(tex)
+        return f'<div class="formula">{convert(tex, display="block")}</div>'
 
     html = _FORMULA.sub(drawn, html)
     if "arithmatex" in html:

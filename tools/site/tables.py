@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
 PAGES = ("docs/benchmarks.md", "docs/gallery.md")
 PEERS = {
-    "jax": "JAX (`lax.scan`)",
+    "jax": "JAX",
     "torch-manual": "PyTorch by hand",
     "torch-autograd": "PyTorch autograd",
     "biotorch": "BioTorch",
@@ -31,9 +31,14 @@ def load(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / name).read_text(encoding="utf-8"))
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]], numbers: bool = True) -> str:
+    """A table in Markdown; all columns but the first to the right, if they are numbers."""
     columns = list(columns)
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *map(list, rows)]
+    lines = [
+        columns,
+        ["---"] + ["---:" if numbers else "---"] * (len(columns) - 1),
+        *map(list, rows),
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -215,7 +220,7 @@ def _experiment(name: str) -> str:
             f"`fastfa reproduce {name} --preset {result['preset']}`: {many}, "
             f"{result['job_seconds']:.0f} s of one thread; {good} of {len(claims)} claims reproduced. "
             f"[Settings, seeds and versions](results/reproduce/{name}.json)",
-            table(["claim", "the paper", "ours (95 % interval)", "verdict"], rows),
+            table(["claim", "the paper", "ours (95 % interval)", "verdict"], rows, numbers=False),
         )
     )
 
@@ -227,7 +232,7 @@ def _value(claim: dict[str, Any]) -> str:
     ours, low, high = (
         f"{claim[key]:.3g}" if claim[key] is not None else "–" for key in ("ours", "low", "high")
     )
-    return f"{ours}{unit} ({low} – {high})"
+    return f"{ours}{unit} ({low} – {high})".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 TABLES: dict[str, Callable[[], str]] = {
