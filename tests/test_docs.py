@@ -72,6 +72,30 @@ def test_the_examples_in_docstrings_run():
     assert not failed
 
 
+def parsed(arguments: list[str], page: Path, line: str) -> None:
+    from fastfa import cli
+
+    try:
+        cli._parser().parse_args(arguments)
+    except SystemExit as leaving:
+        if leaving.code:
+            pytest.fail(f"{page.relative_to(ROOT)}: fastfa doesn't understand `{line}`")
+
+
+def test_the_commands_in_sentences_exist():
+    """`fastfa reproduce linear`, in the middle of a line; not those with NAMES to be filled in."""
+    found = 0
+    for page in PAGES:
+        for line in re.findall(r"`(fastfa [\w ./:=-]+)`", page.read_text(encoding="utf-8")):
+            words = shlex.split(line)[1:]
+            if any(re.fullmatch(r"[A-Z]+", word) for word in words):
+                continue
+            bare = not any(word.startswith("-") for word in words[1:])  # a name, not a whole command
+            parsed([*words, "--help"] if bare else words, page, line)
+            found += 1
+    assert found >= 20
+
+
 def test_the_commands_of_all_pages_exist(monkeypatch, tmp_path, capsys):
     from fastfa import cli
 
@@ -89,7 +113,7 @@ def test_the_commands_of_all_pages_exist(monkeypatch, tmp_path, capsys):
             program, *rest = words
             seen.add(program)
             if program == "fastfa":
-                cli._parser().parse_args(rest)
+                parsed(rest, page, line)
                 assert not run or cli.main(rest) == 0, line
             elif program == "make":
                 assert {w for w in rest if "=" not in w} <= targets, line
