@@ -47,31 +47,48 @@ inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
   }
 }
 
-// One example: rank-1, row by row, in the chunks of the forward product. Rows of inputs that are zero
-// are left alone unless W moves anyway.
+// One vector of row i of W after a plain step with one example: h is the row's input, rate = η h.
+template <bool D>
+struct Decays {
+  static constexpr bool value = D;
+};
+template <class T, bool Decay>
+inline Vec<T> updated(const DenseUpdate<T>& u, Vec<T> old, T h, T rate, Vec<T> delta) {
+  if constexpr (!Decay) return old + rate * delta;
+  Vec<T> step = u.rate * (h * delta);
+  step -= u.decay * old;
+  return old + step;
+}
+
+// One row of W and one example. Where the input is zero a row is left alone, unless W moves anyway.
+template <class T>
+inline void update_row(const DenseUpdate<T>& u, Index i) {
+  const T h = u.h[i], rate = u.rate * h;
+  T* w = u.w + i * u.ldw;
+  if (u.v || u.mask) {
+    for (Index c = 0; c < u.n_out; c += lanes<T>) {
+      Vec<T> gradient = h * load(u.delta + c);
+      if (u.mask) gradient = where_kept(u, i, c, gradient);
+      apply(u, slot_at(u, i, c), gradient, u.decay, true, true);
+    }
+  } else if (u.decay != 0) {
+    for (Index c = 0; c < u.n_out; c += lanes<T>) {
+      store(w + c, updated<T, true>(u, load(w + c), h, rate, load(u.delta + c)));
+    }
+  } else if (h != 0) {
+    for (Index c = 0; c < u.n_out; c += lanes<T>) {
+      store(w + c, updated<T, false>(u, load(w + c), h, rate, load(u.delta + c)));
+    }
+  }
+}
+
+// One example: rank-1, row by row, in the chunks of the forward product.
 template <class T>
 inline void update_rank1(const DenseUpdate<T>& u, Index chunk) {
-  const bool plain = !u.v && u.decay == 0 && !u.mask;
   const Index chunks = row_chunks(u.n_in, u.n_out);
   const Index i0 = chunk_begin(chunk, chunks, u.n_in), i1 = chunk_begin(chunk + 1, chunks, u.n_in);
   for (Index r = 0; r < u.n_runs; ++r) {
-    for (Index i = max(u.runs[r].begin, i0); i < min(u.runs[r].end, i1); ++i) {
-      const T h = u.h[i];
-      if (plain && h == 0) continue;
-      T* w = u.w + i * u.ldw;
-      if (plain) {
-        const T rate = u.rate * h;
-        for (Index c = 0; c < u.n_out; c += lanes<T>) {
-          store(w + c, load(w + c) + rate * load(u.delta + c));
-        }
-      } else {
-        for (Index c = 0; c < u.n_out; c += lanes<T>) {
-          Vec<T> gradient = h * load(u.delta + c);
-          if (u.mask) gradient = where_kept(u, i, c, gradient);
-          apply(u, slot_at(u, i, c), gradient, u.decay, true, true);
-        }
-      }
-    }
+    for (Index i = max(u.runs[r].begin, i0); i < min(u.runs[r].end, i1); ++i) update_row(u, i);
   }
 }
 

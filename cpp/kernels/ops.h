@@ -250,6 +250,14 @@ struct DenseUpdate : Learning<T> {
   Index ldm;
 };
 
+// A dense layer that learns online: the update that the last example left, then the forward pass of this
+// one. `last` has a rate and decay alone, no memory and no mask; both have one example.
+template <class T>
+struct DenseOnline {
+  DenseForward<T> forward;
+  DenseUpdate<T> last;
+};
+
 // A locally connected layer: each position (oy, ox) of each of `maps` has weights of its own for the
 // patch of kernel_h × kernel_w pixels of all channels that begins at (oy · stride − pad, ox · stride −
 // pad). Pixels outside the image are zero. Units are numbered (map, oy, ox), inputs (channel, y, x).
@@ -404,6 +412,7 @@ struct KernelSet {
   Op<Dropout<T>> dropout;
   Op<RowDots<T>> row_dots;
   Op<DenseUpdate<T>> dense_update;
+  Op<DenseOnline<T>> dense_online;
   Op<LocalForward<T>> local_forward;
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
@@ -429,7 +438,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 6;
+constexpr std::uint32_t kernel_abi = 7;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.
