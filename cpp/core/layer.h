@@ -64,12 +64,12 @@ inline void local_place(const LocalShape& s, Index i, Index& row, Index& column)
   column = rest % s.channels * s.block() + k * s.maps + unit / s.positions();
 }
 
-// What a step of online learning leaves to the next forward pass, which reads W anyway: its update.
+// What a step with few examples leaves to the next forward pass, which reads W anyway: its update.
 template <class T>
 struct Late {
-  bool waits = false;
+  Index n = 0;  // examples; 0: nothing is left
   Learning<T> rule{};
-  Buffer<T> h, delta;  // (1, n_in), (1, n_out)
+  Buffer<T> h, delta;  // (few_rows, n_in), (few_rows, n_out)
   const std::vector<Run>* runs = nullptr;
 };
 
@@ -174,16 +174,29 @@ struct Layer {
                              to.ld(), bad});
       return;
     }
-    const DenseForward<T> pass{below.data(), below.ld(), n, n_in, runs.data(),
-                               static_cast<Index>(runs.size()), w.data(), w.ld(), n_out, bias.data(),
-                               static_cast<int>(activation), to.data(), to.ld(), partial, bad};
-    if (!late.waits) return backend.dense_forward(pass);
-    late.waits = false;
+    const DenseForward<T> pass{below.data(),
+                               below.ld(),
+                               n,
+                               n_in,
+                               runs.data(),
+                               static_cast<Index>(runs.size()),
+                               w.data(),
+                               w.ld(),
+                               n_out,
+                               bias.data(),
+                               static_cast<int>(activation),
+                               to.data(),
+                               to.ld(),
+                               partial,
+                               bad};
+    if (late.n != n) catch_up(backend);
+    if (late.n == 0) return backend.dense_forward(pass);
     backend.dense_online({pass, late_update()});
+    late.n = 0;
   }
 
-  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W, and on the bias if
-  // asked.
+  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W; with_bias: they are
+  // W, and the bias learns too.
   void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
              const std::vector<Run>& runs, Index n, const Buffer<T>& weights, const Moments<T>& moments,
              bool with_bias) const {
@@ -200,40 +213,55 @@ struct Layer {
                             gradient.data(), bias_gradient.data()});
       return;
     }
-    backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, b));
+    backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, with_bias));
   }
 
-  // Leaves such a step with one example to the next forward pass, or to catch_up(). It must be a plain one:
-  // without memory of gradients or weights that don't exist.
+  // Leaves such a step to the next forward pass, or to catch_up(). It must be a plain one, without
+  // memory of gradients or weights that don't exist, and have few_rows examples at the most.
   bool may_wait() const { return !is_local() && !mask; }
   void learn_late(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
-                  const std::vector<Run>& runs) {
+                  const std::vector<Run>& runs, Index n) {
     if (!late.h) {
-      late.h = Buffer<T>(1, n_in);
-      late.delta = Buffer<T>(1, n_out);
+      late.h = Buffer<T>(few_rows, n_in);
+      late.delta = Buffer<T>(few_rows, n_out);
     }
-    backend.copy(below.data(), late.h.data(), late.h.ld());
-    backend.copy(delta.data(), late.delta.data(), late.delta.ld());
+    backend.copy(below.data(), late.h.data(), n * late.h.ld());
+    backend.copy(delta.data(), late.delta.data(), n * late.delta.ld());
     late.rule = rule;
     late.runs = &runs;
-    late.waits = true;
+    late.n = n;
   }
   void catch_up(Backend<T>& backend) {
-    if (!late.waits) return;
-    late.waits = false;
-    backend.dense_update(late_update());
+    if (late.n > 0) backend.dense_update(late_update());
+    late.n = 0;
   }
 
  private:
   DenseUpdate<T> update_pack(const Learning<T>& rule, const Buffer<T>& below,
                              const std::vector<Run>& runs, Index n, const Buffer<T>& d,
-                             const Buffer<T>& weights, const Moments<T>& moments, T* b) const {
-    return {rule, below.data(), below.ld(), n, n_in, runs.data(), static_cast<Index>(runs.size()),
-            d.data(), d.ld(), n_out, weights.data(), weights.ld(), moments.v.data(), moments.s.data(),
-            b, of_bias.v.data(), of_bias.s.data(), b ? mask.data() : nullptr, mask.ld()};
+                             const Buffer<T>& weights, const Moments<T>& moments, bool with_bias) const {
+    return {rule,
+            below.data(),
+            below.ld(),
+            n,
+            n_in,
+            runs.data(),
+            static_cast<Index>(runs.size()),
+            d.data(),
+            d.ld(),
+            n_out,
+            weights.data(),
+            weights.ld(),
+            moments.v.data(),
+            moments.s.data(),
+            with_bias ? bias.data() : nullptr,
+            of_bias.v.data(),
+            of_bias.s.data(),
+            with_bias ? mask.data() : nullptr,
+            mask.ld()};
   }
   DenseUpdate<T> late_update() const {
-    return update_pack(late.rule, late.h, *late.runs, 1, late.delta, w, {}, bias.data());
+    return update_pack(late.rule, late.h, *late.runs, late.n, late.delta, w, {}, true);
   }
 
   mutable Buffer<T> gradient, bias_gradient;  // scratch of local updates

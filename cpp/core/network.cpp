@@ -42,7 +42,7 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_cpu
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
   for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
-  partial_ = Buffer<T>(max_row_chunks, padded_cols(widest));
+  partial_ = Buffer<T>(partial_rows, padded_cols(widest));
 }
 
 template <class T>
@@ -304,7 +304,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   batch_.y = y;
   std::vector<TinyLayer<T>> tiny;
   if (batch_size == 1 && is_tiny(optimizer)) tiny = tiny_layers();
-  const Deferring deferring(*this, batch_size == 1 && may_defer(optimizer));
+  const Deferring deferring(*this, batch_size <= few_rows && may_defer(optimizer));
   for (Index at = 0; at < n;) {
     catch_up();
     if (asks_to_stop(poll)) throw Interrupted();

@@ -86,7 +86,7 @@ class Network<T>::Impl {
   Index run_tiny(const std::vector<TinyLayer<T>>& tiny, const Optimizer& optimizer, const Index* order,
                  Index n, EpochResult& result);
 
-  // Online learning of plain SGD may leave each update to the next forward pass: nothing that is done in
+  // Plain SGD with few examples may leave each update to the next forward pass: nothing that is done in
   // between looks at the weights.
   bool may_defer(const Optimizer& optimizer) const;
   void catch_up();

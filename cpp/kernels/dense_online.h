@@ -1,9 +1,11 @@
-// Online learning in one pass over W: the update that the last example left, and the product with this
-// one's h. A row of W is read once, changed, added to the sum while it is in registers, and written.
+// Learning from a few examples in one pass over W: the update that the last batch left, and the product
+// with this one's h. A row of W is read once, changed, added to the sums while it is in registers, and
+// written.
 //
-//   W ← W + η (h_last δᵀ − γ W),  then  a = σ(h W + b)          cut into chunks of rows, as both alone
+//   W ← W + η (s δᵀ h_last − γ W),  then  a = σ(h W + b)        cut into chunks of rows, as both alone
 //
-// Every element is what dense_update and dense_forward, one after the other, would make of it, bit by bit.
+// Every element is what dense_update and dense_forward, one after the other, would make of it, bit by
+// bit.
 #pragma once
 
 #include "kernels/dense_forward.h"
@@ -17,65 +19,67 @@ int dense_online_tiles(const DenseOnline<T>& o) {
   return dense_forward_tiles(o.forward);
 }
 
-// c += Σ of R rows, each times its h, all of them updated first.
-template <class T, int R>
-inline void learn_rows(const DenseUpdate<T>& u, const Index* rows, const T* h, Index cols, T* c) {
-  T* w[R];
-  T rate[R], last[R];
-  for (int r = 0; r < R; ++r) {
-    w[r] = u.w + rows[r] * u.ldw;
-    last[r] = u.h[rows[r]];
-    rate[r] = u.rate * last[r];
-  }
-  const auto pass = [&](auto decays) {
-    for (Index i = 0; i < cols; i += lanes<T>) {
-      const Vec<T> delta = load(u.delta + i);
-      Vec<T> sum = load(c + i);
+// c[e, :] += Σ of the pending rows, each times its h, all of them updated first.
+template <class T, int N, bool Decay>
+inline void learn_rows(const DenseUpdate<T>& u, const RowStep<T, N> (&rows)[Pending<T, N>::most],
+                       const Pending<T, N>& p, Index c0, Index cols, T* c, Index ldc) {
+  constexpr int R = Pending<T, N>::most;
+  for (Index i = 0; i < cols; i += lanes<T>) {
+    Vec<T> delta[N], row[R];
+    load_deltas(u, c0 + i, delta);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        const Vec<T> row = updated<T, decltype(decays)::value>(u, load(w[r] + i), last[r], rate[r], delta);
-        store(w[r] + i, row);
-        sum += h[r] * row;
-      }
-      store(c + i, sum);
+    for (int r = 0; r < R; ++r) {
+      T* w = rows[r].w + c0 + i;
+      row[r] = rows[r].template plain<Decay>(u, load(w), delta);
+      store(w, row[r]);
     }
-  };
-  if (u.decay == 0) return pass(Decays<false>{});
-  pass(Decays<true>{});
+#pragma GCC unroll 8
+    for (int e = 0; e < N; ++e) {
+      Vec<T> sum = load(c + e * ldc + i);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) sum += p.h[e][r] * row[r];
+      store(c + e * ldc + i, sum);
+    }
+  }
 }
 
-// The rows k0 … k1 of W, which has more than four vectors of columns.
-template <class T>
-inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, T* c) {
+// Columns c0 … c0 + cols of the rows k0 … k1, for N examples now and N before.
+template <class T, int N>
+inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, Index cols, T* c,
+                        Index ldc) {
   const DenseForward<T>& f = o.forward;
   const DenseUpdate<T>& u = o.last;
-  constexpr int group = 4;
-  for (Index i = 0; i < f.n_out; i += lanes<T>) store(c + i, Vec<T>{});
-  Index rows[group];
-  T h[group];
-  int pending = 0, learning = 0;  // of the pending rows, how many have an update to come
+  for (int e = 0; e < N; ++e) {
+    for (Index i = 0; i < cols; i += lanes<T>) store(c + e * ldc + i, Vec<T>{});
+  }
+  Pending<T, N> pending;
+  RowStep<T, N> steps[Pending<T, N>::most];
+  Index at[Pending<T, N>::most];
+  int learning = 0;  // of the pending rows, how many have an update to come
   const auto add = [&] {
-    if (pending == group && learning == group) {
-      learn_rows<T, group>(u, rows, h, f.n_out, c);
-    } else {
-      for (int p = 0; p < pending; ++p) {
-        update_row(u, rows[p]);
-        const T* row = u.w + rows[p] * u.ldw;
-        add_rows<T, 1>(&row, h + p, f.n_out, c);
+    if (pending.count == pending.most && learning == pending.most) {
+      if (u.decay == 0) {
+        learn_rows<T, N, false>(u, steps, pending, c0, cols, c, ldc);
+      } else {
+        learn_rows<T, N, true>(u, steps, pending, c0, cols, c, ldc);
       }
+      pending.count = 0;
+    } else {
+      for (int p = 0; p < pending.count; ++p) update_row<T, N>(u, at[p], c0, c0 + cols);
+      add_pending(pending, cols, c, ldc);
     }
-    pending = learning = 0;
+    learning = 0;
   };
   for (Index k = k0; k < k1; ++k) {
-    const bool moves = u.h[k] != 0 || u.decay != 0;
-    if (f.h[k] == 0) {
-      if (moves) update_row(u, k);
+    const int slot = pending.count;
+    if (!take(pending, f.h, f.ldh, k, u.w + k * u.ldw + c0)) {
+      update_row<T, N>(u, k, c0, c0 + cols);
       continue;
     }
-    rows[pending] = k;
-    h[pending++] = f.h[k];
-    learning += moves;
-    if (pending == group) add();
+    at[slot] = k;
+    steps[slot] = RowStep<T, N>(u, k);
+    learning += steps[slot].any || u.decay != 0;
+    if (pending.count == pending.most) add();
   }
   add();
 }
@@ -83,15 +87,20 @@ inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, T* c) {
 template <class T>
 void dense_online_run(const DenseOnline<T>& o, int tile, int tile_end) {
   const DenseForward<T>& f = o.forward;
-  const Index chunks = row_chunks(f.n_in, f.n_out);
+  const Index chunks = row_chunks(f.n, f.n_in, f.n_out), ldc = padded_cols(f.n_out);
   for (; tile < tile_end; ++tile) {
-    if (f.n_out > 4 * lanes<T>) {
-      wide_online(o, chunk_begin(tile, chunks, f.n_in), chunk_begin(tile + 1, chunks, f.n_in),
-                  f.partial + tile * padded_cols(f.n_out));
-    } else {  // a few rows of W fill no cache: one after the other
-      update_rank1(o.last, tile);
-      row_product(f.h, f.runs, f.n_runs, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
+    if (narrow<T>(f.n_out)) {  // such a W leaves no cache: one after the other
+      update_few(o.last, tile);
+      row_product({f.h, f.ldh, f.n, f.runs, f.n_runs}, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
+      continue;
     }
+    const Index k0 = chunk_begin(tile, chunks, f.n_in), k1 = chunk_begin(tile + 1, chunks, f.n_in);
+    T* c = f.partial + tile * f.n * ldc;
+    with_few(f.n, [&](auto n) {
+      for_column_blocks<T>(f.n, f.n_out, [&](Index c0, Index cols) {
+        wide_online<T, decltype(n)::value>(o, k0, k1, c0, cols, c + c0, ldc);
+      });
+    });
   }
 }
 

@@ -20,9 +20,11 @@ struct Run {
 };
 constexpr Index k_block = 256;
 
-// With one example, a product is formed in this many parts at the most (one_row.h). `partial` of an
-// argument pack has room for max_row_chunks rows of padded_cols(columns of the result).
+// With so few examples a product is formed in up to max_row_chunks parts (few_rows.h). `partial` of an
+// argument pack has room for partial_rows rows of padded_cols(columns of the result).
+constexpr Index few_rows = 8;
 constexpr Index max_row_chunks = 16;
+constexpr Index partial_rows = 2 * max_row_chunks;
 constexpr Index padded_cols(Index cols) { return (cols + 15) / 16 * 16; }
 
 // Copies examples order[0…n) of x (rows ldx apart) to h; active[c] = 1 where column c is not all zero.
@@ -250,8 +252,9 @@ struct DenseUpdate : Learning<T> {
   Index ldm;
 };
 
-// A dense layer that learns online: the update that the last example left, then the forward pass of this
-// one. `last` has a rate and decay alone, no memory and no mask; both have one example.
+// A dense layer that learns from few_rows examples at the most: the update that the last batch left,
+// then the forward pass of this one. `last` has a rate and decay alone, no memory and no mask; both have
+// the same number of examples.
 template <class T>
 struct DenseOnline {
   DenseForward<T> forward;
