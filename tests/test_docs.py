@@ -90,7 +90,9 @@ def test_the_commands_in_sentences_exist():
             words = shlex.split(line)[1:]
             if any(re.fullmatch(r"[A-Z]+", word) for word in words):
                 continue
-            bare = not any(word.startswith("-") for word in words[1:])  # a name, not a whole command
+            bare = not any(
+                word.startswith("-") for word in words[1:]
+            )  # a name, not a whole command
             parsed([*words, "--help"] if bare else words, page, line)
             found += 1
     assert found >= 20
@@ -225,7 +227,7 @@ def test_the_tables_are_those_of_the_measurements():
     assert used == set(tables.TABLES)
     from fastfa.experiments import NAMES
 
-    assert tables.EXPERIMENTS == NAMES
+    assert tables.experiments() == NAMES
 
 
 # ---- the extractor itself ------------------------------------------------------------------------

@@ -8,6 +8,7 @@ A page has `<!-- begin NAME -->` and `<!-- end NAME -->`; between them stands wh
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -191,18 +192,19 @@ def local_mnist() -> str:
 
 # ---- the gallery ---------------------------------------------------------------------------------
 
-EXPERIMENTS = (
-    "linear", "nonlinear", "xor", "momentum", "small-weights", "frozen-control", "neuron-alignment",
-    "flow-field", "decoupled", "coupled", "switch", "theory", "mnist", "receptive-fields",
-)  # fmt: skip
+
+def experiments() -> tuple[str, ...]:
+    """fastfa.experiments.NAMES, read without importing fastfa, which the site's environment lacks."""
+    source = (ROOT / "python/fastfa/experiments/__init__.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
+            return ast.literal_eval(node.value)
+    raise ValueError("fastfa/experiments/__init__.py has no NAMES")
 
 
 def gallery() -> str:
-    return "\n\n".join(
-        _experiment(name)
-        for name in EXPERIMENTS
-        if (RESULTS / "reproduce" / f"{name}.json").exists()
-    )
+    there = (n for n in experiments() if (RESULTS / "reproduce" / f"{n}.json").exists())
+    return "\n\n".join(map(_experiment, there))
 
 
 def _experiment(name: str) -> str:
@@ -212,12 +214,14 @@ def _experiment(name: str) -> str:
     good = sum(claim["verdict"] == "reproduced" for claim in claims)
     rows = [[claim["text"], claim["paper"], _value(claim), claim["verdict"]] for claim in claims]
     many = "1 seed" if len(result["seeds"]) == 1 else f"{len(result['seeds'])} seeds"
+    figure = f"![{title}](results/reproduce/{name}.png)\n\n"
+    if not (RESULTS / "reproduce" / f"{name}.png").exists():
+        figure = ""
     return "\n\n".join(
         (
             f"## {name}",
             f"**{title}.** {result['where']}.",
-            f"![{title}](results/reproduce/{name}.png)",
-            f"`fastfa reproduce {name} --preset {result['preset']}`: {many}, "
+            f"{figure}`fastfa reproduce {name} --preset {result['preset']}`: {many}, "
             f"{result['job_seconds']:.0f} s of one thread; {good} of {len(claims)} claims reproduced. "
             f"[Settings, seeds and versions](results/reproduce/{name}.json)",
             table(["claim", "the paper", "ours (95 % interval)", "verdict"], rows, numbers=False),
