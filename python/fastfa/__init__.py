@@ -21,7 +21,7 @@ from .rules import PRESETS
 from .runtime import build_info, get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
-    from . import data, metrics
+    from . import data, interop, metrics
     from .callbacks import (
         Alignment,
         BestWeights,
@@ -68,6 +68,7 @@ __all__ = [
     "citation",
     "data",
     "get_num_threads",
+    "interop",
     "metrics",
     "set_num_threads",
 ]
@@ -76,6 +77,7 @@ __all__ = [
 _LAZY = {
     "data": None,
     "metrics": None,
+    "interop": None,
     "Alignment": "callbacks",
     "BestWeights": "callbacks",
     "CSVLogger": "callbacks",
