@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import data, interop, metrics
     from .callbacks import (
         Alignment,
+        AveragedWeights,
         BestWeights,
         Callback,
         CSVLogger,
@@ -41,6 +42,7 @@ __all__ = [
     "SGD",
     "Adam",
     "Alignment",
+    "AveragedWeights",
     "BestWeights",
     "CSVLogger",
     "Callback",
@@ -79,6 +81,7 @@ _LAZY = {
     "metrics": None,
     "interop": None,
     "Alignment": "callbacks",
+    "AveragedWeights": "callbacks",
     "BestWeights": "callbacks",
     "CSVLogger": "callbacks",
     "Callback": "callbacks",
