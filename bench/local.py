@@ -143,7 +143,7 @@ def measure_layer(
 def measure_training(
     options: argparse.Namespace,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Definition, results by contestant and floor, of the dense layers alone, of the whole training step."""
+    """Definition and results by contestant of the whole training step, and its dense layers' floor."""
     from dataclasses import asdict
 
     import floor

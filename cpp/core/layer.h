@@ -195,8 +195,8 @@ struct Layer {
     late.n = 0;
   }
 
-  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W, and on the bias if
-  // asked.
+  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W; with_bias: they are
+  // W, and the bias learns too.
   void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
              const std::vector<Run>& runs, Index n, const Buffer<T>& weights, const Moments<T>& moments,
              bool with_bias) const {
@@ -213,7 +213,7 @@ struct Layer {
                             gradient.data(), bias_gradient.data()});
       return;
     }
-    backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, b));
+    backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, with_bias));
   }
 
   // Leaves such a step to the next forward pass, or to catch_up(). It must be a plain one, without
@@ -239,7 +239,7 @@ struct Layer {
  private:
   DenseUpdate<T> update_pack(const Learning<T>& rule, const Buffer<T>& below,
                              const std::vector<Run>& runs, Index n, const Buffer<T>& d,
-                             const Buffer<T>& weights, const Moments<T>& moments, T* b) const {
+                             const Buffer<T>& weights, const Moments<T>& moments, bool with_bias) const {
     return {rule,
             below.data(),
             below.ld(),
@@ -254,14 +254,14 @@ struct Layer {
             weights.ld(),
             moments.v.data(),
             moments.s.data(),
-            b,
+            with_bias ? bias.data() : nullptr,
             of_bias.v.data(),
             of_bias.s.data(),
-            b ? mask.data() : nullptr,
+            with_bias ? mask.data() : nullptr,
             mask.ld()};
   }
   DenseUpdate<T> late_update() const {
-    return update_pack(late.rule, late.h, *late.runs, late.n, late.delta, w, {}, bias.data());
+    return update_pack(late.rule, late.h, *late.runs, late.n, late.delta, w, {}, true);
   }
 
   mutable Buffer<T> gradient, bias_gradient;  // scratch of local updates

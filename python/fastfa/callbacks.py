@@ -112,11 +112,11 @@ class BestWeights(Callback):
 
 @final
 class AveragedWeights(Callback):
-    """Averages the weights over the ends of the epochs from ``begin`` on; the network ends with the mean.
+    """The network ends with the mean of its weights over the ends of the epochs from ``begin`` on.
 
-    Steps of constant size wander around a minimum, and the mean of where they were lies closer to it than
-    the last of them (Polyak & Juditsky 1992; Izmailov et al. 2018, arXiv:1803.05407). So it takes the
-    place of a rate that falls, or goes with one.
+    Steps of constant size wander around a minimum, and the mean of where they were lies closer to it
+    than the last of them (Polyak & Juditsky 1992; Izmailov et al. 2018, arXiv:1803.05407). So it takes
+    the place of a rate that falls, or goes with one.
 
     Parameters
     ----------

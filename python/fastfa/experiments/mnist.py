@@ -16,9 +16,9 @@ from ._statistics import Verdict, around, below, interval, log_ratio
 # 20 runs with new matrices; half of W and B removed, "neurons in h and y have a 25% chance of reciprocal
 # connection". ω, β and η were "manually optimized" on the test set, and only η = 1e-3 is told, for a
 # training of unknown length. Ours: larger steps and fewer epochs, with rates that fall. The paper
-# preset's steps of η and its number of epochs were chosen on the last 10,000 training images, with all of
-# them trained on afterwards; ω, β and the first η come from a prototype and were not searched. The quick
-# preset has those of `fastfa demo`.
+# preset's steps of η and its number of epochs were chosen on the last 10,000 training images, with all
+# of them trained on afterwards; ω, β and the first η come from a prototype and were not searched. The
+# quick preset has those of `fastfa demo`.
 _COMMON = {"weight_scale": 0.05, "weight_decay": 1e-6, "probes": 100, "angles_per_epoch": 12}
 PRESETS = {
     "quick": _COMMON
