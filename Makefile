@@ -6,7 +6,7 @@ WHEELS ?= dist
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
-.PHONY: demo test install lint format wheel check-wheel test-wheel check-sdist docs bench bench-growth clean
+.PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -14,13 +14,31 @@ demo: install ## train on the embedded digits: backprop, feedback alignment and 
 test: install ## the test suite
 	$(BIN)/python -m pytest
 
+# Options of pip for the peers, such as another index for PyTorch's CPU wheel.
+PEERS_PIP ?=
+
+test-all: install $(VENV)-peers/.peers ## the test suite with PyTorch, JAX, ONNX Runtime, in an environment of its own
+	rm -rf build/peers-wheel
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps \
+	  -C build-dir=build/$(notdir $(VENV)) -C cmake.define.FASTFA_WERROR=ON -w build/peers-wheel .
+	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check --no-deps --force-reinstall \
+	  build/peers-wheel/fastfa-*.whl
+	$(VENV)-peers/bin/python -m pytest
+
+$(VENV)-peers/.peers: tests/requirements.txt
+	test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check $(PEERS_PIP) -r tests/requirements.txt \
+	  "numpy>=1.26" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" "scipy>=1.11" \
+	  "scikit-image>=0.22" "soundfile>=0.12"
+	touch $@
+
 install: $(VENV)/.installed ## build and install into $(VENV), only what changed
 
 $(VENV)/.requirements: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "pybind11>=3.0,<4" \
 	  "cmeel-eigen==3.4.1" cmake ninja "numpy>=1.26" "safetensors>=0.5" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" \
-	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12"
+	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12" "scikit-learn>=1.6" "pandas>=2"
 	touch $@
 
 # The build folder is kept, so that only changed sources are compiled again.

@@ -21,7 +21,7 @@ from .rules import PRESETS
 from .runtime import build_info, get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
-    from . import data, metrics
+    from . import data, interop, metrics
     from .callbacks import (
         Alignment,
         AveragedWeights,
@@ -73,6 +73,7 @@ __all__ = [
     "citation",
     "data",
     "get_num_threads",
+    "interop",
     "load",
     "metrics",
     "save",
@@ -83,6 +84,7 @@ __all__ = [
 _LAZY = {
     "data": None,
     "metrics": None,
+    "interop": None,
     "Alignment": "callbacks",
     "AveragedWeights": "callbacks",
     "BestWeights": "callbacks",

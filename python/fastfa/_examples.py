@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _arguments
+from . import _arguments, _check
 from .data import Split, one_hot
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
             "pair (X, Y)"
         )
     x = _arguments.inputs(net, "fit", f"{name} X", inputs)
-    answers = np.asarray(answers)
+    answers = _check.as_array("fit", f"{name} Y", answers)
     if answers.ndim == 2:
         return Examples(x, _targets(net, answers, len(x), name))
     return Examples(x, _from_labels(net, answers, len(x), name, targets))
