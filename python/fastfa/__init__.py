@@ -19,6 +19,7 @@ from .perturbation import NodePerturbation
 from .plasticity import WeightMirror
 from .rules import PRESETS
 from .runtime import build_info, get_num_threads, set_num_threads
+from .stepwise import StepState
 
 if TYPE_CHECKING:
     from . import data, metrics
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         JSONLLogger,
     )
     from .citations import citation
+    from .embed import get_cmake_dir, get_include, get_library_dir
     from .ensemble import Ensemble
     from .history import History
     from .schedules import Constant, Exponential, Plateau, Schedule, Steps
@@ -60,6 +62,7 @@ __all__ = [
     "NodePerturbation",
     "Plateau",
     "Schedule",
+    "StepState",
     "Steps",
     "Trainer",
     "WeightMirror",
@@ -67,6 +70,9 @@ __all__ = [
     "build_info",
     "citation",
     "data",
+    "get_cmake_dir",
+    "get_include",
+    "get_library_dir",
     "get_num_threads",
     "metrics",
     "set_num_threads",
@@ -83,6 +89,9 @@ _LAZY = {
     "EarlyStopping": "callbacks",
     "JSONLLogger": "callbacks",
     "citation": "citations",
+    "get_cmake_dir": "embed",
+    "get_include": "embed",
+    "get_library_dir": "embed",
     "Ensemble": "ensemble",
     "History": "history",
     "Constant": "schedules",
