@@ -20,12 +20,19 @@ WANTED = [
     r"fastfa/py\.typed",
     r"fastfa/lib/libfastfa\.so",
     *(rf"fastfa/lib/fastfa_kernels_{level}\.so" for level in KERNELS),
+    r"fastfa/lib/cmake/fastfa/fastfa-config\.cmake",
+    r"fastfa/lib/cmake/fastfa/fastfa-config-version\.cmake",
+    r"fastfa/include/fastfa/(distort|ensemble|export|names|network|philox|runtime|types)\.h",
+    r"fastfa/include/fastfa/fastfa\.h",
     r"fastfa/data/mnist_mini/train-images-idx3-ubyte\.gz",
     r"fastfa/data/mnist_mini/ATTRIBUTION\.txt",
     r"fastfa-.*\.dist-info/licenses/LICENSE",
     r"fastfa-.*\.dist-info/licenses/licenses/EIGEN\.txt",
 ]
-ALLOWED = re.compile(r".*\.(py|pyi|typed|so|gz|txt)|fastfa-[^/]*\.dist-info/.*")
+ALLOWED = re.compile(
+    r".*\.(py|pyi|typed|so|gz|txt)|fastfa/include/fastfa/\w+\.h|fastfa/lib/cmake/fastfa/[\w-]+\.cmake"
+    r"|fastfa-[^/]*\.dist-info/.*"
+)
 
 
 def main() -> int:
