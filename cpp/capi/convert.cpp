@@ -1,5 +1,6 @@
 #include "capi/convert.h"
 
+#include <cstddef>
 #include <cstring>
 #include <string>
 
@@ -11,9 +12,18 @@
 namespace fastfa {
 namespace {
 
-// Structs of version 1 of the ABI end where they end now.
+// Where the structs of version 1 of the ABI end; what is added to them later comes after.
 template <class S>
-constexpr std::size_t smallest = sizeof(S);
+constexpr std::size_t smallest = 0;
+template <>
+constexpr std::size_t smallest<fastfa_layer> =
+    offsetof(fastfa_layer, same_padding) + sizeof(std::int32_t);
+template <>
+constexpr std::size_t smallest<fastfa_feedback> = offsetof(fastfa_feedback, user) + sizeof(void*);
+template <>
+constexpr std::size_t smallest<fastfa_config> = offsetof(fastfa_config, perturbation) + sizeof(double);
+template <>
+constexpr std::size_t smallest<fastfa_optimizer> = offsetof(fastfa_optimizer, epsilon) + sizeof(double);
 
 const fastfa_layer layer_defaults = FASTFA_LAYER_INIT;
 const fastfa_feedback feedback_defaults = FASTFA_FEEDBACK_INIT;
