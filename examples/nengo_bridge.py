@@ -50,7 +50,7 @@ class Learner(nengo.Process):
 
 
 def connect(learner, x, target, size):
-    """Node ``learner`` learns to turn the Nengo object ``x`` into ``target``; returns the error's node."""
+    """Node ``learner`` learns to turn ``x`` into ``target``; returns the node of the error."""
     error = nengo.Node(size_in=size)
     nengo.Connection(x, learner[:-size], synapse=None)
     nengo.Connection(target, error, synapse=None)

@@ -114,6 +114,11 @@ class Network<T>::Impl {
                    const MatrixView<const T>& target) const;
   void exchange();  // the buffers of a pass with the spare ones
 
+  // Plain SGD with few examples may leave each update to the next forward pass: nothing that is done in
+  // between looks at the weights.
+  bool may_defer(const Optimizer& optimizer) const;
+  void catch_up();
+
   // Before teach(): whatever of the feedback follows the weights.
   void prepare(Teaching<T>& how);
 
@@ -159,6 +164,7 @@ class Network<T>::Impl {
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
   bool learning_ = false;                  // within a step: there is dropout
+  bool deferring_ = false;                 // updates wait for the next forward pass
   int bad_ = 0;                            // set by a kernel that met a value out of range
   std::mutex mutex_;                       // held by whoever works with the network
   std::mutex teaching_mutex_;              // held briefly where teaching_ is looked at or replaced

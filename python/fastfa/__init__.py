@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from . import data, metrics
     from .callbacks import (
         Alignment,
+        AveragedWeights,
         BestWeights,
         Callback,
         CSVLogger,
@@ -43,6 +44,7 @@ __all__ = [
     "SGD",
     "Adam",
     "Alignment",
+    "AveragedWeights",
     "BestWeights",
     "CSVLogger",
     "Callback",
@@ -83,6 +85,7 @@ _LAZY = {
     "data": None,
     "metrics": None,
     "Alignment": "callbacks",
+    "AveragedWeights": "callbacks",
     "BestWeights": "callbacks",
     "CSVLogger": "callbacks",
     "Callback": "callbacks",
