@@ -56,12 +56,12 @@ $(VENV)/.lint: pyproject.toml
 lint: $(VENV)/.lint ## ruff and clang-format, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	find cpp -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
+	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: $(VENV)/.lint ## make it so
 	$(BIN)/ruff format .
 	-$(BIN)/ruff check --fix .
-	find cpp -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format -i
+	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' | xargs $(BIN)/clang-format -i
 
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(WHEELS) .

@@ -30,17 +30,18 @@ COMPILED = [
     r"fastfa/lib/libfastfa\.so",
     *(rf"fastfa/lib/fastfa_kernels_{level}\.so" for level in KERNELS),
 ]
-MAY = [  # what an embedder compiles against
+EMBED = [  # what an embedder compiles against
     r"fastfa/include/fastfa/[\w/]+\.h",
-    r"fastfa/lib/cmake/fastfa/fastfa-[\w-]+\.cmake",
+    r"fastfa/lib/cmake/fastfa/fastfa-config(-version)?\.cmake",
 ]
+CONFIG = "fastfa/lib/cmake/fastfa/fastfa-config.cmake"
 INFO = [r"METADATA", r"WHEEL", r"RECORD", r"entry_points\.txt"]
 SBOM = r"sboms/auditwheel\.cdx\.json"  # auditwheel's own note of what it did
 LICENCES = {
     "licenses/LICENSE": ("LICENSE", "MIT License"),
     "licenses/licenses/EIGEN.txt": ("licenses/EIGEN.txt", "Mozilla Public License"),
 }
-BASE = {"numpy", "tqdm"}
+BASE = {"numpy", "safetensors", "tqdm"}
 
 
 def sources() -> dict[str, Path]:
@@ -71,16 +72,18 @@ def content_problems(wheel: zipfile.ZipFile, repaired: bool) -> Iterable[str]:
         if len(found) != 1:
             yield f"{len(found)} files like {want}, not one"
     sboms = [SBOM] if repaired else []
-    allowed = [*COMPILED, *MAY, *(rf"{re.escape(info)}/{n}" for n in [*INFO, *LICENCES, *sboms])]
+    allowed = [*COMPILED, *EMBED, *(rf"{re.escape(info)}/{n}" for n in [*INFO, *LICENCES, *sboms])]
     for name in sorted(names - own.keys()):
         if not any(re.fullmatch(pattern, name) for pattern in allowed):
             yield f"stray {name}"
-    headers = {n for n in names if re.fullmatch(MAY[0], n)}
+    headers = {n for n in names if re.fullmatch(EMBED[0], n)}
     theirs = {
         f"fastfa/include/{p.relative_to(ROOT / 'cpp/include')}"
         for p in (ROOT / "cpp/include").rglob("*.h")
     }
-    if headers and headers != theirs:
+    if CONFIG not in names:
+        yield f"no {CONFIG}"
+    if headers != theirs:
         yield f"headers differ from cpp/include: {sorted(headers ^ theirs)}"
 
 

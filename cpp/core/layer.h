@@ -2,6 +2,8 @@
 // deltas.
 #pragma once
 
+#include <cmath>
+#include <utility>
 #include <vector>
 
 #include "core/backend.h"
@@ -33,6 +35,13 @@ struct Moments {
     if (memory != Memory::adam) s = {};
     if (memory == Memory::adam && !s) s = Buffer<T>(rows, cols);
   }
+};
+
+// What a layer holds of the batch under way.
+template <class T>
+struct Pass {
+  Buffer<T> h, delta, noisy, dropped, in_across, out_across;
+  bool delta_zero = false;
 };
 
 // The kernels' view of a local layer; of one that isn't, maps is 0.
@@ -95,10 +104,12 @@ struct Layer {
         n_in(inputs),
         n_out(units_of(s)),
         units(all_columns(n_out)) {
+    const Index fan_in = is_local() ? local.patch() : n_in;
+    const double omega = s.weight_scale.value_or(1.0 / std::sqrt(static_cast<double>(fan_in)));
     w = new_weights();
     if (s.bias) bias = Buffer<T>(1, n_out);
     if (is_local()) {
-      draw_uniform(seed, Purpose::weights, index, n_out * local.patch(), s.weight_scale,
+      draw_uniform(seed, Purpose::weights, index, n_out * local.patch(), omega,
                    [&](Index i, double value) {
                      Index row = 0, column = 0;
                      local_place(local, i, row, column);
@@ -110,13 +121,12 @@ struct Layer {
     if (!whole) mask = Buffer<std::uint32_t>(n_in, (n_out + 31) / 32);
     UnitStream unit(seed, Purpose::mask, index);
     // Element i of the public, row-major W (n_out, n_in).
-    draw_uniform(seed, Purpose::weights, index, n_in * n_out, s.weight_scale,
-                 [&](Index i, double value) {
-                   const Index in = i % n_in, out = i / n_in;
-                   if (!whole && unit(i) >= s.density) return;
-                   w.row(in)[out] = static_cast<T>(value);
-                   if (!whole) mask.row(in)[out / 32] |= std::uint32_t{1} << out % 32;
-                 });
+    draw_uniform(seed, Purpose::weights, index, n_in * n_out, omega, [&](Index i, double value) {
+      const Index in = i % n_in, out = i / n_in;
+      if (!whole && unit(i) >= s.density) return;
+      w.row(in)[out] = static_cast<T>(value);
+      if (!whole) mask.row(in)[out / 32] |= std::uint32_t{1} << out % 32;
+    });
   }
 
   bool is_local() const { return local.maps > 0; }
@@ -146,6 +156,16 @@ struct Layer {
         if (!(mask.row(i)[o / 32] >> o % 32 & 1)) w.row(i)[o] = T(0);
       }
     }
+  }
+
+  void exchange(Pass<T>& other) {
+    std::swap(h, other.h);
+    std::swap(delta, other.delta);
+    std::swap(noisy, other.noisy);
+    std::swap(dropped, other.dropped);
+    std::swap(in_across, other.in_across);
+    std::swap(out_across, other.out_across);
+    std::swap(delta_zero, other.delta_zero);
   }
 
   void reserve(Index batch) {

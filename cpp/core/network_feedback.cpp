@@ -67,6 +67,7 @@ void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double 
   std::lock_guard<std::mutex> lock(impl_->mutex_);
   std::lock_guard<std::mutex> brief(impl_->teaching_mutex_);
   std::swap(impl_->teaching_, made);
+  impl_->tiny_.current = false;
 }
 
 template <class T>
@@ -74,6 +75,7 @@ std::vector<LayerAlignment> Network<T>::alignment(MatrixView<const T> x, MatrixV
                                                   const AlignmentChoice& choice, const Poll& poll) {
   impl_->check_data("alignment", x, &y);
   Session<T> session(*impl_);
+  const Aside aside(*impl_);
   return impl_->alignment(x, y, choice, poll);
 }
 
@@ -85,6 +87,7 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   Impl& net = *impl_;
   Feedback<T>& f = net.teaching_.feedback.at(at);
   if (!f.matrix) return 0.0;
+  const Aside aside(net);
   net.reserve(n);
   net.batch_.n = n;
   for (const Buffer<T>& source : {net.source_layer(f.spec.route, at).delta, net.batch_.target}) {
@@ -109,6 +112,7 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   Session<T> session(*impl_);
   Impl& net = *impl_;
   Layer<T>& own = net.layers_.at(at);
+  const Aside aside(net);
   net.reserve(n);
   const Buffer<T>& below = at == 0 ? net.batch_.input : net.layers_[at - 1].h;
   const std::vector<Run>& runs = at == 0 ? net.all_inputs_ : net.layers_[at - 1].units;

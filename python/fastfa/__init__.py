@@ -19,6 +19,7 @@ from .perturbation import NodePerturbation
 from .plasticity import WeightMirror
 from .rules import PRESETS
 from .runtime import build_info, get_num_threads, set_num_threads
+from .stepwise import StepState
 
 if TYPE_CHECKING:
     from . import data, interop, metrics
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
     from .checkpoint import Checkpoint, load, save
     from .citations import citation
+    from .embed import get_cmake_dir, get_include, get_library_dir
     from .ensemble import Ensemble
     from .history import History
     from .schedules import Constant, Exponential, Plateau, Schedule, Steps
@@ -65,6 +67,7 @@ __all__ = [
     "NodePerturbation",
     "Plateau",
     "Schedule",
+    "StepState",
     "Steps",
     "Trainer",
     "WeightMirror",
@@ -72,6 +75,9 @@ __all__ = [
     "build_info",
     "citation",
     "data",
+    "get_cmake_dir",
+    "get_include",
+    "get_library_dir",
     "get_num_threads",
     "interop",
     "load",
@@ -96,6 +102,9 @@ _LAZY = {
     "load": "checkpoint",
     "save": "checkpoint",
     "citation": "citations",
+    "get_cmake_dir": "embed",
+    "get_include": "embed",
+    "get_library_dir": "embed",
     "Ensemble": "ensemble",
     "History": "history",
     "Constant": "schedules",

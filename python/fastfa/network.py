@@ -12,6 +12,7 @@ from . import _arguments, _check, _core
 from .layers import Layer
 from .optim import Optimizer
 from .rules import FeedbackLike, Rules, resolve, specs
+from .stepwise import Stepwise
 
 _CORES = {"float32": _core.NetworkFloat32, "float64": _core.NetworkFloat64}
 
@@ -23,7 +24,7 @@ class Evaluation(NamedTuple):
     error_rate: float
 
 
-class Network:
+class Network(Stepwise):
     """A feed-forward network whose error returns through feedback matrices.
 
     Parameters
