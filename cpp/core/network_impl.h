@@ -98,6 +98,7 @@ class Network<T>::Impl {
   bool is_small() const;
   bool has_small_feedback() const;
   bool is_tiny(const Optimizer& optimizer);
+  bool tiny_holds() const;
   const TinyPlan<T>& tiny_plan();
   void silence_tiny();
   TinyStep<T> tiny_step() const;
