@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .ensemble import Ensemble
     from .history import History
     from .schedules import Constant, Exponential, Plateau, Schedule, Steps
+    from .trackers import MLflowLogger, TensorBoardLogger
     from .trainer import Trainer
 
 __all__ = [
@@ -56,11 +57,13 @@ __all__ = [
     "History",
     "JSONLLogger",
     "LocallyConnected2D",
+    "MLflowLogger",
     "Network",
     "NodePerturbation",
     "Plateau",
     "Schedule",
     "Steps",
+    "TensorBoardLogger",
     "Trainer",
     "WeightMirror",
     "__version__",
@@ -90,6 +93,8 @@ _LAZY = {
     "Plateau": "schedules",
     "Schedule": "schedules",
     "Steps": "schedules",
+    "MLflowLogger": "trackers",
+    "TensorBoardLogger": "trackers",
     "Trainer": "trainer",
 }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -157,10 +158,12 @@ class Trainer:
             _check.finite("fit", f"net's {name}", array)
         self.has_validation = "validation" in measured
         self._stopping = False
-        for callback in self.callbacks:
-            callback.on_fit_begin(self)
+        with _failure_told(self):
+            for callback in self.callbacks:
+                callback.on_fit_begin(self)
         end = self.epoch + self.epochs
         with (
+            _failure_told(self),
             _progress_bar(self.progress, self.epochs * len(examples.x)) as bar,
             Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
         ):
@@ -265,6 +268,17 @@ class Trainer:
     def _adapt_chunk(self, batches: int, seconds: float) -> None:
         wanted = int(batches * _CHUNK_SECONDS / max(seconds, 1e-9))
         self._chunk = max(1, min(wanted, _CHUNK_GROWTH * max(batches, self._chunk)))
+
+
+@contextlib.contextmanager
+def _failure_told(trainer: Trainer) -> Iterator[None]:
+    """Callbacks hear of an exception before the caller does."""
+    try:
+        yield
+    except BaseException as error:
+        for callback in trainer.callbacks:
+            callback.on_fit_failed(trainer, error)
+        raise
 
 
 def _progress_bar(shown: bool, examples: int) -> tqdm:
