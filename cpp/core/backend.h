@@ -18,6 +18,7 @@ class Backend {
   virtual void end() = 0;
 
   virtual void clear(T* values, Index count) = 0;
+  virtual void copy(const T* from, T* to, Index count) = 0;
   virtual void gather(const Gather<T>&) = 0;
   virtual void dense_forward(const DenseForward<T>&) = 0;
   virtual void output(const Output<T>&) = 0;
@@ -33,6 +34,10 @@ class Backend {
   virtual void dropout(const Dropout<T>&) = 0;
   virtual void row_dots(const RowDots<T>&) = 0;
   virtual void dense_update(const DenseUpdate<T>&) = 0;
+  virtual void dense_online(const DenseOnline<T>& args) {  // in one pass over W where a device can
+    dense_update(args.last);
+    dense_forward(args.forward);
+  }
   virtual void local_forward(const LocalForward<T>&) = 0;
   virtual void local_back(const LocalBack<T>&) = 0;
   virtual void local_update(const LocalUpdate<T>&) = 0;

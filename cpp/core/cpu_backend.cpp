@@ -28,6 +28,7 @@ class CpuBackend final : public Backend<T> {
   void end() override { team_.reset(); }
 
   void clear(T* values, Index count) override { std::fill_n(values, count, T(0)); }
+  void copy(const T* from, T* to, Index count) override { std::copy_n(from, count, to); }
   void gather(const Gather<T>& args) override { run(kernels_.gather, args); }
   void dense_forward(const DenseForward<T>& args) override { run(kernels_.dense_forward, args); }
   void output(const Output<T>& args) override { run(kernels_.output, args); }
@@ -45,6 +46,7 @@ class CpuBackend final : public Backend<T> {
   void dropout(const Dropout<T>& args) override { run(kernels_.dropout, args); }
   void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
   void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
+  void dense_online(const DenseOnline<T>& args) override { run(kernels_.dense_online, args); }
   void local_forward(const LocalForward<T>& args) override { run(kernels_.local_forward, args); }
   void local_back(const LocalBack<T>& args) override { run(kernels_.local_back, args); }
   void local_update(const LocalUpdate<T>& args) override { run(kernels_.local_update, args); }

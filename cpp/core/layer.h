@@ -64,6 +64,15 @@ inline void local_place(const LocalShape& s, Index i, Index& row, Index& column)
   column = rest % s.channels * s.block() + k * s.maps + unit / s.positions();
 }
 
+// What a step with few examples leaves to the next forward pass, which reads W anyway: its update.
+template <class T>
+struct Late {
+  Index n = 0;  // examples; 0: nothing is left
+  Learning<T> rule{};
+  Buffer<T> h, delta;  // (few_rows, n_in), (few_rows, n_out)
+  const std::vector<Run>* runs = nullptr;
+};
+
 template <class T>
 struct Layer {
   LayerSpec spec;
@@ -78,6 +87,7 @@ struct Layer {
   Buffer<T> dropped;                // (batch, n_out), what dropout leaves of h; empty without dropout
   Buffer<T> in_across, out_across;  // of a local layer: (n_in, batch), (n_out, batch)
   bool delta_zero = false;
+  Late<T> late;
   std::vector<Run> units;  // all of this layer's units
 
   Layer(const LayerSpec& s, Index inputs, std::uint64_t seed, std::uint32_t index)
@@ -156,7 +166,7 @@ struct Layer {
 
   // to (n, n_out) = σ(W h + b), h (n, n_in). Inputs outside `runs` are zero.
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs, Index n,
-               Activation activation, const Buffer<T>& to, T* partial, int* bad) const {
+               Activation activation, const Buffer<T>& to, T* partial, int* bad) {
     if (is_local()) {
       backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
       backend.local_forward({local, in_across.data(), in_across.ld(), n, w.data(), w.ld(), bias.data(),
@@ -164,9 +174,25 @@ struct Layer {
                              to.ld(), bad});
       return;
     }
-    backend.dense_forward({below.data(), below.ld(), n, n_in, runs.data(),
-                           static_cast<Index>(runs.size()), w.data(), w.ld(), n_out, bias.data(),
-                           static_cast<int>(activation), to.data(), to.ld(), partial, bad});
+    const DenseForward<T> pass{below.data(),
+                               below.ld(),
+                               n,
+                               n_in,
+                               runs.data(),
+                               static_cast<Index>(runs.size()),
+                               w.data(),
+                               w.ld(),
+                               n_out,
+                               bias.data(),
+                               static_cast<int>(activation),
+                               to.data(),
+                               to.ld(),
+                               partial,
+                               bad};
+    if (late.n != n) catch_up(backend);
+    if (late.n == 0) return backend.dense_forward(pass);
+    backend.dense_online({pass, late_update()});
+    late.n = 0;
   }
 
   // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W, and on the bias if
@@ -187,14 +213,57 @@ struct Layer {
                             gradient.data(), bias_gradient.data()});
       return;
     }
-    backend.dense_update({rule, below.data(), below.ld(), n, n_in, runs.data(),
-                          static_cast<Index>(runs.size()), delta.data(), delta.ld(), n_out,
-                          weights.data(), weights.ld(), moments.v.data(), moments.s.data(), b,
-                          of_bias.v.data(), of_bias.s.data(), with_bias ? mask.data() : nullptr,
-                          mask.ld()});
+    backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, b));
+  }
+
+  // Leaves such a step to the next forward pass, or to catch_up(). It must be a plain one, without
+  // memory of gradients or weights that don't exist, and have few_rows examples at the most.
+  bool may_wait() const { return !is_local() && !mask; }
+  void learn_late(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
+                  const std::vector<Run>& runs, Index n) {
+    if (!late.h) {
+      late.h = Buffer<T>(few_rows, n_in);
+      late.delta = Buffer<T>(few_rows, n_out);
+    }
+    backend.copy(below.data(), late.h.data(), n * late.h.ld());
+    backend.copy(delta.data(), late.delta.data(), n * late.delta.ld());
+    late.rule = rule;
+    late.runs = &runs;
+    late.n = n;
+  }
+  void catch_up(Backend<T>& backend) {
+    if (late.n > 0) backend.dense_update(late_update());
+    late.n = 0;
   }
 
  private:
+  DenseUpdate<T> update_pack(const Learning<T>& rule, const Buffer<T>& below,
+                             const std::vector<Run>& runs, Index n, const Buffer<T>& d,
+                             const Buffer<T>& weights, const Moments<T>& moments, T* b) const {
+    return {rule,
+            below.data(),
+            below.ld(),
+            n,
+            n_in,
+            runs.data(),
+            static_cast<Index>(runs.size()),
+            d.data(),
+            d.ld(),
+            n_out,
+            weights.data(),
+            weights.ld(),
+            moments.v.data(),
+            moments.s.data(),
+            b,
+            of_bias.v.data(),
+            of_bias.s.data(),
+            b ? mask.data() : nullptr,
+            mask.ld()};
+  }
+  DenseUpdate<T> late_update() const {
+    return update_pack(late.rule, late.h, *late.runs, late.n, late.delta, w, {}, bias.data());
+  }
+
   mutable Buffer<T> gradient, bias_gradient;  // scratch of local updates
 };
 

@@ -42,7 +42,7 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_cpu
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
   for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
-  partial_ = Buffer<T>(max_row_chunks, padded_cols(widest));
+  partial_ = Buffer<T>(partial_rows, padded_cols(widest));
 }
 
 template <class T>
@@ -259,6 +259,20 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
 }
 
 template <class T>
+bool Network<T>::Impl::may_defer(const Optimizer& optimizer) const {
+  const Sgd* sgd = std::get_if<Sgd>(&optimizer);
+  if (!sgd || sgd->momentum != 0) return false;
+  return std::all_of(teaching_.feedback.begin(), teaching_.feedback.end(), [](const Feedback<T>& f) {
+    return f.spec.plasticity == Plasticity::fixed && f.spec.matrix != Matrix::pseudoinverse;
+  });
+}
+
+template <class T>
+void Network<T>::Impl::catch_up() {
+  for (Layer<T>& layer : layers_) layer.catch_up(*backend_);
+}
+
+template <class T>
 void Network<T>::Impl::ready(const Optimizer& optimizer, Index batch) {
   reserve(batch);
   reserve_memory(memory_of(optimizer));
@@ -274,6 +288,15 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   for (const Layer<T>& layer : layers_)
     work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
   work *= static_cast<double>(batch_size);
+  // However this ends, every update is made.
+  struct Deferring {
+    Impl& net;
+    Deferring(Impl& n, bool on) : net(n) { net.deferring_ = on; }
+    ~Deferring() {
+      net.deferring_ = false;
+      net.catch_up();
+    }
+  };
   const Index polls = std::max(Index{1}, static_cast<Index>(2e8 / (work + 1e4)));
 
   const Poll never;
@@ -281,7 +304,9 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   batch_.y = y;
   std::vector<TinyLayer<T>> tiny;
   if (batch_size == 1 && is_tiny(optimizer)) tiny = tiny_layers();
+  const Deferring deferring(*this, batch_size <= few_rows && may_defer(optimizer));
   for (Index at = 0; at < n;) {
+    catch_up();
     if (asks_to_stop(poll)) throw Interrupted();
     const Index begin = at, end = std::min(n, at + polls * batch_size);
     if (!tiny.empty()) at += run_tiny(tiny, optimizer, order + at, end - at, result);

@@ -149,7 +149,7 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
   above.units = n_source;
   const std::vector<Feedback<double>> made = make_feedback<double>({spec}, {own, above}, seed, layer);
   const std::unique_ptr<Backend<double>> backend = make_cpu_backend<double>();
-  const Buffer<double> transposed(n_source, units), partial(max_row_chunks, padded_cols(units));
+  const Buffer<double> transposed(n_source, units), partial(partial_rows, padded_cols(units));
   const FlushSubnormals flush;
   backend->begin(false);
   write_matrix(made.back().matrix.get(), Scene<double>{*backend, nullptr, 0}, transposed,

@@ -86,6 +86,11 @@ class Network<T>::Impl {
   Index run_tiny(const std::vector<TinyLayer<T>>& tiny, const Optimizer& optimizer, const Index* order,
                  Index n, EpochResult& result);
 
+  // Plain SGD with few examples may leave each update to the next forward pass: nothing that is done in
+  // between looks at the weights.
+  bool may_defer(const Optimizer& optimizer) const;
+  void catch_up();
+
   // Before teach(): whatever of the feedback follows the weights.
   void prepare(Teaching<T>& how);
 
@@ -126,6 +131,7 @@ class Network<T>::Impl {
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
   bool learning_ = false;                  // within a step: there is dropout
+  bool deferring_ = false;                 // updates wait for the next forward pass
   int bad_ = 0;                            // set by a kernel that met a value out of range
   std::mutex mutex_;                       // held by whoever works with the network
   std::mutex teaching_mutex_;              // held briefly where teaching_ is looked at or replaced

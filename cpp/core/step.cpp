@@ -154,6 +154,10 @@ void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
     const std::vector<Run>& runs = l > 0                 ? layers_[l - 1].units
                                    : rule.moves_anyway() ? all_inputs_
                                                          : batch.runs;
+    if (deferring_ && layer.may_wait()) {
+      layer.learn_late(*backend_, rule.learning, below, l > 0 ? runs : all_inputs_, batch.n);
+      continue;
+    }
     layer.learn(*backend_, rule.learning, below, runs, batch.n, layer.w, layer.of_w, true);
   }
 }

@@ -2,7 +2,7 @@
 // one after another, with everything in one core's first cache.
 #pragma once
 
-#include "kernels/one_row.h"
+#include "kernels/few_rows.h"
 #include "kernels/output.h"
 
 namespace fastfa {
@@ -12,7 +12,8 @@ namespace {
 template <class T>
 inline void tiny_product(const T* x, Index depth, const T* b, Index ldb, Index cols, T* c) {
   const Run run{0, static_cast<std::int32_t>(depth)};
-  const auto piece = [&](auto vecs) { narrow_sum<T, vecs.value>(x, &run, 1, 0, depth, b, ldb, c); };
+  const FewRows<T> row{x, 0, 1, &run, 1};
+  const auto piece = [&](auto vecs) { narrow_sum<T, vecs.value>(row, x, 0, depth, b, ldb, c); };
   constexpr Index wide = 4 * lanes<T>;
   for (; cols > 0; cols -= wide, b += wide, c += wide) {
     const Index vecs = (min(cols, wide) + lanes<T> - 1) / lanes<T>;

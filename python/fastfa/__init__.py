@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import data, metrics
     from .callbacks import (
         Alignment,
+        AveragedWeights,
         BestWeights,
         Callback,
         CSVLogger,
@@ -42,6 +43,7 @@ __all__ = [
     "SGD",
     "Adam",
     "Alignment",
+    "AveragedWeights",
     "BestWeights",
     "CSVLogger",
     "Callback",
@@ -80,6 +82,7 @@ _LAZY = {
     "data": None,
     "metrics": None,
     "Alignment": "callbacks",
+    "AveragedWeights": "callbacks",
     "BestWeights": "callbacks",
     "CSVLogger": "callbacks",
     "Callback": "callbacks",

@@ -115,6 +115,53 @@ class BestWeights(Callback):
 
 
 @final
+class AveragedWeights(Callback):
+    """The network ends with the mean of its weights over the ends of the epochs from ``begin`` on.
+
+    Steps of constant size wander around a minimum, and the mean of where they were lies closer to it
+    than the last of them (Polyak & Juditsky 1992; Izmailov et al. 2018, arXiv:1803.05407). So it takes
+    the place of a rate that falls, or goes with one.
+
+    Parameters
+    ----------
+    begin
+        The first epoch that counts, at least 1.
+
+    Attributes
+    ----------
+    epochs : int
+        How many epochs the mean is over.
+    state : dict of ndarray or None
+        The mean of the network's ``state_dict()``, float64.
+    """
+
+    def __init__(self, begin: int) -> None:
+        self.begin = _check.integer("AveragedWeights", "begin", begin, 1)
+        self.epochs = 0
+        self.state: dict[str, np.ndarray] | None = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        self.epochs, self.state = 0, None
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        if record["epoch"] < self.begin:
+            return
+        now = {name: a.astype(np.float64) for name, a in trainer.net.state_dict().items()}
+        self.epochs += 1
+        if self.state is None:
+            self.state = now
+            return
+        for name, mean in self.state.items():
+            mean += (now[name] - mean) / self.epochs
+
+    def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        if self.state is not None:
+            own = trainer.net.state_dict()
+            mean = {name: a.astype(own[name].dtype) for name, a in self.state.items()}
+            trainer.net.load_state_dict(mean)
+
+
+@final
 class EarlyStopping(Callback):
     """Ends training when ``monitor`` hasn't improved for ``patience`` epochs in a row.
 
