@@ -53,7 +53,9 @@ def bits(out):
     found = {line["run"]: line for line in lines(out)}
     assert len(found) == len(lines(out))  # each once
     return {
-        name: {k: v for k, v in line.items() if k not in (*runs.TIMING, "train_loss")}
+        name: {
+            k: v for k, v in line.items() if k not in (*runs.TIMING, "train_loss", "train_error")
+        }
         for name, line in found.items()
     }
 
@@ -377,7 +379,7 @@ def test_a_file_of_other_runs_is_refused(tmp_path, capsys):
 def test_a_worker_with_another_fastfa_is_refused(tmp_path):
     (run,) = runs.list_runs({"dataset": "mnist-mini"}, {}, {}, [0])
     with pytest.raises(ValueError, match=r"a worker has fastfa .*; it must have 9\.9"):
-        runs.execute(run, 1, "9.9", 0)
+        runs.execute(run, 1, "9.9", None)
 
 
 # ---- errors --------------------------------------------------------------------------------------

@@ -90,17 +90,17 @@ def _data(dataset: str, root: str | None, normalised: bool) -> tuple[Dataset, fl
 
 
 @functools.cache
-def _follow(commander: int) -> None:
+def _follow(commander: int | None) -> None:
     """A process of the sweep's own pool ends with it; one of a cluster has others to serve."""
-    if os.getppid() == commander:
+    if commander is not None and os.getpid() != commander:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the commander hears it
         end_with_parent()
 
 
-def execute(run: Run, threads: int, version: str, commander: int) -> dict[str, Any]:
+def execute(run: Run, threads: int, version: str, commander: int | None) -> dict[str, Any]:
     """Train once; what a line of runs.jsonl says. Called in a process of its own.
 
-    ``commander`` is the process that wants it.
+    ``commander`` is the process whose pool this one may be of; None on a cluster.
 
     Raises
     ------

@@ -86,9 +86,12 @@ def resolve_settings(arguments: argparse.Namespace) -> argparse.Namespace:
     return resolve(file, given_settings(arguments))
 
 
-def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The settings that the command line gave."""
-    return {name: value for name, value in vars(arguments).items() if name in _BY_NAME}
+def given_settings(
+    arguments: argparse.Namespace, without: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The settings that the command line gave; ``without`` those that are the command's own."""
+    names = _BY_NAME.keys() - without
+    return {name: value for name, value in vars(arguments).items() if name in names}
 
 
 def resolve(file: Mapping[str, Any], given: Mapping[str, Any]) -> argparse.Namespace:

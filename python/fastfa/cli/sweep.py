@@ -26,6 +26,7 @@ ends, and summary.csv: mean, standard deviation and n of each combination. The s
 where it was cut off; seeds may be added. Results do not depend, by a bit, on jobs, threads or on where
 they were computed, as long as processors have the same instruction set."""
 
+_OWN = FILES | {"seed", "runs"}
 _ATTEMPTS = 3  # how often in a row processes may be killed without any run coming to its end
 
 
@@ -43,7 +44,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--scheduler", metavar="ADDRESS", help="of a Dask cluster to run on, tcp://HOST:PORT"
     )
     parser.add_argument("--quiet", action="store_true", help="print the summary only")
-    add_options(parser, without=FILES | {"seed", "runs"}, dataset=False)
+    add_options(parser, without=_OWN, dataset=False)
     parser.set_defaults(run=run)
 
 
@@ -68,9 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.quiet:
             there = f", {len(done)} of them there already" if done else ""
             print(f"{len(runs)} runs{there}", flush=True)
+        commander = os.getpid() if arguments.scheduler is None else None
         try:
             with _cluster(arguments.scheduler):
-                for line in _results(todo, jobs, threads):
+                for line in _results(todo, jobs, threads, commander):
                     _append(folder / "runs.jsonl", line)
                     done[line["run"]] = line
                     if not arguments.quiet:
@@ -95,7 +97,7 @@ def _plan(arguments: argparse.Namespace) -> tuple[list[Run], dict[str, Any]]:
 
     file, table = read_with_table(arguments.config, "sweep")
     seeds = _seeds(arguments.config, table.pop("seeds", 1), file.pop("seed", 0))
-    grid, given = read_space(arguments.config, "sweep", table), given_settings(arguments)
+    grid, given = read_space(arguments.config, "sweep", table), given_settings(arguments, _OWN)
     for name in given.keys() & grid.keys():
         raise ValueError(
             f"[sweep] {name} was {given[name]!r}; it must not be given: [sweep] says what it is"
@@ -178,7 +180,9 @@ def _cluster(address: str | None) -> Iterator[None]:
             ) from None
 
 
-def _results(todo: Sequence[Run], jobs: int, threads: int) -> Iterator[dict[str, Any]]:
+def _results(
+    todo: Sequence[Run], jobs: int, threads: int, commander: int | None
+) -> Iterator[dict[str, Any]]:
     """The line of each run as soon as it ends. Runs of a process that was killed are run again."""
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -189,7 +193,7 @@ def _results(todo: Sequence[Run], jobs: int, threads: int) -> Iterator[dict[str,
     version, left, attempts = build_info()["version"], list(todo), 0
     while left:
         parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        calls = (delayed(execute)(run, threads, version, os.getpid()) for run in left)
+        calls = (delayed(execute)(run, threads, version, commander) for run in left)
         try:
             for line in parallel(calls):
                 left = [run for run in left if run.name != line["run"]]

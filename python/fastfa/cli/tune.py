@@ -121,7 +121,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     if not arguments.study:
         raise ValueError("[tune] study was ''; it must be a name")
     file, table = read_with_table(arguments.config, "search")
-    space, given = read_space(arguments.config, "search", table), given_settings(arguments)
+    space, given = read_space(arguments.config, "search", table), given_settings(arguments, _OWN)
     for name in given.keys() & space.keys():
         raise ValueError(
             f"[tune] {name} was {given[name]!r}; it must not be given: [search] says what it may be"
@@ -137,7 +137,7 @@ def _todo(study: optuna.Study, trials: int, at: str, *, own: bool) -> list[int |
 
     from .study import AT
 
-    begun = [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.WAITING]
+    begun = _begun(study)
     # We hold the folder's lock, so whoever was running trials from here has gone. In a storage
     # that others use too, a trial without the mark may be one of theirs.
     left = [
@@ -146,6 +146,12 @@ def _todo(study: optuna.Study, trials: int, at: str, *, own: bool) -> list[int |
         if t.state == TrialState.RUNNING and t.user_attrs.get(AT, at if own else None) == at
     ]
     return [*left, *[None] * max(0, trials - len(begun))]
+
+
+def _begun(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    from optuna.trial import TrialState
+
+    return [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.WAITING]
 
 
 # ---- running -------------------------------------------------------------------------------------
@@ -236,7 +242,7 @@ def _print_begin(
 ) -> None:
     settings = plan.settings(plan.corners()[0])
     n, part = len(data.train), round(settings.validation * len(data.train))
-    there = len(study.get_trials(deepcopy=False))
+    there = len(_begun(study))
     more = f", {there} trials there" if there else ""
     print(f"study {arguments.study} in {url}{more}: {len(todo)} to run", flush=True)
     print(
@@ -265,7 +271,7 @@ def _write(folder: Path, plan: Plan, study: optuna.Study) -> optuna.trial.Frozen
     from ..history import csv_table
     from .study import REASON
 
-    trials = study.get_trials(deepcopy=False)
+    trials = _begun(study)
     rows = [
         {
             "trial": t.number,
@@ -274,13 +280,12 @@ def _write(folder: Path, plan: Plan, study: optuna.Study) -> optuna.trial.Frozen
             "epochs": len(t.intermediate_values),
             "seconds": None if t.duration is None else t.duration.total_seconds(),
             "reason": t.user_attrs.get(REASON),
-            **t.params,
+            **{name: t.params.get(name) for name in plan.space},
         }
         for t in trials
     ]
-    columns = ["trial", "state", "validation_error", "epochs", "seconds", "reason", *plan.space]
     with atomic_write(folder / "trials.csv") as file:
-        file.write(csv_table(rows, columns).encode())
+        file.write(csv_table(rows).encode())
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     if not complete:
         return None
