@@ -100,6 +100,17 @@ def test_tensorboard_shows_each_epoch_once_after_a_resume(problem, tmp_path):
     np.testing.assert_allclose(scalars(tmp_path)["train_loss"], expected, rtol=1e-6)
 
 
+def test_tensorboard_goes_on_from_a_checkpoint(problem, tmp_path):
+    tensorboard()
+    path = tmp_path / "run.safetensors"
+    callbacks = [TensorBoardLogger(tmp_path / "events"), fa.Checkpoint(path)]
+    make_trainer(callbacks, epochs=2).fit(problem)
+    history = fa.Trainer.resume(path, problem, epochs=4).history
+    found = scalars(tmp_path / "events")["train_loss"]
+    assert [step for step, _ in found] == [1, 2, 3, 4]
+    np.testing.assert_allclose([v for _, v in found], history["train_loss"], rtol=1e-6)
+
+
 def test_tensorboard_has_the_epochs_before_a_failure(problem, tmp_path):
     tensorboard()
     with pytest.raises(RuntimeError, match="stop"):
@@ -167,6 +178,19 @@ def test_mlflow_goes_on_with_a_run_of_the_same_seed_only(problem, mlflow, uri):
         5,
     ]
     assert client.get_run(first.run_id).info.status == "FINISHED"
+
+
+@theirs
+def test_mlflow_goes_on_from_a_checkpoint(problem, mlflow, uri, tmp_path):
+    path = tmp_path / "run.safetensors"
+    first = MLflowLogger(uri)
+    make_trainer([first, fa.Checkpoint(path)], epochs=2).fit(problem)
+    again = MLflowLogger(uri)
+    into = make_trainer([again, fa.Checkpoint(path)], epochs=2)
+    history = fa.Trainer.resume(path, problem, epochs=4, into=into).history
+    assert again.run_id == first.run_id
+    found = mlflow(tracking_uri=uri).get_metric_history(first.run_id, "train_loss")
+    assert [(m.step, m.value) for m in found] == [*enumerate(history["train_loss"], start=1)]
 
 
 @theirs

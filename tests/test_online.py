@@ -79,7 +79,10 @@ def test_whatever_the_feedback_depends_on(rng, rule, batch_size):
 
 @pytest.mark.parametrize("optimizer", [fa.SGD(0.02, momentum=0.9), fa.Adam(1e-3)])
 @pytest.mark.parametrize("batch_size", [1, 3])
-@pytest.mark.parametrize("settings", [{}, {"density": 0.6}, {"dropout": 0.4}, {"bias": False}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"density": 0.6}, {"dropout": 0.4}, {"bias": False}, {"bias": False, "density": 0.6}],
+)
 def test_with_memory_masks_and_dropout(rng, optimizer, batch_size, settings):
     for rule in (optimizer, fa.SGD(0.02)):
         loop, steps = make(**settings), make(**settings)

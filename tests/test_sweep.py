@@ -53,9 +53,7 @@ def bits(out):
     found = {line["run"]: line for line in lines(out)}
     assert len(found) == len(lines(out))  # each once
     return {
-        name: {
-            k: v for k, v in line.items() if k not in (*runs.TIMING, "train_loss", "train_error")
-        }
+        name: {k: v for k, v in line.items() if k not in runs.TIMING}
         for name, line in found.items()
     }
 

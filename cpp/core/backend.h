@@ -42,6 +42,9 @@ class Backend {
   virtual void local_back(const LocalBack<T>&) = 0;
   virtual void local_update(const LocalUpdate<T>&) = 0;
   virtual void tiny_run(const TinyRun<T>&) = 0;
+  virtual bool tiny_forward(const TinyStep<T>&) = 0;
+  virtual bool tiny_feedback(const TinyStep<T>&) = 0;
+  virtual void tiny_update(const TinyStep<T>&) = 0;
   virtual void lane_run(const LaneRun<T>&) = 0;
   virtual Index lanes() const = 0;  // of a LaneRun
 };

@@ -51,6 +51,9 @@ class CpuBackend final : public Backend<T> {
   void local_back(const LocalBack<T>& args) override { run(kernels_.local_back, args); }
   void local_update(const LocalUpdate<T>& args) override { run(kernels_.local_update, args); }
   void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
+  bool tiny_forward(const TinyStep<T>& args) override { return kernels_.tiny_forward(args); }
+  bool tiny_feedback(const TinyStep<T>& args) override { return kernels_.tiny_feedback(args); }
+  void tiny_update(const TinyStep<T>& args) override { kernels_.tiny_update(args); }
   void lane_run(const LaneRun<T>& args) override { kernels_.lane_run(args); }
   Index lanes() const override { return kernels_.lanes; }
 

@@ -2,6 +2,8 @@
 // deltas.
 #pragma once
 
+#include <cmath>
+#include <utility>
 #include <vector>
 
 #include "core/backend.h"
@@ -21,8 +23,7 @@ inline std::vector<Run> all_columns(Index n) {
   return runs;
 }
 
-// What an optimizer remembers of a matrix of parameters: nothing, velocities, or Adam's two moments.
-enum class Memory : int { none, velocity, adam };
+// What an optimizer remembers of a matrix of parameters.
 template <class T>
 struct Moments {
   Buffer<T> v, s;
@@ -34,6 +35,13 @@ struct Moments {
     if (memory != Memory::adam) s = {};
     if (memory == Memory::adam && !s) s = Buffer<T>(rows, cols);
   }
+};
+
+// What a layer holds of the batch under way.
+template <class T>
+struct Pass {
+  Buffer<T> h, delta, noisy, dropped, in_across, out_across;
+  bool delta_zero = false;
 };
 
 // The kernels' view of a local layer; of one that isn't, maps is 0.
@@ -96,10 +104,12 @@ struct Layer {
         n_in(inputs),
         n_out(units_of(s)),
         units(all_columns(n_out)) {
+    const Index fan_in = is_local() ? local.patch() : n_in;
+    const double omega = s.weight_scale.value_or(1.0 / std::sqrt(static_cast<double>(fan_in)));
     w = new_weights();
     if (s.bias) bias = Buffer<T>(1, n_out);
     if (is_local()) {
-      draw_uniform(seed, Purpose::weights, index, n_out * local.patch(), s.weight_scale,
+      draw_uniform(seed, Purpose::weights, index, n_out * local.patch(), omega,
                    [&](Index i, double value) {
                      Index row = 0, column = 0;
                      local_place(local, i, row, column);
@@ -111,13 +121,12 @@ struct Layer {
     if (!whole) mask = Buffer<std::uint32_t>(n_in, (n_out + 31) / 32);
     UnitStream unit(seed, Purpose::mask, index);
     // Element i of the public, row-major W (n_out, n_in).
-    draw_uniform(seed, Purpose::weights, index, n_in * n_out, s.weight_scale,
-                 [&](Index i, double value) {
-                   const Index in = i % n_in, out = i / n_in;
-                   if (!whole && unit(i) >= s.density) return;
-                   w.row(in)[out] = static_cast<T>(value);
-                   if (!whole) mask.row(in)[out / 32] |= std::uint32_t{1} << out % 32;
-                 });
+    draw_uniform(seed, Purpose::weights, index, n_in * n_out, omega, [&](Index i, double value) {
+      const Index in = i % n_in, out = i / n_in;
+      if (!whole && unit(i) >= s.density) return;
+      w.row(in)[out] = static_cast<T>(value);
+      if (!whole) mask.row(in)[out / 32] |= std::uint32_t{1} << out % 32;
+    });
   }
 
   bool is_local() const { return local.maps > 0; }
@@ -147,6 +156,16 @@ struct Layer {
         if (!(mask.row(i)[o / 32] >> o % 32 & 1)) w.row(i)[o] = T(0);
       }
     }
+  }
+
+  void exchange(Pass<T>& other) {
+    std::swap(h, other.h);
+    std::swap(delta, other.delta);
+    std::swap(noisy, other.noisy);
+    std::swap(dropped, other.dropped);
+    std::swap(in_across, other.in_across);
+    std::swap(out_across, other.out_across);
+    std::swap(delta_zero, other.delta_zero);
   }
 
   void reserve(Index batch) {
@@ -195,8 +214,8 @@ struct Layer {
     late.n = 0;
   }
 
-  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W, and on the bias if
-  // asked.
+  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W; with_bias: they are
+  // W, and the bias learns too.
   void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
              const std::vector<Run>& runs, Index n, const Buffer<T>& weights, const Moments<T>& moments,
              bool with_bias) const {
@@ -213,7 +232,7 @@ struct Layer {
                             gradient.data(), bias_gradient.data()});
       return;
     }
-    backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, b));
+    backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, with_bias));
   }
 
   // Leaves such a step to the next forward pass, or to catch_up(). It must be a plain one, without
@@ -239,7 +258,7 @@ struct Layer {
  private:
   DenseUpdate<T> update_pack(const Learning<T>& rule, const Buffer<T>& below,
                              const std::vector<Run>& runs, Index n, const Buffer<T>& d,
-                             const Buffer<T>& weights, const Moments<T>& moments, T* b) const {
+                             const Buffer<T>& weights, const Moments<T>& moments, bool with_bias) const {
     return {rule,
             below.data(),
             below.ld(),
@@ -254,14 +273,14 @@ struct Layer {
             weights.ld(),
             moments.v.data(),
             moments.s.data(),
-            b,
+            with_bias ? bias.data() : nullptr,
             of_bias.v.data(),
             of_bias.s.data(),
-            b ? mask.data() : nullptr,
+            with_bias ? mask.data() : nullptr,
             mask.ld()};
   }
   DenseUpdate<T> late_update() const {
-    return update_pack(late.rule, late.h, *late.runs, late.n, late.delta, w, {}, bias.data());
+    return update_pack(late.rule, late.h, *late.runs, late.n, late.delta, w, {}, true);
   }
 
   mutable Buffer<T> gradient, bias_gradient;  // scratch of local updates

@@ -378,6 +378,16 @@ struct TinyRun : OnlineRun<T> {
   T* input;  // (n_in), scratch
 };
 
+// One such step, whose parts can be done apart: forward (the output stays at its pre-activation),
+// feedback (from the output's δ), update. The first two are false where a value is out of range.
+template <class T>
+struct TinyStep {
+  const TinyLayer<T>* layers;
+  Index count;
+  const T* input;  // (n_in), padding zero
+  T rate, decay;   // of the update
+};
+
 // Networks of one kind side by side: every element of a matrix is a vector of as many values as an
 // instruction takes, one for each network, without padding between rows; lanes without a network are
 // zero. loss_sum, wrong, rate and decay have a value for each lane.
@@ -420,6 +430,9 @@ struct KernelSet {
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
   void (*tiny_run)(const TinyRun<T>&);
+  bool (*tiny_forward)(const TinyStep<T>&);
+  bool (*tiny_feedback)(const TinyStep<T>&);
+  void (*tiny_update)(const TinyStep<T>&);
   void (*lane_run)(const LaneRun<T>&);
   Index lanes;  // of a vector
 };
@@ -441,7 +454,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 7;
+constexpr std::uint32_t kernel_abi = 8;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

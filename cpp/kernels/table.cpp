@@ -50,6 +50,9 @@ constexpr KernelSet<T> kernels{
     {local_back_tiles<T>, local_back_run<T>, nullptr},
     {local_update_tiles<T>, local_update_run<T>, local_update_finish<T>},
     tiny_run<T>,
+    tiny_forward<T>,
+    tiny_feedback<T>,
+    tiny_update<T>,
     lane_run<T>,
     lanes<T>};
 

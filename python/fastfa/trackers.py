@@ -136,7 +136,8 @@ class MLflowLogger(Callback):
     run_name
         The run's name; MLflow makes one up if None.
     run_id
-        A run to go on with, when training is resumed; else a new one is made.
+        A run to go on with; else a new one is made. A trainer that resumes from a checkpoint goes on
+        with the run that it was in (into a trainer with an MLflowLogger: `Trainer.resume`).
     params, tags
         More of them, as a mapping from names to anything with a ``str``.
 
@@ -175,15 +176,7 @@ class MLflowLogger(Callback):
         return {"run_id": self.run_id}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.run_id = state["run_id"]
-
-    def _arguments(self) -> dict[str, Any]:
-        texts = {
-            name: {str(k): str(v) for k, v in getattr(self, name).items()}
-            for name in ("params", "tags")
-        }
-        own = {"uri": self.uri, "experiment": self.experiment, "run_name": self.run_name}
-        return own | {"run_id": self.run_id} | texts
+        self.run_id = state["run_id"] or self.run_id
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         from mlflow import MlflowClient
