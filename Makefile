@@ -38,7 +38,7 @@ $(VENV)/.requirements: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "pybind11>=3.0,<4" \
 	  "cmeel-eigen==3.4.1" cmake ninja "numpy>=1.26" "safetensors>=0.5" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" \
-	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12" "scikit-learn>=1.6" "pandas>=2"
+	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12" "scikit-learn>=1.6" "pandas>=2" "optuna>=4.2" "joblib>=1.4"
 	touch $@
 
 # The build folder is kept, so that only changed sources are compiled again.

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .ensemble import Ensemble
     from .history import History
     from .schedules import Constant, Exponential, Plateau, Schedule, Steps
+    from .trackers import MLflowLogger, TensorBoardLogger
     from .trainer import Trainer
 
 __all__ = [
@@ -63,12 +64,14 @@ __all__ = [
     "History",
     "JSONLLogger",
     "LocallyConnected2D",
+    "MLflowLogger",
     "Network",
     "NodePerturbation",
     "Plateau",
     "Schedule",
     "StepState",
     "Steps",
+    "TensorBoardLogger",
     "Trainer",
     "WeightMirror",
     "__version__",
@@ -112,6 +115,8 @@ _LAZY = {
     "Plateau": "schedules",
     "Schedule": "schedules",
     "Steps": "schedules",
+    "MLflowLogger": "trackers",
+    "TensorBoardLogger": "trackers",
     "Trainer": "trainer",
 }
 

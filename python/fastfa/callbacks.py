@@ -57,6 +57,10 @@ class Callback:
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
         """Once, after the last epoch or a stop. Not called when an exception ends training."""
 
+    def on_fit_failed(self, trainer: Trainer, error: BaseException) -> None:
+        """Once, instead of `on_fit_end`, when an exception ends training (Ctrl-C is one), before the
+        caller of ``fit`` gets it. Also when another callback's `on_fit_begin` raised it."""
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback, so that a resumed run goes on with it: numbers,
         strings, arrays, and lists and dicts of them."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import numbers
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -241,13 +242,15 @@ class Trainer:
         examples = sets["train"]
         self.has_validation = "validation" in measured
         self._stopping, self._plan = self._stopping and resumed, plan
-        for callback in self.callbacks:
-            state = callback.state_dict()
-            callback.on_fit_begin(self)
-            if resumed:
-                callback.load_state_dict(state)
         epochs = range(self.epoch + 1, plan.end + 1)
+        with _failure_told(self):
+            for callback in self.callbacks:
+                state = callback.state_dict()
+                callback.on_fit_begin(self)
+                if resumed:
+                    callback.load_state_dict(state)
         with (
+            _failure_told(self),
             _progress_bar(self.progress, len(epochs) * len(examples.x)) as bar,
             Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
         ):
@@ -354,6 +357,17 @@ class Trainer:
     def _adapt_chunk(self, batches: int, seconds: float) -> None:
         wanted = int(batches * _CHUNK_SECONDS / max(seconds, 1e-9))
         self._chunk = max(1, min(wanted, _CHUNK_GROWTH * max(batches, self._chunk)))
+
+
+@contextlib.contextmanager
+def _failure_told(trainer: Trainer) -> Iterator[None]:
+    """Callbacks hear of an exception before the caller does."""
+    try:
+        yield
+    except BaseException as error:
+        for callback in trainer.callbacks:
+            callback.on_fit_failed(trainer, error)
+        raise
 
 
 def _progress_bar(shown: bool, examples: int) -> tqdm:

@@ -11,6 +11,7 @@ from ..callbacks import Callback
 from ..data import Distortion
 from ..history import History, check_records
 from ..schedules import Schedule, _FromCallable
+from ..trackers import TensorBoardLogger
 from ..trainer import Plan as FitPlan
 from ..trainer import Trainer
 from .callback import Checkpoint
@@ -29,6 +30,7 @@ from .describe import (
 from .file import Mismatch
 from .network import Described, Plan, describe_network
 
+# Not MLflowLogger: a file from elsewhere is not to say which server this machine talks to.
 _BUILT_IN: dict[str, type[Callback]] = {
     each.__name__: each
     for each in (
@@ -39,6 +41,7 @@ _BUILT_IN: dict[str, type[Callback]] = {
         _callbacks.CSVLogger,
         _callbacks.EarlyStopping,
         _callbacks.JSONLLogger,
+        TensorBoardLogger,
     )
 }
 _MAY_DIFFER = ("epochs", "progress")  # of a trainer that a checkpoint is loaded into

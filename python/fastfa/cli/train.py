@@ -9,9 +9,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from .build import build_augment, build_network, build_optimizer
+from .build import build_augment, build_trainer, prepare
 from .checks import check_settings, check_training, checkpoint_paths
-from .settings import add_options, parse_schedule, resolve_settings
+from .settings import add_options, resolve_settings
 
 if TYPE_CHECKING:
     from ..data import Dataset, Distortion
@@ -55,9 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_settings(settings)
     if settings.threads is not None:
         set_num_threads(settings.threads)
-    data, background = load(settings.dataset, root=settings.root), 0.0
-    if settings.normalise:
-        data, background = _normalised(data)
+    data, background = prepare(settings, load(settings.dataset, root=settings.root))
     # Everything is built before anything is written, so that a wrong setting leaves no folder.
     may_replace = arguments.overwrite or arguments.resume
     folder = None if settings.out is None else _free_folder(settings.out, may_replace)
@@ -108,26 +106,6 @@ def _run_folder(folder: Path | None, seed: int, runs: int) -> Path | None:
     return folder if folder is None or runs == 1 else folder / f"seed-{seed}"
 
 
-def _normalised(data: Dataset) -> tuple[Dataset, float]:
-    """Inputs of mean 0 and standard deviation 1 over the training set (Supplementary Note 5).
-
-    With them what 0, the background of digits, becomes: the same bits as in the inputs.
-    """
-    import dataclasses
-
-    from ..data import normalise
-
-    train = normalise(data.train.x)
-    test = normalise(data.test.x, train.mean, train.sd)
-    zero = normalise(data.train.x[:1, :1] * 0, train.mean, train.sd)
-    normal = dataclasses.replace(
-        data,
-        train=dataclasses.replace(data.train, x=train.x),
-        test=dataclasses.replace(data.test, x=test.x),
-    )
-    return normal, float(zero.x[0, 0])
-
-
 def _trainer(
     settings: argparse.Namespace,
     data: Dataset,
@@ -138,7 +116,6 @@ def _trainer(
     *,
     quiet: bool,
 ) -> Trainer:
-    from .. import Trainer
     from ..callbacks import Callback, EarlyStopping, JSONLLogger
     from ..checkpoint import Checkpoint
     from .report import EpochLines
@@ -153,19 +130,7 @@ def _trainer(
         callbacks.append(Checkpoint(save))
     if not quiet:
         callbacks.append(EpochLines(progress))
-    return Trainer(
-        build_network(settings, data, seed),
-        build_optimizer(settings),
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        shuffle=settings.shuffle,
-        seed=seed,
-        schedule=parse_schedule(settings.schedule),
-        callbacks=callbacks,
-        progress=progress,
-        augment=augment,
-        targets=None if settings.targets is None else tuple(settings.targets),
-    )
+    return build_trainer(settings, data, augment, seed, callbacks, progress=progress)
 
 
 def _run_once(
