@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WHEELS ?= dist
+# Device kernels: AUTO (if nvcc is there), ON or OFF
+CUDA ?= AUTO
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
@@ -27,7 +29,7 @@ $(VENV)/.requirements: pyproject.toml
 $(VENV)/.installed: $(VENV)/.requirements $(sources)
 	flock $(VENV)/.lock $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
 	  --no-deps --force-reinstall -C build-dir=build/$(notdir $(VENV)) \
-	  -C cmake.define.FASTFA_WERROR=ON .
+	  -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_CUDA=$(CUDA) .
 	touch $@
 
 $(VENV)/.lint: pyproject.toml
@@ -38,12 +40,12 @@ $(VENV)/.lint: pyproject.toml
 lint: $(VENV)/.lint ## ruff and clang-format, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	find cpp -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
+	find cpp -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: $(VENV)/.lint ## make it so
 	$(BIN)/ruff format .
 	-$(BIN)/ruff check --fix .
-	find cpp -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format -i
+	find cpp -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format -i
 
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(WHEELS) .

@@ -14,6 +14,7 @@ constexpr Index tiny_units = 256;
 template <class T>
 bool Network<T>::Impl::is_tiny(const Optimizer& optimizer) const {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
+  if (backend_->lanes() == 0) return false;
   if (!sgd || sgd->momentum != 0 || teaching_.perturbation > 0 || spec_.input_dropout > 0) return false;
   if (spec_.inputs > tiny_units) return false;
   Index bytes = 0;

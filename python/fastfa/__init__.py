@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._core import __version__
-from .errors import DivergenceError
+from .errors import DeviceError, DivergenceError
 from .feedback import Feedback
 from .layers import Dense, Dropout, LocallyConnected2D
 from .network import Evaluation, Network
@@ -46,6 +46,7 @@ __all__ = [
     "Callback",
     "Constant",
     "Dense",
+    "DeviceError",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class DeviceError(RuntimeError):
+    """A device isn't to be had: the message says what this build or machine lacks."""
+
+
 class DivergenceError(ArithmeticError):
     """Training left the range in which its next update is certain to be finite.
 
