@@ -42,7 +42,9 @@ CASES: dict[str, Case | str] = {
     "dropout": "dropped",
     "row_dots": "measured",
     "tally": plain_case((6, 5, 3), batch=37, short=2),
-    "dense_update": plain_case((67, 35, 5), momentum=0.9, weight_decay=0.1, batch=5, density=(0.5,)),
+    "dense_update": plain_case(
+        (67, 35, 5), momentum=0.9, weight_decay=0.1, batch=5, density=(0.5,)
+    ),
     "local_forward": local_case((2, 7, 6), LOCAL, 4, batch=33),
     "local_back": local_case((2, 7, 6), LOCAL, 4, rules=("bp", "fa"), batch=5),
     "local_update": local_case((2, 7, 6), LOCAL, 4, momentum=0.5, weight_decay=0.1, batch=35),
@@ -131,7 +133,9 @@ def test_products_large_enough_for_large_tiles(dtype):
         assert relative_error(w, expected) < TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("rule", ["procedural", "binary", "ternary", "hadamard", "sparse 0.1", "brsf"])
+@pytest.mark.parametrize(
+    "rule", ["procedural", "binary", "ternary", "hadamard", "sparse 0.1", "brsf"]
+)
 def test_b_has_the_bits_of_the_cpus(rule):
     """Drawn or spread on the device, element by element the same number."""
     nets = [

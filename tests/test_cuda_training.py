@@ -1,4 +1,4 @@
-"""Whole networks on the emulated device: every rule, whole trainings, divergence, and what is refused."""
+"""Whole networks on the emulated device: every rule, trainings, divergence, what is refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ def test_every_rule(rule, dtype):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_every_activation_loss_and_optimizer(output, dtype):
-    optimizers = [{}, {"momentum": 0.9}, {"adam": True}, {"reduction": "sum"}, {"weight_decay": 0.1}]
+    optimizers = [
+        {},
+        {"momentum": 0.9},
+        {"adam": True},
+        {"reduction": "sum"},
+        {"weight_decay": 0.1},
+    ]
     for hidden, optimizer, batch in zip(HIDDEN, optimizers, BATCHES, strict=False):
         case = plain_case((7, 11, 9, 4), hidden=(hidden,), output=output, batch=batch, **optimizer)
         check(replace(case, device=DEVICE, drive="both"), dtype)
@@ -85,23 +91,25 @@ def test_a_training_on_digits_equals_the_cpus(dtype):
     assert histories[1].records[-1]["test_error"] < 0.25
 
 
-@pytest.mark.parametrize("optimizer", [fa.SGD(1e6, momentum=0.9), fa.Adam(1e30)])
-def test_divergence_is_found_where_the_cpu_finds_it(optimizer, rng):
+@pytest.mark.parametrize(
+    ("optimizer", "dtype"), [(fa.SGD(1e6, momentum=0.9), "float64"), (fa.Adam(1e9), "float32")]
+)
+def test_divergence_is_found_where_the_cpu_finds_it(optimizer, dtype, rng):
     """Also in the middle of an epoch, which the device has long run ahead of."""
     x, y = rng.standard_normal((400, 8)), rng.standard_normal((400, 3))
     found = []
     for device in ("cpu", DEVICE):
-        net = fa.Network(8, [fa.Dense(20, "relu"), fa.Dense(3)], device=device, dtype="float64")
+        net = fa.Network(8, [fa.Dense(20, "relu"), fa.Dense(3)], device=device, dtype=dtype)
+        order = np.tile(np.arange(400), 100)
         for _ in range(2):  # and a second time
             with pytest.raises(fa.DivergenceError) as error:
-                for _ in range(100):
-                    net.train_epoch(x, y, optimizer, batch_size=4)
+                net.train_epoch(x, y, optimizer, batch_size=4, order=order)
             assert error.value.step == net.steps
         found.append((error.value.layer, error.value.step, str(error.value), net))
     assert found[0][:3] == found[1][:3]
     for w, expected in zip(found[1][3].weights, found[0][3].weights, strict=True):
+        np.testing.assert_allclose(w, expected, rtol=1e-6 if dtype == "float64" else 1e-3)
         assert np.isfinite(w).all()
-        assert relative_error(w, expected) < 1e-6
 
 
 def test_bad_data_leaves_the_network_as_it_was(rng):
@@ -163,5 +171,7 @@ def test_a_device_that_is_not_there(device):
 
 @pytest.mark.parametrize("device", ["cuda:", "cuda:x", "cuda:1234", "gpu", "", 0, None])
 def test_a_device_that_is_none(device):
-    with pytest.raises((ValueError, TypeError), match="device was .*'cpu', 'cuda' or 'cuda:<number>'"):
+    with pytest.raises(
+        (ValueError, TypeError), match=r"device was .*'cpu', 'cuda' or 'cuda:<number>'"
+    ):
         fa.Network(3, [fa.Dense(2)], device=device)

@@ -46,8 +46,10 @@ void Device::queue(const char* name, emulate::Dim3 grid, emulate::Dim3 block,
                    std::function<void()> kernel) {
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
   work_.push_back([=, order = order_] {
-    static thread_local emulate::Block block;
-    block.run(name, grid, block, order, kernel);
+    static thread_local emulate::Block one;
+    one.run(name, grid, block, order, kernel);
+    static std::mutex names;  // of all devices
+    const std::lock_guard<std::mutex> last(names);
     kernels_run().insert(name);
   });
 }
@@ -59,15 +61,13 @@ void Device::wait() {
   for (const std::function<void()>& piece : work) piece();
 }
 
-void Device::require(const char* kernel, std::initializer_list<const void*> pointers) const {
+void Device::require_one(const char* kernel, const void* pointer) const {
+  if (!pointer) return;
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  for (const void* pointer : pointers) {
-    if (!pointer) continue;
-    const auto* at = static_cast<const unsigned char*>(pointer);
-    auto next = memory_.upper_bound(at);
-    if (next != memory_.begin() && at < std::prev(next)->first + std::prev(next)->second) continue;
-    throw std::logic_error(std::string("[emulated device] ") + kernel + " was given memory of the host");
-  }
+  const auto* at = static_cast<const unsigned char*>(pointer);
+  const auto next = memory_.upper_bound(at);
+  if (next != memory_.begin() && at < std::prev(next)->first + std::prev(next)->second) return;
+  throw std::logic_error(std::string("[emulated device] ") + kernel + " was given memory of the host");
 }
 
 }  // namespace fastfa::cuda

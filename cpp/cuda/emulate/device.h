@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <initializer_list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -34,9 +33,13 @@ class Device : public std::enable_shared_from_this<Device> {
     queue(name, grid, block, [=] { kernel(args...); });
   }
   // Throws std::logic_error if one of these isn't the device's memory (null is).
-  void require(const char* kernel, std::initializer_list<const void*> pointers) const;
+  template <class... P>
+  void require(const char* kernel, const P*... pointers) const {
+    (require_one(kernel, pointers), ...);
+  }
 
  private:
+  void require_one(const char* kernel, const void* pointer) const;
   std::shared_ptr<void> take(std::size_t bytes, unsigned char fill);
   void queue(const char* name, emulate::Dim3 grid, emulate::Dim3 block, std::function<void()> kernel);
 

@@ -6,7 +6,6 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
-#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -31,7 +30,8 @@ class Device : public std::enable_shared_from_this<Device> {
     kernel<<<grid, block, 0, stream_>>>(args...);
     check(cudaGetLastError(), name);
   }
-  void require(const char*, std::initializer_list<const void*>) const {}  // the emulated device looks
+  template <class... P>
+  void require(const char*, const P*...) const {}  // the emulated device looks
 
  private:
   static void check(cudaError_t status, const std::string& what);
