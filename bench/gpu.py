@@ -2,10 +2,10 @@
 
 python bench/gpu.py --out FOLDER [--device cuda]
 
-The same networks, batch and rule in each: 784-1000-10 and 784-1500×3-10, tanh, float32, batch 100,
-plain SGD; the peers' data are on the device beforehand. (fastfa's own time includes copying X and Y to
-the device, once for each epoch.) Each is timed for about two seconds after a warm-up, in three rounds in turn;
-the median counts. On the emulated device only fastfa runs, briefly: that shows that the command works.
+The same networks, batch and rule in each: 784-1000-10 and 784-1500×3-10, tanh, float32, batch 100, plain
+SGD; the peers' data are on the device beforehand. (fastfa's own time includes copying X and Y to the
+device, once for each epoch.) Each is timed for about two seconds after a warm-up, in three rounds in
+turn; the median counts. On the emulated device only fastfa runs, briefly: to show that this works.
 """
 
 from __future__ import annotations
