@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import statistics
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +27,7 @@ SMALLEST_SWEEP = 1 << 18  # bytes; a shorter sweep is over sooner than a call fr
 def floor_for(task: Task, settings: Settings) -> ProductFloor | TrafficFloor | NoFloor:
     what = task.workload
     if what.batch > 1:
-        return ProductFloor(task, settings)
+        return ProductFloor(what.sizes, what.batch, settings)
     size = 4 * what.replicas * sum(n * n_out for n, n_out in pairwise(what.sizes))
     if size < SMALLEST_SWEEP:
         return NoFloor(
@@ -51,19 +52,22 @@ class NoFloor:
 class ProductFloor:
     """Σ over the step's products of the best library's time for that shape.
 
-    A product is repeated on the same buffers, which are as warm as they can be.
+    A product is repeated on the same buffers, which are as warm as they can be. `sizes` are those of
+    dense layers; errors come down to the inputs too if something `learns_below` them.
     """
 
-    def __init__(self, task: Task, settings: Settings) -> None:
-        what = task.workload
-        shapes = [("layer", n, n_out) for n, n_out in pairwise(what.sizes)]
-        shapes += [("feedback", n_source, n) for n, n_source in pairwise(what.sizes[1:])]
+    def __init__(
+        self, sizes: Sequence[int], batch: int, settings: Settings, learns_below: bool = False
+    ) -> None:
+        shapes = [("layer", n, n_out) for n, n_out in pairwise(sizes)]
+        taught = sizes if learns_below else sizes[1:]
+        shapes += [("feedback", n_source, n) for n, n_source in pairwise(taught)]
         self.counts = Counter(shapes)
         self.libraries = products.available(settings.threads)
         seconds = settings.seconds / (len(self.counts) * max(1, len(self.libraries)))
         self.timers = {
             (shape, name): [
-                products.fastest(variants, seconds / 2) for variants in library(*shape, what.batch)
+                products.fastest(variants, seconds / 2) for variants in library(*shape, batch)
             ]
             for name, library in self.libraries.items()
             for shape in self.counts

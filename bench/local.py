@@ -97,13 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for part, measure in (("layer", measure_layer), ("training", measure_training)):
         if part in options.parts:
             with record.Neighbours() as neighbours:
-                definition, contestants = measure(options)
+                definition, contestants, under = measure(options)
             result[part] = {
                 "definition": definition,
                 "foreign_load": neighbours.load,
                 "load_average": round(os.getloadavg()[0], 2),
                 "warning": neighbours.warning().strip(),
                 "contestants": contestants,
+                "floor": under,
             }
     if options.out:
         record.save(options.out, result)
@@ -111,8 +112,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _status(result)
 
 
-def measure_layer(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Definition and results by contestant of forward + weight gradient."""
+def measure_layer(
+    options: argparse.Namespace,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Definition, results by contestant and floor of forward + weight gradient."""
     import local_layer
     import local_tasks
 
@@ -134,13 +137,16 @@ def measure_layer(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str
         "units": local_tasks.UNITS,
         "data": "x, delta ~ N(0, 1), W ~ U(-1/6, 1/6)",
     }
-    return definition, found
+    return definition, found, {"kind": "none", "reason": "no library has this product"}
 
 
-def measure_training(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Definition and results by contestant of the whole training step."""
+def measure_training(
+    options: argparse.Namespace,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Definition and results by contestant of the whole training step, and its dense layers' floor."""
     from dataclasses import asdict
 
+    import floor
     import harness
     import local_tasks
     import reference
@@ -156,12 +162,19 @@ def measure_training(options: argparse.Namespace) -> tuple[dict[str, Any], dict[
             self.contestant.train(self.warm_steps)
             return reference.update_error(task.start, self.contestant.parameters(), expected)
 
-    found = _play(TRAINING, lambda entry: Seat(entry, task, options.threads), options)
-    return {**asdict(task.workload), "data": asdict(task.source)}, found
+    settings = harness.Settings(options.seconds, options.rounds, options.threads)
+    dense = floor.ProductFloor(task.workload.sizes[1:], BATCH, settings, learns_below=True)
+    found = _play(TRAINING, lambda entry: Seat(entry, task, options.threads), options, dense)
+    own = found["fastfa"]
+    under = dense.result(own["us_per_step"] if own["status"] == "ok" else None)
+    return {**asdict(task.workload), "data": asdict(task.source)}, found, under
 
 
 def _play(
-    table: dict[str, tuple[str, str, str, str]], open_seat: Any, options: argparse.Namespace
+    table: dict[str, tuple[str, str, str, str]],
+    open_seat: Any,
+    options: argparse.Namespace,
+    floor: Any = None,
 ) -> dict[str, Any]:
     """`harness.run_workload` on the wanted rows of `table`; fastfa always takes part."""
     import harness
@@ -173,7 +186,7 @@ def _play(
         if not options.contestants or name in options.contestants or name == "fastfa"
     ]
     settings = harness.Settings(options.seconds, options.rounds, options.threads)
-    found = harness.run_workload(entries, open_seat, settings)
+    found = harness.run_workload(entries, open_seat, settings, floor)
     for result in found.values():
         if result["status"] == "wrong":  # the harness speaks of its own number of steps
             error = result["update_error"]
@@ -190,6 +203,8 @@ def _status(result: dict[str, Any]) -> int:
 
 
 def _report(result: dict[str, Any], markdown: Any) -> str:
+    from floor import line as floor_line
+
     protocol = result["protocol"]
     lines = [
         f"### The paper's local layer, batch {protocol['batch']}, {protocol['dtype']}, "
@@ -211,6 +226,8 @@ def _report(result: dict[str, Any], markdown: Any) -> str:
         columns = ("contestant", "ms", FASTEST[part], "× fastfa", "error", "how")
         rows = [_row(name, own) for name, own in entry["contestants"].items()]
         lines.append(markdown(columns, rows))
+        if entry["floor"]["kind"] == "products":
+            lines += ["", "Dense layers alone:" + floor_line(entry["floor"])]
     if "memory" in result:
         lines += ["", "**Peak memory of that training, fastfa**", "", _memory(result["memory"])]
     return "\n".join(lines)

@@ -7,8 +7,10 @@
 
 784-3174-1500-1500-10 (Lillicrap et al. 2016, Supplementary Note 5: "6 maps", "6x6 patch", leaky units,
 elastic distortions). The paper trained by SGD with the rate lowered on plateaus; here it is Adam with
-fixed steps, with which the scale of B matters less. Everything was chosen on the last 10,000 training
-digits; the test set is measured after each epoch and decides nothing; the result is the last epoch's.
+fixed steps, with which the scale of B matters less, and the network ends with the mean of its weights
+over the last epochs (fa.AveragedWeights). Everything was chosen on the last 10,000 training digits; the
+test set is measured after each epoch and decides nothing. Two errors are told: the last epoch's and the
+mean's.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ GAIN = 0.1  # of B, relative to an output error: "equal_error"
 RATES = {  # epoch: η
     ("fa", False): {1: 5e-5, 2: 1e-4, 18: 3e-5, 30: 1e-5},
     ("bp", False): {1: 5e-5, 2: 1e-4, 12: 3e-5, 20: 1e-5},
-    ("fa", True): {1: 1e-4, 45: 3e-5, 68: 1e-5},
-    ("bp", True): {1: 1e-4, 45: 3e-5, 68: 1e-5},
+    ("fa", True): {1: 1e-4, 51: 3e-5},
+    ("bp", True): {1: 1e-4, 51: 3e-5},
 }
+AVERAGED = {True: 30, False: 12}  # epochs at the end, by whether there are distortions
 EPOCHS = {("fa", False): 36, ("bp", False): 24, ("fa", True): 80, ("bp", True): 80}
 
 
@@ -72,13 +75,16 @@ def main() -> None:
     )
     activation = options.activation or ("tanh" if options.distortions else "leaky_relu")
     rates = RATES[options.rule, options.distortions]
+    epochs = options.epochs or EPOCHS[options.rule, options.distortions]
+    mean = fa.AveragedWeights(max(1, epochs - AVERAGED[options.distortions] + 1))
     trainer = fa.Trainer(
         make_network(options.rule, options.first, activation, options.seed),
         fa.Adam(rates[1]),
-        epochs=options.epochs or EPOCHS[options.rule, options.distortions],
+        epochs=epochs,
         schedule=rates,
         seed=options.seed,
         augment=distortion if options.distortions else None,
+        callbacks=[mean],
     )
     begun = time.perf_counter()
     history = trainer.fit((train.x, data.train.labels), test=(test.x, data.test.labels))
@@ -89,10 +95,15 @@ def main() -> None:
         "distortion": dataclasses.asdict(distortion) if options.distortions else None,
         "test_error": history["test_error"],
         "train_error": history["train_error"],
+        "averaged_from_epoch": mean.begin,
+        "averaged_test_error": fa.metrics.error_rate(trainer.net, test.x, data.test.labels),
         "seconds": time.perf_counter() - begun,
         "machine": machine.describe_machine(),
     }
-    print(f"test error at the last epoch: {100 * result['test_error'][-1]:.2f} %")
+    print(
+        f"test error at the last epoch {100 * result['test_error'][-1]:.2f} %, of the mean of the last "
+        f"{mean.epochs} epochs' weights {100 * result['averaged_test_error']:.2f} %"
+    )
     if options.out:
         options.out.write_text(json.dumps(result, indent=1))
 

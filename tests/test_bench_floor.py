@@ -16,7 +16,7 @@ from bench_cases import BENCH, entry_for, tiny_workload
 pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="bench/ is not part of this checkout")
 
 
-def product_floor(bench, seconds, sizes=(4, 3, 3, 3, 2)):
+def product_floor(bench, seconds, sizes=(4, 3, 3, 3, 2), **more):
     """A ProductFloor whose libraries take the given times, in seconds, for (kind, piece)."""
 
     def library(own):
@@ -25,9 +25,8 @@ def product_floor(bench, seconds, sizes=(4, 3, 3, 3, 2)):
 
         return make
 
-    task = bench.workloads.make_task(tiny_workload(bench, sizes=sizes, weight_scale=(0.5,) * 4))
     bench.floor.products.available = lambda threads: {n: library(s) for n, s in seconds.items()}
-    return bench.floor.ProductFloor(task, bench.harness.Settings(1e-4, 2, 1))
+    return bench.floor.ProductFloor(sizes, 2, bench.harness.Settings(1e-4, 2, 1), **more)
 
 
 def test_floor_adds_up_the_best_of_each_product(bench):
@@ -53,6 +52,21 @@ def test_floor_adds_up_the_best_of_each_product(bench):
     }  # fmt: skip
     assert {part["best"] for part in result["parts"]} == {"a + b", "a"}
     assert "fastfa is at 75 % of it (50–100)" in bench.floor.line(result)
+
+
+def test_dense_layers_on_top_of_others_send_errors_below(bench):
+    seconds = {"a": {"layer": [1e-6, 1e-6], "feedback": [5e-6]}}
+    floor = product_floor(bench, seconds, sizes=(6, 3, 2), learns_below=True)
+    floor.sample()
+    result = floor.result(None)
+    counts = {part["product"]: part["times_per_step"] for part in result["parts"]}
+    assert counts == {
+        "layer 6 to 3": 1,
+        "layer 3 to 2": 1,
+        "feedback 3 to 6": 1,
+        "feedback 2 to 3": 1,
+    }
+    assert result["us_per_step"] == [14.0]
 
 
 def test_a_library_that_does_both_products_at_once_may_win(bench):

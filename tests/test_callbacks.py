@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fastfa.callbacks import (
     Alignment,
+    AveragedWeights,
     BestWeights,
     Callback,
     CSVLogger,
@@ -60,17 +61,28 @@ def problem(rng):
     return rng.normal(size=(N, INPUTS)).astype(np.float32), labels
 
 
-def make_trainer(callbacks, epochs=6, feedback="fa"):
+def make_trainer(callbacks, epochs=6, feedback="fa", optimizer=None):
     layers = [fa.Dense(7, "tanh"), fa.Dense(6, "tanh"), fa.Dense(CLASSES, "logistic")]
     net = fa.Network(INPUTS, layers, feedback=feedback, loss="cross_entropy", seed=2)
+    optimizer = optimizer or fa.SGD(0.1)
     return fa.Trainer(
-        net, fa.SGD(0.1), epochs=epochs, batch_size=10, callbacks=callbacks, progress=False
+        net, optimizer, epochs=epochs, batch_size=10, callbacks=callbacks, progress=False
     )
 
 
 def assert_state(net, state):
     for name, array in net.state_dict().items():
         np.testing.assert_array_equal(array, state[name], err_msg=name)
+
+
+def test_an_epoch_is_done_when_it_is_counted(problem):
+    class After(Callback):
+        def on_epoch_done(self, trainer):
+            seen.append((trainer.epoch, len(trainer.history), trainer.ending))
+
+    seen = []
+    make_trainer([After()], epochs=2).fit(problem)
+    assert seen == [(1, 1, False), (2, 2, True)]
 
 
 def test_callbacks_are_called_in_the_documented_order(problem):
@@ -168,6 +180,26 @@ def test_best_weights_are_kept_and_given_back_on_demand(problem):
     assert_state(trainer.net, script.states[1])
 
 
+@pytest.mark.parametrize("optimizer", [fa.SGD(0.3), fa.Adam(0.01)])
+def test_averaged_weights_are_the_mean_over_the_last_epochs(problem, optimizer):
+    script, mean = Scripted([0] * 5), AveragedWeights(begin=3)
+    trainer = make_trainer([script, mean], epochs=5, optimizer=optimizer)
+    trainer.fit(problem)
+    assert mean.epochs == 3
+    for name, array in trainer.net.state_dict().items():
+        expected = np.mean([state[name] for state in script.states[2:]], axis=0, dtype=np.float64)
+        np.testing.assert_allclose(array, expected, rtol=1e-6, atol=1e-7, err_msg=name)
+    assert np.abs(trainer.net.weights[0] - script.states[-1]["weights.0"]).max() > 1e-4
+
+
+def test_averaging_that_never_began_changes_nothing(problem):
+    script, mean = Scripted([0] * 2), AveragedWeights(begin=3)
+    trainer = make_trainer([script, mean], epochs=2)
+    trainer.fit(problem)
+    assert (mean.epochs, mean.state) == (0, None)
+    assert_state(trainer.net, script.states[-1])
+
+
 @pytest.mark.parametrize("kind", [EarlyStopping, BestWeights])
 def test_no_decision_by_the_test_set(kind):
     with pytest.raises(ValueError, match=r"monitor was 'test_error'.*never used for a decision"):
@@ -193,6 +225,7 @@ def test_an_unknown_monitor_is_told_with_the_known_ones(problem):
     [
         (lambda: EarlyStopping(patience=0), r"\[EarlyStopping\] patience was 0"),
         (lambda: EarlyStopping(min_delta=-1), "min_delta was -1"),
+        (lambda: AveragedWeights(0), r"\[AveragedWeights\] begin was 0"),
         (lambda: BestWeights(min_delta=float("nan")), "min_delta was nan"),
         (lambda: Alignment(np.ones((3, 2)), np.ones((3, 2)), every=0), "every was 0"),
         (lambda: Alignment(np.ones((3, 2)), np.ones((2, 2))), "the same N"),

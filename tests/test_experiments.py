@@ -25,7 +25,10 @@ from fastfa.experiments._report import write_report  # noqa: E402
 
 # A few seconds each; the others differ from these in their settings more than in their code.
 QUICK = ("coupled", "decoupled", "flow-field", "linear", "small-weights", "theory")
-SLOW = tuple(name for name in experiments.NAMES if name not in QUICK)
+# These have small data sets, or none, and a module of tests of their own.
+CLASSIFIERS = ("mnist-deep", "mnist-local", "mnist-elastic", "mnist-ten", "mnist-back-image")
+ELSEWHERE = (*CLASSIFIERS, "svhn", "timit", "autoencoder")
+SLOW = tuple(name for name in experiments.NAMES if name not in (*QUICK, *ELSEWHERE))
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,17 @@ MatrixView<const T> view(const Array<T>& a) {
   return {a.data(), a.shape(0), a.shape(1), a.shape(1), 1};
 }
 
+// The same for a step in parts, where time counts: an array that the core can use as it is, one example
+// (cols) or some (n, cols). Anything else gives no data, and Python converts it or says what is wrong.
+template <class T>
+MatrixView<const T> usable(const py::handle& value, std::int64_t cols) {
+  if (!py::isinstance<Array<T>>(value)) return {};
+  const auto a = py::reinterpret_borrow<Array<T>>(value);
+  if (a.ndim() < 1 || a.ndim() > 2 || a.shape(a.ndim() - 1) != cols) return {};
+  const std::int64_t rows = a.ndim() == 2 ? a.shape(0) : 1;
+  return rows > 0 ? MatrixView<const T>{a.data(), rows, cols, cols, 1} : MatrixView<const T>{};
+}
+
 // A writable array on the core's memory; `owner` keeps that memory alive.
 template <class T>
 py::object expose(const MatrixView<T>& m, const py::object& owner) {
@@ -99,12 +110,67 @@ py::dict as_dict(const LayerAlignment& a, std::size_t layer) {
   return d;
 }
 
+// A step in parts. Each call that takes arrays gives None or false for one that it can't use as it is.
+template <class T>
+void register_step(py::class_<Network<T>>& network) {
+  using Net = Network<T>;
+  network
+      .def(
+          "forward_step",
+          [](Net& net, const py::handle& x) -> py::object {
+            const MatrixView<const T> xv = usable<T>(x, net.inputs());
+            if (!xv.data) return py::none();
+            const std::int64_t n_out = net.units(net.layers() - 1);
+            const bool one = py::reinterpret_borrow<py::array>(x).ndim() == 1;
+            Array<T> out = one ? Array<T>(n_out) : Array<T>({xv.rows, n_out});
+            const MatrixView<T> to{out.mutable_data(), xv.rows, n_out, n_out, 1};
+            released([&] { net.forward_step(xv, to); });
+            return std::move(out);
+          },
+          py::arg("x"))
+      .def(
+          "feedback_step",
+          [](Net& net, const py::handle& e, const py::handle& target) {
+            const std::int64_t n_out = net.units(net.layers() - 1);
+            const MatrixView<const T> ev = usable<T>(e, n_out), tv = usable<T>(target, n_out);
+            if (!ev.data || (!tv.data && !target.is_none())) return false;
+            released([&] { net.feedback_step(ev, tv); });
+            return true;
+          },
+          py::arg("e"), py::arg("target"))
+      .def("update_step", &Net::update_step, py::call_guard<py::gil_scoped_release>(),
+           py::arg("optimizer"))
+      .def(
+          "apply_error",
+          [](Net& net, const py::handle& e, const Optimizer& optimizer, const py::handle& target) {
+            const std::int64_t n_out = net.units(net.layers() - 1);
+            const MatrixView<const T> ev = usable<T>(e, n_out), tv = usable<T>(target, n_out);
+            if (!ev.data || (!tv.data && !target.is_none())) return false;
+            released([&] { net.apply_error(ev, optimizer, tv); });
+            return true;
+          },
+          py::arg("e"), py::arg("optimizer"), py::arg("target"))
+      .def("step_examples", [](Net& net) { return net.step_state().examples; })
+      .def("step_state", [](Net& net) -> py::object {
+        const StepState state = net.step_state();
+        if (state.examples == 0) return py::none();
+        PerLayer<T> h(net, state.examples), delta(net, state.has_deltas ? state.examples : 0);
+        if (!state.has_deltas) delta.views.clear();
+        released([&] { net.read_step(h.views, delta.views); });
+        py::object deltas = py::none();
+        if (state.has_deltas) deltas = delta.arrays;
+        return py::make_tuple(h.arrays, deltas, state.updated);
+      });
+}
+
 py::tuple as_tuple(const EpochResult& r) { return py::make_tuple(r.loss, r.wrong, r.examples); }
 
 template <class T>
 void register_class(py::module_& m, const char* name) {
   using Net = Network<T>;
-  py::class_<Net>(m, name)
+  py::class_<Net> network(m, name);
+  register_step<T>(network);
+  network
       .def(py::init([](std::int64_t inputs, const std::vector<LayerSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,
                        std::uint64_t seed, double perturbation, double input_dropout,
@@ -142,6 +208,32 @@ void register_class(py::module_& m, const char* name) {
       .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>(),
            py::arg("feedback"), py::arg("perturbation"))
       .def("reset_memory", &Net::reset_memory, py::call_guard<py::gil_scoped_release>())
+      .def("progress",
+           [](Net& net) {
+             const Progress p = released([&] { return net.progress(); });
+             return py::make_tuple(p.steps, fastfa::name(p.memory), p.adam_steps, p.inverted);
+           })
+      .def(
+          "set_progress",
+          [](Net& net, std::int64_t steps, const std::string& memory, std::int64_t adam_steps,
+             const std::vector<std::int64_t>& inverted) {
+            const Progress p{steps, parse<Memory>(memory), adam_steps, inverted};
+            released([&] { net.set_progress(p); });
+          },
+          py::arg("steps"), py::arg("memory"), py::arg("adam_steps"), py::arg("inverted"))
+      .def(
+          "memory",
+          [](Net& net, const std::string& part, int layer, int moment) -> py::object {
+            const auto of = parse<Part>(part);
+            const OwnedWeights<T> found = released([&] { return net.memory(of, layer, moment); });
+            return found.view.data ? expose(found) : py::none();
+          },
+          py::arg("part"), py::arg("layer"), py::arg("moment"))
+      .def("kept_inverse",
+           [](Net& net, int hidden) -> py::object {
+             const OwnedMatrix<T> b = released([&] { return net.kept_inverse(hidden); });
+             return b.view.data ? expose(b) : py::none();
+           })
       .def("time_layer", &Net::time_layer, py::call_guard<py::gil_scoped_release>(), py::arg("layer"),
            py::arg("n"), py::arg("repeats"))
       .def("time_feedback", &Net::time_feedback, py::call_guard<py::gil_scoped_release>(),
@@ -202,17 +294,18 @@ void register_class(py::module_& m, const char* name) {
       .def(
           "train_epoch",
           [](Net& net, const Array<T>& x, const Array<T>& y, const Optimizer& optimizer,
-             std::int64_t batch_size, const Array<std::int64_t>& order) {
+             std::int64_t batch_size, const Array<std::int64_t>& order, double loss_sum) {
             const auto xv = view(x), yv = view(y);
             if (order.ndim() != 1)
               throw std::invalid_argument("[train_epoch] order must have one dimension");
-            return as_tuple(released([&] {
+            const EpochResult r = released([&] {
               return net.train_epoch(xv, yv, optimizer, batch_size, order.data(), order.size(),
-                                     signals());
-            }));
+                                     signals(), &loss_sum);
+            });
+            return py::make_tuple(r.loss, r.wrong, r.examples, loss_sum);
           },
           py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("optimizer"),
-          py::arg("batch_size"), py::arg("order").noconvert());
+          py::arg("batch_size"), py::arg("order").noconvert(), py::arg("loss_sum") = 0.0);
 }
 
 // (loss, wrong, examples) of each network, or the exception that stopped it.

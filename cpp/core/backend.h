@@ -29,6 +29,7 @@ class Backend : public Place {
   virtual const void* lend(int slot, const void* data, std::size_t bytes) = 0;
 
   virtual void clear(T* values, Index count) = 0;
+  virtual void copy(const T* from, T* to, Index count) = 0;
   virtual void gather(const Gather<T>&) = 0;
   virtual void dense_forward(const DenseForward<T>&) = 0;
   virtual void output(const Output<T>&) = 0;
@@ -45,10 +46,17 @@ class Backend : public Place {
   virtual void row_dots(const RowDots<T>&) = 0;
   virtual void tally(const Tally&) = 0;
   virtual void dense_update(const DenseUpdate<T>&) = 0;
+  virtual void dense_online(const DenseOnline<T>& args) {  // in one pass over W where a device can
+    dense_update(args.last);
+    dense_forward(args.forward);
+  }
   virtual void local_forward(const LocalForward<T>&) = 0;
   virtual void local_back(const LocalBack<T>&) = 0;
   virtual void local_update(const LocalUpdate<T>&) = 0;
   virtual void tiny_run(const TinyRun<T>&) = 0;
+  virtual bool tiny_forward(const TinyStep<T>&) = 0;
+  virtual bool tiny_feedback(const TinyStep<T>&) = 0;
+  virtual void tiny_update(const TinyStep<T>&) = 0;
   virtual void lane_run(const LaneRun<T>&) = 0;
   virtual Index lanes() const = 0;  // of a LaneRun; 0: no tiny_run and no lane_run
 };

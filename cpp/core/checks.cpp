@@ -88,9 +88,10 @@ void check_spec(const NetworkSpec& spec) {
       refuse(where + ".units was " + std::to_string(units_of(layer)) +
              "; it must be a positive integer");
     }
-    if (!(layer.weight_scale >= 0 && layer.weight_scale <= value_limit<T>)) {
-      refuse(where + ".weight_scale was " + text(layer.weight_scale) +
-             "; it must be at least 0 and at most " + limit_text<T>());
+    const double omega = layer.weight_scale.value_or(0.0);
+    if (!(omega >= 0 && omega <= value_limit<T>)) {
+      refuse(where + ".weight_scale was " + text(omega) + "; it must be at least 0 and at most " +
+             limit_text<T>());
     }
     if (!(layer.density > 0 && layer.density <= 1)) {
       refuse(where + ".density was " + text(layer.density) + "; it must be in (0, 1]");

@@ -35,6 +35,7 @@ class CpuBackend final : public Backend<T> {
   const void* lend(int, const void* data, std::size_t) override { return data; }
 
   void clear(T* values, Index count) override { std::fill_n(values, count, T(0)); }
+  void copy(const T* from, T* to, Index count) override { std::copy_n(from, count, to); }
   void gather(const Gather<T>& args) override { run(kernels_.gather, args); }
   void dense_forward(const DenseForward<T>& args) override { run(kernels_.dense_forward, args); }
   void output(const Output<T>& args) override { run(kernels_.output, args); }
@@ -53,10 +54,14 @@ class CpuBackend final : public Backend<T> {
   void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
   void tally(const Tally&) override {}  // its steps are added up one by one
   void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
+  void dense_online(const DenseOnline<T>& args) override { run(kernels_.dense_online, args); }
   void local_forward(const LocalForward<T>& args) override { run(kernels_.local_forward, args); }
   void local_back(const LocalBack<T>& args) override { run(kernels_.local_back, args); }
   void local_update(const LocalUpdate<T>& args) override { run(kernels_.local_update, args); }
   void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
+  bool tiny_forward(const TinyStep<T>& args) override { return kernels_.tiny_forward(args); }
+  bool tiny_feedback(const TinyStep<T>& args) override { return kernels_.tiny_feedback(args); }
+  void tiny_update(const TinyStep<T>& args) override { kernels_.tiny_update(args); }
   void lane_run(const LaneRun<T>& args) override { kernels_.lane_run(args); }
   Index lanes() const override { return kernels_.lanes; }
 

@@ -203,7 +203,8 @@ class Training {
         continue;
       }
       net.ready(optimizers_[i], 1);
-      tiny_[i] = net.tiny_layers();
+      tiny_[i] = net.tiny_plan().layers;
+      net.silence_tiny();
       const bool decays = std::get<Sgd>(optimizers_[i]).weight_decay != 0;
       kinds[kind_of(tiny_[i], static_cast<int>(net.spec_.loss), decays)].push_back(i);
     }

@@ -35,6 +35,10 @@ class FeedbackMatrix {
   // What plasticity writes to: `stored`, or for local feedback its weights, laid out as those of the
   // layer above.
   virtual Buffer<T> learned() const { return stored(); }
+  // Bᵀ made of earlier weights and still in use, which makes it state, and the step it is from (−1:
+  // there is none yet). Null for kinds that keep no such thing.
+  virtual Buffer<T> kept() const { return {}; }
+  virtual Index* kept_since() { return nullptr; }
   virtual std::int64_t bytes() const = 0;
 };
 

@@ -2,6 +2,8 @@
 // deltas.
 #pragma once
 
+#include <cmath>
+#include <utility>
 #include <vector>
 
 #include "core/backend.h"
@@ -21,8 +23,7 @@ inline std::vector<Run> all_columns(Index n) {
   return runs;
 }
 
-// What an optimizer remembers of a matrix of parameters: nothing, velocities, or Adam's two moments.
-enum class Memory : int { none, velocity, adam };
+// What an optimizer remembers of a matrix of parameters.
 template <class T>
 struct Moments {
   Buffer<T> v, s;
@@ -34,6 +35,13 @@ struct Moments {
     if (memory != Memory::adam) s = {};
     if (memory == Memory::adam && !s) s = Buffer<T>(place, rows, cols);
   }
+};
+
+// What a layer holds of the batch under way.
+template <class T>
+struct Pass {
+  Buffer<T> h, delta, noisy, dropped, in_across, out_across;
+  bool delta_zero = false;
 };
 
 // The kernels' view of a local layer; of one that isn't, maps is 0.
@@ -64,6 +72,15 @@ inline void local_place(const LocalShape& s, Index i, Index& row, Index& column)
   column = rest % s.channels * s.block() + k * s.maps + unit / s.positions();
 }
 
+// What a step with few examples leaves to the next forward pass, which reads W anyway: its update.
+template <class T>
+struct Late {
+  Index n = 0;  // examples; 0: nothing is left
+  Learning<T> rule{};
+  Buffer<T> h, delta;  // (few_rows, n_in), (few_rows, n_out)
+  const std::vector<Run>* runs = nullptr;
+};
+
 template <class T>
 struct Layer {
   LayerSpec spec;
@@ -78,6 +95,7 @@ struct Layer {
   Buffer<T> dropped;                // (batch, n_out), what dropout leaves of h; empty without dropout
   Buffer<T> in_across, out_across;  // of a local layer: (n_in, batch), (n_out, batch)
   bool delta_zero = false;
+  Late<T> late;
   std::vector<Run> units;  // all of this layer's units
 
   Layer(Place& place, const LayerSpec& s, Index inputs, std::uint64_t seed, std::uint32_t index)
@@ -86,11 +104,13 @@ struct Layer {
         n_in(inputs),
         n_out(units_of(s)),
         units(all_columns(n_out)) {
+    const Index fan_in = is_local() ? local.patch() : n_in;
+    const double omega = s.weight_scale.value_or(1.0 / std::sqrt(static_cast<double>(fan_in)));
     w = is_local() ? Buffer<T>(place, local.positions(), local.channels * local.block())
                    : Buffer<T>(place, n_in, n_out);
     if (s.bias) bias = Buffer<T>(place, 1, n_out);
     if (is_local()) {
-      draw_uniform(seed, Purpose::weights, index, n_out * local.patch(), s.weight_scale,
+      draw_uniform(seed, Purpose::weights, index, n_out * local.patch(), omega,
                    [&](Index i, double value) {
                      Index row = 0, column = 0;
                      local_place(local, i, row, column);
@@ -102,13 +122,12 @@ struct Layer {
     if (!whole) mask = Buffer<std::uint32_t>(place, n_in, (n_out + 31) / 32);
     UnitStream unit(seed, Purpose::mask, index);
     // Element i of the public, row-major W (n_out, n_in).
-    draw_uniform(seed, Purpose::weights, index, n_in * n_out, s.weight_scale,
-                 [&](Index i, double value) {
-                   const Index in = i % n_in, out = i / n_in;
-                   if (!whole && unit(i) >= s.density) return;
-                   w.row(in)[out] = static_cast<T>(value);
-                   if (!whole) mask.row(in)[out / 32] |= std::uint32_t{1} << out % 32;
-                 });
+    draw_uniform(seed, Purpose::weights, index, n_in * n_out, omega, [&](Index i, double value) {
+      const Index in = i % n_in, out = i / n_in;
+      if (!whole && unit(i) >= s.density) return;
+      w.row(in)[out] = static_cast<T>(value);
+      if (!whole) mask.row(in)[out / 32] |= std::uint32_t{1} << out % 32;
+    });
   }
 
   bool is_local() const { return local.maps > 0; }
@@ -134,6 +153,16 @@ struct Layer {
     }
   }
 
+  void exchange(Pass<T>& other) {
+    std::swap(h, other.h);
+    std::swap(delta, other.delta);
+    std::swap(noisy, other.noisy);
+    std::swap(dropped, other.dropped);
+    std::swap(in_across, other.in_across);
+    std::swap(out_across, other.out_across);
+    std::swap(delta_zero, other.delta_zero);
+  }
+
   void reserve(Place& place, Index batch) {
     h = Buffer<T>(place, batch, n_out);
     delta = Buffer<T>(place, batch, n_out);
@@ -151,7 +180,7 @@ struct Layer {
 
   // to (n, n_out) = σ(W h + b), h (n, n_in). Inputs outside `runs` are zero.
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs, Index n,
-               Activation activation, const Buffer<T>& to, T* partial, int* bad) const {
+               Activation activation, const Buffer<T>& to, T* partial, int* bad) {
     if (is_local()) {
       backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
       backend.local_forward({local, in_across.data(), in_across.ld(), n, w.data(), w.ld(), bias.data(),
@@ -159,13 +188,29 @@ struct Layer {
                              to.ld(), bad});
       return;
     }
-    backend.dense_forward({below.data(), below.ld(), n, n_in, runs.data(),
-                           static_cast<Index>(runs.size()), w.data(), w.ld(), n_out, bias.data(),
-                           static_cast<int>(activation), to.data(), to.ld(), partial, bad});
+    const DenseForward<T> pass{below.data(),
+                               below.ld(),
+                               n,
+                               n_in,
+                               runs.data(),
+                               static_cast<Index>(runs.size()),
+                               w.data(),
+                               w.ld(),
+                               n_out,
+                               bias.data(),
+                               static_cast<int>(activation),
+                               to.data(),
+                               to.ld(),
+                               partial,
+                               bad};
+    if (late.n != n) catch_up(backend);
+    if (late.n == 0) return backend.dense_forward(pass);
+    backend.dense_online({pass, late_update()});
+    late.n = 0;
   }
 
-  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W, and on the bias if
-  // asked.
+  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W; with_bias: they are
+  // W, and the bias learns too.
   void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
              const std::vector<Run>& runs, Index n, const Buffer<T>& weights, const Moments<T>& moments,
              bool with_bias) const {
@@ -182,14 +227,57 @@ struct Layer {
                             gradient.data(), bias_gradient.data()});
       return;
     }
-    backend.dense_update({rule, below.data(), below.ld(), n, n_in, runs.data(),
-                          static_cast<Index>(runs.size()), delta.data(), delta.ld(), n_out,
-                          weights.data(), weights.ld(), moments.v.data(), moments.s.data(), b,
-                          of_bias.v.data(), of_bias.s.data(), with_bias ? mask.data() : nullptr,
-                          mask.ld()});
+    backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, with_bias));
+  }
+
+  // Leaves such a step to the next forward pass, or to catch_up(). It must be a plain one, without
+  // memory of gradients or weights that don't exist, and have few_rows examples at the most.
+  bool may_wait() const { return !is_local() && !mask; }
+  void learn_late(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
+                  const std::vector<Run>& runs, Index n) {
+    if (!late.h) {
+      late.h = Buffer<T>(backend, few_rows, n_in);
+      late.delta = Buffer<T>(backend, few_rows, n_out);
+    }
+    backend.copy(below.data(), late.h.data(), n * late.h.ld());
+    backend.copy(delta.data(), late.delta.data(), n * late.delta.ld());
+    late.rule = rule;
+    late.runs = &runs;
+    late.n = n;
+  }
+  void catch_up(Backend<T>& backend) {
+    if (late.n > 0) backend.dense_update(late_update());
+    late.n = 0;
   }
 
  private:
+  DenseUpdate<T> update_pack(const Learning<T>& rule, const Buffer<T>& below,
+                             const std::vector<Run>& runs, Index n, const Buffer<T>& d,
+                             const Buffer<T>& weights, const Moments<T>& moments, bool with_bias) const {
+    return {rule,
+            below.data(),
+            below.ld(),
+            n,
+            n_in,
+            runs.data(),
+            static_cast<Index>(runs.size()),
+            d.data(),
+            d.ld(),
+            n_out,
+            weights.data(),
+            weights.ld(),
+            moments.v.data(),
+            moments.s.data(),
+            with_bias ? bias.data() : nullptr,
+            of_bias.v.data(),
+            of_bias.s.data(),
+            with_bias ? mask.data() : nullptr,
+            mask.ld()};
+  }
+  DenseUpdate<T> late_update() const {
+    return update_pack(late.rule, late.h, *late.runs, late.n, late.delta, w, {}, true);
+  }
+
   mutable Buffer<T> gradient, bias_gradient;  // scratch of local updates
 };
 

@@ -8,26 +8,13 @@
 #include "core/network_impl.h"
 
 namespace fastfa {
-namespace {
-
-Memory memory_of(const Optimizer& optimizer) {
-  const Sgd* sgd = std::get_if<Sgd>(&optimizer);
-  return !sgd ? Memory::adam : sgd->momentum != 0 ? Memory::velocity : Memory::none;
-}
-
-template <class T>
-void copy_rows(const Buffer<T>& from, Index n, MatrixView<T> to, Index first) {
-  for (Index r = 0; r < n; ++r) {
-    for (Index c = 0; c < to.cols; ++c) to(first + r, c) = from.row(r)[c];
-  }
-}
-
-}  // namespace
+namespace {}  // namespace
 
 DivergenceError::DivergenceError(int layer, std::int64_t step, const std::string& what)
     : std::runtime_error(what), layer_(layer), step_(step) {}
 DeviceError::DeviceError(const std::string& what) : std::runtime_error(what) {}
 Interrupted::Interrupted() : std::runtime_error("[fastfa] interrupted") {}
+OrderError::OrderError(const std::string& what) : std::logic_error(what) {}
 
 template <class T>
 Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_backend<T>(spec.device)) {
@@ -41,12 +28,13 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
   for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
-  partial_ = Buffer<T>(*backend_, max_row_chunks, padded_cols(widest));
+  partial_ = Buffer<T>(*backend_, partial_rows, padded_cols(widest));
 }
 
 template <class T>
 void Network<T>::Impl::reserve(Index batch) {
   if (batch <= batch_.capacity()) return;
+  tiny_.current = false;
   for (Layer<T>& layer : layers_) layer.reserve(*backend_, batch);
   batch_.reserve(*backend_, batch, spec_.inputs, layers_.back().n_out);  // last: it has the capacity
 }
@@ -178,20 +166,10 @@ MatrixView<T> Network<T>::biases(int layer) const {
   return {b.data(), 1, b.cols(), b.ld(), 1};
 }
 template <class T>
-void Network<T>::reset_memory() {
-  impl_->check_reentry();
-  std::lock_guard<std::mutex> lock(impl_->mutex_);
-  impl_->reserve_memory(Memory::none);
-  for (Layer<T>& layer : impl_->layers_) layer.clear_removed();
-  for (Feedback<T>& f : impl_->teaching_.feedback) {
-    if (f.matrix) f.matrix->forget();
-  }
-}
-
-template <class T>
 void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll) {
   impl_->check_data("forward", x, nullptr);
   Session<T> session(*impl_);
+  const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
     impl_->settle();
@@ -204,6 +182,7 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
                              const Poll& poll) {
   impl_->check_data("activations", x, nullptr);
   Session<T> session(*impl_);
+  const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
     impl_->settle();
@@ -224,6 +203,7 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   }
   Session<T> session(*impl_);
   Teaching<T>& how = own ? impl_->teaching_ : other;
+  const Aside aside(*impl_);
   impl_->prepare(how);
   impl_->in_blocks(x, y, poll, [&](Index first, Index n) {
     impl_->teach(how, impl_->batch_, 0, first);
@@ -237,6 +217,7 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
   impl_->check_data("evaluate", x, &y);
   Session<T> session(*impl_);
   EpochResult result;
+  const Aside aside(*impl_);
   impl_->in_blocks(x, y, poll, [&](Index, Index) {
     impl_->error(impl_->batch_, false);
     impl_->settle();
@@ -249,12 +230,16 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
 template <class T>
 EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y,
                                     const Optimizer& optimizer, std::int64_t batch_size,
-                                    const std::int64_t* order, std::int64_t n, const Poll& poll) {
+                                    const std::int64_t* order, std::int64_t n, const Poll& poll,
+                                    double* loss_sum) {
   impl_->check_training(x, y, optimizer, batch_size, order, n);
   Session<T> session(*impl_);
   EpochResult result;
+  const double before = loss_sum ? *loss_sum : 0.0;
+  result.loss = before;
   impl_->train(x, y, optimizer, batch_size, order, n, poll, result);
-  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
+  if (loss_sum) *loss_sum = result.loss;
+  if (result.examples > 0) result.loss = (result.loss - before) / static_cast<double>(result.examples);
   return result;
 }
 
@@ -276,7 +261,22 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
 }
 
 template <class T>
+bool Network<T>::Impl::may_defer(const Optimizer& optimizer) const {
+  const Sgd* sgd = std::get_if<Sgd>(&optimizer);
+  if (!backend_->immediate() || !sgd || sgd->momentum != 0) return false;
+  return std::all_of(teaching_.feedback.begin(), teaching_.feedback.end(), [](const Feedback<T>& f) {
+    return f.spec.plasticity == Plasticity::fixed && f.spec.matrix != Matrix::pseudoinverse;
+  });
+}
+
+template <class T>
+void Network<T>::Impl::catch_up() {
+  for (Layer<T>& layer : layers_) layer.catch_up(*backend_);
+}
+
+template <class T>
 void Network<T>::Impl::ready(const Optimizer& optimizer, Index batch) {
+  stage_ = Stage::none;
   reserve(batch);
   reserve_memory(memory_of(optimizer));
 }
@@ -291,6 +291,15 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   for (const Layer<T>& layer : layers_)
     work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
   work *= static_cast<double>(batch_size);
+  // However this ends, every update is made.
+  struct Deferring {
+    Impl& net;
+    Deferring(Impl& n, bool on) : net(n) { net.deferring_ = on; }
+    ~Deferring() {
+      net.deferring_ = false;
+      net.catch_up();
+    }
+  };
   const Index polls = std::max(Index{1}, static_cast<Index>(0.02 * backend_->pace() / (work + 1e4)));
 
   const Poll never;
@@ -298,12 +307,13 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   batch_.y = lend(1, y);
   order =
       static_cast<const Index*>(backend_->lend(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
-  std::vector<TinyLayer<T>> tiny;
-  if (batch_size == 1 && is_tiny(optimizer)) tiny = tiny_layers();
+  const bool tiny = batch_size == 1 && is_tiny(optimizer);
+  const Deferring deferring(*this, batch_size <= few_rows && may_defer(optimizer));
   for (Index at = 0; at < n;) {
+    catch_up();
     if (asks_to_stop(poll)) throw Interrupted();
     const Index begin = at, end = std::min(n, at + polls * batch_size);
-    if (!tiny.empty()) at += run_tiny(tiny, optimizer, order + at, end - at, result);
+    if (tiny) at += run_tiny(optimizer, order + at, end - at, result);
     for (; at < end; at += batch_size) {
       batch_.order = order + at;
       batch_.n = std::min(batch_size, n - at);

@@ -37,10 +37,7 @@ template <class T>
 OwnedWeights<T> Network<T>::feedback_state(int hidden) const {
   const Layer<T>& above = impl_->layers_.at(static_cast<std::size_t>(hidden) + 1);
   return look<T>(*impl_, hidden, [&](const Feedback<T>& f) -> OwnedWeights<T> {
-    const Buffer<T> b = f.matrix ? f.matrix->learned() : Buffer<T>();
-    if (!b) return {};
-    if (f.matrix->stored()) return {{b.data(), {b.cols(), b.rows()}, {1, b.ld()}}, b.owner()};
-    return {above.view(b), b.owner()};
+    return f.matrix ? shown(f, f.matrix->learned(), above) : OwnedWeights<T>();
   });
 }
 template <class T>
@@ -71,6 +68,7 @@ void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double 
   std::lock_guard<std::mutex> lock(impl_->mutex_);
   std::lock_guard<std::mutex> brief(impl_->teaching_mutex_);
   std::swap(impl_->teaching_, made);
+  impl_->tiny_.current = false;
 }
 
 template <class T>
@@ -78,6 +76,7 @@ std::vector<LayerAlignment> Network<T>::alignment(MatrixView<const T> x, MatrixV
                                                   const AlignmentChoice& choice, const Poll& poll) {
   impl_->check_data("alignment", x, &y);
   Session<T> session(*impl_);
+  const Aside aside(*impl_);
   return impl_->alignment(x, y, choice, poll);
 }
 
@@ -89,6 +88,7 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   Impl& net = *impl_;
   Feedback<T>& f = net.teaching_.feedback.at(at);
   if (!f.matrix) return 0.0;
+  const Aside aside(net);
   net.reserve(n);
   net.batch_.n = n;
   net.backend_->wait();
@@ -116,6 +116,7 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   Session<T> session(*impl_);
   Impl& net = *impl_;
   Layer<T>& own = net.layers_.at(at);
+  const Aside aside(net);
   net.reserve(n);
   const Buffer<T>& below = at == 0 ? net.batch_.input : net.layers_[at - 1].h;
   const std::vector<Run>& runs = at == 0 ? net.all_inputs_ : net.layers_[at - 1].units;
@@ -157,7 +158,7 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
       make_feedback<double>(host(), {spec}, {own, above}, seed, layer);
   const std::unique_ptr<Backend<double>> backend = make_cpu_backend<double>();
   const Buffer<double> transposed(host(), n_source, units),
-      partial(host(), max_row_chunks, padded_cols(units));
+      partial(host(), partial_rows, padded_cols(units));
   const FlushSubnormals flush;
   backend->begin(false);
   write_matrix(made.back().matrix.get(), Scene<double>{*backend, nullptr, 0}, transposed,

@@ -46,6 +46,19 @@ struct Probe {
   }
 };
 
+// How a network that is small enough is laid out for the kernels that do it as a whole.
+template <class T>
+struct TinyPlan {
+  bool current = false;   // else it must be made anew
+  bool forward = false;   // those kernels can do the forward pass
+  bool feedback = false;  // and the feedback, and the update of plain SGD
+  std::vector<TinyLayer<T>> layers;
+};
+
+// How far a step in parts has come. From the forward pass on, its activations and deltas are kept for
+// whoever asks, until the network learns in another way.
+enum class Stage : int { none, forward, feedback, done };
+
 // What the kernels need to know of an optimizer for one step.
 template <class T>
 struct Rule {
@@ -70,6 +83,7 @@ class Network<T>::Impl {
 
   // One update from `batch`, unless `poll` says stop before it.
   void step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll);
+  void finish(Batch<T>& batch, const Optimizer& optimizer);  // of a step: what its deltas change
 
   void forward(Batch<T>& batch);                 // h_l = σ(W_l h_{l−1} + b_l)
   void error(Batch<T>& batch, bool with_delta);  // y, e = y* − y, δ_L
@@ -81,11 +95,30 @@ class Network<T>::Impl {
   void learn_feedback(Batch<T>& batch, const Rule<T>& rule);                  // Kolen–Pollack
   void mirror(Index n);                                                       // weight mirror
 
-  // Whole runs of steps of a small network, in tiny.cpp.
-  bool is_tiny(const Optimizer& optimizer) const;
-  std::vector<TinyLayer<T>> tiny_layers();
-  Index run_tiny(const std::vector<TinyLayer<T>>& tiny, const Optimizer& optimizer, const Index* order,
-                 Index n, EpochResult& result);
+  // One example through a small network, and whole runs of steps, in tiny.cpp.
+  bool is_small() const;
+  bool has_small_feedback() const;
+  bool is_tiny(const Optimizer& optimizer);
+  const TinyPlan<T>& tiny_plan();
+  void silence_tiny();
+  TinyStep<T> tiny_step() const;
+  bool forward_tiny(Index n);
+  bool feedback_tiny(Index n);
+  bool update_tiny(Index n, const Rule<T>& rule);
+  Index run_tiny(const Optimizer& optimizer, const Index* order, Index n, EpochResult& result);
+
+  // A step in parts, in stepwise.cpp.
+  void forward_step(MatrixView<const T> x, MatrixView<T> out);
+  void feedback_step(MatrixView<const T> e, MatrixView<const T> target);
+  void update_step(const Optimizer& optimizer);
+  void check_error(const char* call, const MatrixView<const T>& e,
+                   const MatrixView<const T>& target) const;
+  void exchange();  // the buffers of a pass with the spare ones
+
+  // Plain SGD with few examples may leave each update to the next forward pass: nothing that is done in
+  // between looks at the weights.
+  bool may_defer(const Optimizer& optimizer) const;
+  void catch_up();
 
   // Before teach(): whatever of the feedback follows the weights.
   void prepare(Teaching<T>& how);
@@ -107,6 +140,7 @@ class Network<T>::Impl {
   void check_reentry() const;
   void reserve(Index batch);
   void reserve_memory(Memory memory);
+  void reset_memory();
   int lowest_trainable() const;
   void check_data(const char* call, const MatrixView<const T>& x, const MatrixView<const T>* y) const;
   MatrixView<const T> lend(int slot, MatrixView<const T> from);
@@ -130,6 +164,10 @@ class Network<T>::Impl {
   std::vector<Layer<T>> layers_;
   Teaching<T> teaching_;
   Batch<T> batch_;
+  TinyPlan<T> tiny_;
+  Stage stage_ = Stage::none;
+  std::vector<Pass<T>> spare_;  // of each layer, for calls that look while a pass is kept
+  Batch<T> spare_batch_;
   Probe<T> probe_;
   std::vector<Run> all_inputs_;
   Buffer<T> partial_;  // of one-row products
@@ -137,6 +175,7 @@ class Network<T>::Impl {
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
   bool learning_ = false;                  // within a step: there is dropout
+  bool deferring_ = false;                 // updates wait for the next forward pass
   std::mutex mutex_;                       // held by whoever works with the network
   std::mutex teaching_mutex_;              // held briefly where teaching_ is looked at or replaced
   std::atomic<std::thread::id> holder_{};  // of mutex_
@@ -157,10 +196,60 @@ class Network<T>::Impl {
   Index tallied_ = 0;
 };
 
+// Lends spare buffers to a call that looks, if the pass of a step in parts is kept in the usual ones.
+template <class Impl>
+class Aside {
+ public:
+  explicit Aside(Impl& impl) : impl_(impl.stage_ == Stage::none ? nullptr : &impl) {
+    if (impl_) impl_->exchange();
+  }
+  ~Aside() {
+    if (impl_) impl_->exchange();
+  }
+  Aside(const Aside&) = delete;
+  Aside& operator=(const Aside&) = delete;
+
+ private:
+  Impl* impl_;
+};
+
+inline Memory memory_of(const Optimizer& optimizer) {
+  const Sgd* sgd = std::get_if<Sgd>(&optimizer);
+  return !sgd ? Memory::adam : sgd->momentum != 0 ? Memory::velocity : Memory::none;
+}
+
+// Rows of a buffer to rows first … of the caller's matrix.
+template <class T>
+void copy_rows(const Buffer<T>& from, Index n, MatrixView<T> to, Index first) {
+  for (Index r = 0; r < n; ++r) {
+    for (Index c = 0; c < to.cols; ++c) to(first + r, c) = from.row(r)[c];
+  }
+}
+
+// True while it lives.
+class Learns {
+ public:
+  explicit Learns(bool& flag) : flag_(flag) { flag_ = true; }
+  ~Learns() { flag_ = false; }
+  Learns(const Learns&) = delete;
+  Learns& operator=(const Learns&) = delete;
+
+ private:
+  bool& flag_;
+};
+
 // Storage is the transpose of what is shown.
 template <class T>
 MatrixView<T> transposed(const Buffer<T>& b) {
   return {b.data(), b.cols(), b.rows(), 1, b.ld()};
+}
+
+// What belongs to a B that is state, as B is shown: (n_l, n_source), or as the weights of a local layer.
+template <class T>
+OwnedWeights<T> shown(const Feedback<T>& f, const Buffer<T>& b, const Layer<T>& above) {
+  if (!b) return {};
+  if (f.matrix->stored()) return {{b.data(), {b.cols(), b.rows()}, {1, b.ld()}}, b.owner()};
+  return {above.view(b), b.owner()};
 }
 
 inline bool asks_to_stop(const Poll& poll) {

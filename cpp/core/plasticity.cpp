@@ -41,6 +41,8 @@ void Network<T>::Impl::mirror(Index n) {
     const Feedback<T>& f = teaching_.feedback[l];
     if (f.spec.plasticity != Plasticity::weight_mirror || steps_ % f.spec.mirror_every != 0) continue;
     settle();
+    const Aside aside(*this);  // a pass that is kept stays as it was
+    reserve(n);
     Layer<T>& layer = layers_[l];
     Layer<T>& above = layers_[l + 1];
     const double sigma = f.spec.mirror_noise;

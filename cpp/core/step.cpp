@@ -5,22 +5,6 @@
 #include "core/network_impl.h"
 
 namespace fastfa {
-namespace {
-
-// True while it lives.
-class Learns {
- public:
-  explicit Learns(bool& flag) : flag_(flag) { flag_ = true; }
-  ~Learns() { flag_ = false; }
-  Learns(const Learns&) = delete;
-  Learns& operator=(const Learns&) = delete;
-
- private:
-  bool& flag_;
-};
-
-}  // namespace
-
 template <class T>
 void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll) {
   const Learns now(learning_);
@@ -29,6 +13,11 @@ void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const P
   teach(teaching_, batch, lowest_trainable());
   if (asks_to_stop(poll)) throw Interrupted();  // a step is done as a whole or not at all
   if (!backend_->immediate()) tally(batch);
+  finish(batch, optimizer);
+}
+
+template <class T>
+void Network<T>::Impl::finish(Batch<T>& batch, const Optimizer& optimizer) {
   const Rule<T> rule = rule_for(optimizer, batch.n);
   update(batch, rule);
   learn_feedback(batch, rule);
@@ -55,6 +44,7 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
   } else {
     batch.runs = all_inputs_;
   }
+  if (forward_tiny(batch.n)) return;
 
   if (learning_ && spec_.input_dropout > 0) {
     drop(-1, spec_.input_dropout, true, batch.input, batch.input, batch.n);
@@ -121,6 +111,7 @@ Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const
 template <class T>
 void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, int lowest) {
   batch.target_there = false;
+  if (feedback_tiny(batch.n)) return;
   for (int l = static_cast<int>(layers_.size()) - 2; l >= lowest; --l) {
     const auto at = static_cast<std::size_t>(l);
     Layer<T>& layer = layers_[at];
@@ -149,6 +140,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
 // step).
 template <class T>
 void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
+  if (update_tiny(batch.n, rule)) return;
   const Buffer<T>* h = &batch.input;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
@@ -158,6 +150,10 @@ void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
     const std::vector<Run>& runs = l > 0                 ? layers_[l - 1].units
                                    : rule.moves_anyway() ? all_inputs_
                                                          : batch.runs;
+    if (deferring_ && layer.may_wait() && !tiny_plan().forward) {  // whose forward pass is another
+      layer.learn_late(*backend_, rule.learning, below, l > 0 ? runs : all_inputs_, batch.n);
+      continue;
+    }
     layer.learn(*backend_, rule.learning, below, runs, batch.n, layer.w, layer.of_w, true);
   }
 }

@@ -60,6 +60,10 @@ class CudaBackend final : public Backend<T> {
     device_->require("clear", values);
     device_->clear(values, static_cast<std::size_t>(count) * sizeof(T));
   }
+  void copy(const T* from, T* to, Index count) override {
+    device_->require("copy", from, to);
+    device_->copy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+  }
   void gather(const Gather<T>& g) override {
     device_->require("gather", g.x, g.order, g.h, g.bad);
     device_->launch("gather", grid_for(g.n * g.cols), plain(), cuda::gather<T>, g);
@@ -175,6 +179,9 @@ class CudaBackend final : public Backend<T> {
   }
 
   // The core asks lanes() first.
+  bool tiny_forward(const TinyStep<T>&) override { return false; }
+  bool tiny_feedback(const TinyStep<T>&) override { return false; }
+  void tiny_update(const TinyStep<T>&) override { throw std::logic_error("[cuda] no tiny_update"); }
   void tiny_run(const TinyRun<T>&) override { throw std::logic_error("[cuda] tiny_run isn't there"); }
   void lane_run(const LaneRun<T>&) override { throw std::logic_error("[cuda] lane_run isn't there"); }
   Index lanes() const override { return 0; }

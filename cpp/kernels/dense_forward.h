@@ -1,8 +1,8 @@
 // a = σ(h W + b): h (n, n_in) · W (n_in, n_out) → a (n, n_out), overwritten.
 #pragma once
 
+#include "kernels/few_rows.h"
 #include "kernels/math.h"
-#include "kernels/one_row.h"
 #include "kernels/panels.h"
 
 namespace fastfa {
@@ -14,7 +14,7 @@ Grid forward_grid(const DenseForward<T>& f) {
 }
 template <class T>
 int dense_forward_tiles(const DenseForward<T>& f) {
-  return f.n == 1 ? static_cast<int>(row_chunks(f.n_in, f.n_out)) : forward_grid(f).tiles();
+  return f.n <= few_rows ? static_cast<int>(row_chunks(f.n, f.n_in, f.n_out)) : forward_grid(f).tiles();
 }
 
 // Bias and activation of rows r0 … r1, columns c … c + cols (padded to whole vectors).
@@ -38,8 +38,8 @@ template <class T>
 void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
   const Grid g = forward_grid(f);
   for (; tile < tile_end; ++tile) {
-    if (f.n == 1) {
-      row_product(f.h, f.runs, f.n_runs, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
+    if (f.n <= few_rows) {
+      row_product({f.h, f.ldh, f.n, f.runs, f.n_runs}, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
       continue;
     }
     const Block t = block_of(g, tile, f.n, f.n_out);
@@ -56,9 +56,9 @@ void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
 
 template <class T>
 void dense_forward_finish(const DenseForward<T>& f) {
-  if (f.n != 1) return;
-  add_chunks(f.partial, f.n_in, f.n_out, f.a);
-  finish_forward(f, 0, 1, 0, f.n_out);
+  if (f.n > few_rows) return;
+  add_chunks(f.partial, f.n, f.n_in, f.n_out, f.a, f.lda);
+  finish_forward(f, 0, f.n, 0, f.n_out);
 }
 
 }  // namespace

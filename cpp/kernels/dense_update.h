@@ -2,8 +2,8 @@
 // registers and applied at once. Accumulates into w, bias and the optimizer's memory of them.
 #pragma once
 
+#include "kernels/few_rows.h"
 #include "kernels/learn.h"
-#include "kernels/one_row.h"
 #include "kernels/panels.h"
 
 namespace fastfa {
@@ -21,7 +21,7 @@ Grid update_grid(const DenseUpdate<T>& u) {
 }
 template <class T>
 int dense_update_tiles(const DenseUpdate<T>& u) {
-  return u.n == 1 ? static_cast<int>(row_chunks(u.n_in, u.n_out)) : update_grid(u).tiles();
+  return u.n <= few_rows ? static_cast<int>(row_chunks(u.n, u.n_in, u.n_out)) : update_grid(u).tiles();
 }
 
 template <class T>
@@ -47,32 +47,85 @@ inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
   }
 }
 
-// One example: rank-1, row by row, in the chunks of the forward product. Rows of inputs that are zero
-// are left alone unless W moves anyway.
-template <class T>
-inline void update_rank1(const DenseUpdate<T>& u, Index chunk) {
-  const bool plain = !u.v && u.decay == 0 && !u.mask;
-  const Index chunks = row_chunks(u.n_in, u.n_out);
-  const Index i0 = chunk_begin(chunk, chunks, u.n_in), i1 = chunk_begin(chunk + 1, chunks, u.n_in);
-  for (Index r = 0; r < u.n_runs; ++r) {
-    for (Index i = max(u.runs[r].begin, i0); i < min(u.runs[r].end, i1); ++i) {
-      const T h = u.h[i];
-      if (plain && h == 0) continue;
-      T* w = u.w + i * u.ldw;
-      if (plain) {
-        const T rate = u.rate * h;
-        for (Index c = 0; c < u.n_out; c += lanes<T>) {
-          store(w + c, load(w + c) + rate * load(u.delta + c));
-        }
-      } else {
-        for (Index c = 0; c < u.n_out; c += lanes<T>) {
-          Vec<T> gradient = h * load(u.delta + c);
-          if (u.mask) gradient = where_kept(u, i, c, gradient);
-          apply(u, slot_at(u, i, c), gradient, u.decay, true, true);
-        }
-      }
+// A row of W and the inputs of N examples that it is learned from.
+template <class T, int N>
+struct RowStep {
+  T* w;
+  T h[N];
+  T rate;  // η h of a single example
+  bool any;
+
+  RowStep() = default;
+  RowStep(const DenseUpdate<T>& u, Index i) : w(u.w + i * u.ldw), any(false) {
+    for (int e = 0; e < N; ++e) {
+      h[e] = u.h[e * u.ldh + i];
+      any |= h[e] != 0;
     }
+    rate = u.rate * h[0];
   }
+
+  // s hᵀδ where δ[e] is a vector of example e's.
+  Vec<T> gradient(const Vec<T> (&delta)[N]) const {
+    Vec<T> sum = h[0] * delta[0];
+    for (int e = 1; e < N; ++e) sum += h[e] * delta[e];
+    return sum;
+  }
+
+  // A vector of W after a plain step.
+  template <bool Decay>
+  Vec<T> plain(const DenseUpdate<T>& u, Vec<T> old, const Vec<T> (&delta)[N]) const {
+    if constexpr (N == 1 && !Decay) return old + rate * delta[0];
+    Vec<T> step = u.rate * gradient(delta);
+    if constexpr (Decay) step -= u.decay * old;
+    return old + step;
+  }
+};
+template <class T, int N>
+inline void load_deltas(const DenseUpdate<T>& u, Index c, Vec<T> (&delta)[N]) {
+  for (int e = 0; e < N; ++e) delta[e] = load(u.delta + e * u.ldd + c);
+}
+
+// Columns c0 … c1 of row i. Where every input is zero a row is left alone, unless W moves anyway.
+template <class T, int N>
+inline void update_row(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
+  const RowStep<T, N> row(u, i);
+  const bool plain = !u.v && !u.mask;
+  if (plain && u.decay == 0 && !row.any) return;
+  const auto pass = [&](auto&& each) {
+    for (Index c = c0; c < c1; c += lanes<T>) {
+      Vec<T> delta[N];
+      load_deltas(u, c, delta);
+      each(c, delta);
+    }
+  };
+  if (!plain) {
+    pass([&](Index c, const Vec<T>(&delta)[N]) {
+      Vec<T> gradient = row.gradient(delta);
+      if (u.mask) gradient = where_kept(u, i, c, gradient);
+      apply(u, slot_at(u, i, c), gradient, u.decay, true, true);
+    });
+  } else if (u.decay != 0) {
+    pass([&](Index c, const Vec<T>(&delta)[N]) {
+      store(row.w + c, row.template plain<true>(u, load(row.w + c), delta));
+    });
+  } else {
+    pass([&](Index c, const Vec<T>(&delta)[N]) {
+      store(row.w + c, row.template plain<false>(u, load(row.w + c), delta));
+    });
+  }
+}
+
+// A few examples: row by row, in the chunks of the forward product.
+template <class T>
+inline void update_few(const DenseUpdate<T>& u, Index chunk) {
+  const Index chunks = row_chunks(u.n, u.n_in, u.n_out);
+  const Index i0 = chunk_begin(chunk, chunks, u.n_in), i1 = chunk_begin(chunk + 1, chunks, u.n_in);
+  with_few(u.n, [&](auto n) {
+    for_column_blocks<T>(u.n, u.n_out, [&](Index c, Index width) {
+      for_runs(FewRows<T>{u.h, u.ldh, u.n, u.runs, u.n_runs}, i0, i1,
+               [&](Index i) { update_row<T, decltype(n)::value>(u, i, c, c + width); });
+    });
+  });
 }
 
 // Rows i … i + M of W, V vectors wide at column c, with examples n0 … n1 (rows of d, ldd apart).
@@ -113,9 +166,9 @@ template <class T>
 void dense_update_run(const DenseUpdate<T>& u, int tile, int tile_end) {
   const Grid g = update_grid(u);
   for (; tile < tile_end; ++tile) {
-    if (u.n == 1) {
+    if (u.n <= few_rows) {
       if (tile == 0) update_bias(u, 0, u.n_out);
-      update_rank1(u, tile);
+      update_few(u, tile);
       continue;
     }
     const Block t = block_of(g, tile, u.n_in, u.n_out);

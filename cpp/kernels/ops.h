@@ -20,9 +20,11 @@ struct Run {
 };
 constexpr Index k_block = 256;
 
-// With one example, a product is formed in this many parts at the most (one_row.h). `partial` of an
-// argument pack has room for max_row_chunks rows of padded_cols(columns of the result).
+// With so few examples a product is formed in up to max_row_chunks parts (few_rows.h). `partial` of an
+// argument pack has room for partial_rows rows of padded_cols(columns of the result).
+constexpr Index few_rows = 8;
 constexpr Index max_row_chunks = 16;
+constexpr Index partial_rows = 2 * max_row_chunks;
 constexpr Index padded_cols(Index cols) { return (cols + 15) / 16 * 16; }
 
 // Copies examples order[0…n) of x (rows ldx apart) to h; active[c] = 1 where column c is not all zero.
@@ -264,6 +266,15 @@ struct DenseUpdate : Learning<T> {
   Index ldm;
 };
 
+// A dense layer that learns from few_rows examples at the most: the update that the last batch left,
+// then the forward pass of this one. `last` has a rate and decay alone, no memory and no mask; both have
+// the same number of examples.
+template <class T>
+struct DenseOnline {
+  DenseForward<T> forward;
+  DenseUpdate<T> last;
+};
+
 // A locally connected layer: each position (oy, ox) of each of `maps` has weights of its own for the
 // patch of kernel_h × kernel_w pixels of all channels that begins at (oy · stride − pad, ox · stride −
 // pad). Pixels outside the image are zero. Units are numbered (map, oy, ox), inputs (channel, y, x).
@@ -381,6 +392,16 @@ struct TinyRun : OnlineRun<T> {
   T* input;  // (n_in), scratch
 };
 
+// One such step, whose parts can be done apart: forward (the output stays at its pre-activation),
+// feedback (from the output's δ), update. The first two are false where a value is out of range.
+template <class T>
+struct TinyStep {
+  const TinyLayer<T>* layers;
+  Index count;
+  const T* input;  // (n_in), padding zero
+  T rate, decay;   // of the update
+};
+
 // Networks of one kind side by side: every element of a matrix is a vector of as many values as an
 // instruction takes, one for each network, without padding between rows; lanes without a network are
 // zero. loss_sum, wrong, rate and decay have a value for each lane.
@@ -418,10 +439,14 @@ struct KernelSet {
   Op<Dropout<T>> dropout;
   Op<RowDots<T>> row_dots;
   Op<DenseUpdate<T>> dense_update;
+  Op<DenseOnline<T>> dense_online;
   Op<LocalForward<T>> local_forward;
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
   void (*tiny_run)(const TinyRun<T>&);
+  bool (*tiny_forward)(const TinyStep<T>&);
+  bool (*tiny_feedback)(const TinyStep<T>&);
+  void (*tiny_update)(const TinyStep<T>&);
   void (*lane_run)(const LaneRun<T>&);
   Index lanes;  // of a vector
 };
@@ -443,7 +468,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 7;
+constexpr std::uint32_t kernel_abi = 9;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

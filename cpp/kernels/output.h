@@ -70,8 +70,9 @@ inline double dot(const T* x, const T* y, Index n) {
   return sum;
 }
 
+// Never inlined, so that it is the same arithmetic wherever it is called.
 template <class T>
-void output_row(const Output<T>& o, Index n) {
+[[gnu::noinline]] void output_row(const Output<T>& o, Index n) {
   const auto activation = static_cast<Activation>(o.activation);
   const auto loss = static_cast<Loss>(o.loss);
   T* a = o.a + n * o.lda;

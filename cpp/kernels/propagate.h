@@ -2,14 +2,14 @@
 #pragma once
 
 #include "kernels/carry.h"
-#include "kernels/one_row.h"
+#include "kernels/few_rows.h"
 
 namespace fastfa {
 namespace {
 
 template <class T>
 int propagate_tiles(const Propagate<T>& p) {
-  if (p.n == 1 && !p.transposed) return static_cast<int>(row_chunks(p.n_src, p.n_l));
+  if (p.n == 1 && !p.transposed) return static_cast<int>(row_chunks(1, p.n_src, p.n_l));
   return carry_tiles(p);
 }
 
@@ -17,7 +17,8 @@ template <class T>
 void propagate_run(const Propagate<T>& p, int tile, int tile_end) {
   for (; tile < tile_end; ++tile) {
     if (p.n == 1 && !p.transposed) {
-      row_product(p.source, p.runs, p.n_runs, p.n_src, p.b, p.ldb, p.n_l, tile, p.partial);
+      const FewRows<T> source{p.source, p.lds, 1, p.runs, p.n_runs};
+      row_product(source, p.n_src, p.b, p.ldb, p.n_l, tile, p.partial);
     } else if (p.transposed) {
       const auto read = [&](Index j, Index k) { return load(p.b + j * p.ldb + k); };
       carry_tile_by_rows(p, tile, read);
@@ -32,7 +33,7 @@ void propagate_run(const Propagate<T>& p, int tile, int tile_end) {
 template <class T>
 void propagate_done(const Propagate<T>& p) {
   if (p.n != 1 || p.transposed) return;
-  add_chunks(p.partial, p.n_src, p.n_l, p.delta);
+  add_chunks(p.partial, 1, p.n_src, p.n_l, p.delta, p.ldd);
   finish_carry(p, 0, 1, 0, p.n_l);
 }
 

@@ -1,5 +1,6 @@
 // One kernel library: this file, compiled for one instruction set. It exports one function.
 #include "kernels/dense_forward.h"
+#include "kernels/dense_online.h"
 #include "kernels/dense_update.h"
 #include "kernels/draw.h"
 #include "kernels/dropout.h"
@@ -44,10 +45,14 @@ constexpr KernelSet<T> kernels{
     {dropout_tiles<T>, dropout_run<T>, nullptr},
     {row_dots_tiles<T>, row_dots_run<T>, nullptr},
     {dense_update_tiles<T>, dense_update_run<T>, nullptr},
+    {dense_online_tiles<T>, dense_online_run<T>, dense_online_finish<T>},
     {local_forward_tiles<T>, local_forward_run<T>, nullptr},
     {local_back_tiles<T>, local_back_run<T>, nullptr},
     {local_update_tiles<T>, local_update_run<T>, local_update_finish<T>},
     tiny_run<T>,
+    tiny_forward<T>,
+    tiny_feedback<T>,
+    tiny_update<T>,
     lane_run<T>,
     lanes<T>};
 

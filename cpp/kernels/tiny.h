@@ -2,7 +2,7 @@
 // one after another, with everything in one core's first cache.
 #pragma once
 
-#include "kernels/one_row.h"
+#include "kernels/few_rows.h"
 #include "kernels/output.h"
 
 namespace fastfa {
@@ -12,7 +12,8 @@ namespace {
 template <class T>
 inline void tiny_product(const T* x, Index depth, const T* b, Index ldb, Index cols, T* c) {
   const Run run{0, static_cast<std::int32_t>(depth)};
-  const auto piece = [&](auto vecs) { narrow_sum<T, vecs.value>(x, &run, 1, 0, depth, b, ldb, c); };
+  const FewRows<T> row{x, 0, 1, &run, 1};
+  const auto piece = [&](auto vecs) { narrow_sum<T, vecs.value>(row, x, 0, depth, b, ldb, c); };
   constexpr Index wide = 4 * lanes<T>;
   for (; cols > 0; cols -= wide, b += wide, c += wide) {
     const Index vecs = (min(cols, wide) + lanes<T> - 1) / lanes<T>;
@@ -34,7 +35,7 @@ inline void tiny_dots(const T* x, Index depth, const T* b, Index ldb, Index rows
 
 // h = σ(W x + b); the last layer stays at its pre-activation.
 template <class T>
-inline bool tiny_forward(const TinyLayer<T>& l, const T* x, bool output) {
+inline bool tiny_layer_forward(const TinyLayer<T>& l, const T* x, bool output) {
   const Index width = round_up(l.n_out, lanes<T>);
   tiny_product(x, l.n_in, l.w, l.ldw, l.n_out, l.h);
   if (l.bias) {
@@ -49,7 +50,7 @@ inline bool tiny_forward(const TinyLayer<T>& l, const T* x, bool output) {
 
 // δ = (B δ_source) ∘ σ′
 template <class T>
-inline bool tiny_feedback(const TinyLayer<T>& l) {
+inline bool tiny_layer_feedback(const TinyLayer<T>& l) {
   if (!l.b) return true;
   const Index width = round_up(l.n_out, lanes<T>);
   if (l.transposed) {
@@ -63,31 +64,55 @@ inline bool tiny_feedback(const TinyLayer<T>& l) {
 
 // W ← W + η (δ hᵀ − γ W)
 template <class T>
-inline void tiny_update(const TinyRun<T>& r, const TinyLayer<T>& l, const T* below, bool output) {
+inline void tiny_layer_update(const TinyStep<T>& s, const TinyLayer<T>& l, const T* below, bool output) {
   const bool still = !output && !l.b;  // no δ
-  if (!l.trainable || (still && r.decay == 0)) return;
+  if (!l.trainable || (still && s.decay == 0)) return;
   const Index width = round_up(l.n_out, lanes<T>);
   for (Index c = 0; c < width; c += lanes<T>) {
-    const Vec<T> step = r.rate * load(l.delta + c);
+    const Vec<T> step = s.rate * load(l.delta + c);
     for (Index i = 0; i < l.n_in; ++i) {
       T* w = l.w + i * l.ldw + c;
       const Vec<T> old = load(w);
-      store(w, r.decay == 0 ? old + below[i] * step : old + (below[i] * step - r.decay * old));
+      store(w, s.decay == 0 ? old + below[i] * step : old + (below[i] * step - s.decay * old));
     }
     if (l.bias) store(l.bias + c, load(l.bias + c) + step);
+  }
+}
+
+// The three parts of a step. They are never inlined: so a step in parts and a run of steps do the same
+// arithmetic to the last bit.
+template <class T>
+[[gnu::noinline]] bool tiny_forward(const TinyStep<T>& s) {
+  bool ok = row_within_limit(s.input, round_up(s.layers[0].n_in, lanes<T>));
+  for (Index l = 0; l < s.count; ++l) {
+    ok &= tiny_layer_forward(s.layers[l], l > 0 ? s.layers[l - 1].h : s.input, l + 1 == s.count);
+  }
+  return ok;
+}
+
+template <class T>
+[[gnu::noinline]] bool tiny_feedback(const TinyStep<T>& s) {
+  bool ok = true;
+  for (Index l = s.count - 2; l >= 0; --l) ok &= tiny_layer_feedback(s.layers[l]);
+  return ok;
+}
+
+template <class T>
+[[gnu::noinline]] void tiny_update(const TinyStep<T>& s) {
+  for (Index l = 0; l < s.count; ++l) {
+    tiny_layer_update(s, s.layers[l], l > 0 ? s.layers[l - 1].h : s.input, l + 1 == s.count);
   }
 }
 
 template <class T>
 void tiny_run(const TinyRun<T>& r) {
   const TinyLayer<T>& top = r.layers[r.count - 1];
-  const Index n_in = r.layers[0].n_in;
-  const auto below = [&](Index l) { return l > 0 ? r.layers[l - 1].h : r.input; };
+  const auto bytes = static_cast<std::size_t>(r.layers[0].n_in) * sizeof(T);
+  const TinyStep<T> step{r.layers, r.count, r.input, r.rate, r.decay};
   for (*r.done = 0; *r.done < r.n; ++*r.done) {
     const Index example = r.order[*r.done];
-    std::memcpy(r.input, r.x + example * r.ldx, static_cast<std::size_t>(n_in) * sizeof(T));
-    bool ok = row_within_limit(r.input, round_up(n_in, lanes<T>));
-    for (Index l = 0; l < r.count; ++l) ok &= tiny_forward(r.layers[l], below(l), l + 1 == r.count);
+    std::memcpy(r.input, r.x + example * r.ldx, bytes);
+    const bool ok = tiny_forward(step);
 
     int bad = 0;
     double loss = 0;
@@ -95,11 +120,8 @@ void tiny_run(const TinyRun<T>& r) {
     output_row(Output<T>{top.h, 0, 1, top.n_out, top.activation, r.loss, r.y, r.ldy, &example, top.delta,
                          0, &loss, &wrong, &bad},
                0);
-    if (!ok || bad) return;
-    for (Index l = r.count - 2; l >= 0; --l) ok &= tiny_feedback(r.layers[l]);
-    if (!ok) return;
-
-    for (Index l = 0; l < r.count; ++l) tiny_update(r, r.layers[l], below(l), l + 1 == r.count);
+    if (!ok || bad || !tiny_feedback(step)) return;
+    tiny_update(step);
     *r.loss_sum += loss;
     *r.wrong += wrong;
   }

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._core import __version__
-from .errors import DeviceError, DivergenceError
+from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
 from .layers import Dense, Dropout, LocallyConnected2D
 from .network import Evaluation, Network
@@ -19,18 +19,22 @@ from .perturbation import NodePerturbation
 from .plasticity import WeightMirror
 from .rules import PRESETS
 from .runtime import build_info, get_num_threads, set_num_threads
+from .stepwise import StepState
 
 if TYPE_CHECKING:
-    from . import data, metrics
+    from . import data, interop, metrics
     from .callbacks import (
         Alignment,
+        AveragedWeights,
         BestWeights,
         Callback,
         CSVLogger,
         EarlyStopping,
         JSONLLogger,
     )
+    from .checkpoint import Checkpoint, load, save
     from .citations import citation
+    from .embed import get_cmake_dir, get_include, get_library_dir
     from .ensemble import Ensemble
     from .history import History
     from .schedules import Constant, Exponential, Plateau, Schedule, Steps
@@ -41,9 +45,12 @@ __all__ = [
     "SGD",
     "Adam",
     "Alignment",
+    "AveragedWeights",
     "BestWeights",
     "CSVLogger",
     "Callback",
+    "Checkpoint",
+    "CheckpointError",
     "Constant",
     "Dense",
     "DeviceError",
@@ -61,6 +68,7 @@ __all__ = [
     "NodePerturbation",
     "Plateau",
     "Schedule",
+    "StepState",
     "Steps",
     "Trainer",
     "WeightMirror",
@@ -68,8 +76,14 @@ __all__ = [
     "build_info",
     "citation",
     "data",
+    "get_cmake_dir",
+    "get_include",
+    "get_library_dir",
     "get_num_threads",
+    "interop",
+    "load",
     "metrics",
+    "save",
     "set_num_threads",
 ]
 
@@ -77,13 +91,21 @@ __all__ = [
 _LAZY = {
     "data": None,
     "metrics": None,
+    "interop": None,
     "Alignment": "callbacks",
+    "AveragedWeights": "callbacks",
     "BestWeights": "callbacks",
     "CSVLogger": "callbacks",
     "Callback": "callbacks",
     "EarlyStopping": "callbacks",
     "JSONLLogger": "callbacks",
+    "Checkpoint": "checkpoint",
+    "load": "checkpoint",
+    "save": "checkpoint",
     "citation": "citations",
+    "get_cmake_dir": "embed",
+    "get_include": "embed",
+    "get_library_dir": "embed",
     "Ensemble": "ensemble",
     "History": "history",
     "Constant": "schedules",

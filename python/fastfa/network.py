@@ -12,6 +12,7 @@ from . import _arguments, _check, _core
 from .layers import Layer
 from .optim import Optimizer
 from .rules import FeedbackLike, Rules, resolve, specs
+from .stepwise import Stepwise
 
 _CORES = {"float32": _core.NetworkFloat32, "float64": _core.NetworkFloat64}
 
@@ -23,7 +24,7 @@ class Evaluation(NamedTuple):
     error_rate: float
 
 
-class Network:
+class Network(Stepwise):
     """A feed-forward network whose error returns through feedback matrices.
 
     Parameters
@@ -207,7 +208,8 @@ class Network:
         """Copies of all weights, biases and feedback matrices that are stored dense.
 
         A B that is drawn and packed, or that follows the weights, comes back with them and the seed.
-        Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …; arrays are C-contiguous.
+        Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …; arrays are C-contiguous. Velocities
+        and step counts are not among them: `fastfa.save` keeps all.
         """
         return {name: np.array(array, order="C") for name, array in self._arrays().items()}
 
@@ -343,11 +345,16 @@ class Network:
         optimizer: Optimizer,
         batch_size: int,
         order: np.ndarray,
-    ) -> tuple[float, float]:
-        """train_epoch on arrays that were checked before; returns mean loss and error rate."""
+        loss_sum: float = 0.0,
+    ) -> tuple[float, int, float]:
+        """train_epoch on arrays that were checked before.
+
+        Returns the mean loss, how many examples were wrong, and ``loss_sum`` with each loss added to it
+        in turn: the same sum wherever an epoch is cut.
+        """
         spec = _arguments.optimizer("train_epoch", optimizer)
-        loss, wrong, n = self._net.train_epoch(X, Y, spec, batch_size, order)
-        return loss, wrong / n
+        loss, wrong, _, total = self._net.train_epoch(X, Y, spec, batch_size, order, loss_sum)
+        return loss, wrong, total
 
     # ---- arguments -----------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ class PseudoinverseMatrix final : public FeedbackMatrix<T> {
     }
   }
   void forget() override { made_at_ = -1; }
+  Buffer<T> kept() const override { return refresh_ > 1 && made_at_ >= 0 ? b_ : Buffer<T>(); }
+  Index* kept_since() override { return refresh_ > 1 ? &made_at_ : nullptr; }
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
     scene.backend.propagate(Propagate<T>{carry, b_.data(), b_.ld(), 0});
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "fastfa/export.h"
@@ -20,6 +21,8 @@ using Poll = std::function<bool()>;
 template <class T>
 class FASTFA_API Network {
  public:
+  using Number = T;
+
   explicit Network(const NetworkSpec& spec);  // throws std::invalid_argument
   ~Network();
   Network(const Network&) = delete;
@@ -48,6 +51,24 @@ class FASTFA_API Network {
   // feedback that follows the weights is made anew.
   void reset_memory();
 
+  Progress progress() const;
+  // Goes on from there: reset_memory(), then counters as given and memory of that kind at zero, for the
+  // caller to write. Throws before it changes anything.
+  void set_progress(const Progress& progress);
+  // What is remembered of a layer's parameters, laid out as they are: `moment` 0 is the velocity or
+  // Adam's m, 1 is Adam's v. No data where there is none.
+  OwnedWeights<T> memory(Part part, int layer, int moment);
+  // W⁺ (n_l, n_source) where Progress::inverted says that it is kept; else no data.
+  OwnedMatrix<T> kept_inverse(int hidden) const;
+  // Weights, biases and B where it is state, as a safetensors file with the names and shapes of Python's
+  // state_dict(): weights.0, biases.0, feedback.0, … Written to a neighbour, synced and renamed, so that
+  // there is the old file or the new one; its mode is kept. Throws std::system_error.
+  void save(const std::string& path) const;
+  // The same into a network of the same shape and feedback; momentum and Adam start again. Throws
+  // std::system_error, or FormatError for a file that is malformed or of another network, both before
+  // anything is changed.
+  void load(const std::string& path);
+
   // X (N, n_in) → outputs (N, n_out)
   void forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll = {});
   // X (N, n_in) → h of every layer, (N, n_l)
@@ -63,9 +84,39 @@ class FASTFA_API Network {
   EpochResult evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll = {});
 
   // One update from the examples order[0 … n−1] of X, Y for each batch in turn. The last may be short.
+  // `loss_sum`, if given, is a sum that the examples' losses are added to one by one, so that an epoch
+  // in parts has the same one, to the last bit, wherever it was cut.
   EpochResult train_epoch(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
                           std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
-                          const Poll& poll = {});
+                          const Poll& poll = {}, double* loss_sum = nullptr);
+
+  // A step in parts, for simulators in which the error comes later than the output. Together the parts
+  // do what one step of train_epoch() does, to the last bit, if the error is target − output.
+  //
+  // forward_step: X (N, n_in) → outputs (N, n_out); activations are kept in the network, and dropout
+  //   drops. `out` may have no data. A further call takes the place of the last; one that throws
+  //   std::invalid_argument leaves it.
+  // feedback_step: the error e (N, n_out), target minus output, from which every layer gets its δ. With
+  //   squared_error the output's is e ∘ σ′(a), with cross_entropy e. May be called again, with another
+  //   error. `target` (N, n_out) is for routes from the target alone. Not for node perturbation.
+  // update_step: W ← W + v from those deltas and activations, and whatever else a step changes. Once.
+  // apply_error: the latter two in one.
+  //
+  // In between, calls that only look, and set_feedback(), leave the pass alone; train_epoch(),
+  // train_together() and reset_memory() drop it. Weights that are written in between are those through
+  // which the error travels, where feedback follows them, and to which the update is added; activations
+  // stay those of the forward pass. Wrong orders throw OrderError. What throws changes no weight, and a
+  // feedback_step() that throws can be called again.
+  void forward_step(MatrixView<const T> x, MatrixView<T> out);
+  void feedback_step(MatrixView<const T> e, MatrixView<const T> target = {});
+  void update_step(const Optimizer& optimizer);
+  void apply_error(MatrixView<const T> e, const Optimizer& optimizer, MatrixView<const T> target = {});
+  // What is kept of it, readable at any time until the next pass or until it is dropped: h (before
+  // dropout) and δ of the layers from the first on, (N, n_l), into as many matrices as there are; one
+  // without data is passed over.
+  StepState step_state() const;
+  void read_step(const std::vector<MatrixView<T>>& activations,
+                 const std::vector<MatrixView<T>>& deltas) const;
 
   // Seconds for one feedback product into a hidden layer, n examples; for benchmarks.
   double time_feedback(int hidden, std::int64_t n, int repeats);

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -62,7 +64,7 @@ struct LocalSpec {
 struct LayerSpec {
   std::int64_t units = 0;  // of a dense layer
   Activation activation = Activation::linear;
-  double weight_scale = 0.0;  // ω
+  std::optional<double> weight_scale;  // ω; if it is not given, 1/√(inputs of each unit)
   bool bias = true;
   bool trainable = true;
   double density = 1.0;
@@ -131,6 +133,35 @@ struct Adam {
 
 using Optimizer = std::variant<Sgd, Adam>;
 
+// What a network remembers for its optimizer, of every parameter that learns: nothing, momentum's
+// velocity v, or Adam's two moments.
+enum class Memory : int { none, velocity, adam };
+
+// Of which parameters of a layer: W, b, or B into it where Kolen-Pollack learns B.
+enum class Part : int { weights, biases, feedback };
+
+// How far training has come. With parameters, B and memory it is all of a network's state: who puts it
+// back goes on in the same bits.
+struct Progress {
+  std::int64_t steps = 0;  // updates so far: the counter of dropout, noise and redrawn magnitudes
+  Memory memory = Memory::none;
+  std::int64_t adam_steps = 0;         // Adam's t
+  std::vector<std::int64_t> inverted;  // for each B: the step from which its W⁺ is, where it is kept for
+                                       // several steps; else −1
+};
+
+// A dense layer above anything, in one line.
+inline LayerSpec dense(std::int64_t units, Activation activation = Activation::linear) {
+  LayerSpec layer;
+  layer.units = units;
+  layer.activation = activation;
+  return layer;
+}
+
+// A published rule by its name in fastfa.PRESETS: "bp", "fa", "dfa", "drtp", "shallow", "sparse_fa",
+// "usf", "brsf", "frsf", "kp", "wm", "pbp". Throws std::invalid_argument for another.
+FASTFA_API FeedbackSpec preset(const std::string& name);
+
 // Borrowed weights of a layer, as many dimensions as they have for its kind: dense (n_out, n_in); local
 // (maps, out_h, out_w, channels, kernel_h, kernel_w). Strides count elements.
 template <class T>
@@ -139,12 +170,23 @@ struct WeightView {
   std::vector<std::int64_t> shape, stride;
 };
 
-// A borrowed matrix; strides count elements.
+// A borrowed matrix; strides count elements. What a network reads must be contiguous in each row
+// (col_stride 1), rows may be any distance apart; what it writes may have any strides.
 template <class T>
 struct MatrixView {
   T* data = nullptr;
   std::int64_t rows = 0, cols = 0;
   std::int64_t row_stride = 0, col_stride = 1;
+
+  MatrixView() = default;
+  MatrixView(T* values, std::int64_t r, std::int64_t c) : MatrixView(values, r, c, c) {}
+  MatrixView(T* values, std::int64_t r, std::int64_t c, std::int64_t between_rows,
+             std::int64_t between_cols = 1)
+      : data(values), rows(r), cols(c), row_stride(between_rows), col_stride(between_cols) {}
+  // What may be written may be read.
+  template <class U, class = std::enable_if_t<std::is_same_v<const U, T>>>
+  MatrixView(const MatrixView<U>& m)  // NOLINT: meant to convert
+      : MatrixView(m.data, m.rows, m.cols, m.row_stride, m.col_stride) {}
 
   T& operator()(std::int64_t r, std::int64_t c) const { return data[r * row_stride + c * col_stride]; }
 };
@@ -166,6 +208,13 @@ struct EpochResult {
   double loss = 0.0;       // mean over the examples, each before its own update
   std::int64_t wrong = 0;  // examples with argmax(output) ≠ argmax(target)
   std::int64_t examples = 0;
+};
+
+// How far a step in parts has come; see Network::forward_step().
+struct StepState {
+  std::int64_t examples = 0;  // of the pass that is kept; 0: none is
+  bool has_deltas = false;    // the error came
+  bool updated = false;       // so did the update
 };
 
 // How the feedback into one hidden layer compares with backprop's, on a probe batch; see
@@ -203,6 +252,18 @@ class FASTFA_API DivergenceError : public std::runtime_error {
 class FASTFA_API DeviceError : public std::runtime_error {
  public:
   explicit DeviceError(const std::string& what);
+};
+
+// The parts of a step came in an order that makes no sense, such as an error without a forward pass.
+class FASTFA_API OrderError : public std::logic_error {
+ public:
+  explicit OrderError(const std::string& what);
+};
+
+// A file is not what it must be: malformed, cut short, or of another network.
+class FASTFA_API FormatError : public std::runtime_error {
+ public:
+  explicit FormatError(const std::string& what);
 };
 
 // The poll function handed to a long-running call said stop.

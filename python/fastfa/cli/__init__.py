@@ -74,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     parser.add_argument("--traceback", action="store_true", help="show where an error comes from")
+    for option, told in _PLACES.items():
+        parser.add_argument(
+            option, action=_Place, nargs=0, help=f"print {told}, for C++ and C, and exit"
+        )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in _COMMANDS:
         module.register(commands)
@@ -82,6 +86,32 @@ def _parser() -> argparse.ArgumentParser:
             "--traceback", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS
         )
     return parser
+
+
+_PLACES = {
+    "--cmakedir": "the folder of the CMake package",
+    "--includes": "the compiler's option for the headers",
+    "--libs": "the linker's options",
+}
+
+
+class _Place(argparse.Action):
+    """Prints where a part of the C++ library is."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: object) -> None:
+        from .. import embed
+
+        try:
+            if given[-1] == "--cmakedir":
+                print(embed.get_cmake_dir())
+            elif given[-1] == "--includes":
+                print(f"-I{embed.get_include()}")
+            else:
+                folder = embed.get_library_dir()
+                print(f"-L{folder} -lfastfa -Wl,-rpath,{folder}")
+        except FileNotFoundError as error:
+            parser.exit(1, f"fastfa: error: {error}\n")
+        parser.exit()
 
 
 class _Version(argparse.Action):

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .build import build_augment, build_network, build_optimizer
-from .checks import check_settings, check_training
+from .checks import check_settings, check_training, checkpoint_paths
 from .settings import add_options, parse_schedule, resolve_settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,16 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="settings as TOML, or an earlier run's config.json"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the results in --out")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the results in --out and the file of --save",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the file of --save, if it is there, up to --epochs in all",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     add_options(parser)
     parser.set_defaults(run=run)
@@ -50,13 +59,15 @@ def run(arguments: argparse.Namespace) -> int:
     if settings.normalise:
         data, background = _normalised(data)
     # Everything is built before anything is written, so that a wrong setting leaves no folder.
-    folder = None if settings.out is None else _free_folder(settings.out, arguments.overwrite)
+    may_replace = arguments.overwrite or arguments.resume
+    folder = None if settings.out is None else _free_folder(settings.out, may_replace)
     seeds = range(settings.seed, settings.seed + settings.runs)
+    saves = checkpoint_paths(settings, seeds, resume=arguments.resume, replace=may_replace)
     folders = [_run_folder(folder, seed, settings.runs) for seed in seeds]
     augment = build_augment(settings, data, background)
     trainers = [
-        _trainer(settings, data, augment, seed, own, quiet=arguments.quiet)
-        for seed, own in zip(seeds, folders, strict=True)
+        _trainer(settings, data, augment, seed, own, save, quiet=arguments.quiet)
+        for seed, own, save in zip(seeds, folders, saves, strict=True)
     ]
     check_training(settings, data, trainers[0])
     if folder is not None:
@@ -65,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         write_config(folder, settings, data, trainers[0])
     last = [
-        _run_once(settings, data, trainer, own)
-        for trainer, own in zip(trainers, folders, strict=True)
+        _run_once(settings, data, trainer, own, save if arguments.resume else None)
+        for trainer, own, save in zip(trainers, folders, saves, strict=True)
     ]
     if settings.runs > 1:
         _print_mean(settings, last)
@@ -123,11 +134,13 @@ def _trainer(
     augment: Distortion | None,
     seed: int,
     folder: Path | None,
+    save: Path | None,
     *,
     quiet: bool,
 ) -> Trainer:
     from .. import Trainer
     from ..callbacks import Callback, EarlyStopping, JSONLLogger
+    from ..checkpoint import Checkpoint
     from .report import EpochLines
 
     progress = not quiet and sys.stderr.isatty()
@@ -136,6 +149,8 @@ def _trainer(
         callbacks.append(EarlyStopping(patience=settings.early_stopping))
     if folder is not None:
         callbacks.append(JSONLLogger(folder / "history.jsonl"))
+    if save is not None:
+        callbacks.append(Checkpoint(save))
     if not quiet:
         callbacks.append(EpochLines(progress))
     return Trainer(
@@ -154,7 +169,11 @@ def _trainer(
 
 
 def _run_once(
-    settings: argparse.Namespace, data: Dataset, trainer: Trainer, folder: Path | None
+    settings: argparse.Namespace,
+    data: Dataset,
+    trainer: Trainer,
+    folder: Path | None,
+    resumed: Path | None,
 ) -> dict[str, Any]:
     """Train one network, write its files, print its result; its last record, with its seed."""
     from ..errors import DivergenceError
@@ -163,7 +182,11 @@ def _run_once(
         folder.mkdir(exist_ok=True)
     begun = perf_counter()
     try:
-        trainer.fit(data.train, validation=settings.validation, test=data.test)
+        if resumed is not None and resumed.exists():
+            sets = data.train, settings.validation, data.test
+            type(trainer).resume(resumed, *sets, epochs=trainer.epochs, into=trainer)
+        else:
+            trainer.fit(data.train, validation=settings.validation, test=data.test)
     except (KeyboardInterrupt, DivergenceError):
         _write(folder, trainer)  # what there is: hours of training, perhaps
         raise

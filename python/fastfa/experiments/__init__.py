@@ -33,6 +33,14 @@ NAMES = (
     "theory",
     "mnist",
     "receptive-fields",
+    "mnist-deep",
+    "mnist-local",
+    "mnist-elastic",
+    "mnist-ten",
+    "mnist-back-image",
+    "svhn",
+    "timit",
+    "autoencoder",
 )
 
 

@@ -62,6 +62,11 @@ def _aligned(results: Results) -> Verdict:
     return all_above(results.last("100-50-20", "bw"), 0, what="tr(BW) at the end")
 
 
+def _positive(results: Results) -> Verdict:
+    lowest = results.of("100-50-20", "abe")[:, 1:].min(axis=1)
+    return all_above(lowest, 0, what="least tr(AᵀBE)")
+
+
 def draw(results: Results) -> Any:
     """The measures of both networks; each run in black."""
     figure = panels(3, 2, width=3.6, height=2.5)
@@ -87,6 +92,8 @@ EXPERIMENT = Experiment(
         Claim("W aligns with B in every run", "identical trends", _aligned),
         Claim("tr(AᵀBE) varies less in the larger network", "smaller variance", _less("abe")),
         Claim("... and so does tr(BW)", "smaller variance", _less("bw")),
+        Claim("... and so does the error", "smaller variance", _less("error")),
+        Claim("A is aligned with BE in every run, all along", "identical trends", _positive),
     ),
     draw=draw,
 )

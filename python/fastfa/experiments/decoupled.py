@@ -93,6 +93,23 @@ def _same(results: Results) -> Verdict:
     )
 
 
+def _order(results: Results) -> Verdict:
+    """How many updates tr(AᵀBE) is ahead: to half of its peak, and tr(BW) to half of its end."""
+    abe, bw = results.of("together", "abe"), results.of("together", "bw")
+    first = (abe >= abe.max(axis=1, keepdims=True) / 2).argmax(axis=1)
+    second = (bw >= bw[:, -1:] / 2).argmax(axis=1)
+    ahead = results.settings["every"] * (second - first)
+    return all_above(ahead, 0, what="updates between the halves of tr(AᵀBE) and of tr(BW)")
+
+
+def _by_error(results: Results) -> Verdict:
+    """tr(AᵀBE) / |E|²: at the end against where tr(AᵀBE) is largest."""
+    abe, error = results.of("together", "abe"), results.of("together", "error")
+    ratio, top = abe / error, abe.argmax(axis=1)
+    grown = ratio[:, -1] / ratio[np.arange(len(ratio)), top]
+    return all_above(grown, 1, "x", "tr(AᵀBE) / |E|² at the end, of that at the peak,")
+
+
 def draw(results: Results) -> Any:
     """A column for each regimen, a row for each measure; runs in black, what learns in its colour."""
     figure = panels(3, 3, width=3.6, height=2.4)
@@ -137,6 +154,8 @@ EXPERIMENT = Experiment(
         ),
         Claim("tr(AᵀBE) stays positive in all regimens and runs", "stays positive", _positive),
         Claim("Learning together looks the same in all runs", "all 20 the same", _same),
+        Claim("... in the order A, then W, too", "recapitulates the decoupled", _order),
+        Claim("When tr(AᵀBE) falls, the error falls further", "driven by the error", _by_error),
     ),
     draw=draw,
 )

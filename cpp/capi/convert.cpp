@@ -1,0 +1,199 @@
+#include "capi/convert.h"
+
+#include <cstddef>
+#include <cstring>
+#include <string>
+
+#include "capi/guard.h"
+#include "core/checks.h"
+#include "core/text.h"
+#include "fastfa/names.h"
+
+namespace fastfa {
+namespace {
+
+// Where the structs of version 1 of the ABI end; what is added to them later comes after.
+template <class S>
+constexpr std::size_t smallest = 0;
+template <>
+constexpr std::size_t smallest<fastfa_layer> =
+    offsetof(fastfa_layer, same_padding) + sizeof(std::int32_t);
+template <>
+constexpr std::size_t smallest<fastfa_feedback> = offsetof(fastfa_feedback, user) + sizeof(void*);
+template <>
+constexpr std::size_t smallest<fastfa_config> = offsetof(fastfa_config, perturbation) + sizeof(double);
+template <>
+constexpr std::size_t smallest<fastfa_optimizer> = offsetof(fastfa_optimizer, epsilon) + sizeof(double);
+
+const fastfa_layer layer_defaults = FASTFA_LAYER_INIT;
+const fastfa_feedback feedback_defaults = FASTFA_FEEDBACK_INIT;
+const fastfa_config config_defaults = FASTFA_CONFIG_INIT;
+const fastfa_optimizer optimizer_defaults = FASTFA_SGD_INIT;
+
+// A struct of the caller's as ours. His header may be older, and his struct shorter, or newer and
+// longer: what he doesn't have is as in `defaults`, what we don't know must be zero.
+template <class S>
+S received(const char* name, const void* given, const S& defaults) {
+  std::size_t size = 0;
+  std::memcpy(&size, given, sizeof size);
+  if (size < smallest<S> || size > 16 * sizeof(S)) {
+    refuse(std::string("[") + name + "] struct_size was " + std::to_string(size) +
+           "; it must be sizeof(" + name + "), as its _INIT makes it");
+  }
+  S own = defaults;
+  std::memcpy(&own, given, size < sizeof(S) ? size : sizeof(S));
+  const auto* bytes = static_cast<const unsigned char*>(given);
+  for (std::size_t i = sizeof(S); i < size; ++i) {
+    if (bytes[i] != 0) {
+      refuse(std::string("[") + name + "] has settings that this version of the library doesn't know");
+    }
+  }
+  return own;
+}
+
+// Element i of the caller's array, whose elements are as long as the first one says.
+const void* element(const void* array, std::int64_t i) {
+  std::size_t size = 0;
+  std::memcpy(&size, array, sizeof size);
+  return static_cast<const unsigned char*>(array) + static_cast<std::size_t>(i) * size;
+}
+
+template <class E>
+E choice(const char* text) {
+  return parse<E>(text ? text : "NULL");
+}
+
+LayerSpec layer_spec(const fastfa_layer& given) {
+  LayerSpec layer;
+  layer.units = given.units;
+  layer.activation = choice<Activation>(given.activation);
+  if (!(given.weight_scale < 0)) layer.weight_scale = given.weight_scale;
+  layer.bias = given.bias != 0;
+  layer.trainable = given.trainable != 0;
+  layer.density = given.density;
+  layer.dropout = given.dropout;
+  if (given.maps != 0) {
+    layer.local = {given.channels, given.height,   given.width,
+                   given.maps,     given.kernel_h, given.kernel_w,
+                   given.stride_h, given.stride_w, given.same_padding != 0};
+  }
+  return layer;
+}
+
+FeedbackSpec feedback_spec(const fastfa_feedback& given) {
+  FeedbackSpec f;
+  f.matrix = choice<Matrix>(given.matrix);
+  f.route = choice<Route>(given.route);
+  f.plasticity = choice<Plasticity>(given.plasticity);
+  f.magnitude = choice<Magnitude>(given.magnitude);
+  f.equal_error = given.scale < 0;
+  f.scale = f.equal_error ? 0.0 : given.scale;
+  f.gain = given.gain;
+  f.density = given.density;
+  f.rank = given.rank;
+  f.refresh = given.refresh;
+  if (f.matrix == Matrix::array) {
+    if (!given.array || given.rows < 1 || given.cols < 1 || given.rows >= largest ||
+        given.cols >= largest) {
+      refuse("[fastfa_feedback] array was null or without rows and columns; it must be B for 'array'");
+    }
+    f.rows = given.rows;
+    f.cols = given.cols;
+    f.values.assign(given.array, given.array + given.rows * given.cols);
+  }
+  f.mirror_lr = given.mirror_lr;
+  f.mirror_noise = given.mirror_noise;
+  f.mirror_every = given.mirror_every;
+  if (given.propagate) {
+    f.propagator = [call = given.propagate, user = given.user](const double* delta, std::int64_t n,
+                                                               std::int64_t n_source, double* out,
+                                                               std::int64_t n_l) {
+      const std::int32_t status = call(user, delta, n, n_source, out, n_l);
+      if (status != 0) {
+        throw CallbackError("[fastfa_feedback] propagate returned " + std::to_string(status) +
+                            "; the step was not made");
+      }
+    };
+  }
+  return f;
+}
+
+}  // namespace
+
+std::vector<FeedbackSpec> feedback_specs(const fastfa_feedback* feedback, std::int64_t n,
+                                         std::int64_t hidden) {
+  std::vector<FeedbackSpec> specs;
+  if (n < 0 || (n > 0 && !feedback)) {
+    refuse("[fastfa_feedback] there were " + std::to_string(n) +
+           " of them; the array must be there, and n not negative");
+  }
+  for (std::int64_t i = 0; i < n; ++i) {
+    specs.push_back(feedback_spec(received("fastfa_feedback", element(feedback, i), feedback_defaults)));
+  }
+  if (n == 1 && hidden != 1) {
+    const FeedbackSpec one = specs[0];
+    specs.assign(static_cast<std::size_t>(hidden), one);
+  }
+  return specs;
+}
+
+NetworkSpec network_spec(const fastfa_config* config) {
+  if (!config) refuse("[fastfa_config] was null; it must describe a network");
+  const fastfa_config given = received("fastfa_config", config, config_defaults);
+  NetworkSpec spec;
+  spec.inputs = given.inputs;
+  if (given.n_layers < 1 || !given.layers) {
+    refuse("[fastfa_config] n_layers was " + std::to_string(given.n_layers) +
+           "; there must be at least one layer");
+  }
+  for (std::int64_t i = 0; i < given.n_layers; ++i) {
+    spec.layers.push_back(
+        layer_spec(received("fastfa_layer", element(given.layers, i), layer_defaults)));
+  }
+  const std::int64_t hidden = given.n_layers - 1;
+  const bool usual = given.n_feedback == 0 && given.perturbation == 0;
+  spec.feedback = usual ? std::vector<FeedbackSpec>(static_cast<std::size_t>(hidden))
+                        : feedback_specs(given.feedback, given.n_feedback, hidden);
+  spec.loss = choice<Loss>(given.loss);
+  spec.seed = given.seed;
+  spec.perturbation = given.perturbation;
+  spec.input_dropout = given.input_dropout;
+  return spec;
+}
+
+Optimizer optimizer_of(const fastfa_optimizer* optimizer) {
+  if (!optimizer) refuse("[fastfa_optimizer] was null; it must be an SGD or an Adam");
+  const fastfa_optimizer given = received("fastfa_optimizer", optimizer, optimizer_defaults);
+  const char* rule = given.rule ? given.rule : "NULL";
+  if (std::strcmp(rule, "sgd") == 0) {
+    return Sgd{given.lr, given.momentum, given.weight_decay,
+               given.sum ? Reduction::sum : Reduction::mean};
+  }
+  if (std::strcmp(rule, "adam") != 0) {
+    refuse(std::string("[fastfa_optimizer] rule was '") + rule + "'; it must be 'sgd' or 'adam'");
+  }
+  if (given.momentum != 0 || given.sum) {
+    refuse("[fastfa_optimizer] momentum was " + text(given.momentum) + " and sum " +
+           std::to_string(given.sum) + " for 'adam'; both must be 0");
+  }
+  return Adam{given.lr, given.beta1, given.beta2, given.epsilon, given.weight_decay};
+}
+
+}  // namespace fastfa
+
+extern "C" fastfa_status fastfa_preset(const char* name, fastfa_feedback* feedback) {
+  return fastfa::guarded([&] {
+    if (!name || !feedback)
+      fastfa::refuse("[fastfa_preset] was given null; it must be a name and a place");
+    fastfa_feedback own = fastfa::received("fastfa_feedback", feedback, fastfa::feedback_defaults);
+    const fastfa::FeedbackSpec f = fastfa::preset(name);
+    own.matrix = fastfa::name(f.matrix);
+    own.route = fastfa::name(f.route);
+    own.plasticity = fastfa::name(f.plasticity);
+    own.magnitude = fastfa::name(f.magnitude);
+    own.scale = -1.0;
+    own.gain = 0.0;
+    if (f.matrix == fastfa::Matrix::sparse) own.density = f.density;
+    std::memcpy(feedback, &own, sizeof own);  // struct_size is what it was
+  });
+}

@@ -1,0 +1,114 @@
+// Learning from a few examples in one pass over W: the update that the last batch left, and the product
+// with this one's h. A row of W is read once, changed, added to the sums while it is in registers, and
+// written.
+//
+//   W ← W + η (s δᵀ h_last − γ W),  then  a = σ(h W + b)        cut into chunks of rows, as both alone
+//
+// Every element is what dense_update and dense_forward, one after the other, would make of it, bit by
+// bit.
+#pragma once
+
+#include "kernels/dense_forward.h"
+#include "kernels/dense_update.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+int dense_online_tiles(const DenseOnline<T>& o) {
+  return dense_forward_tiles(o.forward);
+}
+
+// c[e, :] += Σ of the pending rows, each times its h, all of them updated first.
+template <class T, int N, bool Decay>
+inline void learn_rows(const DenseUpdate<T>& u, const RowStep<T, N> (&rows)[Pending<T, N>::most],
+                       const Pending<T, N>& p, Index c0, Index cols, T* c, Index ldc) {
+  constexpr int R = Pending<T, N>::most;
+  for (Index i = 0; i < cols; i += lanes<T>) {
+    Vec<T> delta[N], row[R];
+    load_deltas(u, c0 + i, delta);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      T* w = rows[r].w + c0 + i;
+      row[r] = rows[r].template plain<Decay>(u, load(w), delta);
+      store(w, row[r]);
+    }
+#pragma GCC unroll 8
+    for (int e = 0; e < N; ++e) {
+      Vec<T> sum = load(c + e * ldc + i);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) sum += p.h[e][r] * row[r];
+      store(c + e * ldc + i, sum);
+    }
+  }
+}
+
+// Columns c0 … c0 + cols of the rows k0 … k1, for N examples now and N before.
+template <class T, int N>
+inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, Index cols, T* c,
+                        Index ldc) {
+  const DenseForward<T>& f = o.forward;
+  const DenseUpdate<T>& u = o.last;
+  for (int e = 0; e < N; ++e) {
+    for (Index i = 0; i < cols; i += lanes<T>) store(c + e * ldc + i, Vec<T>{});
+  }
+  Pending<T, N> pending;
+  RowStep<T, N> steps[Pending<T, N>::most];
+  Index at[Pending<T, N>::most];
+  int learning = 0;  // of the pending rows, how many have an update to come
+  const auto add = [&] {
+    if (pending.count == pending.most && learning == pending.most) {
+      if (u.decay == 0) {
+        learn_rows<T, N, false>(u, steps, pending, c0, cols, c, ldc);
+      } else {
+        learn_rows<T, N, true>(u, steps, pending, c0, cols, c, ldc);
+      }
+      pending.count = 0;
+    } else {
+      for (int p = 0; p < pending.count; ++p) update_row<T, N>(u, at[p], c0, c0 + cols);
+      add_pending(pending, cols, c, ldc);
+    }
+    learning = 0;
+  };
+  for (Index k = k0; k < k1; ++k) {
+    const int slot = pending.count;
+    if (!take(pending, f.h, f.ldh, k, u.w + k * u.ldw + c0)) {
+      update_row<T, N>(u, k, c0, c0 + cols);
+      continue;
+    }
+    at[slot] = k;
+    steps[slot] = RowStep<T, N>(u, k);
+    learning += steps[slot].any || u.decay != 0;
+    if (pending.count == pending.most) add();
+  }
+  add();
+}
+
+template <class T>
+void dense_online_run(const DenseOnline<T>& o, int tile, int tile_end) {
+  const DenseForward<T>& f = o.forward;
+  const Index chunks = row_chunks(f.n, f.n_in, f.n_out), ldc = padded_cols(f.n_out);
+  for (; tile < tile_end; ++tile) {
+    if (narrow<T>(f.n_out)) {  // such a W leaves no cache: one after the other
+      update_few(o.last, tile);
+      row_product({f.h, f.ldh, f.n, f.runs, f.n_runs}, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
+      continue;
+    }
+    const Index k0 = chunk_begin(tile, chunks, f.n_in), k1 = chunk_begin(tile + 1, chunks, f.n_in);
+    T* c = f.partial + tile * f.n * ldc;
+    with_few(f.n, [&](auto n) {
+      for_column_blocks<T>(f.n, f.n_out, [&](Index c0, Index cols) {
+        wide_online<T, decltype(n)::value>(o, k0, k1, c0, cols, c + c0, ldc);
+      });
+    });
+  }
+}
+
+template <class T>
+void dense_online_finish(const DenseOnline<T>& o) {
+  update_bias(o.last, 0, o.last.n_out);
+  dense_forward_finish(o.forward);
+}
+
+}  // namespace
+}  // namespace fastfa

@@ -1,0 +1,160 @@
+"""Autoencoders: feedback alignment fails where the network is narrow (Supplementary Note 9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import Adam, Dense, Feedback, Network, Trainer
+from ..data import load
+from ._experiment import Claim, Experiment, Results, Settings
+from ._figures import BP, FA, curve, finish, panels
+from ._statistics import Verdict, above, below, interval, log_ratio
+
+# Note 9: 784-1000-500-10-500-1000-784 tanh units on all of MNIST, pixels "between -0.9 and 0.9",
+# "average squared reconstruction error on the test set": BP 8.6, FA 30.2; without the bottleneck,
+# 784-1000-1000-1000-1000-1000-784: BP 1.5, FA 0.72. Read here as Σ e² over an image's pixels, mean over
+# images. No training is told: ours is Adam with batches of 100, and output biases that start at
+# the mean image, without which the units of pixels that are always black hold up all the others.
+LOW, HIGH = -0.9, 0.9
+_COMMON = {"gain": 0.1, "batch_size": 100, "probes": 200}
+PRESETS = {
+    "quick": _COMMON
+    | {
+        "data": "mnist-mini",
+        "narrow": [200, 100, 10, 100, 200],
+        "wide": [300] * 5,
+        "epochs": 12,
+        "lr": [[1, 1e-3], [8, 3e-4], [11, 1e-4]],
+        "runs": 3,
+    },
+    "paper": _COMMON
+    | {
+        "data": "mnist",
+        "narrow": [1000, 500, 10, 500, 1000],
+        "wide": [1000] * 5,
+        "epochs": 60,
+        "lr": [[1, 3e-4], [30, 1e-4], [45, 3e-5], [55, 1e-5]],
+        "runs": 2,
+    },
+}
+CONDITIONS = ("narrow-bp", "narrow-fa", "wide-bp", "wide-fa")
+PAPER = {"narrow-bp": 8.6, "narrow-fa": 30.2, "wide-bp": 1.5, "wide-fa": 0.72}  # Σ e² an image
+
+
+def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
+    """Squared error of a test image after every epoch, and the error of the mean image."""
+    shape, rule = condition.split("-")
+    data = load(settings["data"])
+    train, test = (LOW + (HIGH - LOW) * part.x for part in (data.train, data.test))
+    mean = train.mean(axis=0)
+    net = Network(
+        train.shape[1],
+        [Dense(n, "tanh") for n in (*settings[shape], train.shape[1])],
+        feedback=Feedback("uniform", gain=settings["gain"]) if rule == "fa" else rule,
+        seed=seed,
+    )
+    net.biases[-1][...] = np.arctanh(mean)
+    rates = {int(epoch): float(rate) for epoch, rate in settings["lr"]}
+    learning = Trainer(
+        net,
+        Adam(rates[1]),
+        batch_size=settings["batch_size"],
+        epochs=settings["epochs"],
+        seed=seed,
+        schedule=rates,
+        progress=False,
+    )
+    history = learning.fit((train, train), test=(test, test))
+    return {
+        "data": settings["data"],
+        "error": [2 * loss for loss in history["test_loss"]],  # the loss is half of it
+        "mean_image": float(((test - mean) ** 2).sum(axis=1).mean()),
+    }
+
+
+def _reaches(condition: str) -> Any:
+    def measure(results: Results) -> Verdict:
+        errors, paper = results.last(condition, "error"), PAPER[condition]
+        if results.settings["data"] != "mnist":
+            return _undecided(errors, results)
+        return below(errors, 1.25 * paper, what="Σ e² an image, 1.25 times the paper's")
+
+    return measure
+
+
+def _undecided(values: np.ndarray, results: Results, unit: str = "") -> Verdict:
+    note = f"{results.settings['data']} is a tenth of the set: no comparison"
+    return Verdict(*interval(values), unit, None, note)
+
+
+def _fails(results: Results) -> Verdict:
+    ratio = results.last("narrow-fa", "error") / results.last("narrow-bp", "error")
+    return above(ratio, 1.4, "x", "error, FA / BP, narrow")
+
+
+def _wide(results: Results) -> Verdict:
+    errors = results.last("wide-fa", "error"), results.last("wide-bp", "error")
+    if results.settings["data"] != "mnist":
+        return _undecided(errors[0] / errors[1], results, "x")
+    return log_ratio(*errors, 1.0, "error, FA / BP, wide")
+
+
+def _bottleneck(results: Results) -> Verdict:
+    last = {name: results.last(name, "error") for name in CONDITIONS}
+    wide, narrow = (last[f"{shape}-fa"] / last[f"{shape}-bp"] for shape in ("wide", "narrow"))
+    return log_ratio(wide, narrow, 0.9, "(FA / BP, wide) / (FA / BP, narrow)")
+
+
+def _learns(results: Results) -> Verdict:
+    ratio = results.last("wide-fa", "error") / results.of("wide-fa", "mean_image")
+    return below(ratio, 0.4, "x", "error relative to that of the mean image, wide")
+
+
+def draw(results: Results) -> Any:
+    """Squared error along the epochs, narrow at the left and wide at the right."""
+    figure = panels(2, width=4.4, height=3.7)
+    ours = results.settings["data"] == "mnist"
+    for ax, shape in zip(figure.axes, ("narrow", "wide"), strict=True):
+        for rule, colour in (("bp", BP), ("fa", FA)):
+            name = f"{shape}-{rule}"
+            error = results.of(name, "error")
+            curve(ax, np.arange(1, error.shape[1] + 1), error, colour, rule.upper())
+            if ours:
+                ax.axhline(PAPER[name], color=colour, linewidth=0.9, linestyle="--")
+        if ours:
+            ax.plot([], [], color="grey", linewidth=0.9, linestyle="--", label="the paper")
+        mean = results.of(f"{shape}-fa", "mean_image")[0]
+        ax.axhline(mean, color="grey", linewidth=0.9, linestyle=":", label="mean image")
+        finish(ax, "Epochs", "Squared error of a test image", legend="best", log="y")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set_title("-".join(map(str, [784, *results.settings[shape], 784])), fontsize="medium")
+    low = 0.85 * min(ax.get_ylim()[0] for ax in figure.axes)
+    for ax in figure.axes:
+        ax.set_ylim(low, 1.15 * mean)
+        ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 30, 50, 70, 100, 150) if low <= t <= 1.15 * mean]
+        ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
+        ax.set_yticks([], minor=True)
+    return figure
+
+
+EXPERIMENT = Experiment(
+    name="autoencoder",
+    title="autoencoders with and without a bottleneck",
+    where="Supplementary Note 9",
+    presets=PRESETS,
+    conditions=lambda settings: list(CONDITIONS),
+    run=run,
+    data=lambda settings: [settings["data"]],
+    claims=(
+        Claim("Narrow: backprop's error", "8.6", _reaches("narrow-bp")),
+        Claim("Narrow: feedback alignment fails", "30.2 / 8.6 = 3.5", _fails),
+        Claim("Wide: backprop's error", "1.5", _reaches("wide-bp")),
+        Claim("Wide: feedback alignment's error", "0.72", _reaches("wide-fa")),
+        Claim("Wide: feedback alignment beats backprop", "0.72 / 1.5 = 0.48", _wide),
+        Claim("It is the bottleneck that it suffers from", "0.48 / 3.5 = 0.14", _bottleneck),
+        Claim("Wide: it reconstructs digits", "0.72", _learns),
+    ),
+    draw=draw,
+)
