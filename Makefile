@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WHEELS ?= dist
+# Device kernels: AUTO (if nvcc is there), ON or OFF
+CUDA ?= AUTO
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
-.PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs bench bench-growth clean
+.PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
+  bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -45,7 +48,7 @@ $(VENV)/.requirements: pyproject.toml
 $(VENV)/.installed: $(VENV)/.requirements $(sources)
 	flock $(VENV)/.lock $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
 	  --no-deps --force-reinstall -C build-dir=build/$(notdir $(VENV)) \
-	  -C cmake.define.FASTFA_WERROR=ON .
+	  -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_CUDA=$(CUDA) .
 	touch $@
 
 $(VENV)/.lint: pyproject.toml
@@ -56,12 +59,28 @@ $(VENV)/.lint: pyproject.toml
 lint: $(VENV)/.lint ## ruff and clang-format, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' | xargs $(BIN)/clang-format --dry-run --Werror
+	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: $(VENV)/.lint ## make it so
 	$(BIN)/ruff format .
 	-$(BIN)/ruff check --fix .
-	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' | xargs $(BIN)/clang-format -i
+	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format -i
+
+# Into a folder of its own: every target and its use of registers, against what is on record.
+cuda: $(VENV)/.requirements ## compile the device kernels with nvcc; UPDATE=--update records what they use
+	$(BIN)/python tools/cuda_resources.py --build build/cuda $(UPDATE)
+
+emulator := $(wildcard cpp/cuda/*.cu cpp/cuda/*.cuh cpp/cuda/emulate/*) cpp/core/backend.h cpp/kernels/ops.h
+build/sanitize/fastfa_cuda_emulated.so: $(emulator)
+	mkdir -p build/sanitize
+	$(CXX) -std=c++17 -shared -fPIC -fvisibility=hidden -g -O1 -fno-omit-frame-pointer \
+	  -fsanitize=address,undefined -fno-sanitize-recover=undefined -Wno-unknown-pragmas \
+	  -Icpp -Icpp/include cpp/cuda/emulate/*.cpp -o $@
+
+cuda-sanitize: install build/sanitize/fastfa_cuda_emulated.so ## every device kernel under ASan and UBSan
+	FASTFA_EMULATED_LIBRARY=$(CURDIR)/build/sanitize/fastfa_cuda_emulated.so ASAN_OPTIONS=detect_leaks=0 \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_cuda_kernels.py
 
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(WHEELS) .

@@ -173,12 +173,13 @@ void register_class(py::module_& m, const char* name) {
   network
       .def(py::init([](std::int64_t inputs, const std::vector<LayerSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,
-                       std::uint64_t seed, double perturbation, double input_dropout) {
-             return new Net(
-                 {inputs, layers, feedback, parse<Loss>(loss), seed, perturbation, input_dropout});
+                       std::uint64_t seed, double perturbation, double input_dropout,
+                       const std::string& device) {
+             return new Net({inputs, layers, feedback, parse<Loss>(loss), seed, perturbation,
+                             input_dropout, device});
            }),
            py::kw_only(), py::arg("inputs"), py::arg("layers"), py::arg("feedback"), py::arg("loss"),
-           py::arg("seed"), py::arg("perturbation"), py::arg("input_dropout"))
+           py::arg("seed"), py::arg("perturbation"), py::arg("input_dropout"), py::arg("device"))
       .def_property_readonly("steps", &Net::steps)
       .def("weights",
            [](py::object self, int layer) { return expose(self.cast<Net&>().weights(layer), self); })

@@ -53,6 +53,7 @@ struct Feedback {
 
 // What a kind is made from.
 struct MatrixPlan {
+  Place& place;  // where it keeps its numbers
   const FeedbackSpec& spec;
   const LayerSpec& above;
   Index n_l, n_source;
@@ -96,7 +97,7 @@ bool is_local(const FeedbackSpec& spec, const LayerSpec& above);
 // One feedback for each hidden layer of `layers`, all weighted layers. The streams are those of layers
 // from `first` on. Throws std::invalid_argument naming the argument.
 template <class T>
-std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs,
+std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
                                        const std::vector<LayerSpec>& layers, std::uint64_t seed,
                                        std::uint32_t first = 0);
 

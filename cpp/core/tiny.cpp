@@ -13,6 +13,7 @@ constexpr Index tiny_units = 256;
 // Where the forward pass is all there is to it: dense, and nothing dropped, removed or perturbed.
 template <class T>
 bool Network<T>::Impl::is_small() const {
+  if (backend_->lanes() == 0) return false;
   if (teaching_.perturbation > 0 || spec_.input_dropout > 0 || spec_.inputs > tiny_units) return false;
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) {

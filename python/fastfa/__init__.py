@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._core import __version__
-from .errors import CheckpointError, DivergenceError
+from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
 from .layers import Dense, Dropout, LocallyConnected2D
 from .network import Evaluation, Network
@@ -54,6 +54,7 @@ __all__ = [
     "CheckpointError",
     "Constant",
     "Dense",
+    "DeviceError",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",

@@ -103,6 +103,7 @@ class _Network:
         seed: int,
         perturbation: float,
         input_dropout: float,
+        device: str,
     ) -> None: ...
     @property
     def steps(self) -> int: ...

@@ -19,6 +19,10 @@ class CheckpointError(ValueError):
         self.path = os.fspath(path)
 
 
+class DeviceError(RuntimeError):
+    """A device isn't to be had: the message says what this build or machine lacks."""
+
+
 class DivergenceError(ArithmeticError):
     """Training left the range in which its next update is certain to be finite.
 

@@ -111,6 +111,7 @@ struct NetworkSpec {
   // Above 0: learn by node perturbation with noise of this standard deviation, and without feedback.
   double perturbation = 0.0;
   double input_dropout = 0.0;  // share of the inputs that is dropped while learning
+  std::string device = "cpu";  // or "cuda", "cuda:1", …: where it lives and learns
 };
 
 // v ← α v + η (s δᵀh − γ W), W ← W + v;  s = 1/N for mean, 1 for sum. Biases without decay.
@@ -245,6 +246,12 @@ class FASTFA_API DivergenceError : public std::runtime_error {
  private:
   int layer_;
   std::int64_t step_;
+};
+
+// A device that isn't to be had, or that failed.
+class FASTFA_API DeviceError : public std::runtime_error {
+ public:
+  explicit DeviceError(const std::string& what);
 };
 
 // The parts of a step came in an order that makes no sense, such as an error without a forward pass.
