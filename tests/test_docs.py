@@ -66,7 +66,13 @@ def test_the_examples_in_docstrings_run():
     """They are on the site's pages of reference."""
     failed = tried = 0
     for name in modules():
-        done = doctest.testmod(importlib.import_module(name))
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            if not name.startswith(("fastfa.interop.", "fastfa.sklearn")):
+                raise
+            continue  # the neighbour isn't here
+        done = doctest.testmod(module)
         failed, tried = failed + done.failed, tried + done.attempted
     assert tried >= 5
     assert not failed
@@ -201,7 +207,9 @@ def test_every_public_name_is_on_one_page_of_reference():
     shown = [re.sub(r"\.(\w+)\.\1$", r".\1", name) for name in shown]
     assert len(shown) == len(set(shown))
     public = {
-        f"fastfa.{n}" for n in fa.__all__ if not n.startswith("__") and n not in ("data", "metrics")
+        f"fastfa.{n}"
+        for n in fa.__all__
+        if not n.startswith("__") and n not in ("data", "interop", "metrics")
     }
     for module in ("data", "experiments"):
         public |= {
