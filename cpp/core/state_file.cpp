@@ -62,7 +62,7 @@ void each(const WeightView<T>& v, Visit&& visit) {
 // `held` keeps the feedback's memory alive.
 template <class T>
 std::vector<Entry<T>> parts_of(const Network<T>& net, std::size_t fed,
-                              std::vector<OwnedWeights<T>>& held) {
+                               std::vector<OwnedWeights<T>>& held) {
   std::vector<Entry<T>> parts;
   for (int l = 0; l < net.layers(); ++l) {
     parts.push_back({"weights." + std::to_string(l), net.weights(l)});
