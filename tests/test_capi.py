@@ -465,6 +465,18 @@ def test_feedback_of_the_callers(rng):
         np.testing.assert_array_equal(value, before[name])
 
 
+def test_node_perturbation_has_no_feedback_to_show():
+    net = Network(4, [Layer(units=3), Layer(units=2)], perturbation=0.1)
+    assert net.status == 0, last_error()
+    b = np.zeros((3, 2), "f4")
+    assert net.call("feedback_array", c.c_int64(0), view(b)) == STATUS["INVALID_ARGUMENT"]
+    assert "has no feedback" in last_error()
+    assert net.call("set_feedback", c.byref(Feedback()), 1, 0.0) == 0, last_error()
+    assert net.call("feedback_array", c.c_int64(0), view(b)) == 0
+    assert b.any()
+    assert net.call("set_feedback", None, 0, 0.1) == 0, last_error()
+
+
 def test_errors_belong_to_their_thread():
     assert LIBRARY.fastfa_set_num_threads(0) == STATUS["INVALID_ARGUMENT"]
     mine = last_error()

@@ -1,5 +1,6 @@
 #include "capi/convert.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <string>
@@ -194,6 +195,7 @@ extern "C" fastfa_status fastfa_preset(const char* name, fastfa_feedback* feedba
     own.scale = -1.0;
     own.gain = 0.0;
     if (f.matrix == fastfa::Matrix::sparse) own.density = f.density;
-    std::memcpy(feedback, &own, sizeof own);  // struct_size is what it was
+    // struct_size is what it was, and so the caller's own.
+    std::memcpy(feedback, &own, std::min(own.struct_size, sizeof own));
   });
 }
