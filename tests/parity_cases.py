@@ -83,6 +83,7 @@ class Case:
     seed: int = 0
     image: tuple[int, ...] = ()  # the input's shape, where layers are locally connected
     local: Sequence = ()  # these, from the bottom; see local_cases.py
+    device: str = "cpu"
 
 
 def plain_case(widths: Sequence[int], **changes) -> Case:
@@ -171,7 +172,13 @@ def build(case: Case, dtype: str, rng: np.random.Generator) -> fa.Network:
         layers[i] = patches.layer(plain.activation, bias=plain.bias, trainable=plain.trainable)
     feedback = feedback_of(case, rng)
     net = fa.Network(
-        case.image or case.widths[0], layers, feedback, loss=loss, seed=case.seed, dtype=dtype
+        case.image or case.widths[0],
+        layers,
+        feedback,
+        loss=loss,
+        seed=case.seed,
+        dtype=dtype,
+        device=case.device,
     )
     for b in net.biases:
         if b is not None:

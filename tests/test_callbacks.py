@@ -75,6 +75,16 @@ def assert_state(net, state):
         np.testing.assert_array_equal(array, state[name], err_msg=name)
 
 
+def test_an_epoch_is_done_when_it_is_counted(problem):
+    class After(Callback):
+        def on_epoch_done(self, trainer):
+            seen.append((trainer.epoch, len(trainer.history), trainer.ending))
+
+    seen = []
+    make_trainer([After()], epochs=2).fit(problem)
+    assert seen == [(1, 1, False), (2, 2, True)]
+
+
 def test_callbacks_are_called_in_the_documented_order(problem):
     diary = Diary()
     make_trainer([diary], epochs=2).fit(problem)  # 6 batches an epoch

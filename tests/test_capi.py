@@ -316,6 +316,7 @@ def test_nulls_are_refused_by_every_function():
         ({"dtype": 7}, r"dtype was 7"),
         ({"struct_size": 8}, r"\[fastfa_config\] struct_size was 8"),
         ({"perturbation": -1.0}, r"perturbation was -1"),
+        ({"device": None}, r"device was null"),
     ],
 )
 def test_a_bad_description_is_told(change, told):
@@ -390,6 +391,12 @@ def epoch(net, x, y, *, batch=2, order=None, poll=None):
         pointer, n = order.ctypes.data_as(c.POINTER(c.c_int64)), len(order)
     counts = (c.c_int64(batch), pointer, c.c_int64(n))
     return net.call("train_epoch", view(x), view(y), SGD, *counts, poll, None, None)
+
+
+def test_a_device_that_is_not_there_has_a_status_of_its_own():
+    net = Network(4, [Layer(units=3)], device=b"cuda:999")
+    assert net.status == STATUS["DEVICE"], last_error()
+    assert "device 'cuda:999' isn't to be had" in last_error()
 
 
 def test_an_older_caller_is_refused_and_a_newer_one_only_for_what_it_asks():

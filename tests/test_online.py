@@ -116,3 +116,24 @@ def test_same_bits_on_any_number_of_threads(rng, restore_threads, threads, batch
         net.train_epoch(x, y, fa.SGD(0.05, weight_decay=1e-4), batch_size=batch_size)
         found.append(state(net))
     assert_same(*found)
+
+
+@pytest.mark.parametrize("optimizer", [fa.SGD(0.02), fa.SGD(0.02, momentum=0.9), fa.Adam(1e-3)])
+@pytest.mark.parametrize("layers", [WIDE, [(9, "tanh"), (7, "tanh"), (5, "tanh")]])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_looking_in_between_changes_nothing(rng, optimizer, layers, batch_size):
+    alone, watched = make(layers=layers), make(layers=layers)
+    x, y = examples(rng, alone, 12)
+    looks = (
+        lambda: fa.metrics.alignment(watched, x[:9], y[:9]),
+        lambda: watched.deltas(x[:1], y[:1], "bp"),
+        lambda: watched.evaluate(x, y),
+        lambda: watched.activations(x[:2]),
+    )
+    for at in range(0, 12, batch_size):
+        for net in (alone, watched):
+            part = slice(at, at + batch_size)
+            net.step(x[part], y[part], optimizer)
+            net.train_epoch(x[part], y[part], optimizer, batch_size=batch_size)
+        looks[at // batch_size % len(looks)]()
+        assert_same(state(alone), state(watched))

@@ -15,6 +15,9 @@ void register_errors(py::module_&) {
     } catch (const DivergenceError& error) {
       const py::object type = py::module_::import("fastfa.errors").attr("DivergenceError");
       PyErr_SetObject(type.ptr(), type(error.what(), error.layer(), error.step()).ptr());
+    } catch (const DeviceError& error) {
+      const py::object type = py::module_::import("fastfa.errors").attr("DeviceError");
+      PyErr_SetObject(type.ptr(), type(error.what()).ptr());
     }
   });
 }

@@ -173,12 +173,13 @@ void register_class(py::module_& m, const char* name) {
   network
       .def(py::init([](std::int64_t inputs, const std::vector<LayerSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,
-                       std::uint64_t seed, double perturbation, double input_dropout) {
-             return new Net(
-                 {inputs, layers, feedback, parse<Loss>(loss), seed, perturbation, input_dropout});
+                       std::uint64_t seed, double perturbation, double input_dropout,
+                       const std::string& device) {
+             return new Net({inputs, layers, feedback, parse<Loss>(loss), seed, perturbation,
+                             input_dropout, device});
            }),
            py::kw_only(), py::arg("inputs"), py::arg("layers"), py::arg("feedback"), py::arg("loss"),
-           py::arg("seed"), py::arg("perturbation"), py::arg("input_dropout"))
+           py::arg("seed"), py::arg("perturbation"), py::arg("input_dropout"), py::arg("device"))
       .def_property_readonly("steps", &Net::steps)
       .def("weights",
            [](py::object self, int layer) { return expose(self.cast<Net&>().weights(layer), self); })
@@ -207,6 +208,32 @@ void register_class(py::module_& m, const char* name) {
       .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>(),
            py::arg("feedback"), py::arg("perturbation"))
       .def("reset_memory", &Net::reset_memory, py::call_guard<py::gil_scoped_release>())
+      .def("progress",
+           [](Net& net) {
+             const Progress p = released([&] { return net.progress(); });
+             return py::make_tuple(p.steps, fastfa::name(p.memory), p.adam_steps, p.inverted);
+           })
+      .def(
+          "set_progress",
+          [](Net& net, std::int64_t steps, const std::string& memory, std::int64_t adam_steps,
+             const std::vector<std::int64_t>& inverted) {
+            const Progress p{steps, parse<Memory>(memory), adam_steps, inverted};
+            released([&] { net.set_progress(p); });
+          },
+          py::arg("steps"), py::arg("memory"), py::arg("adam_steps"), py::arg("inverted"))
+      .def(
+          "memory",
+          [](Net& net, const std::string& part, int layer, int moment) -> py::object {
+            const auto of = parse<Part>(part);
+            const OwnedWeights<T> found = released([&] { return net.memory(of, layer, moment); });
+            return found.view.data ? expose(found) : py::none();
+          },
+          py::arg("part"), py::arg("layer"), py::arg("moment"))
+      .def("kept_inverse",
+           [](Net& net, int hidden) -> py::object {
+             const OwnedMatrix<T> b = released([&] { return net.kept_inverse(hidden); });
+             return b.view.data ? expose(b) : py::none();
+           })
       .def("time_layer", &Net::time_layer, py::call_guard<py::gil_scoped_release>(), py::arg("layer"),
            py::arg("n"), py::arg("repeats"))
       .def("time_feedback", &Net::time_feedback, py::call_guard<py::gil_scoped_release>(),
@@ -267,17 +294,18 @@ void register_class(py::module_& m, const char* name) {
       .def(
           "train_epoch",
           [](Net& net, const Array<T>& x, const Array<T>& y, const Optimizer& optimizer,
-             std::int64_t batch_size, const Array<std::int64_t>& order) {
+             std::int64_t batch_size, const Array<std::int64_t>& order, double loss_sum) {
             const auto xv = view(x), yv = view(y);
             if (order.ndim() != 1)
               throw std::invalid_argument("[train_epoch] order must have one dimension");
-            return as_tuple(released([&] {
+            const EpochResult r = released([&] {
               return net.train_epoch(xv, yv, optimizer, batch_size, order.data(), order.size(),
-                                     signals());
-            }));
+                                     signals(), &loss_sum);
+            });
+            return py::make_tuple(r.loss, r.wrong, r.examples, loss_sum);
           },
           py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("optimizer"),
-          py::arg("batch_size"), py::arg("order").noconvert());
+          py::arg("batch_size"), py::arg("order").noconvert(), py::arg("loss_sum") = 0.0);
 }
 
 // (loss, wrong, examples) of each network, or the exception that stopped it.

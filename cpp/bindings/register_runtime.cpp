@@ -24,7 +24,7 @@ void register_runtime(py::module_& m) {
     d["threads"] = get_num_threads();
     d["eigen"] = info.eigen;
     d["compiler"] = info.compiler;
-    d["cuda"] = py::none();
+    d["cuda"] = info.cuda.empty() ? py::object(py::none()) : py::str(info.cuda);
     return d;
   });
   m.def(

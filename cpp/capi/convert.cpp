@@ -22,7 +22,7 @@ constexpr std::size_t smallest<fastfa_layer> =
 template <>
 constexpr std::size_t smallest<fastfa_feedback> = offsetof(fastfa_feedback, user) + sizeof(void*);
 template <>
-constexpr std::size_t smallest<fastfa_config> = offsetof(fastfa_config, perturbation) + sizeof(double);
+constexpr std::size_t smallest<fastfa_config> = offsetof(fastfa_config, device) + sizeof(char*);
 template <>
 constexpr std::size_t smallest<fastfa_optimizer> = offsetof(fastfa_optimizer, epsilon) + sizeof(double);
 
@@ -159,6 +159,8 @@ NetworkSpec network_spec(const fastfa_config* config) {
   spec.seed = given.seed;
   spec.perturbation = given.perturbation;
   spec.input_dropout = given.input_dropout;
+  if (!given.device) refuse("[fastfa_config] device was null; it must be 'cpu' or one such as 'cuda'");
+  spec.device = given.device;
   return spec;
 }
 

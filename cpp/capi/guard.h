@@ -26,6 +26,8 @@ fastfa_status guarded(F&& f) noexcept {
     return FASTFA_OK;
   } catch (const DivergenceError& e) {
     return diverged(e);
+  } catch (const DeviceError& e) {
+    return failed(FASTFA_DEVICE, e.what());
   } catch (const Interrupted& e) {
     return failed(FASTFA_INTERRUPTED, e.what());
   } catch (const OrderError& e) {

@@ -27,7 +27,10 @@ struct Dots {
   template <class T>
   Dots(Backend<T>& backend, const Buffer<T>& x, const Buffer<T>& y, Index n, Index cols)
       : rows(static_cast<std::size_t>(3 * n)) {
-    backend.row_dots({x.data(), x.ld(), y.data(), y.ld(), n, cols, rows.data()});
+    const Buffer<double> out(backend, 1, 3 * n);
+    backend.row_dots({x.data(), x.ld(), y.data(), y.ld(), n, cols, out.data()});
+    backend.wait();
+    std::copy_n(out.data(), 3 * n, rows.data());
     for (std::size_t r = 0; r < rows.size(); r += 3) {
       xy += rows[r];
       xx += rows[r + 1];
@@ -59,7 +62,7 @@ class Instruments {
  public:
   using Impl = typename Network<T>::Impl;
   Instruments(Impl& net, Index n, const Poll& poll)
-      : net_(net), n_(n), hidden_(net.layers_.size() - 1), poll_(poll) {}
+      : net_(net), n_(n), hidden_(net.layers_.size() - 1), poll_(poll), ignored_(*net.backend_, 1, 1) {}
 
   std::vector<LayerAlignment> measure(const AlignmentChoice& choice) {
     collect(choice.pseudo);
@@ -83,8 +86,8 @@ class Instruments {
   std::size_t hidden_;
   const Poll& poll_;
   std::size_t lowest_pbp_ = 0;
-  std::vector<double> dots_;
-  int ignored_ = 0;  // products that only instruments form may be as large as they like
+  Buffer<double> dots_;
+  Buffer<int> ignored_;  // products that only instruments form may be as large as they like
 
   // Own deltas, then those of bp and pbp on the same activations.
   void collect(int pseudo) {
@@ -92,7 +95,7 @@ class Instruments {
     net_.prepare(net_.teaching_);
     net_.forward(batch);
     net_.teach(net_.teaching_, batch, 0);
-    net_.probe_.reserve(batch.capacity(), net_.layers_);
+    net_.probe_.reserve(*net_.backend_, batch.capacity(), net_.layers_);
     keep(net_.probe_.own, 0);
     if (net_.teaching_.perturbation > 0) {  // its pass left no error behind
       net_.forward(batch);
@@ -106,6 +109,7 @@ class Instruments {
       --lowest_pbp_;
     }
     if (lowest_pbp_ < hidden_) run(Matrix::pseudoinverse, lowest_pbp_, net_.probe_.pbp);
+    net_.settle();
   }
   static bool is_cheap(const Layer<T>& above) {
     return std::min(above.n_in, above.n_out) <= cheap_inverse;
@@ -113,7 +117,7 @@ class Instruments {
   void run(Matrix matrix, std::size_t lowest, Deltas& to) {
     std::vector<FeedbackSpec> specs(hidden_);
     for (std::size_t l = 0; l < hidden_; ++l) specs[l].matrix = l < lowest ? Matrix::zero : matrix;
-    Teaching<T> how{make_feedback<T>(specs, net_.spec_.layers, net_.spec_.seed), 0.0};
+    Teaching<T> how{make_feedback<T>(*net_.backend_, specs, net_.spec_.layers, net_.spec_.seed), 0.0};
     net_.prepare(how);
     net_.feedback(how.feedback, net_.batch_, static_cast<int>(lowest));
     keep(to, lowest);
@@ -149,11 +153,11 @@ class Instruments {
   double angle_of_gradients(std::size_t l) {
     const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
     const std::vector<Run> examples = all_columns(n_);
-    const Buffer<T> across(h.cols(), n_);
+    const Buffer<T> across(*net_.backend_, h.cols(), n_);
     net_.backend_->transpose({h.data(), h.ld(), n_, h.cols(), across.data(), across.ld()});
     const auto gradient = [&](const Buffer<T>& delta) {
       stop_if_asked();
-      const Buffer<T> g(h.cols(), delta.cols());
+      const Buffer<T> g(*net_.backend_, h.cols(), delta.cols());
       product(across.data(), across.ld(), h.cols(), examples, n_, delta, 0, delta.cols(), g);
       return g;
     };
@@ -165,7 +169,7 @@ class Instruments {
     const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
     const std::vector<Run>& inputs = l == 0 ? net_.all_inputs_ : net_.layers_[l - 1].units;
     const Buffer<T>&own = net_.probe_.own[l], &bp = net_.probe_.bp[l], &sum = net_.layers_[l].delta;
-    const Buffer<T> slice(std::min(n_, slice_rows), n_);
+    const Buffer<T> slice(*net_.backend_, std::min(n_, slice_rows), n_);
     const std::vector<Run> examples = all_columns(n_);
     double xy = 0, xx = 0, yy = 0;
     for (Index r0 = 0; r0 < n_; r0 += slice_rows) {
@@ -186,19 +190,21 @@ class Instruments {
   // to (rows, cols) = x (rows, depth) · b, b being (depth, cols) or, transposed, (cols, depth)
   void product(const T* x, Index ldx, Index rows, const std::vector<Run>& runs, Index depth,
                const Buffer<T>& b, int transposed, Index cols, const Buffer<T>& to) {
-    net_.backend_->propagate(Propagate<T>{
-        {x, ldx, rows, depth, runs.data(), static_cast<Index>(runs.size()), cols, to.data(), to.ld(),
-         static_cast<int>(Activation::linear), to.data(), to.ld(), net_.partial_.data(), &ignored_},
-        b.data(),
-        b.ld(),
-        transposed});
+    net_.backend_->propagate(
+        Propagate<T>{{x, ldx, rows, depth, runs.data(), static_cast<Index>(runs.size()), cols, to.data(),
+                      to.ld(), static_cast<int>(Activation::linear), to.data(), to.ld(),
+                      net_.partial_.data(), ignored_.data()},
+                     b.data(),
+                     b.ld(),
+                     transposed});
   }
   // Σ x[r]·y[r0 + r]
   double dot(const Buffer<T>& x, const Buffer<T>& y, Index r0, Index rows) {
-    dots_.resize(static_cast<std::size_t>(3 * rows));
+    if (dots_.cols() < 3 * rows) dots_ = Buffer<double>(*net_.backend_, 1, 3 * rows);
     net_.backend_->row_dots({x.data(), x.ld(), y.row(r0), y.ld(), rows, y.cols(), dots_.data()});
+    net_.backend_->wait();
     double sum = 0;
-    for (std::size_t r = 0; r < dots_.size(); r += 3) sum += dots_[r];
+    for (Index r = 0; r < rows; ++r) sum += dots_.data()[3 * r];
     return sum;
   }
 
@@ -218,7 +224,7 @@ class Instruments {
   }
   // W (n_out, n_in), written out if the layer is local
   Buffer<T> weights_of(std::size_t l, const Layer<T>& above) {
-    const Buffer<T> w(above.n_out, above.n_in);
+    const Buffer<T> w(*net_.backend_, above.n_out, above.n_in);
     if (!above.is_local()) {
       net_.backend_->transpose(
           {above.w.data(), above.w.ld(), above.n_in, above.n_out, w.data(), w.ld()});
@@ -232,17 +238,17 @@ class Instruments {
     FeedbackSpec spec;
     spec.matrix = Matrix::transpose;
     const std::vector<LayerSpec> pair{net_.spec_.layers[l], net_.spec_.layers[l + 1]};
-    return std::move(make_feedback<T>({spec}, pair, net_.spec_.seed)[0].matrix);
+    return std::move(make_feedback<T>(*net_.backend_, {spec}, pair, net_.spec_.seed)[0].matrix);
   }
 
   Buffer<T> times_w(std::size_t l, const Buffer<T>& chain, const Layer<T>& above) {
-    const Buffer<T> next(chain.rows(), above.n_in);
+    const Buffer<T> next(*net_.backend_, chain.rows(), above.n_in);
     if (above.is_local()) {
       transpose_through(l)->propagate(
           {chain.data(), chain.ld(), chain.rows(), above.n_out, above.units.data(),
            static_cast<Index>(above.units.size()), above.n_in, next.data(), next.ld(),
            static_cast<int>(Activation::linear), next.data(), next.ld(), net_.partial_.data(),
-           &ignored_},
+           ignored_.data()},
           net_.scene(l));
       return next;
     }
@@ -257,7 +263,7 @@ class Instruments {
     Layer<T>& layer = net_.layers_[l];
     Buffer<T> b = f.matrix ? f.matrix->stored() : Buffer<T>();
     if (!b) {
-      b = Buffer<T>(f.n_source, layer.n_out);
+      b = Buffer<T>(*net_.backend_, f.n_source, layer.n_out);
       write_matrix(f.matrix.get(), net_.scene(l), b, net_.partial_.data());
     }
     const Dots dots(*net_.backend_, b, ideal, b.rows(), b.cols());
@@ -275,7 +281,7 @@ class Instruments {
       carry.lds = error.ld();
     }
     carry.activation = static_cast<int>(Activation::linear);
-    carry.bad = &ignored_;
+    carry.bad = ignored_.data();
     const Buffer<T>&p = layer.delta, &q = net_.probe_.pbp[l];  // no longer needed
     if (f.matrix) {
       f.matrix->propagate(carry, net_.scene(l));

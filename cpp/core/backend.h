@@ -3,19 +3,30 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
+#include "core/place.h"
 #include "kernels/ops.h"
 
 namespace fastfa {
 
 template <class T>
-class Backend {
+class Backend : public Place {
  public:
-  virtual ~Backend() = default;
-
   // Bracket a series of operations of one caller, who works on the thread team or, `alone`, without it.
+  // After end() none is under way.
   virtual void begin(bool alone) = 0;
   virtual void end() = 0;
+
+  // Is each operation done when its call returns? Else a value out of range is found out later, and
+  // what was asked for meanwhile must do no harm (Learning::halted).
+  virtual bool immediate() const = 0;
+  virtual void wait() = 0;               // until all operations are done: the host may look
+  virtual double pace() const = 0;       // multiplications a second, at a cautious guess
+  virtual Index block_rows() const = 0;  // examples at once, of calls that only look
+
+  // The caller's array where operations can read it, until the next loan in the same `slot` or end().
+  virtual const void* lend(int slot, const void* data, std::size_t bytes) = 0;
 
   virtual void clear(T* values, Index count) = 0;
   virtual void copy(const T* from, T* to, Index count) = 0;
@@ -33,6 +44,7 @@ class Backend {
   virtual void draw(const Draw<T>&) = 0;
   virtual void dropout(const Dropout<T>&) = 0;
   virtual void row_dots(const RowDots<T>&) = 0;
+  virtual void tally(const Tally&) = 0;
   virtual void dense_update(const DenseUpdate<T>&) = 0;
   virtual void dense_online(const DenseOnline<T>& args) {  // in one pass over W where a device can
     dense_update(args.last);
@@ -46,10 +58,15 @@ class Backend {
   virtual bool tiny_feedback(const TinyStep<T>&) = 0;
   virtual void tiny_update(const TinyStep<T>&) = 0;
   virtual void lane_run(const LaneRun<T>&) = 0;
-  virtual Index lanes() const = 0;  // of a LaneRun
+  virtual Index lanes() const = 0;  // of a LaneRun; 0: no tiny_run and no lane_run
 };
 
 template <class T>
 std::unique_ptr<Backend<T>> make_cpu_backend();
+
+// "cpu", "cuda", "cuda:1". Throws std::invalid_argument if there is no such kind, DeviceError if it
+// isn't to be had here.
+template <class T>
+std::unique_ptr<Backend<T>> make_backend(const std::string& device);
 
 }  // namespace fastfa

@@ -15,32 +15,32 @@ struct Batch {
   const Index* order = nullptr;
   Index n = 0;
 
-  Buffer<T> input;                    // (n, n_in)
-  std::vector<unsigned char> active;  // per input: not zero in the whole batch
-  std::vector<Run> runs;              // the active inputs
-  std::vector<double> loss;           // per example
-  std::vector<unsigned char> wrong;   // per example
-  std::vector<double> noisy_loss;     // the same two for node perturbation's second pass
-  std::vector<unsigned char> noisy_wrong;
-  std::vector<Index> natural;  // 0, 1, 2, … for calls without an order
-  Buffer<T> target;            // (n, n_out), gathered where a route asks for it
-  std::vector<unsigned char> target_active;
+  Buffer<T> input;               // (n, n_in)
+  Buffer<unsigned char> active;  // per input: not zero in the whole batch
+  std::vector<Run> runs;         // the active inputs
+  Buffer<double> loss;           // per example
+  Buffer<unsigned char> wrong;   // per example
+  Buffer<double> noisy_loss;     // the same two for node perturbation's second pass
+  Buffer<unsigned char> noisy_wrong;
+  Buffer<Index> natural;  // 0, 1, 2, … for calls without an order
+  Buffer<T> target;       // (n, n_out), gathered where a route asks for it
+  Buffer<unsigned char> target_active;
   bool target_there = false;
 
-  Index capacity() const { return static_cast<Index>(loss.size()); }
+  Index capacity() const { return loss.cols(); }
 
-  void reserve(Index batch, Index inputs, Index outputs) {
-    input = Buffer<T>(batch, inputs);
-    target = Buffer<T>(batch, outputs);
-    target_active.resize(static_cast<std::size_t>(outputs));
-    active.resize(static_cast<std::size_t>(inputs));
+  void reserve(Place& place, Index batch, Index inputs, Index outputs) {
+    input = Buffer<T>(place, batch, inputs);
+    target = Buffer<T>(place, batch, outputs);
+    target_active = Buffer<unsigned char>(place, 1, outputs);
+    active = Buffer<unsigned char>(place, 1, inputs);
     runs.reserve(static_cast<std::size_t>(inputs));
-    wrong.resize(static_cast<std::size_t>(batch));
-    noisy_loss.resize(static_cast<std::size_t>(batch));
-    noisy_wrong.resize(static_cast<std::size_t>(batch));
-    natural.resize(static_cast<std::size_t>(batch));
-    std::iota(natural.begin(), natural.end(), Index{0});
-    loss.resize(static_cast<std::size_t>(batch));  // last: its size is the capacity
+    wrong = Buffer<unsigned char>(place, 1, batch);
+    noisy_loss = Buffer<double>(place, 1, batch);
+    noisy_wrong = Buffer<unsigned char>(place, 1, batch);
+    natural = Buffer<Index>(place, 1, batch);
+    std::iota(natural.data(), natural.data() + batch, Index{0});
+    loss = Buffer<double>(place, 1, batch);  // last: its size is the capacity
   }
 
   // Runs of active inputs. Gaps shorter than `merge` are taken along: zeros do no harm, and long runs
@@ -48,7 +48,7 @@ struct Batch {
   void find_runs(Index inputs, Index merge) {
     runs.clear();
     for (Index c = 0; c < inputs; ++c) {
-      if (!active[static_cast<std::size_t>(c)]) continue;
+      if (!active.data()[c]) continue;
       const auto at = static_cast<std::int32_t>(c);
       if (!runs.empty() && c - runs.back().end < merge && runs.back().begin / k_block == c / k_block) {
         runs.back().end = at + 1;
@@ -60,8 +60,8 @@ struct Batch {
 
   void add_to(EpochResult& result) const {
     for (Index i = 0; i < n; ++i) {
-      result.loss += loss[static_cast<std::size_t>(i)];
-      result.wrong += wrong[static_cast<std::size_t>(i)];
+      result.loss += loss.data()[i];
+      result.wrong += wrong.data()[i];
     }
     result.examples += n;
   }

@@ -1,16 +1,12 @@
 // Zeroed, 64-byte aligned memory with rows padded to whole cache lines.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
-#include <new>
+#include <vector>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
+#include "core/place.h"
 #include "kernels/ops.h"
 
 namespace fastfa {
@@ -28,18 +24,15 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Index rows, Index cols) : rows_(rows), cols_(cols), ld_(padded<T>(cols)) {
-    const std::size_t page = std::size_t{1} << 21;
-    std::size_t bytes = static_cast<std::size_t>(rows * ld_) * sizeof(T);
-    const std::size_t align = bytes >= page ? page : 64;
-    bytes = (bytes + align - 1) / align * align;
-    data_ =
-        std::shared_ptr<T>(static_cast<T*>(std::aligned_alloc(align, bytes ? bytes : align)), std::free);
-    if (!data_) throw std::bad_alloc();
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (align == page) madvise(data_.get(), bytes, MADV_HUGEPAGE);  // fewer TLB misses; may be refused
-#endif
-    std::memset(data_.get(), 0, bytes);
+  Buffer(Place& place, Index rows, Index cols) : rows_(rows), cols_(cols), ld_(padded<T>(cols)) {
+    const std::shared_ptr<void> memory =
+        place.allocate(static_cast<std::size_t>(rows * ld_) * sizeof(T));
+    data_ = std::shared_ptr<T>(memory, static_cast<T*>(memory.get()));
+  }
+  // One row with these values.
+  Buffer(Place& place, const std::vector<T>& values)
+      : Buffer(place, 1, static_cast<Index>(values.size())) {
+    std::copy(values.begin(), values.end(), data());
   }
 
   T* data() const { return data_.get(); }

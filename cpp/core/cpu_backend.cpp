@@ -27,6 +27,13 @@ class CpuBackend final : public Backend<T> {
   }
   void end() override { team_.reset(); }
 
+  std::shared_ptr<void> allocate(std::size_t bytes) override { return host().allocate(bytes); }
+  bool immediate() const override { return true; }
+  void wait() override {}
+  double pace() const override { return 1e10; }
+  Index block_rows() const override { return 128; }
+  const void* lend(int, const void* data, std::size_t) override { return data; }
+
   void clear(T* values, Index count) override { std::fill_n(values, count, T(0)); }
   void copy(const T* from, T* to, Index count) override { std::copy_n(from, count, to); }
   void gather(const Gather<T>& args) override { run(kernels_.gather, args); }
@@ -45,6 +52,7 @@ class CpuBackend final : public Backend<T> {
   void draw(const Draw<T>& args) override { run(kernels_.draw, args); }
   void dropout(const Dropout<T>& args) override { run(kernels_.dropout, args); }
   void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
+  void tally(const Tally&) override {}  // its steps are added up one by one
   void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
   void dense_online(const DenseOnline<T>& args) override { run(kernels_.dense_online, args); }
   void local_forward(const LocalForward<T>& args) override { run(kernels_.local_forward, args); }

@@ -99,7 +99,7 @@ class Lanes {
   }
 
  private:
-  Buffer<T> array(Index elements) const { return Buffer<T>(1, elements * backend_.lanes()); }
+  Buffer<T> array(Index elements) const { return Buffer<T>(backend_, 1, elements * backend_.lanes()); }
 
   // Calls copy(element in the lanes, the network's own) for `member`, a matrix (rows, cols) of layer k.
   template <class Member, class Copy>
@@ -289,6 +289,10 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
            "; there are " + std::to_string(nets.size()) + " networks");
   }
   for (std::size_t i = 0; i < nets.size(); ++i) {
+    if (!nets[i]->backend_->immediate()) {
+      refuse("[train_epoch] network " + std::to_string(i) + " is on device '" + nets[i]->spec_.device +
+             "'; those of an ensemble must be on 'cpu' (a device trains one network at a time so far)");
+    }
     nets[i]->check_training(x, y, optimizers[i], batch_size, order, n);
   }
   std::vector<Impl*> sorted = nets;

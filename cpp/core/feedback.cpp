@@ -213,7 +213,7 @@ bool is_local(const FeedbackSpec& spec, const LayerSpec& above) {
 }
 
 template <class T>
-std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs,
+std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
                                        const std::vector<LayerSpec>& layers, std::uint64_t seed,
                                        std::uint32_t first) {
   Units units;
@@ -234,7 +234,7 @@ std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs,
     }
     Feedback<T> f{specs[l], scale, n_source, nullptr, {}};
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
-    f.matrix = make_matrix<T>({specs[l], layers[l + 1], units[l], n_source, scale, seed,
+    f.matrix = make_matrix<T>({place, specs[l], layers[l + 1], units[l], n_source, scale, seed,
                                first + static_cast<std::uint32_t>(l)});
     made.push_back(std::move(f));
   }
@@ -245,24 +245,26 @@ template <class T>
 void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial) {
   const Index n_source = to.rows(), n_l = to.cols(), rows = std::min(n_source, Index{64});
   if (!matrix) return scene.backend.clear(to.data(), n_source * to.ld());
-  const Buffer<T> unit(rows, n_source);
+  scene.backend.wait();
+  const Buffer<T> unit(scene.backend, rows, n_source);
   const std::vector<Run> runs = all_columns(n_source);
-  int bad = 0;  // the limit of deltas is not one of B
+  const Buffer<int> bad(scene.backend, 1, 1);  // not looked at: the limit of deltas is not one of B
   for (Index first = 0; first < n_source; first += rows) {
     const Index n = std::min(rows, n_source - first);
     for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(1);
     matrix->propagate({unit.data(), unit.ld(), n, n_source, runs.data(), static_cast<Index>(runs.size()),
                        n_l, to.data(), to.ld(), static_cast<int>(Activation::linear), to.row(first),
-                       to.ld(), partial, &bad},
+                       to.ld(), partial, bad.data()},
                       scene);
+    scene.backend.wait();
     for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(0);
   }
 }
 
-template std::vector<Feedback<float>> make_feedback(const std::vector<FeedbackSpec>&,
+template std::vector<Feedback<float>> make_feedback(Place&, const std::vector<FeedbackSpec>&,
                                                     const std::vector<LayerSpec>&, std::uint64_t,
                                                     std::uint32_t);
-template std::vector<Feedback<double>> make_feedback(const std::vector<FeedbackSpec>&,
+template std::vector<Feedback<double>> make_feedback(Place&, const std::vector<FeedbackSpec>&,
                                                      const std::vector<LayerSpec>&, std::uint64_t,
                                                      std::uint32_t);
 template void write_matrix(FeedbackMatrix<float>*, const Scene<float>&, const Buffer<float>&, float*);

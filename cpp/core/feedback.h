@@ -35,6 +35,10 @@ class FeedbackMatrix {
   // What plasticity writes to: `stored`, or for local feedback its weights, laid out as those of the
   // layer above.
   virtual Buffer<T> learned() const { return stored(); }
+  // Bᵀ made of earlier weights and still in use, which makes it state, and the step it is from (−1:
+  // there is none yet). Null for kinds that keep no such thing.
+  virtual Buffer<T> kept() const { return {}; }
+  virtual Index* kept_since() { return nullptr; }
   virtual std::int64_t bytes() const = 0;
 };
 
@@ -49,6 +53,7 @@ struct Feedback {
 
 // What a kind is made from.
 struct MatrixPlan {
+  Place& place;  // where it keeps its numbers
   const FeedbackSpec& spec;
   const LayerSpec& above;
   Index n_l, n_source;
@@ -92,7 +97,7 @@ bool is_local(const FeedbackSpec& spec, const LayerSpec& above);
 // One feedback for each hidden layer of `layers`, all weighted layers. The streams are those of layers
 // from `first` on. Throws std::invalid_argument naming the argument.
 template <class T>
-std::vector<Feedback<T>> make_feedback(const std::vector<FeedbackSpec>& specs,
+std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
                                        const std::vector<LayerSpec>& layers, std::uint64_t seed,
                                        std::uint32_t first = 0);
 

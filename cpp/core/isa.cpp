@@ -3,27 +3,17 @@
 // of Eigen or the standard library compiled with different -m flags must never be linked together.
 #include "core/isa.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "core/library.h"
 #include "fastfa/runtime.h"
 
 namespace fastfa {
 namespace {
-
-std::string library_folder() {
-  Dl_info info{};
-  static const char here = 0;
-  if (dladdr(&here, &info) == 0 || !info.dli_fname) return ".";
-  const std::string path = info.dli_fname;
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
 
 // Built levels, best first (FASTFA_LEVELS comes from the build, e.g. "v4", "v3", "v2").
 const std::vector<std::string> built = {FASTFA_LEVELS};
@@ -75,12 +65,12 @@ std::string choose() {
 
 const KernelTable& open_kernels() {
   const std::string path = library_folder() + "/fastfa_kernels_" + choose() + ".so";
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) throw std::runtime_error(std::string("[fastfa] cannot load kernels: ") + dlerror());
-  using Get = const KernelTable* (*)();
-  const auto get = reinterpret_cast<Get>(dlsym(library, "fastfa_kernels"));
-  if (!get) throw std::runtime_error("[fastfa] " + path + " is not a kernel library");
-  const KernelTable* table = get();
+  const KernelTable* table = nullptr;
+  try {
+    table = static_cast<const KernelTable*>(open_library(path, "fastfa_kernels"));
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(std::string("[fastfa] cannot load kernels: ") + error.what());
+  }
   if (table->abi != kernel_abi) {
     throw std::runtime_error("[fastfa] " + path + " belongs to another version of fastfa");
   }
@@ -103,7 +93,7 @@ BuildInfo build_info() {
 #else
   const std::string compiler = "gcc " __VERSION__;
 #endif
-  return {table.level, available(), table.eigen, compiler};
+  return {table.level, available(), table.eigen, compiler, FASTFA_CUDA};
 }
 
 }  // namespace fastfa

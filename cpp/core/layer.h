@@ -23,18 +23,17 @@ inline std::vector<Run> all_columns(Index n) {
   return runs;
 }
 
-// What an optimizer remembers of a matrix of parameters: nothing, velocities, or Adam's two moments.
-enum class Memory : int { none, velocity, adam };
+// What an optimizer remembers of a matrix of parameters.
 template <class T>
 struct Moments {
   Buffer<T> v, s;
 
   // Makes what is missing, at zero, and drops what `memory` has no use for.
-  void reserve(Memory memory, Index rows, Index cols) {
+  void reserve(Place& place, Memory memory, Index rows, Index cols) {
     if (memory == Memory::none) v = {};
-    if (memory != Memory::none && !v) v = Buffer<T>(rows, cols);
+    if (memory != Memory::none && !v) v = Buffer<T>(place, rows, cols);
     if (memory != Memory::adam) s = {};
-    if (memory == Memory::adam && !s) s = Buffer<T>(rows, cols);
+    if (memory == Memory::adam && !s) s = Buffer<T>(place, rows, cols);
   }
 };
 
@@ -99,7 +98,7 @@ struct Layer {
   Late<T> late;
   std::vector<Run> units;  // all of this layer's units
 
-  Layer(const LayerSpec& s, Index inputs, std::uint64_t seed, std::uint32_t index)
+  Layer(Place& place, const LayerSpec& s, Index inputs, std::uint64_t seed, std::uint32_t index)
       : spec(s),
         local(local_shape(s.local)),
         n_in(inputs),
@@ -107,8 +106,9 @@ struct Layer {
         units(all_columns(n_out)) {
     const Index fan_in = is_local() ? local.patch() : n_in;
     const double omega = s.weight_scale.value_or(1.0 / std::sqrt(static_cast<double>(fan_in)));
-    w = new_weights();
-    if (s.bias) bias = Buffer<T>(1, n_out);
+    w = is_local() ? Buffer<T>(place, local.positions(), local.channels * local.block())
+                   : Buffer<T>(place, n_in, n_out);
+    if (s.bias) bias = Buffer<T>(place, 1, n_out);
     if (is_local()) {
       draw_uniform(seed, Purpose::weights, index, n_out * local.patch(), omega,
                    [&](Index i, double value) {
@@ -119,7 +119,7 @@ struct Layer {
       return;
     }
     const bool whole = s.density == 1;
-    if (!whole) mask = Buffer<std::uint32_t>(n_in, (n_out + 31) / 32);
+    if (!whole) mask = Buffer<std::uint32_t>(place, n_in, (n_out + 31) / 32);
     UnitStream unit(seed, Purpose::mask, index);
     // Element i of the public, row-major W (n_out, n_in).
     draw_uniform(seed, Purpose::weights, index, n_in * n_out, omega, [&](Index i, double value) {
@@ -131,12 +131,6 @@ struct Layer {
   }
 
   bool is_local() const { return local.maps > 0; }
-
-  // Memory for weights of this layer's kind, at zero.
-  Buffer<T> new_weights() const {
-    return is_local() ? Buffer<T>(local.positions(), local.channels * local.block())
-                      : Buffer<T>(n_in, n_out);
-  }
 
   // What the layer above is given.
   const Buffer<T>& output(bool learning) const { return learning && dropped ? dropped : h; }
@@ -169,19 +163,19 @@ struct Layer {
     std::swap(delta_zero, other.delta_zero);
   }
 
-  void reserve(Index batch) {
-    h = Buffer<T>(batch, n_out);
-    delta = Buffer<T>(batch, n_out);
+  void reserve(Place& place, Index batch) {
+    h = Buffer<T>(place, batch, n_out);
+    delta = Buffer<T>(place, batch, n_out);
     noisy = {};
-    if (spec.dropout > 0) dropped = Buffer<T>(batch, n_out);
+    if (spec.dropout > 0) dropped = Buffer<T>(place, batch, n_out);
     if (!is_local()) return;
-    in_across = Buffer<T>(n_in, batch);
-    out_across = Buffer<T>(n_out, batch);
+    in_across = Buffer<T>(place, n_in, batch);
+    out_across = Buffer<T>(place, n_out, batch);
   }
 
-  void reserve_memory(Memory memory) {
-    of_w.reserve(memory, w.rows(), w.cols());
-    if (bias) of_bias.reserve(memory, 1, n_out);
+  void reserve_memory(Place& place, Memory memory) {
+    of_w.reserve(place, memory, w.rows(), w.cols());
+    if (bias) of_bias.reserve(place, memory, 1, n_out);
   }
 
   // to (n, n_out) = σ(W h + b), h (n, n_in). Inputs outside `runs` are zero.
@@ -223,8 +217,8 @@ struct Layer {
     T* const b = with_bias ? bias.data() : nullptr;
     if (is_local()) {
       if (!gradient) {
-        gradient = Buffer<T>(1, local_tiles * local.block());
-        bias_gradient = Buffer<T>(1, n_out);
+        gradient = Buffer<T>(backend, 1, local_tiles * local.block());
+        bias_gradient = Buffer<T>(backend, 1, n_out);
       }
       backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
       backend.local_update({rule, local, in_across.data(), in_across.ld(), delta.data(), delta.ld(), n,
@@ -242,8 +236,8 @@ struct Layer {
   void learn_late(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
                   const std::vector<Run>& runs, Index n) {
     if (!late.h) {
-      late.h = Buffer<T>(few_rows, n_in);
-      late.delta = Buffer<T>(few_rows, n_out);
+      late.h = Buffer<T>(backend, few_rows, n_in);
+      late.delta = Buffer<T>(backend, few_rows, n_out);
     }
     backend.copy(below.data(), late.h.data(), n * late.h.ld());
     backend.copy(delta.data(), late.delta.data(), n * late.delta.ld());

@@ -10,8 +10,6 @@
 namespace fastfa {
 namespace {
 
-constexpr Index block_rows = 128;  // of calls that only look
-
 // What embedders give to be written.
 template <class T>
 void check_out(const char* call, const MatrixView<T>& out, Index rows, Index cols) {
@@ -34,30 +32,31 @@ void check_out(const char* call, const std::vector<MatrixView<T>>& out, Index ro
 
 DivergenceError::DivergenceError(int layer, std::int64_t step, const std::string& what)
     : std::runtime_error(what), layer_(layer), step_(step) {}
+DeviceError::DeviceError(const std::string& what) : std::runtime_error(what) {}
 Interrupted::Interrupted() : std::runtime_error("[fastfa] interrupted") {}
 OrderError::OrderError(const std::string& what) : std::logic_error(what) {}
 
 template <class T>
-Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_cpu_backend<T>()) {
+Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_backend<T>(spec.device)) {
   check_spec<T>(spec);
   spec_.feedback.clear();  // arrays may be large, and feedback_ has them
   for (const LayerSpec& layer : spec.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
-    layers_.emplace_back(layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.size()));
+    layers_.emplace_back(*backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.size()));
   }
-  teaching_ = make_teaching<T>(spec.feedback, spec.perturbation, spec.layers, spec.seed);
+  teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec.layers, spec.seed);
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
   for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
-  partial_ = Buffer<T>(partial_rows, padded_cols(widest));
+  partial_ = Buffer<T>(*backend_, partial_rows, padded_cols(widest));
 }
 
 template <class T>
 void Network<T>::Impl::reserve(Index batch) {
   if (batch <= batch_.capacity()) return;
   tiny_.current = false;
-  for (Layer<T>& layer : layers_) layer.reserve(batch);
-  batch_.reserve(batch, spec_.inputs, layers_.back().n_out);  // last: it has the capacity
+  for (Layer<T>& layer : layers_) layer.reserve(*backend_, batch);
+  batch_.reserve(*backend_, batch, spec_.inputs, layers_.back().n_out);  // last: it has the capacity
 }
 
 // What one kind of optimizer remembers, another has no use for.
@@ -66,16 +65,16 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
   if (memory != memory_) {
     memory_ = memory;
     adam_steps_ = 0;
-    for (Layer<T>& layer : layers_) layer.reserve_memory(Memory::none);
+    for (Layer<T>& layer : layers_) layer.reserve_memory(*backend_, Memory::none);
     for (Feedback<T>& f : teaching_.feedback) f.of_b = {};
   }
   for (Layer<T>& layer : layers_) {
-    if (layer.spec.trainable) layer.reserve_memory(memory);
+    if (layer.spec.trainable) layer.reserve_memory(*backend_, memory);
   }
   for (Feedback<T>& f : teaching_.feedback) {
     if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
     const Buffer<T> b = f.matrix->learned();
-    f.of_b.reserve(memory, b.rows(), b.cols());
+    f.of_b.reserve(*backend_, memory, b.rows(), b.cols());
   }
 }
 
@@ -116,21 +115,35 @@ void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x
   }
 }
 
+// The caller's array where the backend can read it.
+template <class T>
+MatrixView<const T> Network<T>::Impl::lend(int slot, MatrixView<const T> from) {
+  if (from.rows == 0) return from;
+  const auto count = static_cast<std::size_t>((from.rows - 1) * from.row_stride + from.cols);
+  from.data = static_cast<const T*>(backend_->lend(slot, from.data, count * sizeof(T)));
+  return from;
+}
+
 // n examples as they lie in x and y, from `first` on.
 template <class T>
 void Network<T>::Impl::set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n) {
   batch_.n = n;
   batch_.order = batch_.natural.data();
-  batch_.x = x;
-  batch_.x.data += first * x.row_stride;
-  batch_.y = y;
-  if (y.data) batch_.y.data += first * y.row_stride;
+  const auto rows = [&](int slot, MatrixView<const T> from) {
+    if (!from.data) return from;
+    from.data += first * from.row_stride;
+    from.rows = n;
+    return lend(slot, from);
+  };
+  batch_.x = rows(0, x);
+  batch_.y = rows(1, y);
 }
 
 template <class T>
 template <class Visit>
 void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll,
                                  Visit&& visit) {
+  const Index block_rows = backend_->block_rows();
   reserve(std::min(x.rows, block_rows));
   for (Index first = 0; first < x.rows; first += block_rows) {
     if (asks_to_stop(poll)) throw Interrupted();
@@ -173,24 +186,6 @@ MatrixView<T> Network<T>::biases(int layer) const {
   return {b.data(), 1, b.cols(), b.ld(), 1};
 }
 template <class T>
-void Network<T>::reset_memory() {
-  impl_->check_reentry();
-  std::lock_guard<std::mutex> lock(impl_->mutex_);
-  impl_->forget();
-}
-
-// The weights were replaced.
-template <class T>
-void Network<T>::Impl::forget() {
-  stage_ = Stage::none;
-  reserve_memory(Memory::none);
-  for (Layer<T>& layer : layers_) layer.clear_removed();
-  for (Feedback<T>& f : teaching_.feedback) {
-    if (f.matrix) f.matrix->forget();
-  }
-}
-
-template <class T>
 void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll) {
   impl_->check_data("forward", x, nullptr);
   check_out("forward", out, x.rows, impl_->layers_.back().n_out);
@@ -198,6 +193,7 @@ void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& p
   const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
+    impl_->settle();
     copy_rows(impl_->layers_.back().h, n, out, first);
   });
 }
@@ -211,6 +207,7 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
   const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
+    impl_->settle();
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].h, n, out[l], first);
   });
 }
@@ -224,8 +221,8 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   Teaching<T> other;
   const bool own = !feedback && perturbation == 0;
   if (!own) {
-    other = make_teaching<T>(feedback ? *feedback : std::vector<FeedbackSpec>(), perturbation,
-                             impl_->spec_.layers, impl_->spec_.seed);
+    other = make_teaching<T>(*impl_->backend_, feedback ? *feedback : std::vector<FeedbackSpec>(),
+                             perturbation, impl_->spec_.layers, impl_->spec_.seed);
   }
   Session<T> session(*impl_);
   Teaching<T>& how = own ? impl_->teaching_ : other;
@@ -233,6 +230,7 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   impl_->prepare(how);
   impl_->in_blocks(x, y, poll, [&](Index first, Index n) {
     impl_->teach(how, impl_->batch_, 0, first);
+    impl_->settle();
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].delta, n, out[l], first);
   });
 }
@@ -245,6 +243,7 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
   const Aside aside(*impl_);
   impl_->in_blocks(x, y, poll, [&](Index, Index) {
     impl_->error(impl_->batch_, false);
+    impl_->settle();
     impl_->batch_.add_to(result);
   });
   if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
@@ -254,12 +253,16 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
 template <class T>
 EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y,
                                     const Optimizer& optimizer, std::int64_t batch_size,
-                                    const std::int64_t* order, std::int64_t n, const Poll& poll) {
+                                    const std::int64_t* order, std::int64_t n, const Poll& poll,
+                                    double* loss_sum) {
   impl_->check_training(x, y, optimizer, batch_size, order, n);
   Session<T> session(*impl_);
   EpochResult result;
+  const double before = loss_sum ? *loss_sum : 0.0;
+  result.loss = before;
   impl_->train(x, y, optimizer, batch_size, order, n, poll, result);
-  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
+  if (loss_sum) *loss_sum = result.loss;
+  if (result.examples > 0) result.loss = (result.loss - before) / static_cast<double>(result.examples);
   return result;
 }
 
@@ -283,7 +286,7 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
 template <class T>
 bool Network<T>::Impl::may_defer(const Optimizer& optimizer) const {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
-  if (!sgd || sgd->momentum != 0) return false;
+  if (!backend_->immediate() || !sgd || sgd->momentum != 0) return false;
   return std::all_of(teaching_.feedback.begin(), teaching_.feedback.end(), [](const Feedback<T>& f) {
     return f.spec.plasticity == Plasticity::fixed && f.spec.matrix != Matrix::pseudoinverse;
   });
@@ -306,7 +309,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
                              Index batch_size, const Index* order, Index n, const Poll& poll,
                              EpochResult& result) {
   ready(optimizer, std::min(batch_size, n));
-  // Ask about once in 20 ms, by a cautious guess of 10 GFLOP/s.
+  // Ask about once in 20 ms.
   double work = 0;
   for (const Layer<T>& layer : layers_)
     work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
@@ -320,11 +323,13 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
       net.catch_up();
     }
   };
-  const Index polls = std::max(Index{1}, static_cast<Index>(2e8 / (work + 1e4)));
+  const Index polls = std::max(Index{1}, static_cast<Index>(0.02 * backend_->pace() / (work + 1e4)));
 
   const Poll never;
-  batch_.x = x;
-  batch_.y = y;
+  batch_.x = lend(0, x);
+  batch_.y = lend(1, y);
+  order =
+      static_cast<const Index*>(backend_->lend(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
   const bool tiny = batch_size == 1 && is_tiny(optimizer);
   const Deferring deferring(*this, batch_size <= few_rows && may_defer(optimizer));
   for (Index at = 0; at < n;) {
@@ -336,8 +341,9 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
       batch_.order = order + at;
       batch_.n = std::min(batch_size, n - at);
       step(batch_, optimizer, at == begin ? poll : never);
-      batch_.add_to(result);
+      if (backend_->immediate()) batch_.add_to(result);
     }
+    if (!backend_->immediate()) collect(result);
   }
 }
 

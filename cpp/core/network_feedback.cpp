@@ -9,9 +9,9 @@
 
 namespace fastfa {
 template <class T>
-Teaching<T> make_teaching(const std::vector<FeedbackSpec>& feedback, double perturbation,
+Teaching<T> make_teaching(Place& place, const std::vector<FeedbackSpec>& feedback, double perturbation,
                           const std::vector<LayerSpec>& layers, std::uint64_t seed) {
-  if (perturbation == 0) return {make_feedback<T>(feedback, layers, seed), 0.0};
+  if (perturbation == 0) return {make_feedback<T>(place, feedback, layers, seed), 0.0};
   if (!(perturbation >= 1e-9 && perturbation <= 1e6)) {
     refuse("[Network] perturbation was " + text(perturbation) + "; it must be in [1e-9, 1e6]");
   }
@@ -37,10 +37,7 @@ template <class T>
 OwnedWeights<T> Network<T>::feedback_state(int hidden) const {
   const Layer<T>& above = impl_->layers_.at(static_cast<std::size_t>(hidden) + 1);
   return look<T>(*impl_, hidden, [&](const Feedback<T>& f) -> OwnedWeights<T> {
-    const Buffer<T> b = f.matrix ? f.matrix->learned() : Buffer<T>();
-    if (!b) return {};
-    if (f.matrix->stored()) return {{b.data(), {b.cols(), b.rows()}, {1, b.ld()}}, b.owner()};
-    return {above.view(b), b.owner()};
+    return f.matrix ? shown(f, f.matrix->learned(), above) : OwnedWeights<T>();
   });
 }
 template <class T>
@@ -57,7 +54,7 @@ OwnedMatrix<T> Network<T>::feedback_array(int hidden) {
   const auto at = static_cast<std::size_t>(hidden);
   Session<T> session(*impl_);
   Feedback<T>& f = impl_->teaching_.feedback.at(at);
-  const Buffer<T> b(f.n_source, impl_->layers_.at(at).n_out);
+  const Buffer<T> b(*impl_->backend_, f.n_source, impl_->layers_.at(at).n_out);
   if (f.matrix) f.matrix->prepare(impl_->scene(at));
   write_matrix(f.matrix.get(), impl_->scene(at), b, impl_->partial_.data());
   return {transposed(b), b.owner()};
@@ -65,7 +62,8 @@ OwnedMatrix<T> Network<T>::feedback_array(int hidden) {
 template <class T>
 void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation) {
   impl_->check_reentry();
-  Teaching<T> made = make_teaching<T>(feedback, perturbation, impl_->spec_.layers, impl_->spec_.seed);
+  Teaching<T> made =
+      make_teaching<T>(*impl_->backend_, feedback, perturbation, impl_->spec_.layers, impl_->spec_.seed);
   // What was there before dies after the locks are gone: it may run code of the caller's.
   std::lock_guard<std::mutex> lock(impl_->mutex_);
   std::lock_guard<std::mutex> brief(impl_->teaching_mutex_);
@@ -93,6 +91,7 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   const Aside aside(net);
   net.reserve(n);
   net.batch_.n = n;
+  net.backend_->wait();
   for (const Buffer<T>& source : {net.source_layer(f.spec.route, at).delta, net.batch_.target}) {
     for (Index r = 0; r < n; ++r) {
       for (Index k = 0; k < source.cols(); ++k) source.row(r)[k] = static_cast<T>((r + 7 * k) % 13 - 6);
@@ -101,10 +100,12 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   const Carry<T> carry = net.carry(f, at, net.batch_);
   f.matrix->prepare(net.scene(at));
   f.matrix->propagate(carry, net.scene(at));
+  net.backend_->wait();
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < repeats; ++i) f.matrix->propagate(carry, net.scene(at));
+  net.backend_->wait();
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  net.bad_ = 0;
+  net.forget_checks();
   return passed.count() / repeats;
 }
 
@@ -127,14 +128,16 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   const Learning<T> still{};
   const auto pass = [&] {
     own.forward(*net.backend_, below, runs, n, own.spec.activation, own.h, net.partial_.data(),
-                &net.bad_);
+                net.bad());
     own.learn(*net.backend_, still, below, runs, n, own.w, {}, true);
   };
   pass();
+  net.backend_->wait();
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < repeats; ++i) pass();
+  net.backend_->wait();
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  net.bad_ = 0;
+  net.forget_checks();
   return passed.count() / repeats;
 }
 
@@ -151,9 +154,11 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
   LayerSpec own, above;
   own.units = units;
   above.units = n_source;
-  const std::vector<Feedback<double>> made = make_feedback<double>({spec}, {own, above}, seed, layer);
+  const std::vector<Feedback<double>> made =
+      make_feedback<double>(host(), {spec}, {own, above}, seed, layer);
   const std::unique_ptr<Backend<double>> backend = make_cpu_backend<double>();
-  const Buffer<double> transposed(n_source, units), partial(partial_rows, padded_cols(units));
+  const Buffer<double> transposed(host(), n_source, units),
+      partial(host(), partial_rows, padded_cols(units));
   const FlushSubnormals flush;
   backend->begin(false);
   write_matrix(made.back().matrix.get(), Scene<double>{*backend, nullptr, 0}, transposed,
@@ -163,9 +168,9 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
 }
 
 // The rest of the class is instantiated in network.cpp.
-template Teaching<float> make_teaching(const std::vector<FeedbackSpec>&, double,
+template Teaching<float> make_teaching(Place&, const std::vector<FeedbackSpec>&, double,
                                        const std::vector<LayerSpec>&, std::uint64_t);
-template Teaching<double> make_teaching(const std::vector<FeedbackSpec>&, double,
+template Teaching<double> make_teaching(Place&, const std::vector<FeedbackSpec>&, double,
                                         const std::vector<LayerSpec>&, std::uint64_t);
 #define FASTFA_INSTANTIATE(T)                                                                          \
   template OwnedMatrix<T> Network<T>::feedback(int) const;                                             \

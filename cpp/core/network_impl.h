@@ -26,7 +26,7 @@ struct Teaching {
 };
 
 template <class T>
-Teaching<T> make_teaching(const std::vector<FeedbackSpec>& feedback, double perturbation,
+Teaching<T> make_teaching(Place& place, const std::vector<FeedbackSpec>& feedback, double perturbation,
                           const std::vector<LayerSpec>& layers, std::uint64_t seed);
 
 // Deltas of the hidden layers that the instruments keep apart, with as many rows as the layers' own.
@@ -34,12 +34,13 @@ template <class T>
 struct Probe {
   std::vector<Buffer<T>> own, bp, pbp;
 
-  void reserve(Index rows, const std::vector<Layer<T>>& layers) {
+  void reserve(Place& place, Index rows, const std::vector<Layer<T>>& layers) {
     if (!own.empty() && own[0].rows() == rows) return;
     own.clear();  // filled last, so that it tells whether all are there
     for (std::vector<Buffer<T>>* set : {&bp, &pbp, &own}) {
       std::vector<Buffer<T>> made;
-      for (std::size_t l = 0; l + 1 < layers.size(); ++l) made.emplace_back(rows, layers[l].n_out);
+      for (std::size_t l = 0; l + 1 < layers.size(); ++l)
+        made.emplace_back(place, rows, layers[l].n_out);
       *set = std::move(made);
     }
   }
@@ -98,6 +99,7 @@ class Network<T>::Impl {
   bool is_small() const;
   bool has_small_feedback() const;
   bool is_tiny(const Optimizer& optimizer);
+  bool tiny_holds() const;
   const TinyPlan<T>& tiny_plan();
   void silence_tiny();
   TinyStep<T> tiny_step() const;
@@ -139,19 +141,29 @@ class Network<T>::Impl {
   void check_reentry() const;
   void reserve(Index batch);
   void reserve_memory(Memory memory);
-  void forget();
+  void reset_memory();
   int lowest_trainable() const;
   void check_data(const char* call, const MatrixView<const T>& x, const MatrixView<const T>* y) const;
+  MatrixView<const T> lend(int slot, MatrixView<const T> from);
   void set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n);
 
   // Calls visit(first row, rows) with the forward pass of those rows done.
   template <class Visit>
   void in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll, Visit&& visit);
 
+  // Values out of range. Kernels report to *bad(); check() throws, or, where the backend runs ahead of
+  // its checks, notes where it would have, and settle() makes up for it.
+  int* bad() const { return flags_.data() + sites_.size(); }
+  void check(int layer, const char* what);
+  void settle();
+  void forget_checks();
+  void tally(const Batch<T>& batch);  // of a step, before its update
+  void collect(EpochResult& result);  // what was tallied
+
   NetworkSpec spec_;
+  std::unique_ptr<Backend<T>> backend_;
   std::vector<Layer<T>> layers_;
   Teaching<T> teaching_;
-  std::unique_ptr<Backend<T>> backend_;
   Batch<T> batch_;
   TinyPlan<T> tiny_;
   Stage stage_ = Stage::none;
@@ -165,13 +177,24 @@ class Network<T>::Impl {
   std::int64_t adam_steps_ = 0;
   bool learning_ = false;                  // within a step: there is dropout
   bool deferring_ = false;                 // updates wait for the next forward pass
-  int bad_ = 0;                            // set by a kernel that met a value out of range
   std::mutex mutex_;                       // held by whoever works with the network
   std::mutex teaching_mutex_;              // held briefly where teaching_ is looked at or replaced
   std::atomic<std::thread::id> holder_{};  // of mutex_
 
  private:
-  void check(int layer, const char* what);
+  struct Site {
+    int layer;
+    const char* what;
+    std::int64_t step, adam_step;
+  };
+  [[noreturn]] void diverged(const Site& site);
+
+  Buffer<int> flags_, halted_;
+  std::vector<Site> sites_;     // one for each flag in use
+  std::size_t first_site_ = 0;  // of this step
+  Buffer<double> loss_sum_;
+  Buffer<Index> wrong_sum_;
+  Index tallied_ = 0;
 };
 
 // Lends spare buffers to a call that looks, if the pass of a step in parts is kept in the usual ones.
@@ -222,6 +245,14 @@ MatrixView<T> transposed(const Buffer<T>& b) {
   return {b.data(), b.cols(), b.rows(), 1, b.ld()};
 }
 
+// What belongs to a B that is state, as B is shown: (n_l, n_source), or as the weights of a local layer.
+template <class T>
+OwnedWeights<T> shown(const Feedback<T>& f, const Buffer<T>& b, const Layer<T>& above) {
+  if (!b) return {};
+  if (f.matrix->stored()) return {{b.data(), {b.cols(), b.rows()}, {1, b.ld()}}, b.owner()};
+  return {above.view(b), b.owner()};
+}
+
 inline bool asks_to_stop(const Poll& poll) {
   if (!poll) return false;
   const KeepSubnormals plain;
@@ -236,6 +267,7 @@ class Session {
   explicit Session(Impl& impl, bool alone = false)
       : lock_((impl.check_reentry(), impl.mutex_)), holder_(impl.holder_), backend_(*impl.backend_) {
     backend_.begin(alone);
+    impl.forget_checks();
     holder_ = std::this_thread::get_id();
   }
   ~Session() {

@@ -22,7 +22,7 @@ constexpr std::uint64_t largest_header = 100'000'000;  // the format's own limit
 
 // One array of the state, as it is shown.
 template <class T>
-struct Part {
+struct Entry {
   std::string name;
   WeightView<T> view;
 
@@ -61,9 +61,9 @@ void each(const WeightView<T>& v, Visit&& visit) {
 
 // `held` keeps the feedback's memory alive.
 template <class T>
-std::vector<Part<T>> parts_of(const Network<T>& net, std::size_t fed,
-                              std::vector<OwnedWeights<T>>& held) {
-  std::vector<Part<T>> parts;
+std::vector<Entry<T>> parts_of(const Network<T>& net, std::size_t fed,
+                               std::vector<OwnedWeights<T>>& held) {
+  std::vector<Entry<T>> parts;
   for (int l = 0; l < net.layers(); ++l) {
     parts.push_back({"weights." + std::to_string(l), net.weights(l)});
     const MatrixView<T> b = net.biases(l);
@@ -126,10 +126,10 @@ class InputFile {
 
 // Does the file have just what the network has?
 template <class T>
-void check_header(const TensorHeader& header, const std::vector<Part<T>>& parts,
+void check_header(const TensorHeader& header, const std::vector<Entry<T>>& parts,
                   const std::string& where) {
   std::set<std::string> known;
-  for (const Part<T>& part : parts) {
+  for (const Entry<T>& part : parts) {
     known.insert(part.name);
     const auto found = header.find(part.name);
     if (found == header.end()) throw FormatError(where + ": it lacks '" + part.name + "'");
@@ -163,11 +163,11 @@ void Network<T>::save(const std::string& path) const {
   require_little_endian();
   const Session<T> session(*impl_);
   std::vector<OwnedWeights<T>> held;
-  const std::vector<Part<T>> parts = parts_of(*this, impl_->teaching_.feedback.size(), held);
+  const std::vector<Entry<T>> parts = parts_of(*this, impl_->teaching_.feedback.size(), held);
 
   std::string header = "{\"__metadata__\": {\"fastfa\": \"" FASTFA_VERSION "\"}";
   std::uint64_t at = 0;
-  for (const Part<T>& part : parts) {
+  for (const Entry<T>& part : parts) {
     const std::uint64_t end = at + part.count() * sizeof(T);
     header += ", \"" + part.name + "\": {\"dtype\": \"" + dtype_name<T> +
               "\", \"shape\": " + shape_text(part.view.shape, "[", "]") + ", \"data_offsets\": [" +
@@ -182,7 +182,7 @@ void Network<T>::save(const std::string& path) const {
   file.write(&length, sizeof length);
   file.write(header.data(), header.size());
   std::vector<T> values;
-  for (const Part<T>& part : parts) {
+  for (const Entry<T>& part : parts) {
     values.clear();
     values.reserve(part.count());
     each(part.view, [&](const T& value) { values.push_back(value); });
@@ -196,7 +196,7 @@ void Network<T>::load(const std::string& path) {
   require_little_endian();
   const Session<T> session(*impl_);
   std::vector<OwnedWeights<T>> held;
-  const std::vector<Part<T>> parts = parts_of(*this, impl_->teaching_.feedback.size(), held);
+  const std::vector<Entry<T>> parts = parts_of(*this, impl_->teaching_.feedback.size(), held);
 
   InputFile file(path);
   std::uint64_t length = 0;
@@ -214,7 +214,7 @@ void Network<T>::load(const std::string& path) {
 
   // All of it is read and looked at before any of it is written.
   std::vector<std::vector<T>> values;
-  for (const Part<T>& part : parts) {
+  for (const Entry<T>& part : parts) {
     const TensorEntry& entry = header.at(part.name);
     values.emplace_back(part.count());
     file.seek(sizeof length + length + entry.begin);
@@ -230,7 +230,7 @@ void Network<T>::load(const std::string& path) {
     const T* next = values[i].data();
     each(parts[i].view, [&](T& value) { value = *next++; });
   }
-  impl_->forget();
+  impl_->reset_memory();
 }
 
 #define FASTFA_INSTANTIATE(T)                               \

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "core/network_impl.h"
-#include "core/text.h"
 
 namespace fastfa {
 template <class T>
@@ -13,6 +12,7 @@ void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const P
   forward(batch);
   teach(teaching_, batch, lowest_trainable());
   if (asks_to_stop(poll)) throw Interrupted();  // a step is done as a whole or not at all
+  if (!backend_->immediate()) tally(batch);
   finish(batch, optimizer);
 }
 
@@ -37,9 +37,13 @@ template <class T>
 void Network<T>::Impl::forward(Batch<T>& batch) {
   const Index n_in = spec_.inputs;
   backend_->gather({batch.x.data, batch.x.row_stride, batch.order, batch.n, n_in, batch.input.data(),
-                    batch.input.ld(), batch.active.data(), &bad_});
+                    batch.input.ld(), batch.active.data(), bad()});
   check(-1, "an input");
-  batch.find_runs(n_in, batch.n == 1 ? 1 : 4);
+  if (backend_->immediate()) {
+    batch.find_runs(n_in, batch.n == 1 ? 1 : 4);
+  } else {
+    batch.runs = all_inputs_;
+  }
   if (forward_tiny(batch.n)) return;
 
   if (learning_ && spec_.input_dropout > 0) {
@@ -52,7 +56,7 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
     Layer<T>& layer = layers_[l];
     const bool output = l + 1 == layers_.size();
     const Activation activation = output ? Activation::linear : layer.spec.activation;
-    layer.forward(*backend_, *h, *runs, batch.n, activation, layer.h, partial_.data(), &bad_);
+    layer.forward(*backend_, *h, *runs, batch.n, activation, layer.h, partial_.data(), bad());
     check(static_cast<int>(l), "a pre-activation");
     if (learning_ && layer.dropped) {
       drop(static_cast<int>(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
@@ -69,7 +73,7 @@ void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
   backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, static_cast<int>(top.spec.activation),
                     static_cast<int>(spec_.loss), batch.y.data, batch.y.row_stride, batch.order,
                     with_delta ? top.delta.data() : nullptr, top.delta.ld(), batch.loss.data(),
-                    batch.wrong.data(), &bad_});
+                    batch.wrong.data(), bad()});
   top.delta_zero = false;
   check(static_cast<int>(layers_.size()) - 1, "a delta");
 }
@@ -100,7 +104,7 @@ Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const
           layer.delta.data(),
           layer.delta.ld(),
           partial_.data(),
-          &bad_};
+          bad()};
 }
 
 // δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.
@@ -120,7 +124,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
     }
     if (target && !batch.target_there) {
       backend_->gather({batch.y.data, batch.y.row_stride, batch.order, batch.n, layers_.back().n_out,
-                        batch.target.data(), batch.target.ld(), batch.target_active.data(), &bad_});
+                        batch.target.data(), batch.target.ld(), batch.target_active.data(), bad()});
       check(static_cast<int>(layers_.size()) - 1, "a target");
       batch.target_there = true;
     }
@@ -167,6 +171,7 @@ void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>
 template <class T>
 Rule<T> Network<T>::Impl::rule_for(const Optimizer& optimizer, Index n) {
   Rule<T> rule{};
+  if (!backend_->immediate()) rule.learning.halted = halted_.data();
   if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
     const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
     rule.memory = sgd->momentum != 0 ? Memory::velocity : Memory::none;
@@ -186,17 +191,6 @@ Rule<T> Network<T>::Impl::rule_for(const Optimizer& optimizer, Index n) {
   rule.learning.root = static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t)));
   rule.learning.epsilon = static_cast<T>(adam.epsilon);
   return rule;
-}
-
-// Stops before an update that could not be trusted: every weight is still finite.
-template <class T>
-void Network<T>::Impl::check(int layer, const char* what) {
-  if (!bad_) return;
-  bad_ = 0;
-  throw DivergenceError(layer, steps_,
-                        (layer < 0 ? "the input" : "layer " + std::to_string(layer)) + " at step " +
-                            std::to_string(steps_) + ": " + what + " is NaN, infinite or beyond ±" +
-                            text(value_limit<T>) + "; the weights are those before this step");
 }
 
 template class Network<float>::Impl;

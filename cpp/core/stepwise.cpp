@@ -84,6 +84,7 @@ void Network<T>::Impl::forward_step(MatrixView<const T> x, MatrixView<T> out) {
   const Learns now(learning_);
   forward(batch_);
   error(batch_, false);
+  settle();
   batch_.x = {};  // the caller's, and gathered by now
   stage_ = Stage::forward;
   if (out.data) copy_rows(layers_.back().h, x.rows, out, 0);
@@ -119,17 +120,19 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
   Layer<T>& top = layers_.back();
   stage_ = Stage::forward;  // until all deltas are there
   prepare(teaching_);
+  backend_->wait();
   for (Index n = 0; n < batch_.n; ++n) {
     std::copy_n(e.data + n * e.row_stride, top.n_out, top.delta.row(n));
   }
   const Activation slope = spec_.loss == Loss::cross_entropy ? Activation::linear : top.spec.activation;
   backend_->gate({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(),
-                  static_cast<int>(slope), nullptr, &bad_});
+                  static_cast<int>(slope), nullptr, bad()});
   top.delta_zero = false;
   check(static_cast<int>(layers_.size()) - 1, "a delta");
-  batch_.y = target;
+  batch_.y = lend(1, target);
   batch_.order = batch_.natural.data();
   feedback(teaching_.feedback, batch_, 0);
+  settle();
   batch_.y = {};
   stage_ = Stage::feedback;
 }

@@ -13,6 +13,7 @@ constexpr Index tiny_units = 256;
 // Where the forward pass is all there is to it: dense, and nothing dropped, removed or perturbed.
 template <class T>
 bool Network<T>::Impl::is_small() const {
+  if (backend_->lanes() == 0) return false;
   if (teaching_.perturbation > 0 || spec_.input_dropout > 0 || spec_.inputs > tiny_units) return false;
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) {
@@ -46,9 +47,19 @@ bool Network<T>::Impl::is_tiny(const Optimizer& optimizer) {
   return sgd && sgd->momentum == 0 && tiny_plan().feedback;
 }
 
+// Instruments exchange the layers' buffers: a plan that points to others is not to be used.
+template <class T>
+bool Network<T>::Impl::tiny_holds() const {
+  for (std::size_t l = 0; l < tiny_.layers.size(); ++l) {
+    const Layer<T>& layer = layers_[l];
+    if (tiny_.layers[l].h != layer.h.data() || tiny_.layers[l].delta != layer.delta.data()) return false;
+  }
+  return tiny_.current;
+}
+
 template <class T>
 const TinyPlan<T>& Network<T>::Impl::tiny_plan() {
-  if (tiny_.current) return tiny_;
+  if (tiny_holds()) return tiny_;
   tiny_.forward = is_small();
   tiny_.feedback = tiny_.forward && has_small_feedback();
   tiny_.layers.clear();
@@ -136,6 +147,7 @@ Index Network<T>::Impl::run_tiny(const Optimizer& optimizer, const Index* order,
 
 #define FASTFA_INSTANTIATE(T)                                         \
   template bool Network<T>::Impl::is_tiny(const Optimizer&);          \
+  template bool Network<T>::Impl::tiny_holds() const;                 \
   template const TinyPlan<T>& Network<T>::Impl::tiny_plan();          \
   template void Network<T>::Impl::silence_tiny();                     \
   template bool Network<T>::Impl::forward_tiny(Index);                \

@@ -219,6 +219,19 @@ struct RowDots {
   double* out;
 };
 
+// For a device that runs ahead of its checks: halted ← 1 where one of this step's flags is set; until
+// then the batch's losses and errors are added up.
+struct Tally {
+  const double* loss_rows;     // (n)
+  const unsigned char* wrong;  // (n)
+  Index n;
+  const int* flags;
+  Index n_flags;
+  int* halted;
+  double* loss_sum;
+  Index* wrong_sum;
+};
+
 // What an optimizer does with a gradient. With g = rate · gradient − decay · w:
 //   SGD    v ← momentum · v + g,  w ← w + v
 //   Adam   v ← v + fresh · (g − v),  s ← s + fresh2 · (g² − s),
@@ -227,6 +240,7 @@ struct RowDots {
 template <class T>
 struct Learning {
   T rate, decay, momentum, fresh, fresh2, step, root, epsilon;
+  const int* halted;  // of a device that runs ahead of its checks: not 0 leaves all as it is; else null
 };
 
 // One update, gradient hᵀδ, over the rows in `runs`; bias likewise without decay.
@@ -272,11 +286,11 @@ struct LocalShape {
   Index maps, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
   Index out_h, out_w;
 
-  Index positions() const { return out_h * out_w; }
-  Index patch() const { return channels * kernel_h * kernel_w; }
-  Index block() const { return padded_cols(kernel_h * kernel_w * maps); }
-  Index inputs() const { return channels * height * width; }
-  Index units() const { return maps * positions(); }
+  constexpr Index positions() const { return out_h * out_w; }
+  constexpr Index patch() const { return channels * kernel_h * kernel_w; }
+  constexpr Index block() const { return padded_cols(kernel_h * kernel_w * maps); }
+  constexpr Index inputs() const { return channels * height * width; }
+  constexpr Index units() const { return maps * positions(); }
 };
 
 // The three operations work on examples side by side: x (inputs, n) is transposed from the usual order
@@ -454,7 +468,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 8;
+constexpr std::uint32_t kernel_abi = 9;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

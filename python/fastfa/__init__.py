@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._core import __version__
-from .errors import DivergenceError
+from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
 from .layers import Dense, Dropout, LocallyConnected2D
 from .network import Evaluation, Network
@@ -22,7 +22,7 @@ from .runtime import build_info, get_num_threads, set_num_threads
 from .stepwise import StepState
 
 if TYPE_CHECKING:
-    from . import data, metrics
+    from . import data, interop, metrics
     from .callbacks import (
         Alignment,
         AveragedWeights,
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
         EarlyStopping,
         JSONLLogger,
     )
+    from .checkpoint import Checkpoint, load, save
     from .citations import citation
     from .embed import get_cmake_dir, get_include, get_library_dir
     from .ensemble import Ensemble
     from .history import History
     from .schedules import Constant, Exponential, Plateau, Schedule, Steps
+    from .trackers import MLflowLogger, TensorBoardLogger
     from .trainer import Trainer
 
 __all__ = [
@@ -48,8 +50,11 @@ __all__ = [
     "BestWeights",
     "CSVLogger",
     "Callback",
+    "Checkpoint",
+    "CheckpointError",
     "Constant",
     "Dense",
+    "DeviceError",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
@@ -60,12 +65,14 @@ __all__ = [
     "History",
     "JSONLLogger",
     "LocallyConnected2D",
+    "MLflowLogger",
     "Network",
     "NodePerturbation",
     "Plateau",
     "Schedule",
     "StepState",
     "Steps",
+    "TensorBoardLogger",
     "Trainer",
     "WeightMirror",
     "__version__",
@@ -76,7 +83,10 @@ __all__ = [
     "get_include",
     "get_library_dir",
     "get_num_threads",
+    "interop",
+    "load",
     "metrics",
+    "save",
     "set_num_threads",
 ]
 
@@ -84,6 +94,7 @@ __all__ = [
 _LAZY = {
     "data": None,
     "metrics": None,
+    "interop": None,
     "Alignment": "callbacks",
     "AveragedWeights": "callbacks",
     "BestWeights": "callbacks",
@@ -91,6 +102,9 @@ _LAZY = {
     "Callback": "callbacks",
     "EarlyStopping": "callbacks",
     "JSONLLogger": "callbacks",
+    "Checkpoint": "checkpoint",
+    "load": "checkpoint",
+    "save": "checkpoint",
     "citation": "citations",
     "get_cmake_dir": "embed",
     "get_include": "embed",
@@ -102,6 +116,8 @@ _LAZY = {
     "Plateau": "schedules",
     "Schedule": "schedules",
     "Steps": "schedules",
+    "MLflowLogger": "trackers",
+    "TensorBoardLogger": "trackers",
     "Trainer": "trainer",
 }
 

@@ -93,6 +93,15 @@ def dtype(value: Any) -> np.dtype:
     return found
 
 
+def device(value: Any) -> str:
+    """`value` if it is the name of a device; whether it is there, the core finds out."""
+    if not isinstance(value, str):
+        raise TypeError(
+            f"[Network] device was {value!r}; it must be 'cpu', 'cuda' or 'cuda:<number>'"
+        )
+    return value
+
+
 def optimizer(where: str, value: Any) -> _core.Sgd | _core.Adam:
     if not isinstance(value, SGD | Adam):
         raise TypeError(f"[{where}] optimizer was {value!r}; it must be an SGD or an Adam")

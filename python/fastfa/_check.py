@@ -71,12 +71,26 @@ def flag(where: str, name: str, value: Any) -> bool:
     return bool(value)
 
 
+def as_array(where: str, name: str, value: Any) -> np.ndarray:
+    """`value` as an array, without a copy where it is one, of NumPy or by DLPack of another library."""
+    if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack__"):
+        try:
+            return np.asarray(value)
+        except ValueError as error:  # ragged
+            raise ValueError(f"[{where}] {name} must be an array of numbers: {error}") from None
+    try:
+        return np.from_dlpack(value)
+    except (BufferError, RuntimeError, TypeError) as error:
+        kind = f"{type(value).__module__}.{type(value).__name__}"
+        raise TypeError(
+            f"[{where}] {name} was a {kind} that can't be read in place ({error}); it must be in main "
+            "memory, of a dtype that NumPy knows, and detached from any gradient"
+        ) from None
+
+
 def numeric(where: str, name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """`value` as a C-contiguous array of `dtype`; not copied where it already is one."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # ragged
-        raise ValueError(f"[{where}] {name} must be an array of numbers: {error}") from None
+    array = as_array(where, name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"[{where}] {name} has dtype {array.dtype}; it must hold real numbers ({dtype})"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _arguments
+from . import _arguments, _check
 from .data import Split, one_hot
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
             "pair (X, Y)"
         )
     x = _arguments.inputs(net, "fit", f"{name} X", inputs)
-    answers = np.asarray(answers)
+    answers = _check.as_array("fit", f"{name} Y", answers)
     if answers.ndim == 2:
         return Examples(x, _targets(net, answers, len(x), name))
     return Examples(x, _from_labels(net, answers, len(x), name, targets))
@@ -71,6 +72,16 @@ def split_off(examples: Examples, fraction: float, seed: int) -> tuple[Examples,
     numbers = Split(np.zeros((n, 1)), np.arange(n, dtype=np.int64), (1, 1, 1))
     rest, chosen = numbers.split(fraction, seed)
     return examples.take(rest.labels), examples.take(chosen.labels)
+
+
+def fingerprint(examples: Examples) -> str:
+    """A mark by which to know these examples again, from their number and 1,024 of them."""
+    n = len(examples.x)
+    some = np.linspace(0, n - 1, min(n, 1024)).astype(np.int64)
+    mark = hashlib.sha256(f"{examples.x.shape} {examples.y.shape} {examples.x.dtype}".encode())
+    for array in examples.take(some):
+        mark.update(array)
+    return f"{n} examples with mark {mark.hexdigest()[:16]}"
 
 
 def _targets(net: Network, values: np.ndarray, n: int, name: str) -> np.ndarray:

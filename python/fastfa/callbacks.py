@@ -21,7 +21,7 @@ import numpy as np
 
 from . import _check
 from .data.atomic import atomic_write
-from .history import History, Record, column_names, csv_table, json_line
+from .history import History, Record, check_records, column_names, csv_table, json_line
 from .schedules import check_monitor
 
 if TYPE_CHECKING:
@@ -51,8 +51,27 @@ class Callback:
         """After an epoch and its evaluations, before ``record`` enters the history. May add keys
         (to plain numbers and strings), and should add the same ones every epoch."""
 
+    def on_epoch_done(self, trainer: Trainer) -> None:
+        """When the record is in the history and ``trainer.epoch`` counts the epoch."""
+
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
         """Once, after the last epoch or a stop. Not called when an exception ends training."""
+
+    def on_fit_failed(self, trainer: Trainer, error: BaseException) -> None:
+        """Once, instead of `on_fit_end`, when an exception ends training (Ctrl-C is one), before the
+        caller of ``fit`` gets it. Also when another callback's `on_fit_begin` raised it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this callback, so that a resumed run goes on with it: numbers,
+        strings, arrays, and lists and dicts of them."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a ``state_dict()`` again. A resumed fit calls it before and after `on_fit_begin`."""
+
+    def _arguments(self) -> dict[str, Any] | None:
+        """What makes this callback again; None if only its author can."""
+        return None
 
 
 @final
@@ -103,6 +122,16 @@ class BestWeights(Callback):
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
         if self.restore_at_end:
             self.restore(trainer.net)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value, "epoch": self.epoch, "state": self.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.value, self.epoch, self.state = float(state["value"]), state["epoch"], state["state"]
+
+    def _arguments(self) -> dict[str, Any]:
+        own = {"monitor": self.monitor, "min_delta": self.min_delta}
+        return own | {"restore": self.restore_at_end}
 
     def restore(self, net: Network) -> None:
         """Write the kept weights into ``net``; does nothing before the first epoch."""
@@ -155,6 +184,15 @@ class AveragedWeights(Callback):
             own = trainer.net.state_dict()
             mean = {name: a.astype(own[name].dtype) for name, a in self.state.items()}
             trainer.net.load_state_dict(mean)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs, "state": self.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epochs, self.state = state["epochs"], state["state"]
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"begin": self.begin}
 
 
 @final
@@ -212,13 +250,27 @@ class EarlyStopping(Callback):
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
         self.best.on_fit_end(trainer, history)
 
+    def state_dict(self) -> dict[str, Any]:
+        own = {"waited": self._waited, "stopped_epoch": self.stopped_epoch}
+        return own | {"best": self.best.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._waited, self.stopped_epoch = state["waited"], state["stopped_epoch"]
+        self.best.load_state_dict(state["best"])
+
+    def _arguments(self) -> dict[str, Any]:
+        best = self.best._arguments()
+        own = {"monitor": self.monitor, "patience": self.patience}
+        return own | {"min_delta": best["min_delta"], "restore_best": best["restore"]}
+
 
 @final
 class CSVLogger(Callback):
     """Writes each epoch's record as a line of a CSV table, as soon as there is one.
 
-    The file is made anew at the first ``fit`` and grows in later ones. If a record brings a key
-    that the header lacks, the whole table is written again.
+    The file is made anew at the first ``fit`` and grows in later ones; a resumed run brings it to
+    where its checkpoint was. If a record brings a key that the header lacks, the whole table is
+    written again.
 
     Parameters
     ----------
@@ -232,26 +284,37 @@ class CSVLogger(Callback):
         self._header: list[str] = []
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        if not self._records:
-            self.path.write_text("", encoding="utf-8")
+        self._write()
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self._records.append(dict(record))
         if set(record) <= set(self._header):
             with open(self.path, "a", encoding="utf-8", newline="") as file:
                 csv.DictWriter(file, self._header, lineterminator="\n").writerow(record)
-            return
+        else:
+            self._write()
+
+    def _write(self) -> None:
         self._header = column_names(self._records)
         with atomic_write(self.path) as file:
-            file.write(csv_table(self._records).encode())
+            file.write(csv_table(self._records).encode() if self._records else b"")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"records": self._records}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._records = check_records(state["records"])
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"path": os.fspath(self.path)}
 
 
 @final
 class JSONLLogger(Callback):
     """Writes each epoch's record as a line of JSON, as soon as there is one.
 
-    The file is made anew at the first ``fit`` and grows in later ones. `History.from_jsonl`
-    reads it.
+    The file is made anew at the first ``fit`` and grows in later ones; a resumed run brings it to
+    where its checkpoint was. `History.from_jsonl` reads it.
 
     Parameters
     ----------
@@ -261,16 +324,25 @@ class JSONLLogger(Callback):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._begun = False
+        self._records: list[Record] = []
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        if not self._begun:
-            self.path.write_text("", encoding="utf-8")
-            self._begun = True
+        with atomic_write(self.path) as file:
+            file.writelines(json_line(record).encode() for record in self._records)
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self._records.append(dict(record))
         with open(self.path, "a", encoding="utf-8", newline="") as file:
             file.write(json_line(record))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"records": self._records}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._records = check_records(state["records"])
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"path": os.fspath(self.path)}
 
 
 @final
@@ -350,6 +422,17 @@ class Alignment(Callback):
             for key in rows[0]:
                 if key not in _PLACE and all(np.ndim(row[key]) == 0 for row in rows):
                     record[f"{key}.{layer}"] = float(np.mean([row[key] for row in rows]))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "measured_at": self._measured_at, "epoch": self._epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rows = check_records(state["rows"])
+        self._measured_at, self._epoch = state["measured_at"], state["epoch"]
+
+    def _arguments(self) -> dict[str, Any]:
+        how = {"measures": self.measures, "pseudobackprop": self.pseudobackprop}
+        return {"X": np.asarray(self.X), "Y": np.asarray(self.Y), "every": self.every} | how
 
     def _measure(self, trainer: Trainer) -> None:
         """Add rows for the network as it is, unless this very batch has some."""

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
+import os
+
+
+class CheckpointError(ValueError):
+    """A file isn't a checkpoint that can be loaded, or a thing can't be put into one.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
+        super().__init__(f"[checkpoint] {os.fspath(path)} {what}")
+        self.path = os.fspath(path)
+
+
+class DeviceError(RuntimeError):
+    """A device isn't to be had: the message says what this build or machine lacks."""
+
 
 class DivergenceError(ArithmeticError):
     """Training left the range in which its next update is certain to be finite.

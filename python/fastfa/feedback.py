@@ -186,6 +186,15 @@ class Feedback:
     def __deepcopy__(self, memo: dict[int, Any]) -> Feedback:
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # How copies reach the worker processes of joblib, Dask and the like.
+        return _remade, (self._fields(),)
+
+    def _fields(self) -> dict[str, Any]:
+        """The arguments that make this Feedback."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {"scale": "equal_error" if self.scale is None else self.scale}
+
     def __repr__(self) -> str:
         defaults = {
             "scale": "equal_error" if self._kind in _given.SCALED else None,
@@ -288,3 +297,7 @@ class Feedback:
             mirror_every=mirror.every,
             custom=self._propagate if self._kind == "custom" else None,
         )
+
+
+def _remade(fields: dict[str, Any]) -> Feedback:
+    return Feedback(**fields)

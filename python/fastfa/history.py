@@ -132,6 +132,13 @@ class History:
         return plots.plot_history(self, ax)
 
 
+def check_records(value: Any) -> list[Record]:
+    """Records that come from a file: a list of dicts, as a list of its own."""
+    if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
+        raise TypeError("records must be a list of dicts")
+    return list(value)
+
+
 def csv_table(records: list[Record]) -> str:
     """``records`` as CSV with a header line; what a record lacks is an empty field."""
     text = io.StringIO()

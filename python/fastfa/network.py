@@ -45,12 +45,17 @@ class Network(Stepwise):
         In [0, 2⁶⁴). Weights and feedback are Philox streams of (seed, purpose, layer): a network is the
         same whatever else was drawn, on any machine.
     dtype : {"float32", "float64"}
-    device : {"cpu"}
+    device : str
+        ``"cpu"``; ``"cuda"`` or ``"cuda:1"``: an NVIDIA GPU on Linux, if this build has CUDA
+        (``fastfa.build_info()["cuda"]``). Weights, feedback and activations then live there; ``weights``
+        and the other views still show and change them. Results equal the CPU's up to rounding.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is unknown, outside its range, or doesn't fit the others.
+    DeviceError
+        If the device isn't to be had; it says what is missing.
 
     Notes
     -----
@@ -76,7 +81,7 @@ class Network(Stepwise):
         loss: Literal["squared_error", "cross_entropy"] = "squared_error",
         seed: int = 0,
         dtype: Any = "float32",
-        device: Literal["cpu"] = "cpu",
+        device: str = "cpu",
     ) -> None:
         self.input_shape = _arguments.input_shape(input)
         self.input_size = math.prod(self.input_shape)
@@ -84,7 +89,7 @@ class Network(Stepwise):
         self.loss = _check.choice("Network", "loss", loss, _core.LOSSES)
         self.seed = _check.integer("Network", "seed", seed, 0, 2**64 - 1)
         self.dtype = _arguments.dtype(dtype)
-        self.device = _check.choice("Network", "device", device, ("cpu",))
+        self.device = _arguments.device(device)
         self._feedback = resolve(feedback, len(self.layers) - 1)
         built: list[_core.LayerSpec] = []
         self.shapes = [self.input_shape]
@@ -101,6 +106,7 @@ class Network(Stepwise):
             seed=self.seed,
             perturbation=perturbation,
             input_dropout=self.dropout[0],
+            device=self.device,
         )
 
     def __repr__(self) -> str:
@@ -202,7 +208,8 @@ class Network(Stepwise):
         """Copies of all weights, biases and feedback matrices that are stored dense.
 
         A B that is drawn and packed, or that follows the weights, comes back with them and the seed.
-        Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …; arrays are C-contiguous.
+        Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …; arrays are C-contiguous. Velocities
+        and step counts are not among them: `fastfa.save` keeps all.
         """
         return {name: np.array(array, order="C") for name, array in self._arrays().items()}
 
@@ -338,11 +345,16 @@ class Network(Stepwise):
         optimizer: Optimizer,
         batch_size: int,
         order: np.ndarray,
-    ) -> tuple[float, float]:
-        """train_epoch on arrays that were checked before; returns mean loss and error rate."""
+        loss_sum: float = 0.0,
+    ) -> tuple[float, int, float]:
+        """train_epoch on arrays that were checked before.
+
+        Returns the mean loss, how many examples were wrong, and ``loss_sum`` with each loss added to it
+        in turn: the same sum wherever an epoch is cut.
+        """
         spec = _arguments.optimizer("train_epoch", optimizer)
-        loss, wrong, n = self._net.train_epoch(X, Y, spec, batch_size, order)
-        return loss, wrong / n
+        loss, wrong, _, total = self._net.train_epoch(X, Y, spec, batch_size, order, loss_sum)
+        return loss, wrong, total
 
     # ---- arguments -----------------------------------------------------------------------------
 

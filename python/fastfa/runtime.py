@@ -36,7 +36,8 @@ def build_info() -> dict[str, Any]:
 
     Keys: ``version``; ``isa``, the instruction-set level in use (``v4``, ``v3``, ``v2`` for x86-64, or
     ``portable``; ``$FASTFA_ISA`` chooses another); ``isa_available``, the levels that are built and that
-    this processor has; ``threads``; ``eigen`` and ``compiler``, versions; ``cuda``, None: not built.
+    this processor has; ``threads``; ``eigen`` and ``compiler``, versions; ``cuda``, the toolkit's
+    version and the targets that device kernels were compiled for, or None: not built.
 
     Raises
     ------

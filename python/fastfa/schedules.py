@@ -50,7 +50,7 @@ class Constant(Schedule):
     initial: float | None = None
 
     def __post_init__(self) -> None:
-        _check_initial("Constant", self.initial)
+        _check_initial(self)
 
     def starting_at(self, lr: float) -> Constant:
         return _starting_at(self, lr)
@@ -76,22 +76,25 @@ class Steps(Schedule):
     initial: float | None = None
 
     def __post_init__(self) -> None:
-        _check_initial("Steps", self.initial)
+        _check_initial(self)
         if not isinstance(self.rates, Mapping):
             raise TypeError(f"[Steps] rates was {self.rates!r}; it must be a mapping {{epoch: η}}")
         if not self.rates:
             raise ValueError("[Steps] rates was empty; it must have at least one step")
-        for epoch, rate in self.rates.items():
-            _check.integer("Steps", "an epoch of rates", epoch, 1)
-            _check.real("Steps", f"rates[{epoch}]", rate)
-        object.__setattr__(self, "rates", dict(sorted(self.rates.items())))
+        rates = {
+            _check.integer("Steps", "an epoch of rates", epoch, 1): _check.real(
+                "Steps", f"rates[{epoch}]", rate
+            )
+            for epoch, rate in self.rates.items()
+        }
+        _set(self, rates=dict(sorted(rates.items())))
 
     def starting_at(self, lr: float) -> Steps:
         return _starting_at(self, lr)
 
     def lr(self, epoch: int, history: History) -> float:
         reached = [rate for start, rate in self.rates.items() if start <= epoch]
-        return float(reached[-1]) if reached else _first_rate(self)
+        return reached[-1] if reached else _first_rate(self)
 
 
 @final
@@ -111,8 +114,8 @@ class Exponential(Schedule):
     initial: float | None = None
 
     def __post_init__(self) -> None:
-        _check_initial("Exponential", self.initial)
-        _check.real("Exponential", "decay", self.decay, high=1.0, open_low=True)
+        _check_initial(self)
+        _set(self, decay=_check.real("Exponential", "decay", self.decay, high=1.0, open_low=True))
 
     def starting_at(self, lr: float) -> Exponential:
         return _starting_at(self, lr)
@@ -162,12 +165,18 @@ class Plateau(Schedule):
     initial: float | None = None
 
     def __post_init__(self) -> None:
-        _check_initial("Plateau", self.initial)
-        check_monitor("Plateau", self.monitor)
-        _check.real("Plateau", "factor", self.factor, high=1.0, open_low=True, open_high=True)
-        _check.integer("Plateau", "patience", self.patience, 1)
-        _check.real("Plateau", "min_delta", self.min_delta, high=1.0, open_high=True)
-        _check.real("Plateau", "min_lr", self.min_lr)
+        where = "Plateau"
+        _check_initial(self)
+        check_monitor(where, self.monitor)
+        _set(
+            self,
+            factor=_check.real(
+                where, "factor", self.factor, high=1.0, open_low=True, open_high=True
+            ),
+            patience=_check.integer(where, "patience", self.patience, 1),
+            min_delta=_check.real(where, "min_delta", self.min_delta, high=1.0, open_high=True),
+            min_lr=_check.real(where, "min_lr", self.min_lr),
+        )
 
     def starting_at(self, lr: float) -> Plateau:
         return _starting_at(self, lr)
@@ -227,9 +236,15 @@ def check_monitor(where: str, monitor: Any) -> None:
         )
 
 
-def _check_initial(kind: str, initial: float | None) -> None:
-    if initial is not None:
-        _check.real(kind, "initial", initial)
+def _check_initial(schedule: Any) -> None:
+    if schedule.initial is not None:
+        _set(schedule, initial=_check.real(type(schedule).__name__, "initial", schedule.initial))
+
+
+def _set(schedule: Schedule, **fields: Any) -> None:
+    """Python's own numbers in place of NumPy's, so that a schedule from a file computes the same."""
+    for name, value in fields.items():
+        object.__setattr__(schedule, name, value)
 
 
 def _starting_at(schedule: Any, lr: float) -> Any:
@@ -242,4 +257,4 @@ def _first_rate(schedule: Any) -> float:
             f"[{type(schedule).__name__}] initial was None; outside a Trainer, which puts the "
             "optimizer's rate there, it must be given"
         )
-    return float(schedule.initial)
+    return schedule.initial

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import numbers
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from . import _check
 from ._augment import Ahead
-from ._examples import Examples, prepare, split_off
+from ._examples import Examples, fingerprint, prepare, split_off
 from .callbacks import Callback
 from .data import Distortion, permutation
 from .errors import DivergenceError
@@ -28,6 +30,14 @@ _CHUNK_SECONDS = (
     0.25  # time between two returns to Python: progress moves, and Python costs nothing
 )
 _CHUNK_GROWTH = 8  # from one batch up, until the speed is known
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a fit was begun with: the epoch it ends after, and a fingerprint of each set by name."""
+
+    end: int
+    examples: dict[str, str]
 
 
 class Trainer:
@@ -107,8 +117,16 @@ class Trainer:
         self.targets = _check_targets(net, targets)
         self.history, self.epoch, self.batch = History(), 0, 0
         self.has_validation = False
+        self._first_lr = optimizer.lr  # where the schedule starts
+        self._plan: Plan | None = None  # of a fit that has begun and not come to its end
+        self._within: int | None = None  # the epoch that has begun and not come to its end
         self._stopping = False
         self._chunk = 1  # batches; grows to what _CHUNK_SECONDS hold
+
+    @property
+    def ending(self) -> bool:
+        """Whether no further epoch of this `fit` will begin."""
+        return self._stopping or self._plan is None or self.epoch >= self._plan.end
 
     def stop(self) -> None:
         """End training; callbacks call this.
@@ -151,22 +169,96 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C. The network is usable; the records so far are in ``self.history``.
         """
-        examples, measured = self._prepare(train, validation, test)
+        sets = self._prepare(train, validation, test)
+        plan = Plan(self.epoch + self.epochs, {n: fingerprint(part) for n, part in sets.items()})
+        return self._fit(sets, plan)
+
+    @classmethod
+    def resume(
+        cls,
+        path: str | os.PathLike[str],
+        train: Any,
+        validation: Any = None,
+        test: Any = None,
+        *,
+        epochs: int | None = None,
+        into: Trainer | None = None,
+    ) -> Trainer:
+        """Load a trainer and finish the `fit` that it was saved in.
+
+        It ends as if it had never been interrupted: with the same bits in weights, feedback,
+        velocities, history (but for the seconds) and callbacks, also on another number of threads. (On
+        another machine, if its instruction set is the same.) Loggers bring their files to where the
+        checkpoint was and go on.
+
+        Parameters
+        ----------
+        path
+            What `fastfa.save` or `fastfa.Checkpoint` wrote.
+        train, validation, test
+            The same as `fit` was given.
+        epochs
+            The epoch after which to end. None: where `fit` would have ended; where it has ended
+            already, nothing is done.
+        into
+            None: the trainer is built from the file. Otherwise a trainer made as the first was, needed
+            where the file can't hold all of it: a schedule, augmentation or callback of your own.
+            See `fastfa.load`.
+
+        Returns
+        -------
+        Trainer
+            ``into`` or a new one, after training; its ``history`` has all epochs.
+
+        Raises
+        ------
+        CheckpointError
+            If the file isn't a trainer's checkpoint, or not one that fits ``into``.
+        ValueError, TypeError
+            If the examples are others than before, or ``epochs`` lies behind; else as `fit`.
+        """
+        from .checkpoint import load_trainer
+
+        trainer = load_trainer(path, into)
+        plan = trainer._plan
+        if epochs is not None:
+            epochs = _check.integer("resume", "epochs", epochs, trainer.epoch)
+        end = epochs if epochs is not None else plan.end if plan else trainer.epoch
+        if plan is None and end == trainer.epoch:
+            return trainer
+        sets = trainer._prepare(train, validation, test)
+        found = {name: fingerprint(part) for name, part in sets.items()}
+        if plan is not None:
+            _check_same(plan.examples, found)
+        trainer._fit(sets, Plan(end, found), resumed=plan is not None)
+        return trainer
+
+    def _fit(self, sets: dict[str, Examples], plan: Plan, *, resumed: bool = False) -> History:
+        """Epochs up to the plan's end; a resumed fit goes on with its callbacks' state."""
         good = self.net.state_dict()
         for name, array in good.items():
             _check.finite("fit", f"net's {name}", array)
+        measured = {name: part for name, part in sets.items() if name != "train"}
+        examples = sets["train"]
         self.has_validation = "validation" in measured
-        self._stopping = False
-        for callback in self.callbacks:
-            callback.on_fit_begin(self)
-        end = self.epoch + self.epochs
+        self._stopping, self._plan = self._stopping and resumed, plan
+        epochs = range(self.epoch + 1, plan.end + 1)
+        with _failure_told(self):
+            for callback in self.callbacks:
+                state = callback.state_dict()
+                callback.on_fit_begin(self)
+                if resumed:
+                    callback.load_state_dict(state)
         with (
-            _progress_bar(self.progress, self.epochs * len(examples.x)) as bar,
+            _failure_told(self),
+            _progress_bar(self.progress, len(epochs) * len(examples.x)) as bar,
             Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
         ):
             try:
-                for epoch in range(self.epoch + 1, end + 1):
-                    own = ahead.epoch(epoch, last=epoch == end)
+                for epoch in epochs:
+                    if self._stopping:
+                        break
+                    own = ahead.epoch(epoch, last=epoch == plan.end)
                     if not self._run_epoch(epoch, own, measured, bar):
                         break
                     good = self.net.state_dict()
@@ -174,33 +266,32 @@ class Trainer:
                 if not _all_finite(self.net):
                     self.net.load_state_dict(good)
                 raise
+            finally:
+                self._within = None
         for callback in self.callbacks:
             callback.on_fit_end(self, self.history)
+        self._plan = None
         return self.history
 
-    def _prepare(
-        self, train: Any, validation: Any, test: Any
-    ) -> tuple[Examples, dict[str, Examples]]:
-        """The checked training examples, and the sets to measure after each epoch by name."""
-        examples = prepare(self.net, train, "train", self.targets)
-        measured: dict[str, Examples] = {}
+    def _prepare(self, train: Any, validation: Any, test: Any) -> dict[str, Examples]:
+        """The checked examples by name: "train", and the sets to measure after each epoch."""
+        sets = {"train": prepare(self.net, train, "train", self.targets)}
         if isinstance(validation, numbers.Real):
             fraction = _check.real(
                 "fit", "validation", validation, high=1.0, open_low=True, open_high=True
             )
-            examples, measured["validation"] = split_off(examples, fraction, self.seed)
+            sets["train"], sets["validation"] = split_off(sets["train"], fraction, self.seed)
         elif validation is not None:
-            measured["validation"] = prepare(self.net, validation, "validation", self.targets)
+            sets["validation"] = prepare(self.net, validation, "validation", self.targets)
         if test is not None:
-            measured["test"] = prepare(self.net, test, "test", self.targets)
-        return examples, measured
+            sets["test"] = prepare(self.net, test, "test", self.targets)
+        return sets
 
     def _run_epoch(
         self, epoch: int, examples: Examples, measured: dict[str, Examples], bar: tqdm
     ) -> bool:
         """One epoch with its evaluations and callbacks; False when training was to stop."""
-        if self._stopping:
-            return False
+        self._within = epoch
         rate = self.schedule.lr(epoch, self.history)
         rate = _check.real("fit", f"the schedule's lr for epoch {epoch}", rate)
         self.optimizer = dataclasses.replace(self.optimizer, lr=rate)
@@ -217,7 +308,9 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_epoch_end(self, record)
         self.history.records.append(record)
-        self.epoch = epoch
+        self.epoch, self._within = epoch, None
+        for callback in self.callbacks:
+            callback.on_epoch_done(self)
         return not self._stopping
 
     def _train(
@@ -225,32 +318,31 @@ class Trainer:
     ) -> tuple[float, float, float, int]:
         """The updates of an epoch: mean loss, mean error, seconds and how many examples it saw.
 
-        The order is cut into chunks of whole batches, which gives the same updates, hence the
-        same bits, as one call.
+        The order is cut into chunks of whole batches, which gives the same updates and sums, hence
+        the same bits, as one call.
         """
-        loss = error = seconds = 0.0
-        seen = 0
+        loss = seconds = 0.0
+        seen = wrong = 0
         while seen < len(order):
             batches = self._next_chunk()
             part = order[seen : seen + batches * self.batch_size]
             batches = -(-len(part) // self.batch_size)
             begun = perf_counter()
-            chunk_loss, chunk_error = self.net._train_chunk(
-                examples.x, examples.y, self.optimizer, self.batch_size, part
+            _, more, loss = self.net._train_chunk(
+                examples.x, examples.y, self.optimizer, self.batch_size, part, loss
             )
             elapsed = perf_counter() - begun
-            seen, seconds = seen + len(part), seconds + elapsed
-            loss, error = loss + chunk_loss * len(part), error + chunk_error * len(part)
+            seen, seconds, wrong = seen + len(part), seconds + elapsed, wrong + more
             self.batch += batches
             self._adapt_chunk(batches, elapsed)
-            bar.set_postfix_str(f"loss {loss / seen:.4f}, error {error / seen:.2%}", refresh=False)
+            bar.set_postfix_str(f"loss {loss / seen:.4f}, error {wrong / seen:.2%}", refresh=False)
             bar.update(len(part))
             for callback in self.callbacks:
                 if callback.every is not None and self.batch % callback.every == 0:
                     callback.on_batches(self, self.batch)
             if self._stopping:
                 break
-        return loss / seen, error / seen, seconds, seen
+        return loss / seen, wrong / seen, seconds, seen
 
     def _order(self, epoch: int, n: int) -> np.ndarray:
         if self.shuffle:
@@ -265,6 +357,17 @@ class Trainer:
     def _adapt_chunk(self, batches: int, seconds: float) -> None:
         wanted = int(batches * _CHUNK_SECONDS / max(seconds, 1e-9))
         self._chunk = max(1, min(wanted, _CHUNK_GROWTH * max(batches, self._chunk)))
+
+
+@contextlib.contextmanager
+def _failure_told(trainer: Trainer) -> Iterator[None]:
+    """Callbacks hear of an exception before the caller does."""
+    try:
+        yield
+    except BaseException as error:
+        for callback in trainer.callbacks:
+            callback.on_fit_failed(trainer, error)
+        raise
 
 
 def _progress_bar(shown: bool, examples: int) -> tqdm:
@@ -292,6 +395,20 @@ def _check_optimizer(optimizer: Any) -> Any:
             "fastfa.SGD(0.1)"
         )
     return optimizer
+
+
+def _check_same(saved: dict[str, str], found: dict[str, str]) -> None:
+    """Refuse to go on with examples that aren't those of the fit that was interrupted."""
+    if missing := sorted(saved.keys() - found.keys()):
+        raise ValueError(f"[resume] {missing[0]} was not given; the interrupted fit had it")
+    for name, mark in found.items():
+        if name not in saved:
+            raise ValueError(f"[resume] {name} was given; the interrupted fit had none")
+        if mark != saved[name]:
+            raise ValueError(
+                f"[resume] {name} was {mark}; it must be the examples of the interrupted fit, "
+                f"{saved[name]}"
+            )
 
 
 def _check_callbacks(callbacks: Any) -> tuple[Callback, ...]:

@@ -9,31 +9,30 @@ class BitMatrix final : public FeedbackMatrix<T> {
  public:
   explicit BitMatrix(const MatrixPlan& plan)
       : scale_(static_cast<T>(plan.scale)),
-        positive_(static_cast<std::size_t>((plan.n_l + 31) / 32 * plan.n_source)) {
-    draw_words(plan.seed, Purpose::feedback, plan.layer, static_cast<Index>(positive_.size()),
-               [&](Index i, std::uint32_t word) { positive_[static_cast<std::size_t>(i)] = word; });
+        positive_(plan.place, 1, (plan.n_l + 31) / 32 * plan.n_source) {
+    draw_words(plan.seed, Purpose::feedback, plan.layer, positive_.cols(),
+               [&](Index i, std::uint32_t word) { positive_.data()[i] = word; });
     if (plan.spec.matrix == Matrix::binary) return;
-    kept_.resize(positive_.size());
+    kept_ = Buffer<std::uint32_t>(plan.place, 1, positive_.cols());
     UnitStream unit(plan.seed, Purpose::structure, plan.layer);
     for (Index i = 0; i < plan.n_l * plan.n_source; ++i) {
       const Index j = i / plan.n_source, k = i % plan.n_source;
       if (unit(i) < plan.spec.density) {
-        kept_[static_cast<std::size_t>(j / 32 * plan.n_source + k)] |= std::uint32_t{1} << j % 32;
+        kept_.data()[j / 32 * plan.n_source + k] |= std::uint32_t{1} << j % 32;
       }
     }
   }
 
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
-    scene.backend.propagate(
-        PropagateBits<T>{carry, positive_.data(), kept_.empty() ? nullptr : kept_.data(), scale_});
+    scene.backend.propagate(PropagateBits<T>{carry, positive_.data(), kept_.data(), scale_});
   }
   std::int64_t bytes() const override {
-    return static_cast<std::int64_t>((positive_.size() + kept_.size()) * sizeof(std::uint32_t));
+    return (positive_.cols() + kept_.cols()) * Index{sizeof(std::uint32_t)};
   }
 
  private:
   T scale_;
-  std::vector<std::uint32_t> positive_, kept_;
+  Buffer<std::uint32_t> positive_, kept_;
 };
 
 }  // namespace

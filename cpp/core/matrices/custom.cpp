@@ -16,6 +16,7 @@ class CustomMatrix final : public FeedbackMatrix<T> {
 
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
     constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();  // reported by the gate
+    scene.backend.wait();
     source_.resize(static_cast<std::size_t>(carry.n * carry.n_src));
     delta_.resize(static_cast<std::size_t>(carry.n * carry.n_l));
     for (Index n = 0; n < carry.n; ++n) {

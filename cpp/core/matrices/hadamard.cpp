@@ -12,16 +12,17 @@ class HadamardMatrix final : public FeedbackMatrix<T> {
  public:
   explicit HadamardMatrix(const MatrixPlan& plan) {
     while (order_ < plan.n_l || order_ < plan.n_source) order_ *= 2;
-    row_ = places(plan.n_l, plan.seed, Purpose::feedback, plan.layer);
-    column_ = places(plan.n_source, plan.seed, Purpose::structure, plan.layer);
+    row_ = places(plan, plan.n_l, Purpose::feedback);
+    column_ = places(plan, plan.n_source, Purpose::structure);
     // The corner of a larger Walsh–Hadamard matrix is the smaller one; kernels want whole vectors.
     order_ = std::max(order_, Index{16});
-    work_ = Buffer<T>(1, max_row_chunks * padded_cols(order_));
+    work_ = Buffer<T>(plan.place, 1, max_row_chunks * padded_cols(order_));
+    sign_ = Buffer<T>(plan.place, 1, plan.n_source);
     const auto scale = static_cast<T>(plan.scale);
     draw_words(plan.seed, Purpose::signs, plan.layer, (plan.n_source + 31) / 32,
-               [&](Index, std::uint32_t word) {
-                 for (int bit = 0; bit < 32 && static_cast<Index>(sign_.size()) < plan.n_source; ++bit) {
-                   sign_.push_back(word >> bit & 1 ? scale : -scale);
+               [&](Index i, std::uint32_t word) {
+                 for (Index k = 32 * i; k < std::min(32 * i + 32, plan.n_source); ++k) {
+                   sign_.data()[k] = word >> k % 32 & 1 ? scale : -scale;
                  }
                });
   }
@@ -31,26 +32,23 @@ class HadamardMatrix final : public FeedbackMatrix<T> {
         PropagateHadamard<T>{carry, row_.data(), column_.data(), sign_.data(), order_, work_.data()});
   }
   std::int64_t bytes() const override {
-    return static_cast<std::int64_t>((row_.size() + column_.size()) * sizeof(std::int32_t) +
-                                     sign_.size() * sizeof(T));
+    return (row_.cols() + column_.cols()) * Index{sizeof(std::int32_t)} +
+           sign_.cols() * Index{sizeof(T)};
   }
 
  private:
-  std::vector<std::int32_t> places(Index count, std::uint64_t seed, Purpose purpose,
-                                   std::uint32_t layer) const {
+  Buffer<std::int32_t> places(const MatrixPlan& plan, Index count, Purpose purpose) const {
     std::vector<std::int64_t> all(static_cast<std::size_t>(order_));
-    shuffle(all.data(), order_, seed, purpose, layer);
-    std::vector<std::int32_t> some;
-    for (Index i = 0; i < count; ++i) {
-      some.push_back(static_cast<std::int32_t>(all[static_cast<std::size_t>(i)]));
-    }
+    shuffle(all.data(), order_, plan.seed, purpose, plan.layer);
+    Buffer<std::int32_t> some(plan.place, 1, count);
+    std::transform(all.begin(), all.begin() + count, some.data(),
+                   [](std::int64_t place) { return static_cast<std::int32_t>(place); });
     return some;
   }
 
   Index order_ = 1;
-  std::vector<std::int32_t> row_, column_;
-  std::vector<T> sign_;
-  Buffer<T> work_;
+  Buffer<std::int32_t> row_, column_;
+  Buffer<T> sign_, work_;
 };
 
 }  // namespace

@@ -18,8 +18,8 @@ class LocalMatrix final : public FeedbackMatrix<T> {
         seed_(plan.seed),
         layer_(plan.layer) {
     if (kind_ == Matrix::transpose) return;
-    b_ = new_weights();
-    if (kind_ == Matrix::sign && magnitude_ != Magnitude::uniform) size_ = new_weights();
+    b_ = new_weights(plan.place);
+    if (kind_ == Matrix::sign && magnitude_ != Magnitude::uniform) size_ = new_weights(plan.place);
     const bool drawn = kind_ == Matrix::uniform || magnitude_ == Magnitude::fixed;
     if (!drawn) return;
     const bool sized = kind_ == Matrix::sign;
@@ -40,6 +40,7 @@ class LocalMatrix final : public FeedbackMatrix<T> {
                           purpose_word(Purpose::redraw, layer_), static_cast<std::uint32_t>(scene.step),
                           nullptr, 0, 0, nullptr});
     }
+    scene.backend.wait();
     for (Index p = 0; p < b_.rows(); ++p) {
       const T* w = scene.above->w.row(p);
       const T* size = size_ ? size_.row(p) : nullptr;
@@ -53,8 +54,8 @@ class LocalMatrix final : public FeedbackMatrix<T> {
 
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
     if (across_.cols() < carry.n) {
-      across_ = Buffer<T>(shape_.units(), carry.n);
-      below_ = Buffer<T>(shape_.inputs(), carry.n);
+      across_ = Buffer<T>(scene.backend, shape_.units(), carry.n);
+      below_ = Buffer<T>(scene.backend, shape_.inputs(), carry.n);
     }
     const Buffer<T>& b = kind_ == Matrix::transpose ? scene.above->w : b_;
     scene.backend.transpose(
@@ -70,8 +71,8 @@ class LocalMatrix final : public FeedbackMatrix<T> {
   std::int64_t bytes() const override { return kind_ == Matrix::sign ? size_.bytes() : b_.bytes(); }
 
  private:
-  Buffer<T> new_weights() const {
-    return Buffer<T>(shape_.positions(), shape_.channels * shape_.block());
+  Buffer<T> new_weights(Place& place) const {
+    return Buffer<T>(place, shape_.positions(), shape_.channels * shape_.block());
   }
 
   Matrix kind_;

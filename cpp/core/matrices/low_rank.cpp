@@ -8,8 +8,8 @@ template <class T>
 class LowRankMatrix final : public FeedbackMatrix<T> {
  public:
   explicit LowRankMatrix(const MatrixPlan& plan)
-      : u_(plan.spec.rank, plan.n_l),
-        v_(plan.n_source, plan.spec.rank),
+      : u_(plan.place, plan.spec.rank, plan.n_l),
+        v_(plan.place, plan.n_source, plan.spec.rank),
         runs_(all_columns(plan.spec.rank)) {
     const Index rank = plan.spec.rank, in_u = plan.n_l * rank;
     const double scale_u = plan.scale / std::sqrt(static_cast<double>(rank));
@@ -25,7 +25,7 @@ class LowRankMatrix final : public FeedbackMatrix<T> {
   }
 
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
-    if (middle_.rows() < carry.n) middle_ = Buffer<T>(carry.n, v_.cols());
+    if (middle_.rows() < carry.n) middle_ = Buffer<T>(scene.backend, carry.n, v_.cols());
     Carry<T> first = carry;  // source · Vᵀ → middle (n, r)
     first.n_l = v_.cols();
     first.activation = static_cast<int>(Activation::linear);

@@ -11,16 +11,17 @@ namespace {
 template <class T>
 class PseudoinverseMatrix final : public FeedbackMatrix<T> {
  public:
-  PseudoinverseMatrix(Index n_source, Index n_l, Index refresh)
-      : refresh_(refresh),
-        b_(n_source, n_l),
-        w_(static_cast<std::size_t>(n_source * n_l)),
+  explicit PseudoinverseMatrix(const MatrixPlan& plan)
+      : refresh_(plan.spec.refresh),
+        b_(plan.place, plan.n_source, plan.n_l),
+        w_(static_cast<std::size_t>(plan.n_source * plan.n_l)),
         inverse_(w_.size()) {}
 
   // With refresh 1 always: the weights may have been written to since the last step.
   void prepare(const Scene<T>& scene) override {
     if (refresh_ > 1 && made_at_ >= 0 && scene.step - made_at_ < refresh_) return;
     made_at_ = scene.step;
+    scene.backend.wait();
     const Index n_source = b_.rows(), n_l = b_.cols();
     // W is stored as Wᵀ (n_l, n_source), whose inverse is Bᵀ.
     for (Index j = 0; j < n_l; ++j) {
@@ -34,6 +35,8 @@ class PseudoinverseMatrix final : public FeedbackMatrix<T> {
     }
   }
   void forget() override { made_at_ = -1; }
+  Buffer<T> kept() const override { return refresh_ > 1 && made_at_ >= 0 ? b_ : Buffer<T>(); }
+  Index* kept_since() override { return refresh_ > 1 ? &made_at_ : nullptr; }
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
     scene.backend.propagate(Propagate<T>{carry, b_.data(), b_.ld(), 0});
   }
@@ -49,7 +52,7 @@ class PseudoinverseMatrix final : public FeedbackMatrix<T> {
 
 template <class T>
 MadeMatrix<T> make_pseudoinverse(const MatrixPlan& plan) {
-  return std::make_unique<PseudoinverseMatrix<T>>(plan.n_source, plan.n_l, plan.spec.refresh);
+  return std::make_unique<PseudoinverseMatrix<T>>(plan);
 }
 template MadeMatrix<float> make_pseudoinverse<float>(const MatrixPlan&);
 template MadeMatrix<double> make_pseudoinverse<double>(const MatrixPlan&);

@@ -14,7 +14,7 @@ class SignMatrix final : public FeedbackMatrix<T> {
         layer_(plan.layer),
         redrawn_(plan.spec.magnitude == Magnitude::redrawn) {
     if (plan.spec.magnitude == Magnitude::uniform) return;
-    magnitude_ = Buffer<T>(plan.n_l, plan.n_source);  // laid out as the weights are
+    magnitude_ = Buffer<T>(plan.place, plan.n_l, plan.n_source);  // laid out as the weights are
     if (redrawn_) return;
     draw_uniform(plan.seed, Purpose::feedback, plan.layer, plan.n_l * plan.n_source, plan.scale,
                  [&](Index i, double value) {

@@ -8,27 +8,36 @@ namespace {
 
 constexpr double dense_from = 0.2;
 
+// As they grow: elements come row by row.
+template <class T>
+struct Rows {
+  std::vector<Index> start{0};
+  std::vector<std::int32_t> column;
+  std::vector<T> value;
+
+  void add(Index row, Index at, double element) {
+    end(row);
+    column.push_back(static_cast<std::int32_t>(at));
+    value.push_back(static_cast<T>(element));
+  }
+  // Rows before `row` are complete.
+  void end(Index row) {
+    while (static_cast<Index>(start.size()) <= row) start.push_back(static_cast<Index>(value.size()));
+  }
+};
+
 template <class T>
 class SparseMatrix final : public FeedbackMatrix<T> {
  public:
-  SparseMatrix(Index n_l, Index n_source) : n_source_(n_source), start_(1, 0) {
-    start_.reserve(static_cast<std::size_t>(n_l) + 1);
-  }
-
-  // Elements come row by row.
-  void add(Index row, Index column, double value) {
-    end_rows(row);
-    column_.push_back(static_cast<std::int32_t>(column));
-    value_.push_back(static_cast<T>(value));
-  }
-  // Rows before `row` are complete.
-  void end_rows(Index row) {
-    while (static_cast<Index>(start_.size()) <= row) start_.push_back(static_cast<Index>(value_.size()));
-  }
+  SparseMatrix(Place& place, Index n_source, const Rows<T>& rows)
+      : n_source_(n_source),
+        start_(place, rows.start),
+        column_(place, rows.column),
+        value_(place, rows.value) {}
 
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
     if (carry.n > 1) {
-      if (across_.cols() < carry.n) across_ = Buffer<T>(n_source_, carry.n);
+      if (across_.cols() < carry.n) across_ = Buffer<T>(scene.backend, n_source_, carry.n);
       scene.backend.transpose(
           {carry.source, carry.lds, carry.n, n_source_, across_.data(), across_.ld()});
     }
@@ -36,15 +45,15 @@ class SparseMatrix final : public FeedbackMatrix<T> {
                                                across_.data(), across_.ld()});
   }
   std::int64_t bytes() const override {
-    return static_cast<std::int64_t>(start_.size() * sizeof(Index) +
-                                     column_.size() * sizeof(std::int32_t) + value_.size() * sizeof(T));
+    return start_.cols() * Index{sizeof(Index)} + column_.cols() * Index{sizeof(std::int32_t)} +
+           value_.cols() * Index{sizeof(T)};
   }
 
  private:
   Index n_source_;
-  std::vector<Index> start_;
-  std::vector<std::int32_t> column_;
-  std::vector<T> value_;
+  Buffer<Index> start_;
+  Buffer<std::int32_t> column_;
+  Buffer<T> value_;
   Buffer<T> across_;  // the batch's source, transposed
 };
 
@@ -62,14 +71,14 @@ MadeMatrix<T> make_sparse(const MatrixPlan& plan) {
                  });
   };
   if (density > dense_from) {
-    Buffer<T> b(n_source, n_l);
+    Buffer<T> b(plan.place, n_source, n_l);
     each_kept([&](Index j, Index k, double value) { b.row(k)[j] = static_cast<T>(value); });
     return std::make_unique<StoredMatrix<T>>(std::move(b));
   }
-  auto sparse = std::make_unique<SparseMatrix<T>>(n_l, n_source);
-  each_kept([&](Index j, Index k, double value) { sparse->add(j, k, value); });
-  sparse->end_rows(n_l);
-  return sparse;
+  Rows<T> rows;
+  each_kept([&](Index j, Index k, double value) { rows.add(j, k, value); });
+  rows.end(n_l);
+  return std::make_unique<SparseMatrix<T>>(plan.place, n_source, rows);
 }
 template MadeMatrix<float> make_sparse<float>(const MatrixPlan&);
 template MadeMatrix<double> make_sparse<double>(const MatrixPlan&);

@@ -30,7 +30,7 @@ std::vector<double> draw_orthogonal(const MatrixPlan& plan) {
 
 template <class T>
 MadeMatrix<T> make_stored(const MatrixPlan& plan) {
-  Buffer<T> b(plan.n_source, plan.n_l);
+  Buffer<T> b(plan.place, plan.n_source, plan.n_l);
   const Index count = plan.n_l * plan.n_source;
   // Element i of the public, row-major B (n_l, n_source), to its place in Bᵀ.
   const auto put = [&](Index i, double value) {

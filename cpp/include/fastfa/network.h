@@ -51,6 +51,15 @@ class FASTFA_API Network {
   // feedback that follows the weights is made anew.
   void reset_memory();
 
+  Progress progress() const;
+  // Goes on from there: reset_memory(), then counters as given and memory of that kind at zero, for the
+  // caller to write. Throws before it changes anything.
+  void set_progress(const Progress& progress);
+  // What is remembered of a layer's parameters, laid out as they are: `moment` 0 is the velocity or
+  // Adam's m, 1 is Adam's v. No data where there is none.
+  OwnedWeights<T> memory(Part part, int layer, int moment);
+  // W⁺ (n_l, n_source) where Progress::inverted says that it is kept; else no data.
+  OwnedMatrix<T> kept_inverse(int hidden) const;
   // Weights, biases and B where it is state, as a safetensors file with the names and shapes of Python's
   // state_dict(): weights.0, biases.0, feedback.0, … Written to a neighbour, synced and renamed, so that
   // there is the old file or the new one; its mode is kept. Throws std::system_error.
@@ -75,9 +84,11 @@ class FASTFA_API Network {
   EpochResult evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll = {});
 
   // One update from the examples order[0 … n−1] of X, Y for each batch in turn. The last may be short.
+  // `loss_sum`, if given, is a sum that the examples' losses are added to one by one, so that an epoch
+  // in parts has the same one, to the last bit, wherever it was cut.
   EpochResult train_epoch(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
                           std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
-                          const Poll& poll = {});
+                          const Poll& poll = {}, double* loss_sum = nullptr);
 
   // A step in parts, for simulators in which the error comes later than the output. Together the parts
   // do what one step of train_epoch() does, to the last bit, if the error is target − output.

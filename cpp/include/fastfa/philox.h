@@ -23,7 +23,7 @@ enum class Purpose : std::uint32_t {
 };
 
 // What is drawn anew at every step has the step where others have the layer, and the layer here.
-inline std::uint32_t purpose_word(Purpose purpose, std::uint32_t layer) {
+constexpr std::uint32_t purpose_word(Purpose purpose, std::uint32_t layer) {
   return static_cast<std::uint32_t>(purpose) | layer << 8;
 }
 
@@ -31,7 +31,7 @@ struct Philox4x32 {
   std::uint32_t word[4];
 };
 
-inline Philox4x32 philox4x32(Philox4x32 counter, std::uint32_t key0, std::uint32_t key1) {
+constexpr Philox4x32 philox4x32(Philox4x32 counter, std::uint32_t key0, std::uint32_t key1) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * counter.word[0];
     const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * counter.word[2];
@@ -45,8 +45,8 @@ inline Philox4x32 philox4x32(Philox4x32 counter, std::uint32_t key0, std::uint32
 }
 
 // The `block`-th four words of the stream (seed, purpose, layer).
-inline Philox4x32 philox_block(std::uint64_t seed, Purpose purpose, std::uint32_t layer,
-                               std::uint64_t block) {
+constexpr Philox4x32 philox_block(std::uint64_t seed, Purpose purpose, std::uint32_t layer,
+                                  std::uint64_t block) {
   return philox4x32({{static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
                       static_cast<std::uint32_t>(purpose), layer}},
                     static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));

@@ -18,6 +18,7 @@ struct BuildInfo {
   std::vector<std::string> isa_available;  // levels that are built and that this processor has
   std::string eigen;
   std::string compiler;
+  std::string cuda;  // version of the toolkit and targets; empty: built without CUDA
 };
 // Loads the kernels if that has not happened; throws std::runtime_error if FASTFA_ISA asks for a level
 // that is not available.

@@ -111,6 +111,7 @@ struct NetworkSpec {
   // Above 0: learn by node perturbation with noise of this standard deviation, and without feedback.
   double perturbation = 0.0;
   double input_dropout = 0.0;  // share of the inputs that is dropped while learning
+  std::string device = "cpu";  // or "cuda", "cuda:1", …: where it lives and learns
 };
 
 // v ← α v + η (s δᵀh − γ W), W ← W + v;  s = 1/N for mean, 1 for sum. Biases without decay.
@@ -131,6 +132,23 @@ struct Adam {
 };
 
 using Optimizer = std::variant<Sgd, Adam>;
+
+// What a network remembers for its optimizer, of every parameter that learns: nothing, momentum's
+// velocity v, or Adam's two moments.
+enum class Memory : int { none, velocity, adam };
+
+// Of which parameters of a layer: W, b, or B into it where Kolen-Pollack learns B.
+enum class Part : int { weights, biases, feedback };
+
+// How far training has come. With parameters, B and memory it is all of a network's state: who puts it
+// back goes on in the same bits.
+struct Progress {
+  std::int64_t steps = 0;  // updates so far: the counter of dropout, noise and redrawn magnitudes
+  Memory memory = Memory::none;
+  std::int64_t adam_steps = 0;         // Adam's t
+  std::vector<std::int64_t> inverted;  // for each B: the step from which its W⁺ is, where it is kept for
+                                       // several steps; else −1
+};
 
 // A dense layer above anything, in one line.
 inline LayerSpec dense(std::int64_t units, Activation activation = Activation::linear) {
@@ -228,6 +246,12 @@ class FASTFA_API DivergenceError : public std::runtime_error {
  private:
   int layer_;
   std::int64_t step_;
+};
+
+// A device that isn't to be had, or that failed.
+class FASTFA_API DeviceError : public std::runtime_error {
+ public:
+  explicit DeviceError(const std::string& what);
 };
 
 // The parts of a step came in an order that makes no sense, such as an error without a forward pass.

@@ -1,4 +1,4 @@
-"""The command line: ``fastfa train | reproduce | demo | data | bench | info``.
+"""The command line: ``fastfa train | tune | sweep | reproduce | demo | data | bench | info``.
 
 Each sub-command is a module here with ``register(subparsers)``, which adds its parser and sets
 ``run``, a function of the parsed arguments that returns the exit status (None: 0). What a command
@@ -12,9 +12,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import bench, data, demo, info, reproduce, train
+from . import bench, data, demo, info, reproduce, sweep, train, tune
 
-_COMMANDS = (train, reproduce, demo, data, bench, info)
+_COMMANDS = (train, tune, sweep, reproduce, demo, data, bench, info)
 _INTERRUPTED = 130  # what a shell reports for a process that Ctrl-C ended
 _BROKEN_PIPE = 141
 

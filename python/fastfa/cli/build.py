@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .architecture import build_layers, make
-from .settings import default_of
+from .settings import default_of, parse_schedule
 
 if TYPE_CHECKING:
+    from ..callbacks import Callback
     from ..data import Dataset, Distortion
     from ..feedback import Feedback
     from ..network import Network
     from ..optim import Optimizer
     from ..perturbation import NodePerturbation
+    from ..trainer import Trainer
 
 NODE_PERTURBATION = "np"  # the rule's name here; its sigma is the setting `perturbation`
 SIGMA = 0.01
@@ -36,6 +39,56 @@ _ADAM = ("beta1", "beta2", "epsilon")
 _ELASTIC = tuple(
     f"augment_{name}" for name in ("alpha", "sigma", "translate", "rotate", "scale", "fill")
 )
+
+
+def prepare(settings: argparse.Namespace, data: Dataset) -> tuple[Dataset, float]:
+    """The data as the settings want them, and what 0, the background of digits, is in them."""
+    return _normalised(data) if settings.normalise else (data, 0.0)
+
+
+def _normalised(data: Dataset) -> tuple[Dataset, float]:
+    """Inputs of mean 0 and standard deviation 1 over the training set (Supplementary Note 5).
+
+    With them what 0, the background of digits, becomes: the same bits as in the inputs.
+    """
+    from ..data import normalise
+
+    train = normalise(data.train.x)
+    test = normalise(data.test.x, train.mean, train.sd).x if len(data.test) else data.test.x
+    zero = normalise(data.train.x[:1, :1] * 0, train.mean, train.sd)
+    normal = dataclasses.replace(
+        data,
+        train=dataclasses.replace(data.train, x=train.x),
+        test=dataclasses.replace(data.test, x=test),
+    )
+    return normal, float(zero.x[0, 0])
+
+
+def build_trainer(
+    settings: argparse.Namespace,
+    data: Dataset,
+    augment: Distortion | None,
+    seed: int,
+    callbacks: Sequence[Callback] = (),
+    *,
+    progress: bool = False,
+) -> Trainer:
+    """The trainer that the settings describe, of a new network with this seed."""
+    from .. import Trainer
+
+    return Trainer(
+        build_network(settings, data, seed),
+        build_optimizer(settings),
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        shuffle=settings.shuffle,
+        seed=seed,
+        schedule=parse_schedule(settings.schedule),
+        callbacks=callbacks,
+        progress=progress,
+        augment=augment,
+        targets=None if settings.targets is None else tuple(settings.targets),
+    )
 
 
 def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Network:

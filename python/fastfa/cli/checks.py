@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,3 +54,32 @@ def check_training(settings: argparse.Namespace, data: Dataset, trainer: Trainer
     for rate in (trainer.optimizer.lr, *steps):
         optimizer = dataclasses.replace(trainer.optimizer, lr=rate)
         Network(1, [Dense(1)]).step(zeros, zeros, optimizer)
+
+
+def checkpoint_paths(
+    settings: argparse.Namespace, seeds: Sequence[int], *, resume: bool, replace: bool
+) -> list[Path | None]:
+    """Where each seed's checkpoint goes: ``--save``, with the seed in the place of ``{seed}``."""
+    save = settings.save
+    if save is None:
+        if resume:
+            raise ValueError(
+                "[train] save was not given beside --resume; it must name the checkpoint"
+            )
+        return [None for _ in seeds]
+    if settings.runs > 1 and "{seed}" not in save:
+        raise ValueError(
+            f"[train] save was {save!r} for {settings.runs} runs; it must have {{seed}} in it"
+        )
+    if resume and "{epoch}" in save:
+        raise ValueError(f"[train] save was {save!r} beside --resume; it must name one file")
+    paths = [Path(save.replace("{seed}", str(seed))) for seed in seeds]
+    for path in paths:
+        if not path.absolute().parent.is_dir():
+            raise ValueError(f"[train] save was {save!r}; its folder must exist")
+        if path.exists() and not replace:
+            raise ValueError(
+                f"[train] save was {save!r}, and {path} is there already; name another file, or give "
+                "--resume or --overwrite"
+            )
+    return list(paths)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
+import os
 import platform
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,3 +106,43 @@ def write_runs(folder: Path, records: list[dict[str, Any]]) -> None:
 
     with atomic_write(folder / "runs.csv") as file:
         file.write(csv_table(records).encode())
+
+
+@contextlib.contextmanager
+def claimed(command: str, path: str) -> Iterator[Path]:
+    """The folder, made if need be, for this process alone: another one with the same is refused."""
+    import fcntl
+
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "a", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise ValueError(
+            f"[{command}] out was {path!r}; it must be a folder that can be written "
+            f"({error.strerror})"
+        ) from None
+    with lock:  # closing it, also by the death of the process, gives the folder free
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(
+                f"[{command}] out was {path!r}, where another fastfa {command} is at work; name "
+                "another folder, or wait for it"
+            ) from None
+        yield folder
+
+
+def end_with_parent() -> None:
+    """Let this process not outlive the one that started it, also if that one is killed."""
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())  # its own has a semaphore, which a sudden end leaves behind
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -21,6 +21,7 @@ _BY_NAME[DATASET.name] = DATASET
 _RATES = {"adam": 0.001}  # the default learning rate of an optimizer, else _RATE
 _RATE = 0.1
 _RIVALS = {"hidden", "layers"}
+TABLES = {"search": "tune", "sweep": "sweep"}  # what a file may say beside settings, and to whom
 
 
 def default_of(name: str) -> Any:
@@ -28,13 +29,29 @@ def default_of(name: str) -> Any:
     return _BY_NAME[name].default
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """One option for each setting. One that isn't given leaves no trace, so a file can tell it."""
-    parser.add_argument("dataset", nargs="?", default=argparse.SUPPRESS, help=DATASET.help)
+def setting_named(name: str) -> Setting | None:
+    """The setting of this name, if there is one."""
+    return _BY_NAME.get(name)
+
+
+def add_options(
+    parser: argparse.ArgumentParser, *, without: frozenset[str] = frozenset(), dataset: bool = True
+) -> None:
+    """One option for each setting. One that isn't given leaves no trace, so a file can tell it.
+
+    ``without`` names settings that a command has no use for. Where the command's own argument comes
+    first (``dataset`` is False), the dataset is an option like the others.
+    """
+    if dataset:
+        parser.add_argument("dataset", nargs="?", default=argparse.SUPPRESS, help=DATASET.help)
     for title, settings in SETTINGS.items():
-        group = parser.add_argument_group(title)
-        for setting in settings:
-            _add_option(group, setting)
+        own = [setting for setting in settings if setting.name not in without]
+        if title == "data" and not dataset:
+            own.insert(0, DATASET)
+        if own:
+            group = parser.add_argument_group(title)
+            for setting in own:
+                _add_option(group, setting)
 
 
 def _add_option(group: argparse._ArgumentGroup, setting: Setting) -> None:
@@ -65,9 +82,21 @@ def resolve_settings(arguments: argparse.Namespace) -> argparse.Namespace:
         If the file has an unknown or ill-typed key, no dataset is named, or hidden layers are
         described twice.
     """
-    values = {name: setting.default for name, setting in _BY_NAME.items()}
     file = {} if arguments.config is None else read_config(arguments.config)
-    given = {name: value for name, value in vars(arguments).items() if name in _BY_NAME}
+    return resolve(file, given_settings(arguments))
+
+
+def given_settings(
+    arguments: argparse.Namespace, without: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The settings that the command line gave; ``without`` those that are the command's own."""
+    names = _BY_NAME.keys() - without
+    return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+def resolve(file: Mapping[str, Any], given: Mapping[str, Any]) -> argparse.Namespace:
+    """Every setting's value: ``given``, else from ``file``, else its default. Raises as above."""
+    values = {name: setting.default for name, setting in _BY_NAME.items()}
     for source in (file, given):
         if source.keys() >= _RIVALS:
             raise ValueError(
@@ -98,9 +127,14 @@ def read_config(path: str | Path) -> dict[str, Any]:
         If the file isn't what it claims to be, or a key is unknown or has a value of a wrong
         type; names the file and the key.
     """
+    path = Path(path)
+    return check_config(path, config_content(path))
+
+
+def config_content(path: Path) -> dict[str, Any]:
+    """What stands in the file, unchecked but for being a table. Raises as `read_config`."""
     import tomllib
 
-    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text)["settings"] if _is_json(path) else tomllib.loads(text)
@@ -110,18 +144,25 @@ def read_config(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"[config] {path} is not a config.json of fastfa: {error}") from None
     except ValueError as error:  # the decoders' errors are ValueErrors
         raise ValueError(f"[config] {path}: {error}") from None
-    return {
-        name: _checked(path, name, value)
-        for name, value in content.items()
-        if not (_is_json(path) and value is None)
-    }
+    return {k: v for k, v in content.items() if not (_is_json(path) and v is None)}
+
+
+def check_config(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in this content of the file. Raises as `read_config`."""
+    for table, command in TABLES.items():
+        if table in content:
+            raise ValueError(
+                f"[config] {path} has the table [{table}]; it is for: fastfa {command} {path}"
+            )
+    return {name: check_value(path, name, value) for name, value in content.items()}
 
 
 def _is_json(path: Path) -> bool:
     return path.suffix.lower() == ".json"
 
 
-def _checked(path: Path, name: str, value: Any) -> Any:
+def check_value(path: Path, name: str, value: Any) -> Any:
+    """``value`` as the setting ``name`` wants it. Raises as `read_config`."""
     setting = _BY_NAME.get(name)
     if setting is None:
         import difflib

@@ -117,6 +117,8 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
     ),
     "output": (
         Setting("out", str, None, "folder for history, weights, settings and curve", "DIR"),
+        Setting("save", str, None, "checkpoint of the run, written anew after each epoch; --resume "
+                "goes on from it. With --runs it must have {seed} in its name", "FILE"),
     ),
 }
 # fmt: on

@@ -9,9 +9,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from .build import build_augment, build_network, build_optimizer
-from .checks import check_settings, check_training
-from .settings import add_options, parse_schedule, resolve_settings
+from .build import build_augment, build_trainer, prepare
+from .checks import check_settings, check_training, checkpoint_paths
+from .settings import add_options, resolve_settings
 
 if TYPE_CHECKING:
     from ..data import Dataset, Distortion
@@ -31,7 +31,16 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="settings as TOML, or an earlier run's config.json"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the results in --out")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the results in --out and the file of --save",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the file of --save, if it is there, up to --epochs in all",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     add_options(parser)
     parser.set_defaults(run=run)
@@ -46,17 +55,17 @@ def run(arguments: argparse.Namespace) -> int:
     check_settings(settings)
     if settings.threads is not None:
         set_num_threads(settings.threads)
-    data, background = load(settings.dataset, root=settings.root), 0.0
-    if settings.normalise:
-        data, background = _normalised(data)
+    data, background = prepare(settings, load(settings.dataset, root=settings.root))
     # Everything is built before anything is written, so that a wrong setting leaves no folder.
-    folder = None if settings.out is None else _free_folder(settings.out, arguments.overwrite)
+    may_replace = arguments.overwrite or arguments.resume
+    folder = None if settings.out is None else _free_folder(settings.out, may_replace)
     seeds = range(settings.seed, settings.seed + settings.runs)
+    saves = checkpoint_paths(settings, seeds, resume=arguments.resume, replace=may_replace)
     folders = [_run_folder(folder, seed, settings.runs) for seed in seeds]
     augment = build_augment(settings, data, background)
     trainers = [
-        _trainer(settings, data, augment, seed, own, quiet=arguments.quiet)
-        for seed, own in zip(seeds, folders, strict=True)
+        _trainer(settings, data, augment, seed, own, save, quiet=arguments.quiet)
+        for seed, own, save in zip(seeds, folders, saves, strict=True)
     ]
     check_training(settings, data, trainers[0])
     if folder is not None:
@@ -65,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         write_config(folder, settings, data, trainers[0])
     last = [
-        _run_once(settings, data, trainer, own)
-        for trainer, own in zip(trainers, folders, strict=True)
+        _run_once(settings, data, trainer, own, save if arguments.resume else None)
+        for trainer, own, save in zip(trainers, folders, saves, strict=True)
     ]
     if settings.runs > 1:
         _print_mean(settings, last)
@@ -97,37 +106,18 @@ def _run_folder(folder: Path | None, seed: int, runs: int) -> Path | None:
     return folder if folder is None or runs == 1 else folder / f"seed-{seed}"
 
 
-def _normalised(data: Dataset) -> tuple[Dataset, float]:
-    """Inputs of mean 0 and standard deviation 1 over the training set (Supplementary Note 5).
-
-    With them what 0, the background of digits, becomes: the same bits as in the inputs.
-    """
-    import dataclasses
-
-    from ..data import normalise
-
-    train = normalise(data.train.x)
-    test = normalise(data.test.x, train.mean, train.sd)
-    zero = normalise(data.train.x[:1, :1] * 0, train.mean, train.sd)
-    normal = dataclasses.replace(
-        data,
-        train=dataclasses.replace(data.train, x=train.x),
-        test=dataclasses.replace(data.test, x=test.x),
-    )
-    return normal, float(zero.x[0, 0])
-
-
 def _trainer(
     settings: argparse.Namespace,
     data: Dataset,
     augment: Distortion | None,
     seed: int,
     folder: Path | None,
+    save: Path | None,
     *,
     quiet: bool,
 ) -> Trainer:
-    from .. import Trainer
     from ..callbacks import Callback, EarlyStopping, JSONLLogger
+    from ..checkpoint import Checkpoint
     from .report import EpochLines
 
     progress = not quiet and sys.stderr.isatty()
@@ -136,25 +126,19 @@ def _trainer(
         callbacks.append(EarlyStopping(patience=settings.early_stopping))
     if folder is not None:
         callbacks.append(JSONLLogger(folder / "history.jsonl"))
+    if save is not None:
+        callbacks.append(Checkpoint(save))
     if not quiet:
         callbacks.append(EpochLines(progress))
-    return Trainer(
-        build_network(settings, data, seed),
-        build_optimizer(settings),
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        shuffle=settings.shuffle,
-        seed=seed,
-        schedule=parse_schedule(settings.schedule),
-        callbacks=callbacks,
-        progress=progress,
-        augment=augment,
-        targets=None if settings.targets is None else tuple(settings.targets),
-    )
+    return build_trainer(settings, data, augment, seed, callbacks, progress=progress)
 
 
 def _run_once(
-    settings: argparse.Namespace, data: Dataset, trainer: Trainer, folder: Path | None
+    settings: argparse.Namespace,
+    data: Dataset,
+    trainer: Trainer,
+    folder: Path | None,
+    resumed: Path | None,
 ) -> dict[str, Any]:
     """Train one network, write its files, print its result; its last record, with its seed."""
     from ..errors import DivergenceError
@@ -163,7 +147,11 @@ def _run_once(
         folder.mkdir(exist_ok=True)
     begun = perf_counter()
     try:
-        trainer.fit(data.train, validation=settings.validation, test=data.test)
+        if resumed is not None and resumed.exists():
+            sets = data.train, settings.validation, data.test
+            type(trainer).resume(resumed, *sets, epochs=trainer.epochs, into=trainer)
+        else:
+            trainer.fit(data.train, validation=settings.validation, test=data.test)
     except (KeyboardInterrupt, DivergenceError):
         _write(folder, trainer)  # what there is: hours of training, perhaps
         raise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +16,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a temporary neighbour of `path` for writing; rename it to `path` if the block succeeds.
 
     The neighbour lies in the same folder, because a rename is atomic only within one file system,
-    and is removed if the block raises. What was at `path` before stays until the rename.
+    and is removed if the block raises. What was at `path` before stays until the rename, and what
+    replaces it has its mode. Where `path` is a link, the file that it leads to is replaced.
 
     Parameters
     ----------
@@ -26,11 +29,15 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     BinaryIO
         The temporary file, open for binary writing.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():  # said here, because else it would be said of the temporary file
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
     temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
         # Not tempfile: its files are readable by their owner alone, whatever the umask says.
         with open(temporary, "xb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())

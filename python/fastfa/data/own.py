@@ -57,15 +57,12 @@ def read(
 ) -> Split:
     """Read a file of your own, or a pair of IDX files, by the ending of its name.
 
-    ======================== ===========================================================
-    ``.npz``                 arrays ``x`` and ``labels`` (or ``y``), as of `from_arrays`;
-                             nothing in it is ever unpickled
-    ``.csv``                 numbers with commas between, an example a line, one column
-                             of which is the label; a first line of words is a header
-    ``.amat``                `read_amat`
-    ``.libsvm``, ``.svm``    `read_libsvm`
-    (images, labels)         two IDX files, `read_idx`
-    ======================== ===========================================================
+    - ``.npz``: arrays ``x`` and ``labels`` (or ``y``), as of `from_arrays`; nothing in it is ever
+      unpickled.
+    - ``.csv``: numbers with commas between, an example a line, one column of which is the label; a
+      first line of words is a header.
+    - ``.amat``: as `read_amat`. ``.libsvm``, ``.svm``: as `read_libsvm`.
+    - (images, labels): two IDX files, as `read_idx`.
 
     Text may be gzip, with or without ``.gz`` at the end. Text says nothing of grey levels, so the
     numbers of a CSV file are taken as they are: see `normalise`.

@@ -87,11 +87,7 @@ def normalise(
 ) -> Normalised:
     """Shift and scale to zero mean and unit standard deviation: (x - mean) / sd.
 
-    Without statistics they are computed from `x`; give the training set's to normalise a test
-    set::
-
-        train = normalise(data.train.x)
-        test = normalise(data.test.x, train.mean, train.sd)
+    Without statistics they are computed from `x`; give the training set's to normalise a test set.
 
     Parameters
     ----------
@@ -116,6 +112,15 @@ def normalise(
     ValueError
         `x` has no examples, the statistics are not finite, `sd` is not positive, or a shape does
         not fit.
+
+    Examples
+    --------
+    >>> import fastfa as fa
+    >>> digits = fa.data.load("mnist-mini")
+    >>> train = fa.data.normalise(digits.train.x)
+    >>> test = fa.data.normalise(digits.test.x, train.mean, train.sd)
+    >>> abs(float(test.x.mean())) < 0.05
+    True
     """
     if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
         raise TypeError(

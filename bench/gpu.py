@@ -1,0 +1,196 @@
+"""Feedback alignment on a GPU, beside PyTorch (eager, CUDA graph) and JAX (lax.scan).
+
+python bench/gpu.py --out FOLDER [--device cuda]
+
+The same networks, batch and rule in each: 784-1000-10 and 784-1500×3-10, tanh, float32, batch 100, plain
+SGD; the peers' data are on the device beforehand. (fastfa's own time includes copying X and Y to the
+device, once for each epoch.) Each is timed for about two seconds after a warm-up, in three rounds in
+turn; the median counts. On the emulated device only fastfa runs, briefly: to show that this works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import fastfa as fa
+import numpy as np
+
+BATCH, RATE, ROUNDS = 100, 0.01, 3
+NETWORKS = {"784-1000-10": (784, 1000, 10), "784-1500x3-10": (784, 1500, 1500, 1500, 10)}
+
+
+def data(widths: tuple[int, ...], steps: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((steps * BATCH, widths[0]), dtype=np.float32)
+    return x, np.eye(widths[-1], dtype=np.float32)[rng.integers(0, widths[-1], len(x))]
+
+
+def matrices(widths: tuple[int, ...]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """W (n_out, n_in) of each layer, and B (n_l, n_above) of each hidden one."""
+    rng = np.random.default_rng(1)
+    pairs = list(zip(widths[1:], widths[:-1], strict=True))
+    w = [rng.uniform(-1, 1, pair).astype(np.float32) / np.sqrt(pair[1]) for pair in pairs]
+    return w, [rng.uniform(-1, 1, m.T.shape).astype(np.float32) / np.sqrt(len(m)) for m in w[1:]]
+
+
+def fastfa_runner(widths: tuple[int, ...], steps: int, device: str) -> Callable[[], None]:
+    layers = [*(fa.Dense(n, "tanh") for n in widths[1:-1]), fa.Dense(widths[-1])]
+    net = fa.Network(widths[0], layers, "fa", device=device)
+    x, y = data(widths, steps)
+    order = np.arange(len(x))
+    return lambda: net.train_epoch(x, y, fa.SGD(RATE), batch_size=BATCH, order=order)
+
+
+def torch_runner(widths: tuple[int, ...], steps: int, graph: bool) -> Callable[[], None]:
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    w, b = ([torch.from_numpy(m).cuda() for m in part] for part in matrices(widths))
+    bias = [torch.zeros(len(m), device="cuda") for m in w]
+    x, y = (torch.from_numpy(part).cuda() for part in data(widths, steps))
+    now_x, now_y = x[:BATCH].clone(), y[:BATCH].clone()
+
+    def step() -> None:
+        h = [now_x]
+        for i, m in enumerate(w):
+            a = torch.addmm(bias[i], h[-1], m.T)
+            h.append(torch.tanh(a) if i + 1 < len(w) else a)
+        delta = now_y - h[-1]
+        for i in reversed(range(len(w))):
+            below = (delta @ b[i - 1].T) * (1 - h[i] * h[i]) if i else None
+            w[i].addmm_(delta.T, h[i], alpha=RATE / BATCH)
+            bias[i].add_(delta.sum(0), alpha=RATE / BATCH)
+            delta = below
+
+    replay: Callable[[], None] = step
+    if graph:
+        side = torch.cuda.Stream()
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                step()
+        torch.cuda.synchronize()
+        captured = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(captured):
+            step()
+        replay = captured.replay
+
+    def epoch() -> None:
+        for at in range(0, len(x), BATCH):
+            now_x.copy_(x[at : at + BATCH])
+            now_y.copy_(y[at : at + BATCH])
+            replay()
+        torch.cuda.synchronize()
+
+    return epoch
+
+
+def jax_runner(widths: tuple[int, ...], steps: int) -> Callable[[], None]:
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_default_matmul_precision", "float32")
+    w, b = ([jnp.asarray(m) for m in part] for part in matrices(widths))
+    x, y = (jnp.asarray(part).reshape(steps, BATCH, -1) for part in data(widths, steps))
+
+    def step(state, batch):
+        w, bias = state
+        h = [batch[0]]
+        for i, m in enumerate(w):
+            a = h[-1] @ m.T + bias[i]
+            h.append(jnp.tanh(a) if i + 1 < len(w) else a)
+        delta = batch[1] - h[-1]
+        new_w, new_bias = list(w), list(bias)
+        for i in reversed(range(len(w))):
+            new_w[i] = w[i] + RATE / BATCH * delta.T @ h[i]
+            new_bias[i] = bias[i] + RATE / BATCH * delta.sum(0)
+            if i:
+                delta = (delta @ b[i - 1].T) * (1 - h[i] * h[i])
+        return (new_w, new_bias), None
+
+    epoch = jax.jit(lambda state: jax.lax.scan(step, state, (x, y))[0])
+    state = [(w, [jnp.zeros(len(m), jnp.float32) for m in w])]
+
+    def run() -> None:
+        state[0] = epoch(state[0])
+        jax.block_until_ready(state[0])
+
+    return run
+
+
+def seconds_per_step(run: Callable[[], None], steps: int, at_least: float) -> float:
+    done, begin = 0, time.perf_counter()
+    while done == 0 or time.perf_counter() - begin < at_least:
+        run()
+        done += steps
+    return (time.perf_counter() - begin) / done
+
+
+def contestants(widths: tuple[int, ...], steps: int, device: str) -> dict[str, Callable[[], None]]:
+    """Those that are there, ready to run an epoch."""
+    made: dict[str, Callable[[], Callable[[], None]]] = {
+        "fastfa": lambda: fastfa_runner(widths, steps, device)
+    }
+    if device.startswith("cuda-emulated"):
+        return {name: make() for name, make in made.items()}
+    if importlib.util.find_spec("torch"):
+        made["PyTorch eager"] = lambda: torch_runner(widths, steps, graph=False)
+        made["PyTorch CUDA graph"] = lambda: torch_runner(widths, steps, graph=True)
+    if importlib.util.find_spec("jax"):
+        made["JAX lax.scan"] = lambda: jax_runner(widths, steps)
+    ready = {}
+    for name, make in made.items():
+        try:
+            ready[name] = make()
+            ready[name]()
+        except Exception as error:  # a peer that can't run is reported, not fatal
+            if name == "fastfa":
+                raise
+            ready.pop(name, None)
+            print(f"{name} can't run: {error}")
+    return ready
+
+
+def main() -> None:
+    """Measure, and leave gpu.json and gpu.md."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cuda")
+    arguments = parser.parse_args()
+    brief = arguments.device.startswith("cuda-emulated")
+    steps, at_least = (1, 0.0) if brief else (600, 2.0)
+    report: dict = {"device": arguments.device, "cuda": fa.build_info()["cuda"],
+                    "python": platform.python_version(), "batch": BATCH, "ms_per_step": {}}  # fmt: skip
+    if not brief:
+        query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        report["gpu"] = subprocess.run(query, capture_output=True, text=True).stdout.strip()
+    lines = [
+        "| network | " + "contestant | ms per step | samples per second |",
+        "|---|---|---|---|",
+    ]
+    networks = {"784-30-10": (784, 30, 10)} if brief else NETWORKS
+    for network, widths in networks.items():
+        runs = contestants(widths, steps, arguments.device)
+        times: dict[str, list[float]] = {name: [] for name in runs}
+        for _ in range(1 if brief else ROUNDS):
+            for name, run in runs.items():
+                times[name].append(seconds_per_step(run, steps, at_least))
+        medians = {name: statistics.median(values) for name, values in times.items()}
+        report["ms_per_step"][network] = {name: 1e3 * value for name, value in medians.items()}
+        for name, value in medians.items():
+            lines.append(f"| {network} | {name} | {1e3 * value:.4f} | {BATCH / value:,.0f} |")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "gpu.json").write_text(json.dumps(report, indent=1) + "\n")
+    (arguments.out / "gpu.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

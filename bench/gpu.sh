@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# All that needs a GPU, in one call of under nine minutes: builds from the working tree, runs the tests
+# marked `gpu`, compute-sanitizer's memcheck and racecheck, and the benchmark. Leaves $OUT/gpu.json,
+# $OUT/gpu.md and logs.
+#
+#   bench/gpu.sh --prepare    beforehand, with a network: Eigen's headers into .gpu/ (git-ignored)
+#   bench/gpu.sh              on a machine with a GPU, nvcc, Python ≥ 3.11, NumPy, pytest, hypothesis, pybind11 and
+#                             scikit-build-core, without a network; PyTorch and JAX where they are there
+#   bench/gpu.sh --dry-run    without a GPU: all but the device parts
+set -euo pipefail
+cd "$(dirname "$0")/.."
+OUT=${OUT:-build/gpu}
+PYTHON=${PYTHON:-python3}
+eigen=.gpu/eigen
+
+if [ "${1:-}" = --prepare ]; then
+  mkdir -p .gpu
+  "$PYTHON" -m pip download -q --no-deps -d .gpu cmeel-eigen==3.4.1
+  "$PYTHON" - <<'END'
+import pathlib, zipfile
+wheel = zipfile.ZipFile(next(pathlib.Path(".gpu").glob("cmeel_eigen-*.whl")))
+inside = "cmeel.prefix/include/eigen3/"
+for name in wheel.namelist():
+    if name.startswith(inside + "Eigen/") and not name.endswith("/"):
+        to = pathlib.Path(".gpu/eigen", name.removeprefix(inside))
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(wheel.read(name))
+END
+  echo "Eigen's headers are in $eigen"
+  exit
+fi
+dry=no
+[ "${1:-}" = --dry-run ] && dry=yes
+mkdir -p "$OUT"
+
+[ -d "$eigen/Eigen" ] || { echo "no $eigen: run bench/gpu.sh --prepare first, with a network" >&2; exit 1; }
+step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+
+step build
+architectures=${ARCHITECTURES:-90}
+[ $dry = yes ] || architectures=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
+target=$PWD/$OUT/site
+rm -rf "$target"
+"$PYTHON" -m pip install -q --no-index --no-build-isolation --no-deps --target "$target" \
+  -C build-dir="$OUT/build" -C cmake.define.FASTFA_CUDA=ON -C cmake.define.CMAKE_CUDA_ARCHITECTURES="$architectures" \
+  -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_EIGEN_DIR="$PWD/$eigen" .
+export PYTHONPATH=$target
+
+step tests
+failed=0
+if [ $dry = yes ]; then
+  "$PYTHON" -m pytest -q -p no:cacheprovider tests/test_gpu.py -rs | tee "$OUT/tests.log" || failed=1
+else
+  "$PYTHON" -m pytest -q -p no:cacheprovider tests/test_gpu.py | tee "$OUT/tests.log" || failed=1
+  if grep -q skipped "$OUT/tests.log"; then echo "the tests found no GPU" >&2; failed=1; fi
+fi
+
+step compute-sanitizer
+sanitizer=$(command -v compute-sanitizer || true)
+if [ $dry = no ] && [ -n "$sanitizer" ]; then
+  for tool in memcheck racecheck; do
+    timeout 100 "$sanitizer" --tool $tool --error-exitcode 9 "$PYTHON" bench/gpu_check.py \
+      > "$OUT/$tool.log" 2>&1 || { failed=1; tail -20 "$OUT/$tool.log"; }
+  done
+else
+  echo "not run: $([ $dry = yes ] && echo a dry run || echo compute-sanitizer is not there)"
+fi
+
+step benchmark
+"$PYTHON" bench/gpu.py --out "$OUT" $([ $dry = yes ] && echo --device cuda-emulated)
+step "done, $failed part(s) failed"
+exit $failed

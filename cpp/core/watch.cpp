@@ -1,0 +1,97 @@
+// Values out of range stop a network before an update that could not be trusted. A backend that runs
+// ahead of its checks skips the updates from the first such value on, and is asked now and then.
+#include <algorithm>
+
+#include "core/network_impl.h"
+#include "core/text.h"
+
+namespace fastfa {
+namespace {
+
+constexpr Index most_sites = 4096;
+
+}  // namespace
+
+template <class T>
+void Network<T>::Impl::forget_checks() {
+  const bool ahead = !backend_->immediate();
+  if (!flags_) {
+    flags_ = Buffer<int>(*backend_, 1, ahead ? most_sites : 1);
+    halted_ = Buffer<int>(*backend_, 1, 1);
+    loss_sum_ = Buffer<double>(*backend_, 1, 1);
+    wrong_sum_ = Buffer<Index>(*backend_, 1, 1);
+    if (ahead) sites_.reserve(most_sites);
+  }
+  std::fill_n(flags_.data(), flags_.cols(), 0);
+  sites_.clear();
+  first_site_ = 0;
+  *halted_.data() = 0;
+  *loss_sum_.data() = 0;
+  *wrong_sum_.data() = 0;
+  tallied_ = 0;
+}
+
+template <class T>
+void Network<T>::Impl::check(int layer, const char* what) {
+  const Site site{layer, what, steps_, adam_steps_};
+  if (backend_->immediate()) {
+    if (*flags_.data()) diverged(site);
+    return;
+  }
+  sites_.push_back(site);
+  if (static_cast<Index>(sites_.size()) == flags_.cols()) settle();
+}
+
+template <class T>
+void Network<T>::Impl::settle() {
+  backend_->wait();
+  for (std::size_t i = 0; i < sites_.size(); ++i) {
+    if (flags_.data()[i]) diverged(sites_[i]);
+  }
+  sites_.clear();
+  first_site_ = 0;
+}
+
+template <class T>
+void Network<T>::Impl::diverged(const Site& site) {
+  forget_checks();
+  steps_ = site.step;  // those that were asked for since have changed nothing
+  adam_steps_ = site.adam_step;
+  throw DivergenceError(site.layer, steps_,
+                        (site.layer < 0 ? "the input" : "layer " + std::to_string(site.layer)) +
+                            " at step " + std::to_string(steps_) + ": " + site.what +
+                            " is NaN, infinite or beyond ±" + text(value_limit<T>) +
+                            "; the weights are those before this step");
+}
+
+template <class T>
+void Network<T>::Impl::tally(const Batch<T>& batch) {
+  backend_->tally({batch.loss.data(), batch.wrong.data(), batch.n, flags_.data() + first_site_,
+                   static_cast<Index>(sites_.size() - first_site_), halted_.data(), loss_sum_.data(),
+                   wrong_sum_.data()});
+  first_site_ = sites_.size();
+  tallied_ += batch.n;
+}
+
+template <class T>
+void Network<T>::Impl::collect(EpochResult& result) {
+  settle();
+  result.loss += *loss_sum_.data();
+  result.wrong += *wrong_sum_.data();
+  result.examples += tallied_;
+  *loss_sum_.data() = 0;
+  *wrong_sum_.data() = 0;
+  tallied_ = 0;
+}
+
+#define FASTFA_INSTANTIATE(T)                              \
+  template void Network<T>::Impl::forget_checks();         \
+  template void Network<T>::Impl::check(int, const char*); \
+  template void Network<T>::Impl::settle();                \
+  template void Network<T>::Impl::diverged(const Site&);   \
+  template void Network<T>::Impl::tally(const Batch<T>&);  \
+  template void Network<T>::Impl::collect(EpochResult&)
+FASTFA_INSTANTIATE(float);
+FASTFA_INSTANTIATE(double);
+
+}  // namespace fastfa

@@ -1,0 +1,210 @@
+// A device: each operation is a kernel or two in the order of one stream. The same code drives a GPU and
+// the emulated device.
+#pragma once
+
+#include <stdexcept>
+
+#include "core/backend.h"
+#include "cuda/dense_forward.cuh"
+#include "cuda/dense_update.cuh"
+#include "cuda/draw.cuh"
+#include "cuda/dropout.cuh"
+#include "cuda/gate.cuh"
+#include "cuda/gather.cuh"
+#include "cuda/launch.cuh"
+#include "cuda/local_back.cuh"
+#include "cuda/local_forward.cuh"
+#include "cuda/local_update.cuh"
+#include "cuda/output.cuh"
+#include "cuda/propagate.cuh"
+#include "cuda/propagate_bits.cuh"
+#include "cuda/propagate_hadamard.cuh"
+#include "cuda/propagate_procedural.cuh"
+#include "cuda/propagate_sign.cuh"
+#include "cuda/propagate_sparse.cuh"
+#include "cuda/row_dots.cuh"
+#include "cuda/tally.cuh"
+#include "cuda/transpose.cuh"
+
+namespace fastfa::cuda {
+
+template <class T>
+class CudaBackend final : public Backend<T> {
+ public:
+  explicit CudaBackend(int ordinal) : device_(std::make_shared<Device>(ordinal)) {}
+
+  void begin(bool) override { device_->make_current(); }
+  void end() override {
+    try {
+      device_->wait();
+    } catch (const std::exception&) {  // met by whoever waits next; end() is called while unwinding too
+    }
+  }
+  bool immediate() const override { return false; }
+  void wait() override { device_->wait(); }
+  double pace() const override { return 2e12; }
+  Index block_rows() const override { return 1024; }
+  std::shared_ptr<void> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
+
+  const void* lend(int slot, const void* data, std::size_t bytes) override {
+    Loan& loan = loans_[slot];
+    if (loan.bytes < bytes) {
+      loan = {};  // first: there may not be room for both
+      loan = {device_->reserve(bytes), bytes};
+    }
+    device_->copy(loan.memory.get(), data, bytes);
+    return loan.memory.get();
+  }
+
+  void clear(T* values, Index count) override {
+    device_->require("clear", values);
+    device_->clear(values, static_cast<std::size_t>(count) * sizeof(T));
+  }
+  void copy(const T* from, T* to, Index count) override {
+    device_->require("copy", from, to);
+    device_->copy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+  }
+  void gather(const Gather<T>& g) override {
+    device_->require("gather", g.x, g.order, g.h, g.bad);
+    device_->launch("gather", grid_for(g.n * g.cols), plain(), cuda::gather<T>, g);
+  }
+  void dense_forward(const DenseForward<T>& f) override {
+    device_->require("dense_forward", f.h, f.w, f.bias, f.a, f.bad);
+    with_tile<T>(f.n, f.n_out, [&](auto size, dim3 grid, dim3 block) {
+      device_->launch("dense_forward", grid, block, cuda::dense_forward<T, decltype(size)>, f);
+    });
+  }
+  void output(const Output<T>& o) override {
+    device_->require("output", o.a, o.y, o.order, o.delta, o.loss_rows, o.wrong, o.bad);
+    device_->launch("output", grid_of(ceil_div(o.n, output_rows)), block_of(warp, output_rows),
+                    cuda::output<T>, o);
+  }
+
+  void propagate(const Propagate<T>& p) override {
+    require("propagate", p, p.b);
+    with_tile<T>(p.n, p.n_l, [&](auto size, dim3 grid, dim3 block) {
+      using Size = decltype(size);
+      if (p.transposed) {
+        device_->launch("propagate_transposed", grid, block, cuda::propagate_transposed<T, Size>, p);
+      } else {
+        device_->launch("propagate", grid, block, cuda::propagate<T, Size>, p);
+      }
+    });
+  }
+  void propagate(const PropagateSign<T>& p) override {
+    require("propagate_sign", p, p.w, p.magnitude);
+    device_->launch("propagate_sign", small_grid(p), block_of(SmallTile::threads),
+                    cuda::propagate_sign<T>, p);
+  }
+  void propagate(const PropagateBits<T>& p) override {
+    require("propagate_bits", p, p.positive, p.kept);
+    device_->launch("propagate_bits", small_grid(p), block_of(SmallTile::threads),
+                    cuda::propagate_bits<T>, p);
+  }
+  void propagate(const PropagateProcedural<T>& p) override {
+    require("propagate_procedural", p);
+    device_->launch("propagate_procedural",
+                    grid_of(ceil_div(p.n_l, procedural_units), ceil_div(p.n, procedural_examples)),
+                    block_of(procedural_units), cuda::propagate_procedural<T>, p);
+  }
+  void propagate(const PropagateSparse<T>& p) override {
+    require("propagate_sparse", p, p.start, p.column, p.value, p.across);
+    device_->launch("propagate_sparse",
+                    grid_of(ceil_div(p.n_l, rows_of_warps), least(ceil_div(p.n, warp), Index{64})),
+                    warps(), cuda::propagate_sparse<T>, p);
+  }
+  void propagate(const PropagateHadamard<T>& p) override {
+    require("propagate_hadamard", p, p.row, p.column, p.sign, p.work);
+    // In `work` there is room for max_row_chunks examples at a time.
+    const Index blocks =
+        p.order <= hadamard_shared ? least(p.n, Index{2048}) : least(p.n, max_row_chunks);
+    device_->launch("propagate_hadamard", grid_of(blocks), plain(), cuda::propagate_hadamard<T>, p);
+  }
+  void gate(const Gate<T>& g) override {
+    device_->require("gate", g.delta, g.h, g.factor, g.bad);
+    device_->launch("gate", grid_for(g.n * g.cols), plain(), cuda::gate<T>, g);
+  }
+
+  void transpose(const Transpose<T>& t) override {
+    device_->require("transpose", t.x, t.to);
+    device_->launch("transpose", grid_of(ceil_div(t.n, warp), ceil_div(t.cols, warp)),
+                    block_of(warp, transpose_rows), cuda::transpose<T>, t);
+  }
+  void draw(const Draw<T>& d) override {
+    device_->require("draw", d.out, d.a, d.bad);
+    device_->launch("draw", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::draw<T>, d);
+  }
+  void dropout(const Dropout<T>& d) override {
+    device_->require("dropout", d.x, d.to);
+    device_->launch("dropout", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::dropout<T>, d);
+  }
+  void row_dots(const RowDots<T>& d) override {
+    device_->require("row_dots", d.x, d.y, d.out);
+    device_->launch("row_dots", grid_of(ceil_div(d.n, rows_of_warps)), warps(), cuda::row_dots<T>, d);
+  }
+  void tally(const Tally& t) override {
+    device_->require("tally", t.loss_rows, t.wrong, t.flags, t.halted, t.loss_sum, t.wrong_sum);
+    device_->launch("tally", grid_of(1), block_of(warp), cuda::tally, t);
+  }
+
+  void dense_update(const DenseUpdate<T>& u) override {
+    device_->require("dense_update", u.h, u.delta, u.w, u.v, u.s, u.bias, u.v_bias, u.s_bias, u.mask,
+                     u.halted);
+    with_tile<T>(u.n_in, u.n_out, [&](auto size, dim3 grid, dim3 block) {
+      device_->launch("dense_update", grid, block, cuda::dense_update<T, decltype(size)>, u);
+    });
+  }
+
+  void local_forward(const LocalForward<T>& f) override {
+    device_->require("local_forward", f.x, f.w, f.bias, f.a, f.bad);
+    const Index positions = least(f.shape.positions(), most_y);
+    device_->launch("local_forward", grid_of(ceil_div(f.n, warp), positions), warps(),
+                    cuda::local_forward<T>, f);
+  }
+  void local_back(const LocalBack<T>& b) override {
+    device_->require("local_back", b.delta, b.w, b.below);
+    const Index rows = least(ceil_div(b.shape.inputs(), rows_of_warps), most_y);
+    device_->launch("local_back", grid_of(ceil_div(b.n, warp), rows), warps(), cuda::local_back<T>, b);
+  }
+  void local_update(const LocalUpdate<T>& u) override {
+    device_->require("local_update", u.x, u.delta, u.across, u.w, u.v, u.s, u.bias, u.v_bias, u.s_bias,
+                     u.halted);
+    transpose({u.delta, u.ldd, u.n, u.shape.units(), u.across, u.ldc});
+    const Index weights = u.shape.units() * u.shape.patch();
+    device_->launch("local_update", grid_of(least(ceil_div(weights, rows_of_warps), Index{65535})),
+                    warps(), cuda::local_update<T>, u);
+    if (!u.bias) return;
+    device_->launch("local_update_bias", grid_for(u.shape.units()), plain(), cuda::local_update_bias<T>,
+                    u);
+  }
+
+  // The core asks lanes() first.
+  bool tiny_forward(const TinyStep<T>&) override { return false; }
+  bool tiny_feedback(const TinyStep<T>&) override { return false; }
+  void tiny_update(const TinyStep<T>&) override { throw std::logic_error("[cuda] no tiny_update"); }
+  void tiny_run(const TinyRun<T>&) override { throw std::logic_error("[cuda] tiny_run isn't there"); }
+  void lane_run(const LaneRun<T>&) override { throw std::logic_error("[cuda] lane_run isn't there"); }
+  Index lanes() const override { return 0; }
+
+ private:
+  struct Loan {
+    std::shared_ptr<void> memory;
+    std::size_t bytes = 0;
+  };
+  static constexpr int rows_of_warps = 8;
+  static constexpr Index most_y = 65535;
+  static dim3 plain() { return block_of(plain_threads); }
+  static dim3 warps() { return block_of(warp, rows_of_warps); }
+  static dim3 small_grid(const Carry<T>& p) {
+    return grid_of(ceil_div(p.n_l, SmallTile::cols), ceil_div(p.n, SmallTile::rows));
+  }
+  template <class... P>
+  void require(const char* name, const Carry<T>& p, const P*... more) const {
+    device_->require(name, p.source, p.h, p.delta, p.bad, more...);
+  }
+
+  std::shared_ptr<Device> device_;
+  Loan loans_[3];
+};
+
+}  // namespace fastfa::cuda

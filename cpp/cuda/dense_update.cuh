@@ -1,0 +1,30 @@
+// The optimizer's step in one pass over W: hᵀ (n_in, n) · δ (n, n_out) is formed a tile at a time in
+// registers and applied at once. Accumulates into w, bias and the optimizer's memory of them.
+#pragma once
+
+#include "cuda/learn.cuh"
+#include "cuda/multiply.cuh"
+
+namespace fastfa::cuda {
+
+template <class T, class Size>
+__global__ void __launch_bounds__(Size::threads) dense_update(DenseUpdate<T> u) {
+  if (is_halted(u)) return;
+  multiply<T, Size, false, false>(
+      u.n_in, u.n_out, u.n, [&](Index i, Index n) { return u.h[n * u.ldh + i]; },
+      [&](Index n, Index o) { return u.delta[n * u.ldd + o]; },
+      [&](Index i, Index o, T gradient) {
+        if (u.mask && !(u.mask[i * u.ldm + o / 32] >> o % 32 & 1)) gradient = T(0);
+        apply(u, u.w, u.v, u.s, i * u.ldw + o, gradient, u.decay);
+      });
+  if (!u.bias || blockIdx.y != 0) return;
+  for (int c = static_cast<int>(threadIdx.x); c < Size::cols; c += Size::threads) {
+    const Index o = Index{blockIdx.x} * Size::cols + c;
+    if (o >= u.n_out) break;
+    T sum = T(0);
+    for (Index n = 0; n < u.n; ++n) sum += u.delta[n * u.ldd + o];
+    apply(u, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum, T(0));
+  }
+}
+
+}  // namespace fastfa::cuda

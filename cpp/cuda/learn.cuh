@@ -1,0 +1,41 @@
+// What an optimizer does to one parameter.
+#pragma once
+
+#include "cuda/portable.cuh"
+
+namespace fastfa::cuda {
+
+// As on the CPU: squares of gradients stay in range, and so do steps where s has faded faster than v.
+template <class T>
+__device__ inline T limited(T x) {
+  constexpr T top = sizeof(T) == 4 ? T(1e18) : T(1e150);
+  return x > top ? top : x < -top ? -top : x;
+}
+
+// A parameter at `at` of w, with its memory in v and s (null: none).
+template <class T>
+__device__ inline void apply(const Learning<T>& u, T* w, T* v, T* s, Index at, T gradient, T decay) {
+  const T old = w[at];
+  T step = u.rate * gradient;
+  if (decay != 0) step -= decay * old;
+  if (s) {
+    const T g = limited(step);
+    const T mean = v[at] + u.fresh * (g - v[at]), square = s[at] + u.fresh2 * (g * g - s[at]);
+    v[at] = mean;
+    s[at] = square;
+    w[at] = old + limited(u.step * mean / (u.root * sqrt(square) + u.epsilon));
+    return;
+  }
+  if (v) {
+    step += u.momentum * v[at];
+    v[at] = step;
+  }
+  w[at] = old + step;
+}
+
+template <class T>
+__device__ inline bool is_halted(const Learning<T>& u) {
+  return u.halted && *u.halted != 0;
+}
+
+}  // namespace fastfa::cuda

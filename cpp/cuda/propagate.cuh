@@ -1,0 +1,19 @@
+// δ_l = (B δ_source) ∘ σ′(h_l) with B in memory: as Bᵀ (n_src, n_l), or, transposed, as the weights
+// above.
+#pragma once
+
+#include "cuda/carry.cuh"
+
+namespace fastfa::cuda {
+
+template <class T, class Size>
+__global__ void __launch_bounds__(Size::threads) propagate(Propagate<T> p) {
+  carry_tile<T, Size, false>(p, [&](Index k, Index j) { return p.b[k * p.ldb + j]; });
+}
+
+template <class T, class Size>
+__global__ void __launch_bounds__(Size::threads) propagate_transposed(Propagate<T> p) {
+  carry_tile<T, Size, true>(p, [&](Index k, Index j) { return p.b[j * p.ldb + k]; });
+}
+
+}  // namespace fastfa::cuda

@@ -1,0 +1,138 @@
+"""Objects as JSON and back: each as its class's name and its arguments, which its class checks again."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import _check
+from ..data import Distortion
+from ..feedback import Feedback
+from ..layers import Dense, Dropout, LocallyConnected2D
+from ..optim import SGD, Adam
+from ..perturbation import NodePerturbation
+from ..plasticity import WeightMirror
+from ..schedules import Constant, Exponential, Plateau, Steps
+from .file import DTYPES
+
+LAYERS = (Dense, LocallyConnected2D, Dropout)
+OPTIMIZERS = (SGD, Adam)
+SCHEDULES = (Constant, Steps, Exponential, Plateau)
+_KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, Distortion)
+
+Tensors = dict[str, np.ndarray]
+
+
+def is_known(thing: Any) -> bool:
+    """Whether `describe` has words for it."""
+    return type(thing) in _KNOWN
+
+
+def describe(thing: Any) -> dict[str, Any]:
+    """``{"kind": name of its class, argument: value, …}``."""
+    fields = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
+    if isinstance(thing, Steps):  # JSON's keys are strings
+        fields["rates"] = [list(step) for step in thing.rates.items()]
+    return {"kind": type(thing).__name__} | fields
+
+
+def build(description: Any, *classes: type) -> Any:
+    """The object that `describe` described, which must be one of these classes."""
+    fields = dict(description)
+    kind = fields.pop("kind", None)
+    by_name = {each.__name__: each for each in classes}
+    if not isinstance(kind, str) or kind not in by_name:
+        raise ValueError(f"kind was {kind!r}; it must be one of {', '.join(by_name)}")
+    if kind == "Steps":
+        fields["rates"] = dict(fields["rates"])
+    return by_name[kind](**fields)
+
+
+def describe_feedback(rule: Feedback) -> dict[str, Any]:
+    """The arguments that aren't None, but for the array, which is a tensor's business."""
+    fields = {name: getattr(rule, name) for name in Feedback.__slots__ if name != "array"}
+    if isinstance(rule.plasticity, WeightMirror):
+        fields["plasticity"] = describe(rule.plasticity)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def build_feedback(description: Any, array: np.ndarray | None = None) -> Feedback:
+    """The Feedback of `describe_feedback`, with its array if it has one."""
+    fields = dict(description)
+    if isinstance(fields.get("plasticity"), dict):
+        fields["plasticity"] = build(fields["plasticity"], WeightMirror)
+    return Feedback(**fields, array=array)
+
+
+def pack(value: Any, name: str, tensors: Tensors) -> Any:
+    """``value`` as JSON; arrays go to ``tensors``, under names that begin with ``name``.
+
+    Raises
+    ------
+    TypeError
+        If it isn't made of numbers, strings, None, arrays, and lists and dicts of these.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"$float": repr(value)}
+    if isinstance(value, np.ndarray) and value.dtype in DTYPES.values():
+        tensors[name] = value
+        return {"$tensor": name}
+    if isinstance(value, list | tuple):
+        return [pack(item, f"{name}.{i}", tensors) for i, item in enumerate(value)]
+    if isinstance(value, dict) and all(
+        isinstance(key, str) and not key.startswith("$") for key in value
+    ):
+        return {key: pack(item, f"{name}.{key}", tensors) for key, item in value.items()}
+    kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
+    raise TypeError(
+        f"{name} is a {kind}; it must be a number, a string, None, a numeric array, or a list or "
+        "dict (with string keys that don't begin with '$') of these"
+    )
+
+
+def packed_tensors(value: Any) -> set[str]:
+    """The names of the tensors that a packed value speaks of."""
+    if isinstance(value, dict):
+        if value.keys() == {"$tensor"}:
+            return {value["$tensor"]}
+        value = list(value.values())
+    return set().union(*map(packed_tensors, value)) if isinstance(value, list) else set()
+
+
+def unpack(value: Any, tensors: Tensors) -> Any:
+    """What was packed; tuples have become lists."""
+    if isinstance(value, list):
+        return [unpack(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"$tensor"}:
+        return tensors[value["$tensor"]]
+    if value.keys() == {"$float"}:
+        return float(_check.choice("state", "$float", value["$float"], ("nan", "inf", "-inf")))
+    return {key: unpack(item, tensors) for key, item in value.items()}
+
+
+def difference(saved: Any, own: Any, name: str = "") -> str | None:
+    """The first place where two descriptions differ, in words; None if there is none."""
+    if isinstance(saved, dict) and isinstance(own, dict):
+        pairs = [
+            (f"{name}.{key}", saved.get(key), own.get(key)) for key in saved.keys() | own.keys()
+        ]
+    elif isinstance(saved, list) and isinstance(own, list) and len(saved) == len(own):
+        pairs = [(f"{name}[{i}]", *both) for i, both in enumerate(zip(saved, own, strict=True))]
+    else:
+        same = saved == own and isinstance(saved, bool) == isinstance(own, bool)
+        return None if same else f"{name.lstrip('.')} was {saved!r} there and is {own!r} here"
+    found = (difference(theirs, mine, where) for where, theirs, mine in sorted(pairs, key=_place))
+    return next(filter(None, found), None)
+
+
+def _place(pair: tuple[Any, ...]) -> str:
+    return pair[0]

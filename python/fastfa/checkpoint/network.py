@@ -1,0 +1,231 @@
+"""A network's description, its tensors by name, and the way back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import _arguments, _check
+from ..feedback import Feedback
+from ..layers import LocallyConnected2D
+from ..network import Network
+from ..perturbation import NodePerturbation
+from .describe import (
+    LAYERS,
+    Tensors,
+    build,
+    build_feedback,
+    describe,
+    describe_feedback,
+    difference,
+    pack,
+)
+from .file import Mismatch, Shape
+
+_DENSE = ("uniform", "normal", "orthogonal", "array")  # B is in the file
+_PARTS = ("weights", "biases", "feedback")
+_MOMENTS = {"none": (), "velocity": ("velocity",), "adam": ("adam_m", "adam_v")}
+
+Described = dict[str, Any]
+
+
+def describe_network(net: Network, prefix: str = "") -> tuple[Described, Tensors]:
+    """What the network is and how far it has come; all its arrays, by their names in the file.
+
+    Raises
+    ------
+    ValueError
+        If its feedback is code of the caller's, or a parameter isn't finite.
+    """
+    for i, rule in enumerate(net.feedback if isinstance(net.feedback, tuple) else ()):
+        if rule._kind == "custom":
+            raise ValueError(
+                f"feedback[{i}] was {rule.matrix!r}; it must be a matrix of fastfa's: an object with "
+                "propagate() is code, which a checkpoint can't hold (the state_dict() of the network "
+                "can be saved)"
+            )
+    tensors = {prefix + name: array for name, array in net._arrays().items()}
+    for name, array in tensors.items():
+        _check.finite("save", name, array)
+    steps, memory, adam_steps, inverted = net._net.progress()
+    tensors |= {prefix + name: array for name, array in _memory(net).items()}
+    for i, rule in enumerate(net.feedback if isinstance(net.feedback, tuple) else ()):
+        if rule.array is not None:
+            tensors[f"{prefix}given.{i}"] = rule.array
+    progress = {"steps": steps, "memory": memory, "adam_steps": adam_steps, "inverted": inverted}
+    return {"is": _configuration(net), "progress": progress}, tensors
+
+
+def _configuration(net: Network) -> Described:
+    described = [{"kind": "Dropout", "rate": net.dropout[0]}] if net.dropout[0] else []
+    for layer, rate in zip(net.layers, net.dropout[1:], strict=True):
+        described.append(describe(layer))
+        if rate:
+            described.append({"kind": "Dropout", "rate": rate})
+    rules = net.feedback
+    feedback = (
+        [describe_feedback(rule) for rule in rules] if isinstance(rules, tuple) else describe(rules)
+    )
+    configuration = {
+        "input": list(net.input_shape),
+        "layers": described,
+        "feedback": feedback,
+        "loss": net.loss,
+        "seed": net.seed,
+        "dtype": net.dtype.name,
+        "device": net.device,
+    }
+    return pack(configuration, "", {})
+
+
+def _memory(net: Network) -> dict[str, np.ndarray]:
+    """The optimizer's memory of every parameter, and inverses that are kept: views."""
+    _, memory, _, inverted = net._net.progress()
+    found = {}
+    for moment, name in enumerate(_MOMENTS[memory]):
+        for part in _PARTS:
+            for i in net._fed if part == "feedback" else range(len(net.layers)):
+                array = net._net.memory(part, i, moment)
+                if array is not None:
+                    found[f"{name}.{part}.{i}"] = array
+    for i, since in enumerate(inverted):
+        if since >= 0:
+            found[f"inverse.{i}"] = net._net.kept_inverse(i)
+    return found
+
+
+class Plan:
+    """A described network before it is built: what it is made from, and which tensors it needs.
+
+    Nothing here takes memory that grows with the network, so a file can be refused before any is.
+    """
+
+    def __init__(self, described: Described, prefix: str = "") -> None:
+        self.prefix, self.progress = prefix, described["progress"]
+        self.configuration = described["is"]
+        own = dict(self.configuration)
+        self.input = tuple(own.pop("input"))
+        self.layers = [build(layer, *LAYERS) for layer in own.pop("layers")]
+        self.feedback = own.pop("feedback")
+        self.rest = own
+        self.dtype = _arguments.dtype(own["dtype"])
+        self._weighted, dropout = _arguments.layers(self.layers)
+        self._shapes = [_arguments.input_shape(_input(self.input))]
+        for i, layer in enumerate(self._weighted):
+            self._shapes.append(layer._build(self._shapes[-1], f"layers[{i}]", dropout[i + 1])[1])
+        hidden = len(self._weighted) - 1
+        self.fed = range(hidden if isinstance(self.feedback, list) else 0)
+        if isinstance(self.feedback, list) and len(self.feedback) != hidden:
+            raise ValueError(f"it has {len(self.feedback)} feedbacks for {hidden} hidden layers")
+        self._check_progress()
+        self.needed, self.possible = self._tensors()
+        self.other: set[str] = set()
+
+    def _check_progress(self) -> None:
+        """Refuse what the core would, before anything is read or changed."""
+        own, where = self.progress, "progress"
+        steps = _check.integer(where, "steps", own["steps"], 0, 2**62)
+        memory = _check.choice(where, "memory", own["memory"], tuple(_MOMENTS))
+        _check.integer(where, "adam_steps", own["adam_steps"], 0, steps if memory == "adam" else 0)
+        if len(own["inverted"]) != len(self.fed):
+            raise ValueError(f"inverted has {len(own['inverted'])} entries for {len(self.fed)} B")
+        for i, since in enumerate(own["inverted"]):
+            keeps = (
+                self.feedback[i]["matrix"] == "pseudoinverse" and self.feedback[i]["refresh"] > 1
+            )
+            _check.integer(where, f"inverted[{i}]", since, -1, steps if keeps else -1)
+
+    def _tensors(self) -> tuple[dict[str, Shape], dict[str, Shape]]:
+        units = [math.prod(shape) for shape in self._shapes]
+        parameters, possible, extra = {}, {}, {}
+        learn = set()
+        for i, layer in enumerate(self._weighted):
+            own = {f"weights.{i}": self._weight_shape(i)}
+            if layer.bias:
+                own[f"biases.{i}"] = (units[i + 1],)
+            parameters |= own
+            learn |= own.keys() if layer.trainable else set()
+        for i in self.fed:
+            is_array = self.feedback[i]["matrix"] == "array"
+            rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if is_array else None)
+            source = units[i + 2] if rule.route == "layerwise" else units[-1]
+            dense: tuple[int, ...] = (units[i + 1], source)
+            through = isinstance(self._weighted[i + 1], LocallyConnected2D)
+            pattern = through and rule.route == "layerwise" and rule.matrix == "uniform"
+            if rule.matrix in _DENSE:
+                parameters[f"feedback.{i}"] = self._weight_shape(i + 1) if pattern else dense
+            elif rule.matrix == "sparse":
+                possible[f"feedback.{i}"] = dense  # stored dense unless it is very sparse
+            if rule.plasticity == "kolen_pollack":
+                learn.add(f"feedback.{i}")
+            if self.progress["inverted"][i] >= 0:
+                parameters[f"inverse.{i}"] = dense
+            if is_array:
+                extra[f"{self.prefix}given.{i}"] = Shape(np.dtype(np.float64), dense)
+        moments = _MOMENTS[self.progress["memory"]]
+        parameters |= {f"{moment}.{name}": parameters[name] for moment in moments for name in learn}
+        return self._shaped(parameters) | extra, self._shaped(possible)
+
+    def _shaped(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, Shape]:
+        return {self.prefix + name: Shape(self.dtype, shape) for name, shape in shapes.items()}
+
+    def _weight_shape(self, i: int) -> tuple[int, ...]:
+        layer, below, shape = self._weighted[i], self._shapes[i], self._shapes[i + 1]
+        if isinstance(layer, LocallyConnected2D):
+            return (*shape, 1 if len(below) == 2 else below[0], *layer.kernel_size)
+        return (math.prod(shape), math.prod(below))
+
+    def build(self, tensors: Mapping[str, np.ndarray]) -> Network:
+        """The network, with the tensors of the file in it."""
+        feedback: list[Feedback] | NodePerturbation
+        if isinstance(self.feedback, list):
+            feedback = [
+                build_feedback(rule, tensors.get(f"{self.prefix}given.{i}"))
+                for i, rule in enumerate(self.feedback)
+            ]
+        else:
+            feedback = build(self.feedback, NodePerturbation)
+        net = Network(_input(self.input), self.layers, feedback=feedback, **self.rest)
+        self.write(net, tensors)
+        return net
+
+    def check_like(self, net: Network) -> None:
+        """Refuse a network that is another one than the described."""
+        found = difference(self.configuration, _configuration(net))
+        if found is not None:
+            raise Mismatch(f"another network: {found}")
+
+    def write(self, net: Network, tensors: Mapping[str, np.ndarray]) -> None:
+        """Put the state into a network of this description."""
+        start = len(self.prefix)
+        own = {n[start:]: a for n, a in tensors.items() if n.startswith(self.prefix)}
+        for i in self.fed:
+            given = net.feedback[i].array
+            if given is not None and not np.array_equal(given, own[f"given.{i}"]):
+                raise Mismatch(f"another network: feedback[{i}].array differs")
+        moments = {n: own[n] for n in own if n.partition(".")[0] in _REMEMBERED}
+        for name, array in moments.items():
+            _check_moment(name, array)
+        net.load_state_dict({n: own[n] for n in own if n.partition(".")[0] in _PARTS})
+        net._net.set_progress(**self.progress)
+        for name, view in _memory(net).items():
+            view[...] = moments[name]
+
+
+_REMEMBERED = {*_MOMENTS["velocity"], *_MOMENTS["adam"], "inverse"}
+
+
+def _check_moment(name: str, array: np.ndarray) -> None:
+    if not name.startswith("adam_v"):
+        _check.finite("load", name, array)
+    elif not (array >= 0).all():  # a square may have overflowed, but is never NaN
+        raise ValueError(
+            f"{name} has a value that is negative or NaN; it must be a mean of squares"
+        )
+
+
+def _input(shape: tuple[int, ...]) -> int | tuple[int, ...]:
+    return shape[0] if len(shape) == 1 else shape

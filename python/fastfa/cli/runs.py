@@ -1,0 +1,153 @@
+"""What ``fastfa sweep`` runs: the grid as a list of runs, and one of them from start to end."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import itertools
+import json
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, final
+
+from .. import DivergenceError, build_info, get_num_threads, set_num_threads
+from ..callbacks import Callback, EarlyStopping
+from ..data import Dataset, load
+from .build import build_augment, build_trainer, prepare
+from .checks import check_settings, check_training
+from .outputs import end_with_parent
+from .ranges import FILES, Space, label
+from .settings import resolve
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+_ELSEWHERE = FILES | {"threads", "root", "runs"}  # no part of what a run computes
+TIMING = ("seconds", "samples_per_second", "where")  # all that may differ between two of the same
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """One training: ``varied`` is what the grid says, ``settings`` all of them as JSON has them."""
+
+    name: str
+    varied: dict[str, Any]
+    seed: int
+    settings: dict[str, Any]
+
+
+def list_runs(
+    file: Mapping[str, Any], given: Mapping[str, Any], grid: Space, seeds: Sequence[int]
+) -> list[Run]:
+    """Every combination with every seed, seed by seed: so what is there early can be compared."""
+    combinations = [
+        dict(zip(grid, values, strict=True))
+        for values in itertools.product(*(choice.ends() for choice in grid.values()))
+    ]
+    runs = []
+    for seed in seeds:
+        for varied in combinations:
+            settings = vars(resolve(file, {**given, **varied})) | {"seed": seed}
+            told = {name: label(value) for name, value in varied.items()}
+            runs.append(Run(_name(settings), told, seed, settings))
+    return runs
+
+
+def _name(settings: Mapping[str, Any]) -> str:
+    own = {k: v for k, v in settings.items() if k not in _ELSEWHERE}
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def check_runs(runs: Sequence[Run]) -> None:
+    """Refuse, before any of them, a combination that can't be trained; says which."""
+    for run in {json.dumps(run.varied): run for run in reversed(runs)}.values():
+        settings = argparse.Namespace(**run.settings)
+        try:
+            check_settings(settings)
+            data, background = _data(settings.dataset, settings.root, settings.normalise)
+            augment = build_augment(settings, data, background)
+            check_training(settings, data, build_trainer(settings, data, augment, run.seed))
+        except (ValueError, TypeError) as error:
+            if not run.varied:
+                raise
+            raise ValueError(f"{error} (with {told(run.varied)})") from None
+
+
+def told(varied: Mapping[str, Any]) -> str:
+    """``lr=0.1 feedback=fa``."""
+    return " ".join(f"{name}={value}" for name, value in varied.items())
+
+
+@functools.lru_cache(maxsize=2)
+def _data(dataset: str, root: str | None, normalised: bool) -> tuple[Dataset, float]:
+    return prepare(argparse.Namespace(normalise=normalised), load(dataset, root=root))
+
+
+@functools.cache
+def _follow(commander: int | None) -> None:
+    """A process of the sweep's own pool ends with it; one of a cluster has others to serve."""
+    if commander is not None and os.getpid() != commander:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the commander hears it
+        end_with_parent()
+
+
+def execute(run: Run, threads: int, version: str, commander: int | None) -> dict[str, Any]:
+    """Train once; what a line of runs.jsonl says. Called in a process of its own.
+
+    ``commander`` is the process whose pool this one may be of; None on a cluster.
+
+    Raises
+    ------
+    ValueError
+        If this process has another fastfa than the one that gave the order.
+    """
+    _follow(commander)
+    here = build_info()
+    if here["version"] != version:
+        raise ValueError(
+            f"[sweep] a worker has fastfa {here['version']}; it must have {version}, as here"
+        )
+    if get_num_threads() != threads:
+        set_num_threads(threads)
+    settings = argparse.Namespace(**run.settings)
+    data, background = _data(settings.dataset, settings.root, settings.normalise)
+    callbacks: list[Callback] = []
+    if settings.early_stopping is not None:
+        callbacks.append(EarlyStopping(patience=settings.early_stopping))
+    augment = build_augment(settings, data, background)
+    trainer = build_trainer(settings, data, augment, run.seed, callbacks)
+    begun, diverged = perf_counter(), None
+    try:
+        trainer.fit(data.train, validation=settings.validation, test=data.test)
+    except DivergenceError as error:  # a result like others: every repetition ends so
+        diverged = str(error)
+    history = trainer.history
+    last = dict(history.records[-1]) if len(history) else {"epoch": 0}
+    line: dict[str, Any] = {"run": run.name, **run.varied, "seed": run.seed}
+    line["epochs"] = last.pop("epoch")
+    line["diverged"] = diverged
+    line |= {k: v for k, v in last.items() if k not in (*TIMING, "lr")}
+    for callback in callbacks:
+        if isinstance(callback, EarlyStopping) and callback.best.epoch and diverged is None:
+            kept = history.records[callback.best.epoch - 1]
+            line |= {"kept_epoch": kept["epoch"], "kept_validation_error": kept["validation_error"]}
+            line["kept_test_error"] = kept["test_error"]
+    line["weights_sha256"] = digest(trainer.net)
+    line["seconds"] = perf_counter() - begun
+    line["where"] = f"{socket.gethostname()}:{os.getpid()} {here['isa']} {threads} threads"
+    return line
+
+
+def digest(net: Network) -> str:
+    """SHA-256 of all that the network has learned: names, shapes and bytes."""
+    found = hashlib.sha256()
+    for name, array in sorted(net.state_dict().items()):
+        found.update(f"{name} {array.shape} {array.dtype.str}\n".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()

@@ -1,0 +1,303 @@
+"""What ``fastfa tune`` searches, and one trial of it: settings are drawn, a network is trained.
+
+Everything that a trial draws depends on the seed, the trial's number and the trials before it, so a
+search that was cut off and goes on is, with one job, the search that wasn't cut off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from .. import DivergenceError, build_info
+from ..callbacks import Callback, EarlyStopping
+from ..data import Dataset, Split, load
+from .build import build_augment, build_trainer, prepare
+from .checks import check_settings, check_training
+from .ranges import Choice, Range, Space, label
+from .settings import resolve
+
+if TYPE_CHECKING:
+    import optuna
+
+    from ..history import Record
+    from ..trainer import Trainer
+
+PLAN = "fastfa"  # the study's attribute that says what it searches
+AT = "fastfa.at"  # a trial's: the process family that runs it
+REASON = "fastfa.reason"
+SAMPLERS = ("tpe", "random")
+PRUNERS = ("median", "hyperband", "none")
+_STARTUP = 5  # trials that the median pruner lets end, whatever they are
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """The search: settings that stay (``file``, and ``given``, which wins), settings that vary."""
+
+    file: Mapping[str, Any]
+    given: Mapping[str, Any]
+    space: Space
+    seed: int
+    sampler: str
+    pruner: str
+
+    def settings(self, chosen: Mapping[str, Any]) -> argparse.Namespace:
+        """All settings, where ``chosen`` has those that vary."""
+        return resolve(self.file, {**self.given, **chosen})
+
+    def corners(self) -> list[dict[str, Any]]:
+        """Choices that show every value of a choice and both ends of a range."""
+        first = {name: varied.ends()[0] for name, varied in self.space.items()}
+        return [
+            first | {name: value} for name, varied in self.space.items() for value in varied.ends()
+        ]
+
+    def first(self) -> dict[str, Any]:
+        """What the file itself says of settings that vary: it is tried first."""
+        own = {name: self.file[name] for name in self.space if name in self.file}
+        for name, value in own.items():
+            if not self.space[name].holds(value):
+                raise ValueError(
+                    f"[tune] {name} was {value!r} outside [search]; it must be one of the values "
+                    "there, and is tried first"
+                )
+        return {name: label(value) for name, value in own.items()}
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same when a search goes on, as JSON has it."""
+        space = {
+            name: list(varied.values) if isinstance(varied, Choice) else dataclasses.asdict(varied)
+            for name, varied in self.space.items()
+        }
+        settings = vars(self.settings(self.corners()[0]))
+        settings = {
+            k: v
+            for k, v in settings.items()
+            if k not in self.space and k not in ("threads", "root")
+        }
+        return {
+            "settings": settings,
+            "first": self.first(),
+            "search": space,
+            "seed": self.seed,
+            "sampler": self.sampler,
+            "pruner": self.pruner,
+            "version": build_info()["version"],
+        }
+
+
+@final
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended: ``state`` is complete, pruned, diverged or failed."""
+
+    number: int
+    state: str
+    value: float | None
+    epochs: int
+    chosen: dict[str, Any]
+    reason: str
+    seconds: float
+
+
+def blind(settings: argparse.Namespace) -> tuple[Dataset, float]:
+    """The data, prepared, without a test set: what is not there can't be looked at."""
+    data = load(settings.dataset, root=settings.root)
+    train = data.train
+    nothing = Split(train.x[:0], train.labels[:0], train.image_shape)
+    return prepare(settings, dataclasses.replace(data, test=nothing))
+
+
+def check_plan(plan: Plan) -> Dataset:
+    """Refuse what a trial would refuse, as far as each value on its own goes."""
+    plan.first()
+    found: dict[bool, tuple[Dataset, float]] = {}
+    for corner in plan.corners():
+        settings = plan.settings(corner)
+        check_settings(settings)
+        if settings.normalise not in found:
+            found[settings.normalise] = blind(settings)
+        data, background = found[settings.normalise]
+        augment = build_augment(settings, data, background)
+        check_training(settings, data, build_trainer(settings, data, augment, settings.seed))
+    return data
+
+
+@final
+class Searcher:
+    """Runs trials of a study, one after the other."""
+
+    def __init__(self, plan: Plan, study: optuna.Study, at: str) -> None:
+        self.plan, self.study, self.at = plan, study, at
+        self._data: dict[bool, tuple[Dataset, float]] = {}
+
+    def run(self, number: int | None) -> Outcome:
+        """A new trial, or the one of this number again, which a process left unfinished."""
+        import optuna
+
+        begun = perf_counter()
+        trial, reported = self._begin(number)
+        chosen = {name: suggest(trial, name, v) for name, v in self.plan.space.items()}
+        report = _Report(trial, reported)
+        state, value, reason = "complete", None, ""
+        try:
+            value = self._train(chosen, report)
+            self.study.tell(trial, value)
+        except optuna.TrialPruned:
+            state, value = "pruned", report.value
+            reason = f"pruned after epoch {report.epoch}"
+        except DivergenceError as error:
+            state, reason = "diverged", f"diverged: {error}"
+        except (ValueError, MemoryError) as error:
+            state, reason = "failed", str(error) or "there is not enough memory for this"
+        if reason:
+            trial.set_user_attr(REASON, reason)
+            # A trial that diverged counts as pruned: the sampler is to learn that it was bad.
+            states = optuna.trial.TrialState
+            self.study.tell(trial, state=states.FAIL if state == "failed" else states.PRUNED)
+        seconds = perf_counter() - begun
+        return Outcome(trial.number, state, value, report.epoch, chosen, reason, seconds)
+
+    def _begin(self, number: int | None) -> tuple[optuna.Trial, set[int]]:
+        """The trial, and the epochs that it has reported already."""
+        import optuna
+
+        reported: set[int] = set()
+        if number is None:
+            trial = self.study.ask()
+            trial.set_user_attr(AT, self.at)
+        else:
+            frozen = next(t for t in self.study.get_trials(deepcopy=False) if t.number == number)
+            reported = set(frozen.intermediate_values)
+            trial = optuna.Trial(self.study, frozen._trial_id)
+        self.study.sampler = make_sampler(self.plan, trial.number)
+        return trial, reported
+
+    def _train(self, chosen: Mapping[str, Any], report: _Report) -> float:
+        """The validation error: of the last epoch, or of the best one if training stops early."""
+        settings = self.plan.settings(chosen)
+        if settings.normalise not in self._data:
+            self._data[settings.normalise] = blind(settings)
+        data, background = self._data[settings.normalise]
+        augment = build_augment(settings, data, background)
+        callbacks: list[Callback] = []
+        if settings.early_stopping is not None:
+            callbacks.append(EarlyStopping(patience=settings.early_stopping))
+        trainer = build_trainer(settings, data, augment, settings.seed, [*callbacks, report])
+        errors = trainer.fit(data.train, validation=settings.validation)["validation_error"]
+        return errors[-1] if settings.early_stopping is None else min(errors)
+
+
+@final
+class _Report(Callback):
+    """Tells the study of every epoch, and ends the trial if the pruner says so."""
+
+    def __init__(self, trial: optuna.Trial, reported: set[int]) -> None:
+        self.trial, self.reported = trial, reported
+        self.epoch, self.value = 0, math.nan
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        import optuna
+
+        self.epoch, self.value = record["epoch"], record["validation_error"]
+        if self.epoch not in self.reported:
+            self.trial.report(self.value, self.epoch)
+        # What an unfinished trial reported before, it survived; but for the last.
+        if self.epoch >= max(self.reported, default=0) and self.trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def suggest(trial: optuna.Trial, name: str, varied: Range | Choice) -> Any:
+    """What this setting is in this trial."""
+    if isinstance(varied, Choice):
+        named = {label(value): value for value in varied.values}
+        return named[trial.suggest_categorical(name, list(named))]
+    if varied.whole:
+        step = 1 if varied.step is None else int(varied.step)
+        return trial.suggest_int(name, int(varied.low), int(varied.high), log=varied.log, step=step)
+    return trial.suggest_float(name, varied.low, varied.high, log=varied.log, step=varied.step)
+
+
+def make_sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
+    """The sampler of one trial. Its seed is the trial's own: nothing is left over from others."""
+    from optuna.samplers import RandomSampler, TPESampler
+
+    seed = int(np.random.SeedSequence([plan.seed, number]).generate_state(1)[0])
+    return RandomSampler(seed) if plan.sampler == "random" else TPESampler(seed=seed)
+
+
+def make_pruner(plan: Plan) -> optuna.pruners.BasePruner:
+    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+
+    if plan.pruner == "none":
+        return NopPruner()
+    if plan.pruner == "median":
+        return MedianPruner(n_startup_trials=_STARTUP)
+    epochs = max(plan.settings(corner).epochs for corner in plan.corners())
+    return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+
+
+def open_study(plan: Plan, url: str, name: str) -> optuna.Study:
+    """The study of this name, new or to go on with.
+
+    Raises
+    ------
+    ValueError
+        If the storage can't be used, or holds a study of this name of another search.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    waits = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    try:
+        storage = optuna.storages.RDBStorage(url, engine_kwargs=waits)
+        study = optuna.create_study(
+            study_name=name, storage=storage, load_if_exists=True, pruner=make_pruner(plan)
+        )
+    except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"[tune] storage was {url!r}; it must be the address of a database, such as "
+            f"sqlite:///study.db ({str(error).splitlines()[0]})"
+        ) from None
+    wanted = json.loads(json.dumps(plan.identity()))
+    found = study.user_attrs.get(PLAN)
+    if found is None and not study.get_trials(deepcopy=False):
+        if plan.first():
+            study.enqueue_trial(plan.first(), skip_if_exists=True)
+        study.set_user_attr(PLAN, wanted)  # last: without it, the study is begun again
+    elif found is None and all(
+        t.state == optuna.trial.TrialState.WAITING for t in study.get_trials(deepcopy=False)
+    ):
+        study.set_user_attr(PLAN, wanted)
+    elif found != wanted:
+        changed = "it is not of fastfa tune" if found is None else differences(found, wanted)
+        raise ValueError(
+            f"[tune] study {name!r} in {url} is of another search ({changed}); name another one "
+            "with --study or --out, or give what it was begun with"
+        )
+    return study
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What differs, by name: ``lr was 0.1, is 0.2; version was …``."""
+    parts = []
+    for key in dict.fromkeys([*old, *new]):
+        before, now = old.get(key), new.get(key)
+        if before == now:
+            continue
+        if isinstance(before, dict) and isinstance(now, dict):
+            parts.append(differences(before, now))
+        else:
+            parts.append(f"{key} was {json.dumps(before)}, is {json.dumps(now)}")
+    return "; ".join(parts)

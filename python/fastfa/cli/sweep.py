@@ -1,0 +1,322 @@
+"""``fastfa sweep``: every combination of some settings with some seeds, here or on a Dask cluster."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import statistics
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .ranges import FILES, FIXED, read_space, read_with_table
+from .settings import add_options, given_settings
+
+if TYPE_CHECKING:
+    from .runs import Run
+
+_DESCRIPTION = """\
+Train every combination of the values in the table [sweep] of FILE (lists, such as lr = [0.1, 0.3]),
+with every seed of its `seeds` (a number or a list). OUT gets runs.jsonl, a line a run as soon as it
+ends, and summary.csv: mean, standard deviation and n of each combination. The same command goes on
+where it was cut off; seeds may be added. Results do not depend, by a bit, on jobs, threads or on where
+they were computed, as long as processors have the same instruction set."""
+
+_OWN = FILES | {"seed", "runs"}
+_ATTEMPTS = 3  # how often in a row processes may be killed without any run coming to its end
+
+
+def register(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the command to the parser of `fastfa.cli`."""
+    parser = subparsers.add_parser(
+        "sweep", help="train a grid of settings and seeds", description=_DESCRIPTION
+    )
+    parser.add_argument("config", metavar="FILE", help="settings as TOML, with a table [sweep]")
+    parser.add_argument("--out", default="swept", metavar="DIR", help="default: swept")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="runs at a time; default: a core (--threads) each"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask cluster to run on, tcp://HOST:PORT"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print the summary only")
+    add_options(parser, without=_OWN, dataset=False)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run what is missing and print the summary; the exit status."""
+    for module, extra in (("joblib", "sweep"), ("distributed", "dask")):
+        needed = module == "joblib" or arguments.scheduler is not None
+        if needed and importlib.util.find_spec(module) is None:
+            raise ValueError(
+                f"[sweep] {module} is not installed; get it with: pip install fastfa[{extra}]"
+            )
+    from .outputs import claimed
+    from .runs import check_runs
+
+    runs, plan = _plan(arguments)
+    jobs, threads = _share(arguments, runs[0].settings["threads"])
+    check_runs(runs)
+    with claimed("sweep", arguments.out) as folder:
+        done = _begin(folder, plan, runs)
+        named = {run.name: run for run in runs}
+        todo = [run for run in runs if run.name not in done]
+        if not arguments.quiet:
+            there = f", {len(done)} of them there already" if done else ""
+            print(f"{len(runs)} runs{there}", flush=True)
+        commander = os.getpid() if arguments.scheduler is None else None
+        try:
+            with _cluster(arguments.scheduler):
+                for line in _results(todo, jobs, threads, commander):
+                    _append(folder / "runs.jsonl", line)
+                    done[line["run"]] = line
+                    if not arguments.quiet:
+                        print(_told(named[line["run"]], line, len(done), len(runs)), flush=True)
+        except KeyboardInterrupt:
+            if arguments.traceback:
+                raise
+            print(
+                f"fastfa: interrupted; {len(done)} of {len(runs)} runs are in "
+                f"{folder / 'runs.jsonl'}, and the same command goes on from there",
+                file=sys.stderr,
+            )
+            return 130
+        _summarise(folder, runs, [done[run.name] for run in runs])
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> tuple[list[Run], dict[str, Any]]:
+    """The runs, and what must be the same when the sweep goes on."""
+    from .. import build_info
+    from .runs import list_runs
+
+    file, table = read_with_table(arguments.config, "sweep")
+    seeds = _seeds(arguments.config, table.pop("seeds", 1), file.pop("seed", 0))
+    grid, given = read_space(arguments.config, "sweep", table), given_settings(arguments, _OWN)
+    for name in given.keys() & grid.keys():
+        raise ValueError(
+            f"[sweep] {name} was {given[name]!r}; it must not be given: [sweep] says what it is"
+        )
+    runs = list_runs(file, given, grid, seeds)
+    base = {k: v for k, v in runs[0].settings.items() if k not in (*grid, *FIXED["sweep"])}
+    plan = {
+        "settings": base,
+        "sweep": {name: list(choice.ends()) for name, choice in grid.items()},
+        "seeds": seeds,
+        "version": build_info()["version"],
+    }
+    return runs, json.loads(json.dumps(plan))
+
+
+def _seeds(path: str, value: Any, first: int) -> list[int]:
+    """``5`` is five seeds, counting from the file's own."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if whole:
+        return list(range(first, first + value))
+    listed = isinstance(value, list) and all(type(seed) is int and seed >= 0 for seed in value)
+    if not listed or not value or len(set(value)) != len(value):
+        raise ValueError(
+            f"[sweep] {path}: sweep.seeds was {value!r}; it must be a positive integer, or a list of "
+            "different seeds that are not negative"
+        )
+    return list(value)
+
+
+def _share(arguments: argparse.Namespace, threads: int | None) -> tuple[int, int]:
+    """Runs at a time and threads of each; together no more than there are cores."""
+    from joblib import cpu_count
+
+    from .. import _check
+
+    if threads is not None:
+        _check.integer("sweep", "threads", threads, 1, 1024)
+    if arguments.jobs is not None:
+        _check.integer("sweep", "jobs", arguments.jobs, 1, 10**6)
+    if arguments.scheduler is not None:  # its workers know how many tasks they take
+        return arguments.jobs or -1, threads or 1
+    cores = cpu_count()
+    jobs = arguments.jobs or max(1, cores // (threads or 1))
+    threads = threads or max(1, cores // jobs)
+    if jobs * threads > cores:
+        raise ValueError(
+            f"[sweep] jobs was {jobs} with {threads} threads each; their product must be at most "
+            f"{cores}, the cores of this machine"
+        )
+    return jobs, threads
+
+
+# ---- running -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    """Within it, joblib's work is done by the Dask cluster at this address, if there is one."""
+    if address is None:
+        yield
+        return
+    from distributed import Client, KilledWorker
+    from joblib import parallel_config
+
+    try:
+        client = Client(address, timeout="10s", set_as_default=True)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"[sweep] scheduler was {address!r}; it must be the address of a Dask scheduler that "
+            f"answers ({reason})"
+        ) from None
+    with client, parallel_config(backend="dask", wait_for_workers_timeout=60):
+        try:
+            yield
+        except KilledWorker as error:  # Dask has run it again several times before it says so
+            raise ChildProcessError(
+                f"[sweep] each worker that tried a run was killed ({error.last_worker}), for lack of "
+                "memory perhaps; the same command goes on from here"
+            ) from None
+
+
+def _results(
+    todo: Sequence[Run], jobs: int, threads: int, commander: int | None
+) -> Iterator[dict[str, Any]]:
+    """The line of each run as soon as it ends. Runs of a process that was killed are run again."""
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    from .. import build_info
+    from .runs import execute
+
+    version, left, attempts = build_info()["version"], list(todo), 0
+    while left:
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+        calls = (delayed(execute)(run, threads, version, commander) for run in left)
+        try:
+            for line in parallel(calls):
+                left = [run for run in left if run.name != line["run"]]
+                attempts = 0
+                yield line
+        except TerminatedWorkerError:
+            attempts += 1
+            if attempts == _ATTEMPTS:
+                raise ChildProcessError(
+                    f"[sweep] worker processes were killed {attempts} times in a row, for lack of "
+                    "memory perhaps; the same command goes on from here, with fewer --jobs if need be"
+                ) from None
+            print("fastfa: a worker process was killed; its runs begin anew", file=sys.stderr)
+
+
+# ---- the folder ----------------------------------------------------------------------------------
+
+
+def _begin(folder: Path, plan: dict[str, Any], runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """The finished runs by name, after refusing a folder of another sweep."""
+    from ..data.atomic import atomic_write
+    from .study import differences
+
+    path, lines = folder / "sweep.json", folder / "runs.jsonl"
+    done: dict[str, dict[str, Any]] = {}
+    if path.exists():
+        found = _read_plan(path)
+        more = {"seeds": plan["seeds"]} if set(found["seeds"]) <= set(plan["seeds"]) else {}
+        if found | more != plan:
+            raise ValueError(
+                f"[sweep] out was {str(folder)!r}, which holds another sweep "
+                f"({differences(found | more, plan)}); name another folder with --out"
+            )
+        done = _read_lines(lines) if lines.exists() else {}
+    elif lines.exists():
+        raise ValueError(f"[sweep] {lines} has no sweep.json beside it; name another folder")
+    with atomic_write(path) as file:
+        file.write((json.dumps(plan, indent=1) + "\n").encode())
+    names = {run.name for run in runs}
+    return {name: line for name, line in done.items() if name in names}
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(plan, dict) and isinstance(plan["seeds"], list):
+            return plan
+    except (ValueError, KeyError):
+        pass
+    raise ValueError(f"[sweep] {path} is not of a sweep; name another folder with --out")
+
+
+def _read_lines(path: Path) -> dict[str, dict[str, Any]]:
+    """What runs.jsonl says; a last line without an end, which a kill cut off, is removed."""
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    done = {}
+    for number, text in enumerate(whole.decode().splitlines(), start=1):
+        try:
+            line = json.loads(text)
+            done[line["run"]] = line
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"[sweep] {path}, line {number} was {text[:60]!r}; it must be the line of a run"
+            ) from None
+    if whole != data:
+        with open(path, "r+b") as file:
+            file.truncate(len(whole))
+    return done
+
+
+def _append(path: Path, line: Mapping[str, Any]) -> None:
+    from ..history import json_line
+
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json_line(line))
+
+
+# ---- what is told --------------------------------------------------------------------------------
+
+
+def _told(run: Run, line: Mapping[str, Any], number: int, count: int) -> str:
+    from .runs import told
+
+    result = "diverged" if line["diverged"] else f"test error {line['test_error']:.2%}"
+    varied = told(run.varied | {"seed": run.seed})
+    return f"{number:>{len(str(count))}}/{count}  {result}  {varied}  ({line['seconds']:.1f} s)"
+
+
+def _summarise(folder: Path, runs: Sequence[Run], lines: Sequence[Mapping[str, Any]]) -> None:
+    """summary.csv, and its most wanted part as a table on standard output."""
+    from ..data.atomic import atomic_write
+    from ..history import csv_table
+    from .runs import told
+
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    varied = {}
+    for run, line in zip(runs, lines, strict=True):
+        key = told(run.varied) or "all"
+        varied[key] = run.varied
+        groups.setdefault(key, []).append(line)
+    rows = [varied[key] | _statistics(group) for key, group in groups.items()]
+    with atomic_write(folder / "summary.csv") as file:
+        file.write(csv_table(rows).encode())
+    measure = "kept_test_error" if "kept_test_error_mean" in rows[0] else "test_error"
+    width = max(map(len, groups))
+    print(f"{'':<{width}}  {measure.replace('_', ' ')}: mean, sd, n")
+    for key, row in zip(groups, rows, strict=True):
+        mean, sd = row.get(f"{measure}_mean"), row.get(f"{measure}_sd")
+        figures = "-" if mean is None else f"{mean:.2%}  {'-' if sd is None else f'{sd:.2%}'}"
+        lost = f"  ({row['diverged']} diverged)" if row["diverged"] else ""
+        print(f"{key:<{width}}  {figures}  {row['n']}{lost}")
+    print(f"results in {folder}")
+
+
+def _statistics(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the runs that came to their end: n, and of each measure the mean and standard deviation."""
+    ended = [line for line in group if not line["diverged"]]
+    row: dict[str, Any] = {"n": len(ended), "diverged": len(group) - len(ended)}
+    names = [k for k in (ended[0] if ended else ()) if k.endswith(("_error", "_loss"))]
+    for name in names:
+        values = [line[name] for line in ended if line.get(name) is not None]
+        if values:
+            row[f"{name}_mean"] = statistics.fmean(values)
+            row[f"{name}_sd"] = statistics.stdev(values) if len(values) > 1 else None
+    return row

@@ -1,0 +1,34 @@
+"""B as arrays, for frameworks that multiply by themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..feedback import Feedback
+
+
+def changed(rule: Feedback, **changes: object) -> Feedback:
+    """The rule with some of its arguments replaced."""
+    return Feedback(**(rule._fields() | changes))  # type: ignore[arg-type]
+
+
+def scaled_for(rule: Feedback, *, last: bool) -> Feedback:
+    """The rule so that ``toarray`` gives a layerwise B of the last hidden layer, or of one below it.
+
+    There "equal_error" means a variance of 1/n_source, which is what gain 1 is above.
+    """
+    return rule if last or rule.scale != "equal_error" else changed(rule, gain=1.0)
+
+
+def drawn(rule: Feedback, units: int, source: int, *, seed: int, layer: int) -> np.ndarray:
+    """B (units, source), float64, of a kind that doesn't follow the weights."""
+    return rule.toarray(units, source, seed=seed, layer=layer)
+
+
+def magnitudes(rule: Feedback, units: int, source: int, *, seed: int, layer: int) -> np.ndarray:
+    """|B| (units, source) of a "sign" rule with fixed magnitudes, (1, 1) with uniform ones; float64."""
+    # The same size and, for those drawn once, the same stream as these matrices have.
+    matrix = "binary" if rule.magnitude == "uniform" else "uniform"
+    like = Feedback(matrix, scale=rule.scale, gain=rule.gain)
+    sizes = np.abs(like.toarray(units, source, seed=seed, layer=layer))
+    return sizes[:1, :1] if rule.magnitude == "uniform" else sizes

@@ -1,0 +1,176 @@
+"""ONNX: a network's forward pass as a model that other runtimes load.
+
+>>> import fastfa as fa
+>>> net = fa.Network((28, 28), [fa.LocallyConnected2D(6, 6, activation="tanh"), fa.Dense(10)])
+>>> fa.interop.onnx.export(net, "net.onnx")
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import __version__
+from ..data.atomic import atomic_write
+from ..layers import Dense
+from ..network import Network
+from ._patches import patches
+from ._peers import need
+
+need("interop.onnx", "onnx", "the onnx package", "onnx")
+
+import onnx  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["export", "to_model"]
+
+OPSET, IR_VERSION = 17, 8  # of 2022: runtimes older than the onnx package can read them
+MAX_BYTES = 2**31 - 2**20  # a protobuf message ends at 2 GiB
+
+_ACTIVATIONS = {"logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softmax": "Softmax"}
+
+
+def export(net: Network, path: str | os.PathLike[str]) -> None:
+    """Write the network's forward pass to an ONNX file.
+
+    Input ``X`` (N, *input_shape), output ``Y`` (N, n_out), N free, both of the network's dtype; an
+    input given as (H, W) or (C, H, W) stays an image. Operators of opset 17. Dropout is left out, as
+    in ``forward``. Feedback isn't part of the forward pass: its description, the loss and the seed
+    are in the file's metadata.
+
+    Parameters
+    ----------
+    net : Network
+    path : str or path-like
+        Appears whole or not at all.
+
+    Raises
+    ------
+    TypeError
+        If net isn't a Network.
+    ValueError
+        If the model has more than 2 GiB, an ONNX file's limit.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"[export] net was {net!r}; it must be a fastfa.Network")
+    size = sum(w.nbytes for w in net.weights)
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"[export] net has {size} bytes of weights; an ONNX file can't have more than {MAX_BYTES}"
+        )
+    data = to_model(net).SerializeToString()
+    with atomic_write(Path(path)) as file:
+        file.write(data)
+
+
+def to_model(net: Network) -> ModelProto:
+    """The same as an ``onnx.ModelProto``.
+
+    Raises
+    ------
+    TypeError
+        If net isn't a Network.
+    onnx.checker.ValidationError
+        Never, unless this code is wrong: every model is checked.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"[to_model] net was {net!r}; it must be a fastfa.Network")
+    graph = _Graph(net.dtype)
+    h = "X"
+    if len(net.input_shape) > 1:
+        h = graph.node("Flatten", h, axis=1)
+    for i, layer in enumerate(net.layers):
+        product = _dense if isinstance(layer, Dense) else _local
+        h = _activated(graph, layer.activation, product(graph, net, i, h))
+    graph.node("Identity", h, to="Y")
+    element = helper.np_dtype_to_tensor_dtype(net.dtype)
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "fastfa",
+            [helper.make_tensor_value_info("X", element, ["N", *net.input_shape])],
+            [helper.make_tensor_value_info("Y", element, ["N", net.output_size])],
+            graph.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="fastfa",
+        producer_version=__version__,
+        doc_string=repr(net),
+    )
+    helper.set_model_props(
+        model,
+        {
+            "loss": net.loss,
+            "seed": str(net.seed),
+            "steps": str(net.steps),
+            "layers": "; ".join(map(repr, net.layers)),
+            "feedback": repr(net.feedback),
+        },
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class _Graph:
+    """Nodes and constants as they are added; every result has a name of its own."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self.dtype = dtype
+        self.nodes: list[Any] = []
+        self.constants: list[TensorProto] = []
+
+    def node(self, op: str, *inputs: str, to: str | None = None, **attributes: Any) -> str:
+        name = to or f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [name], name=f"{op}_{name}", **attributes))
+        return name
+
+    def constant(self, name: str, array: np.ndarray) -> str:
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+
+def _dense(graph: _Graph, net: Network, i: int, h: str) -> str:
+    """h (N, n_in) · W (n_out, n_in) → a (N, n_out)."""
+    inputs = [h, graph.constant(f"W{i}", net.weights[i])]
+    if net.biases[i] is not None:
+        inputs.append(graph.constant(f"b{i}", net.biases[i]))
+    return graph.node("Gemm", *inputs, transB=1)
+
+
+def _local(graph: _Graph, net: Network, i: int, h: str) -> str:
+    """The patches of every position side by side, then a product for each position."""
+    layer = net.layers[i]
+    where = patches(layer, net.shapes[i])
+    positions, patch = where.index.shape
+    weights = net.weights[i].reshape(layer.maps, positions, patch) * where.inside
+    index = graph.constant(f"patches{i}", where.index.ravel())
+    seen = graph.node("Gather", h, index, axis=1)  # (N, P K)
+    shape = graph.constant(f"split{i}", np.array([-1, positions, patch]))
+    by_position = graph.node("Transpose", graph.node("Reshape", seen, shape), perm=[1, 0, 2])
+    w = graph.constant(f"W{i}", weights.transpose(1, 2, 0))  # (P, K, maps)
+    product = graph.node("MatMul", by_position, w)  # (P, N, maps)
+    units = graph.node("Transpose", product, perm=[1, 2, 0])
+    a = graph.node("Flatten", units, axis=1)
+    if net.biases[i] is None:
+        return a
+    return graph.node("Add", a, graph.constant(f"b{i}", net.biases[i]))
+
+
+def _activated(graph: _Graph, activation: str, a: str) -> str:
+    if activation == "linear":
+        return a
+    if activation == "leaky_relu":  # runtimes have LeakyRelu for float32 only
+        name = "slope"
+        if not any(c.name == name for c in graph.constants):
+            graph.constant(name, np.array(0.05, dtype=graph.dtype))
+        return graph.node("Max", a, graph.node("Mul", a, name))
+    if activation == "softmax":
+        return graph.node("Softmax", a, axis=1)
+    return graph.node(_ACTIVATIONS[activation], a)

@@ -1,0 +1,250 @@
+"""Networks as PyTorch modules, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ... import _check
+from ...layers import Dense, Dropout, LocallyConnected2D
+from ...network import Network
+from .._matrices import changed
+from ._feedback import FeedbackLinear
+from ._local import LocallyConnected2d
+
+_SLOPE = 0.05  # of fastfa's leaky_relu
+_ACTIVATIONS = {
+    "logistic": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(_SLOPE),
+    "softmax": lambda: nn.Softmax(dim=1),
+}
+
+
+def to_module(net: Network, *, share: bool = False, feedback: bool = False) -> nn.Sequential:
+    """A module that computes what ``net.forward`` does, in the network's dtype.
+
+    Parameters
+    ----------
+    net : Network
+    share : bool
+        Whether its parameters are views of the network's memory, so that training either trains both;
+        else copies. Shared ones have strides, and must not be written to while the network computes.
+    feedback : bool
+        Whether its backward pass is the network's feedback, as it is now (:class:`FeedbackLinear`);
+        else it is backprop. For dense layers above the first, with layerwise feedback.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Takes (N, n_in) or (N, *input_shape), gives (N, n_out). In evaluation mode, so that dropout is
+        off as in ``forward``; ``.train()`` turns it on. Layers that are not trainable don't require
+        gradients.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If net isn't a Network, or its feedback can't be that of a module.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"[to_module] net was {net!r}; it must be a fastfa.Network")
+    modules: list[nn.Module] = []
+    for i, layer in enumerate(net.layers):
+        dense = isinstance(layer, Dense)
+        if dense and len(net.shapes[i]) > 1:
+            modules.append(nn.Flatten())
+        if net.dropout[i]:
+            modules.append(nn.Dropout(net.dropout[i]))
+        module = _weighted(net, i, feedback=feedback and i > 0)
+        _fill(module, net.weights[i], net.biases[i], share)
+        module.requires_grad_(layer.trainable)
+        modules.append(module)
+        if not dense and i == len(net.layers) - 1:
+            modules.append(nn.Flatten())
+        if layer.activation != "linear":
+            modules.append(_ACTIVATIONS[layer.activation]())
+    return nn.Sequential(*modules).eval()
+
+
+def from_module(
+    module: nn.Module,
+    *,
+    input: int | Sequence[int] | None = None,
+    feedback: Any = "fa",
+    loss: str = "squared_error",
+    seed: int = 0,
+) -> Network:
+    """A network with the layers and weights of a module; the weights are copied.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A layer or a Sequential, nested as you like, of ``Linear`` (also :class:`FeedbackLinear`, whose
+        matrix is not taken over), :class:`LocallyConnected2d`, ``Sigmoid``, ``Tanh``, ``ReLU``,
+        ``LeakyReLU(0.05)``, ``Softmax``, ``Identity``, ``Flatten`` and ``Dropout``; float32 or
+        float64.
+    input : int or tuple of int, optional
+        The network's input where its first layer doesn't tell: the shape of an image.
+    feedback, loss, seed
+        As for ``Network``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the module has a part that fastfa hasn't, which is named, or for the reasons of ``Network``.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"[from_module] module was {module!r}; it must be a torch.nn.Module")
+    layers: list[Dense | LocallyConnected2D | Dropout] = []
+    sources: list[nn.Linear | LocallyConnected2d] = []
+    for name, part in _parts(module, "module"):
+        if isinstance(part, nn.Linear | LocallyConnected2d):
+            sources.append(part)
+            layers.append(_description(part, "linear"))
+        elif isinstance(part, nn.Dropout):
+            layers.append(Dropout(part.p))
+        elif not isinstance(part, nn.Identity | nn.Flatten):
+            activation = _activation(name, part)
+            if not layers or isinstance(layers[-1], Dropout) or layers[-1].activation != "linear":
+                raise ValueError(
+                    f"[from_module] {name} was {part!r}; an activation must follow a layer with weights"
+                )
+            layers[-1] = _description(sources[-1], activation)
+    if not sources:
+        raise ValueError(f"[from_module] module was {module!r}; it must have a layer with weights")
+    first = sources[0]
+    if input is None:
+        input = first.in_features if isinstance(first, nn.Linear) else first.input_shape
+    net = Network(input, layers, feedback, loss=loss, seed=seed, dtype=_dtype(sources))
+    arrays = [_array(source.weight) for source in sources]
+    for i, (own, array) in enumerate(zip(net.weights, arrays, strict=True)):
+        if own.shape != array.shape:
+            raise ValueError(
+                f"[from_module] layer {i}'s weight has shape {array.shape}; above an input of shape "
+                f"{net.shapes[i]} it must be {own.shape}"
+            )
+        _check.finite("from_module", f"layer {i}'s weight", array)
+        own[...] = array
+        if net.biases[i] is not None:
+            bias = _array(sources[i].bias).reshape(-1)
+            _check.finite("from_module", f"layer {i}'s bias", bias)
+            net.biases[i][...] = bias
+    return net
+
+
+def _weighted(net: Network, i: int, *, feedback: bool) -> nn.Module:
+    layer = net.layers[i]
+    dtype = torch.float64 if net.dtype == np.float64 else torch.float32
+    if isinstance(layer, LocallyConnected2D):
+        if feedback:
+            raise ValueError(
+                f"[to_module] feedback was True for layers[{i}], a LocallyConnected2D above a layer "
+                "with weights; it must be a Dense"
+            )
+        return LocallyConnected2d(
+            net.shapes[i],
+            layer.maps,
+            layer.kernel_size,
+            stride=layer.stride,
+            padding=layer.padding,
+            bias=layer.bias,
+            dtype=dtype,
+        )
+    units = int(np.prod(net.shapes[i]))
+    if not feedback:
+        return nn.Linear(units, layer.units, layer.bias, dtype=dtype)
+    if not isinstance(net.feedback, tuple):
+        raise ValueError(
+            f"[to_module] feedback was True for a network with {net.feedback!r}; it must have feedback "
+            "matrices"
+        )
+    rule = net.feedback[i - 1]
+    if rule._kind not in ("transpose", "pseudoinverse", "sign", "zero", "custom", "procedural"):
+        # B as it is, which may have learned or been written to.
+        rule = changed(
+            rule,
+            matrix="array",
+            array=net.feedback_matrices[i - 1],
+            scale="equal_error",
+            gain=None,
+            density=None,
+            rank=None,
+        )
+    elif rule.scale == "equal_error":
+        rule = changed(rule, scale=net.feedback_scales[i - 1], gain=None)
+    return FeedbackLinear(
+        units, layer.units, layer.bias, feedback=rule, seed=net.seed, layer=i - 1, dtype=dtype
+    )
+
+
+def _fill(module: nn.Module, weight: np.ndarray, bias: np.ndarray | None, share: bool) -> None:
+    for name, array in {"weight": weight, "bias": bias}.items():
+        if array is None:
+            continue
+        parameter = getattr(module, name)
+        values = torch.from_dlpack(array).reshape(parameter.shape)
+        if share:
+            setattr(module, name, nn.Parameter(values))
+        else:
+            parameter.data.copy_(values)
+
+
+def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    """The modules in the order of the data, with their names."""
+    if not isinstance(module, nn.Sequential):
+        yield name, module
+        return
+    for index, part in enumerate(module):
+        yield from _parts(part, f"{name}[{index}]")
+
+
+def _description(source: nn.Linear | LocallyConnected2d, activation: str) -> Any:
+    given = {
+        "activation": activation,
+        "bias": source.bias is not None,
+        "trainable": source.weight.requires_grad,
+    }
+    if isinstance(source, nn.Linear):
+        return Dense(source.out_features, **given)
+    layer = source.layer
+    return LocallyConnected2D(
+        layer.maps, layer.kernel_size, stride=layer.stride, padding=layer.padding, **given
+    )
+
+
+def _activation(name: str, part: nn.Module) -> str:
+    kinds = {nn.Sigmoid: "logistic", nn.Tanh: "tanh", nn.ReLU: "relu", nn.Softmax: "softmax"}
+    if isinstance(part, nn.Softmax) and part.dim not in (1, -1):
+        raise ValueError(f"[from_module] {name}.dim was {part.dim}; it must be 1 or -1")
+    if type(part) in kinds:
+        return kinds[type(part)]
+    if isinstance(part, nn.LeakyReLU):
+        if part.negative_slope == _SLOPE:
+            return "leaky_relu"
+        raise ValueError(
+            f"[from_module] {name}.negative_slope was {part.negative_slope}; it must be {_SLOPE}"
+        )
+    raise TypeError(
+        f"[from_module] {name} was {part!r}; it must be a Sequential, Linear, LocallyConnected2d, "
+        "Flatten, Dropout, Identity or one of fastfa's activations"
+    )
+
+
+def _dtype(sources: Sequence[nn.Module]) -> str:
+    found = {source.weight.dtype for source in sources}
+    known = {torch.float32: "float32", torch.float64: "float64"}
+    if len(found) > 1 or not found <= known.keys():
+        raise TypeError(
+            f"[from_module] module has {', '.join(sorted(map(str, found)))} weights; all must be "
+            "float32, or all float64"
+        )
+    return known[found.pop()]
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()

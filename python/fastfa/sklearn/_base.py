@@ -1,0 +1,299 @@
+"""What the two estimators share: parameters, training, and how they travel between processes."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from .. import _check
+from ..callbacks import EarlyStopping
+from ..history import History
+from ..interop._matrices import changed
+from ..layers import Dense, Dropout, LocallyConnected2D
+from ..network import Network
+from ..optim import SGD, Adam
+from ..rules import resolve
+from ._weights import WeightedTrainer, presentations_wanted
+
+PARAMETERS = """
+    hidden_layer_sizes : int or sequence
+        Units of each hidden layer; ``fastfa.Dense``, ``LocallyConnected2D`` and ``Dropout`` layers may
+        stand among them and are taken as they are.
+    activation : {"linear", "logistic", "tanh", "relu", "leaky_relu"}
+        Of the hidden layers that are given as numbers.
+    feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
+        As for ``fastfa.Network``: "fa", "bp", "dfa", …
+    gain : float, optional
+        Of the feedback, where its scale is "equal_error".
+    weight_scale : float, optional
+        The paper's ω; default 1/√n_in.
+    optimizer : {"adam", "sgd"}
+    learning_rate : float, optional
+        η; default 0.001 for Adam, 0.1 for SGD.
+    momentum : float
+        α in [0, 1), for SGD.
+    weight_decay : float
+        γ.
+    schedule : optional
+        As for ``fastfa.Trainer``: how η changes from epoch to epoch.
+    batch_size : int
+        Examples per update; 1 learns online.
+    max_epochs : int
+        Epochs that one ``fit`` trains at most.
+    shuffle : bool
+        Whether each epoch takes the examples in an order of its own.
+    early_stopping : bool
+        Whether ``validation_fraction`` of the examples is held out, and the loss on them decides when
+        to end; the network then ends with its best weights. Else the training loss decides.
+    validation_fraction : float
+        In (0, 1).
+    n_iter_no_change : int or None
+        Training ends when the loss hasn't fallen by more than ``tol`` below its best for this many
+        epochs in a row. None: it runs for ``max_epochs``.
+    tol : float
+        In units of the loss.
+    image_shape : (H, W) or (C, H, W), optional
+        What a row of X is, for locally connected layers.
+    dtype : {"float32", "float64"}, optional
+        In which the network computes; default that of X, float64 if X is neither.
+    random_state : int, RandomState or None
+        Seed of weights, feedback, shuffles and the validation split. An integer is the seed of the
+        network itself.
+    warm_start : bool
+        Whether another ``fit`` goes on with the network of the one before.
+    verbose : bool
+        Whether to show a progress bar.
+"""
+
+NOTES = """
+    Sample weights (and class weights) are honoured by how often an example is shown: whole numbers are
+    counts, as if its row were repeated; other weights are relative, and an epoch has N presentations,
+    each example ⌊w⌋ or ⌈w⌉ times with w scaled to mean 1. Momentum, Adam's moments and dropout masks
+    don't travel with copies: a copy goes on as after a fresh start of the optimizer.
+"""
+
+
+class FeedbackAlignment(BaseEstimator):
+    """The part that doesn't depend on what y is; see its two subclasses."""
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        feedback: Any = "fa",
+        gain: float | None = None,
+        weight_scale: float | None = None,
+        optimizer: str = "adam",
+        learning_rate: float | None = None,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        schedule: Any = None,
+        batch_size: int = 32,
+        max_epochs: int = 200,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = 10,
+        tol: float = 1e-4,
+        image_shape: Sequence[int] | None = None,
+        dtype: str | None = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.feedback = feedback
+        self.gain = gain
+        self.weight_scale = weight_scale
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.image_shape = image_shape
+        self.dtype = dtype
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    # ---- training --------------------------------------------------------------------------------
+
+    def _validated(self, X: Any, y: Any, *, reset: bool, **options: Any) -> tuple[Any, Any]:
+        """X (N, n_in), C-contiguous and of the network's dtype, and y."""
+        if not reset:
+            dtype = self.network_.dtype
+        elif self.dtype is None:
+            dtype = [np.float64, np.float32]  # the first, unless X is the second
+        else:
+            dtype = np.dtype(_check.choice("fit", "dtype", self.dtype, ("float32", "float64")))
+        return validate_data(self, X, y, reset=reset, dtype=dtype, order="C", **options)
+
+    def _weights(self, sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
+        if sample_weight is None:
+            return None
+        return _check_sample_weight(sample_weight, X, dtype=np.float64)
+
+    def _learn(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        weights: np.ndarray | None,
+        *,
+        fresh: bool,
+        epochs: int | None = None,
+        strata: np.ndarray | None = None,
+    ) -> None:
+        """Train on Y (N, n_out), a new network if ``fresh``; ``epochs`` is partial_fit's."""
+        if fresh:
+            seed = self._seed()
+            network, history = self._network(X, Y.shape[1], seed), History()
+        else:
+            seed, network, history = self._seed_, self.network_, self.history_
+        wanted = None if weights is None else presentations_wanted(weights)
+        validation, callbacks = None, []
+        if epochs is None and self.early_stopping:
+            X, Y, wanted, validation = self._held_out(X, Y, wanted, seed, strata)
+        if epochs is None and self.n_iter_no_change is not None:
+            loss = "train_loss" if validation is None else "validation_loss"
+            callbacks = [EarlyStopping(loss, self.n_iter_no_change, self.tol, bool(validation))]
+        trainer = WeightedTrainer(
+            network,
+            self._optimizer(),
+            wanted,
+            batch_size=self.batch_size,
+            epochs=self.max_epochs if epochs is None else epochs,
+            shuffle=self.shuffle,
+            seed=seed,
+            schedule=self.schedule,
+            callbacks=callbacks,
+            progress=bool(self.verbose),
+        )
+        trainer.history, trainer.epoch = history, len(history)  # shuffles and schedule go on
+        trainer.fit((X, Y), validation=validation)
+        self._seed_, self.network_, self.history_ = seed, network, history
+        self.n_iter_, self.loss_ = len(history), history.records[-1]["train_loss"]
+
+    def _held_out(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        wanted: np.ndarray | None,
+        seed: int,
+        strata: np.ndarray | None,
+    ) -> tuple[Any, ...]:
+        rows = np.arange(len(X))
+        stay, held = train_test_split(
+            rows, test_size=self.validation_fraction, random_state=seed % 2**32, stratify=strata
+        )
+        wanted = None if wanted is None else wanted[stay]
+        return X[stay], Y[stay], wanted, (X[held], Y[held])
+
+    def _seed(self) -> int:
+        given = self.random_state
+        state = check_random_state(given)
+        return int(given) if isinstance(given, numbers.Integral) else int(state.randint(2**31))
+
+    def _optimizer(self) -> SGD | Adam:
+        kind = _check.choice("fit", "optimizer", self.optimizer, ("adam", "sgd"))
+        rate = self.learning_rate
+        if kind == "adam":
+            return Adam(0.001 if rate is None else rate, weight_decay=self.weight_decay)
+        return SGD(
+            0.1 if rate is None else rate, momentum=self.momentum, weight_decay=self.weight_decay
+        )
+
+    def _network(self, X: np.ndarray, outputs: int, seed: int) -> Network:
+        sizes = self.hidden_layer_sizes
+        sizes = (sizes,) if isinstance(sizes, numbers.Integral) else list(sizes)
+        layers = [
+            size
+            if isinstance(size, Dense | LocallyConnected2D | Dropout)
+            else Dense(size, self.activation, weight_scale=self.weight_scale)
+            for size in sizes
+        ]
+        activation, loss = self._output()
+        layers.append(Dense(outputs, activation, weight_scale=self.weight_scale))
+        feedback = self.feedback
+        if self.gain is not None:
+            hidden = sum(not isinstance(layer, Dropout) for layer in layers) - 1
+            rules = resolve(feedback, hidden, "fit")
+            if not isinstance(rules, tuple):
+                raise ValueError(
+                    f"[fit] gain was {self.gain!r} for {rules!r}; it must be None there"
+                )
+            feedback = [changed(rule, gain=self.gain) for rule in rules]
+        shape = X.shape[1] if self.image_shape is None else tuple(self.image_shape)
+        network = Network(shape, layers, feedback, loss=loss, seed=seed, dtype=X.dtype)
+        if network.input_size != X.shape[1]:
+            raise ValueError(
+                f"[fit] image_shape was {self.image_shape!r}; X has {X.shape[1]} features, and its "
+                "sizes must multiply to that"
+            )
+        return network
+
+    def _output(self) -> tuple[str, str]:
+        """Activation of the output, and loss."""
+        raise NotImplementedError
+
+    # ---- use -------------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """The network's outputs, (N, n_out)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=self.network_.dtype, order="C")
+        return self.network_.forward(X)
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """The mean training loss of every epoch."""
+        check_is_fitted(self)
+        return self.history_["train_loss"]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
+
+    # ---- copies ----------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The attributes, with the network as what it is made of: joblib's workers get copies."""
+        state = dict(super().__getstate__())
+        if "network_" in state:
+            net = state["network_"]
+            layers: list[Any] = []
+            for rate, layer in zip(net.dropout[:-1], net.layers, strict=True):
+                layers += [Dropout(rate), layer] if rate else [layer]
+            state["network_"] = (
+                net.input_shape,
+                layers,
+                net.feedback,
+                net.loss,
+                net.seed,
+                net.dtype.name,
+                net.state_dict(),
+            )
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the network again."""
+        if "network_" in state:
+            shape, *given, arrays = state["network_"]
+            net = Network(shape if len(shape) > 1 else shape[0], *given)
+            net.load_state_dict(arrays)
+            state = state | {"network_": net}
+        super().__setstate__(state)

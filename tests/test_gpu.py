@@ -1,0 +1,108 @@
+"""On a GPU: every rule and layer as on the CPU, a training, streams side by side, and errors.
+
+Skipped where there is none; bench/gpu.sh runs them where there is one.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import fastfa as fa
+import numpy as np
+import pytest
+from local_cases import Patches, local_case
+from parity import check, relative_error
+from parity_cases import ALL_RULES, plain_case
+
+
+def why_not() -> str:
+    """Why there is no GPU to run on; empty if there is one."""
+    try:
+        fa.Network(1, [fa.Dense(1)], device="cuda")
+    except fa.DeviceError as error:
+        return str(error)
+    return ""
+
+
+REASON = why_not()
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(REASON), reason=REASON)]
+WELL_POSED = [rule for rule in ALL_RULES if rule not in ("pbp", "pseudoinverse 3")]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rule", WELL_POSED)
+def test_every_rule(rule, dtype):
+    case = plain_case((6, 35, 17, 5), rules=(rule,), batch=9, short=4, momentum=0.5)
+    check(replace(case, device="cuda"), dtype)
+
+
+@pytest.mark.parametrize("rule", ["bp", "fa", "usf", "kp"])
+def test_locally_connected_layers(rule):
+    patches = (Patches(3, (2, 3), stride=(2, 1), padding="same"), Patches(5, 2))
+    check(local_case((2, 7, 6), patches, 4, rules=(rule,), batch=35, device="cuda"), "float64")
+
+
+@pytest.mark.parametrize("rule", ["fa", "bp", "dfa"])
+def test_wide_layers(rule, rng):
+    """Large tiles, and sizes that no tile divides."""
+    x, y = rng.standard_normal((1030, 777)), rng.standard_normal((1030, 1100))
+    nets = [
+        fa.Network(
+            777, [fa.Dense(1301, "tanh"), fa.Dense(1100)], rule, device=device, dtype="float64"
+        )
+        for device in ("cpu", "cuda")
+    ]
+    for net in nets:
+        net.train_epoch(x, y, fa.SGD(1e-3, momentum=0.9), batch_size=515)
+    for w, expected in zip(nets[1].weights, nets[0].weights, strict=True):
+        assert relative_error(w, expected) < 1e-10
+
+
+def test_a_training_reaches_the_cpus_error():
+    digits = fa.data.load("mnist-mini")
+    errors = []
+    for device in ("cpu", "cuda"):
+        layers = [fa.Dense(100, "logistic"), fa.Dense(10, "logistic")]
+        feedback = fa.Feedback("uniform", scale=0.2)
+        net = fa.Network(784, layers, feedback, loss="cross_entropy", device=device)
+        trainer = fa.Trainer(net, fa.SGD(0.5), batch_size=50, epochs=5, progress=False)
+        errors.append(trainer.fit(digits.train, test=digits.test).records[-1]["test_error"])
+    assert abs(errors[0] - errors[1]) < 0.005
+
+
+def test_networks_in_several_threads(rng):
+    """Each has a stream of its own; each ends where it would have alone."""
+    x, y = rng.standard_normal((512, 30)), rng.standard_normal((512, 10))
+
+    def train(seed: int, into: dict) -> None:
+        net = fa.Network(30, [fa.Dense(200, "tanh"), fa.Dense(10)], seed=seed, device="cuda")
+        net.train_epoch(x, y, fa.SGD(0.01), batch_size=16)
+        into[seed] = net.weights[0].copy()
+
+    alone: dict[int, np.ndarray] = {}
+    together: dict[int, np.ndarray] = {}
+    for seed in range(4):
+        train(seed, alone)
+    threads = [threading.Thread(target=train, args=(seed, together)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in range(4):
+        np.testing.assert_array_equal(together[seed], alone[seed])
+
+
+def test_a_bad_device_leaves_the_process_usable():
+    with pytest.raises(fa.DeviceError, match="numbered from 0"):
+        fa.Network(3, [fa.Dense(2)], device="cuda:99")
+    net = fa.Network(3, [fa.Dense(2)], device="cuda")
+    assert np.isfinite(net.forward(np.ones((2, 3)))).all()
+
+
+def test_divergence(rng):
+    net = fa.Network(8, [fa.Dense(20, "relu"), fa.Dense(3)], device="cuda")
+    x, y = rng.standard_normal((400, 8)), rng.standard_normal((400, 3))
+    with pytest.raises(fa.DivergenceError):
+        net.train_epoch(x, y, fa.SGD(1e6), batch_size=4, order=np.tile(np.arange(400), 100))
+    assert all(np.isfinite(w).all() for w in net.weights)

@@ -1,0 +1,339 @@
+"""The scikit-learn estimators: its own checks, and how its users use them."""
+
+# ruff: noqa: E402 (what may be missing is asked for first)
+from __future__ import annotations
+
+import copy
+import unittest
+from collections import Counter
+
+import fastfa as fa
+import numpy as np
+import pytest
+
+sklearn = pytest.importorskip("sklearn", reason="needs scikit-learn")
+pd = pytest.importorskip("pandas", reason="needs pandas")
+
+from fastfa.sklearn import FeedbackAlignmentClassifier, FeedbackAlignmentRegressor
+from fastfa.sklearn._weights import drawn, presentations_wanted
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_digits, load_iris, make_regression
+from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+
+ESTIMATORS = [
+    FeedbackAlignmentClassifier(random_state=0),
+    FeedbackAlignmentRegressor(random_state=0),
+]
+EXPECTED_FAILURES: dict[str, str] = {}  # the check's name -> why it must fail
+GENERATED = {"1.9.1": {"FeedbackAlignmentClassifier": 63, "FeedbackAlignmentRegressor": 60}}
+passed: Counter[str] = Counter()
+skipped: list[tuple[str, str]] = []
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda _: EXPECTED_FAILURES)
+def test_check_of_scikit_learn(estimator, check):
+    name = type(estimator).__name__
+    try:
+        check(estimator)
+    except unittest.SkipTest:
+        skipped.append((name, check.func.__name__))
+        raise
+    passed[name] += 1
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_all_checks_ran(estimator, request):
+    name = type(estimator).__name__
+    generated = len(list(estimator_checks_generator(estimator)))
+    assert generated >= 50
+    assert generated == GENERATED.get(sklearn.__version__, {}).get(name, generated)
+    collected = [item for item in request.session.items if f"[{name}(random_state=0)-" in item.name]
+    if len(collected) < generated:
+        pytest.skip("only some of the checks were asked for")
+    left_out = [check for skipping, check in skipped if skipping == name]
+    assert set(left_out) <= {"check_array_api_input"}  # the next test has it
+    assert passed[name] + len(left_out) == generated - len(EXPECTED_FAILURES)
+
+
+def test_the_check_that_needs_an_environment_variable(run_python):
+    out = run_python(
+        "from fastfa.sklearn import FeedbackAlignmentClassifier, FeedbackAlignmentRegressor\n"
+        "from sklearn.utils.estimator_checks import estimator_checks_generator\n"
+        "for estimator in FeedbackAlignmentClassifier(), FeedbackAlignmentRegressor():\n"
+        "    for estimator, check in estimator_checks_generator(estimator):\n"
+        "        if 'array_api' in check.func.__name__:\n"
+        "            check(estimator)\n"
+        "            print('passed')\n",
+        env={"SCIPY_ARRAY_API": "1"},
+    )
+    assert out.split() == ["passed"] * out.count("passed")
+    assert out.count("passed") == len({name for name, _ in skipped}) or not skipped
+
+
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+@pytest.mark.parametrize("feedback", ["fa", "dfa", "bp", "kp", fa.Feedback("sparse", density=0.3)])
+def test_it_learns(feedback):
+    X, y = load_digits(return_X_y=True)
+    model = FeedbackAlignmentClassifier((64, 64), feedback=feedback, max_epochs=40, random_state=1)
+    assert cross_val_score(model, X / 16, y, cv=3).min() > 0.9
+
+
+def test_an_integer_random_state_is_the_networks_seed():
+    X, y = iris()
+    model = FeedbackAlignmentClassifier(
+        (7,),
+        "logistic",
+        feedback="dfa",
+        gain=0.4,
+        weight_scale=0.3,
+        loss="squared_error",
+        output_activation="logistic",
+        optimizer="sgd",
+        learning_rate=0.2,
+        momentum=0.5,
+        weight_decay=1e-3,
+        batch_size=16,
+        max_epochs=3,
+        schedule={1: 0.2, 3: 0.02},
+        random_state=5,
+    ).fit(X, y)
+    net = fa.Network(
+        4,
+        [fa.Dense(7, "logistic", weight_scale=0.3), fa.Dense(3, "logistic", weight_scale=0.3)],
+        fa.Feedback("uniform", gain=0.4, route="direct"),
+        seed=5,
+        dtype="float64",
+    )
+    trainer = fa.Trainer(
+        net,
+        fa.SGD(0.2, momentum=0.5, weight_decay=1e-3),
+        batch_size=16,
+        epochs=3,
+        schedule={1: 0.2, 3: 0.02},
+        seed=5,
+        progress=False,
+    )
+    history = trainer.fit((X, y))
+    for own, other in zip(model.network_.weights, net.weights, strict=True):
+        np.testing.assert_array_equal(own, other)
+    assert model.loss_curve_ == history["train_loss"]
+    assert model.n_iter_ == 3
+
+
+def test_string_labels_and_frames():
+    data = load_iris(as_frame=True)
+    names = data.target_names[data.target]
+    model = FeedbackAlignmentClassifier(random_state=0).fit(data.data, names)
+    assert list(model.feature_names_in_) == list(data.data.columns)
+    assert list(model.classes_) == ["setosa", "versicolor", "virginica"]
+    assert set(model.predict(data.data)) <= set(names)
+    assert model.score(data.data, names) > 0.9
+    np.testing.assert_allclose(model.predict_proba(data.data).sum(axis=1), 1)
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(data.data[data.data.columns[::-1]])
+
+
+def test_pipeline_and_grid_search_over_rules_in_worker_processes():
+    X, y = iris()
+    pipeline = make_pipeline(StandardScaler(), FeedbackAlignmentClassifier(learning_rate=0.01))
+    grid = {
+        "feedbackalignmentclassifier__feedback": ["bp", fa.Feedback("binary", gain=0.5)],
+        "feedbackalignmentclassifier__hidden_layer_sizes": [(20,), (10, 10)],
+        "feedbackalignmentclassifier__random_state": [0],
+    }
+    search = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X, y)
+    assert search.best_score_ > 0.9
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_warm_start_goes_on():
+    X, y = iris()
+    options = {"random_state": 3, "optimizer": "sgd", "n_iter_no_change": None}
+    whole = FeedbackAlignmentClassifier(**options, max_epochs=6).fit(X, y)
+    halves = (
+        FeedbackAlignmentClassifier(**options, max_epochs=3, warm_start=True).fit(X, y).fit(X, y)
+    )
+    np.testing.assert_array_equal(whole.network_.weights[0], halves.network_.weights[0])
+    assert halves.n_iter_ == 6
+    np.testing.assert_allclose(halves.loss_curve_, whole.loss_curve_, rtol=1e-12)
+    with pytest.raises(ValueError, match="warm_start"):
+        halves.fit(X, np.where(y == 2, 9, y))
+    with pytest.raises(ValueError, match="warm_start"):
+        halves.fit(X[y < 2], y[y < 2])
+
+
+def test_partial_fit_is_fit_by_epochs():
+    X, y = iris()
+    options = {"random_state": 3, "n_iter_no_change": None}
+    whole = FeedbackAlignmentClassifier(**options, max_epochs=4).fit(X, y)
+    parts = FeedbackAlignmentClassifier(**options)
+    with pytest.raises(ValueError, match="classes"):
+        parts.partial_fit(X, y)
+    with pytest.raises(NotFittedError):
+        parts.predict(X)
+    for _ in range(4):
+        parts.partial_fit(X, y, classes=[0, 1, 2])
+    np.testing.assert_array_equal(whole.network_.weights[0], parts.network_.weights[0])
+    with pytest.raises(ValueError, match="classes"):
+        parts.partial_fit(X, y + 1)
+    with pytest.raises(ValueError, match="classes"):
+        parts.partial_fit(X, y, classes=[0, 1])
+    few = FeedbackAlignmentClassifier().partial_fit(X[:3], y[:3], classes=[0, 1, 2])
+    assert few.predict_proba(X).shape == (150, 3)
+
+
+def test_early_stopping_holds_out_and_keeps_the_best():
+    X, y = load_digits(return_X_y=True)
+    model = FeedbackAlignmentClassifier(
+        (30,), early_stopping=True, n_iter_no_change=3, tol=0.0, max_epochs=500, random_state=0
+    ).fit(X / 16, y)
+    losses = model.history_["validation_loss"]
+    assert model.n_iter_ < 500
+    assert len(losses) - 1 - int(np.argmin(losses)) == 3
+    again = FeedbackAlignmentClassifier(
+        (30,), early_stopping=True, n_iter_no_change=None, max_epochs=2, random_state=0
+    ).fit(X / 16, y)
+    assert again.history_["validation_loss"] == losses[:2]
+
+
+def test_whole_weights_are_counts():
+    X, y = iris()
+    w = np.random.default_rng(0).integers(0, 4, 150)
+    options = {"random_state": 1, "max_epochs": 5, "batch_size": 1000}
+    weighted = FeedbackAlignmentClassifier(**options).fit(X, y, sample_weight=w)
+    repeated = FeedbackAlignmentClassifier(**options).fit(np.repeat(X, w, 0), np.repeat(y, w))
+    for a, b in zip(weighted.network_.weights, repeated.network_.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_weights_are_shares_of_an_epoch():
+    rng = np.random.default_rng(0)
+    w = rng.random(40) ** 3
+    w[:3] = 0
+    wanted = presentations_wanted(w)
+    np.testing.assert_allclose(wanted, w / w.mean())
+    np.testing.assert_allclose(wanted, presentations_wanted(1e-300 * w))
+    counts = np.array([np.bincount(drawn(wanted, 7, k), minlength=40) for k in range(4000)])
+    assert (counts >= np.floor(wanted)).all()
+    assert (counts <= np.ceil(wanted)).all()
+    assert (abs(counts.sum(axis=1) - 40) <= 1).all()
+    assert abs(counts.mean(axis=0) - wanted).max() < 0.04  # 5 standard errors of a fair coin
+    np.testing.assert_array_equal(presentations_wanted(np.array([0.0, 3, 1])), [0, 3, 1])
+    assert len(drawn(np.array([0.0, 3, 1]), 1, 1)) == 4
+    assert presentations_wanted(np.array([1000.0, 3000])).tolist() == [0.5, 1.5]
+
+
+@pytest.mark.parametrize("weights", [np.zeros(150), np.r_[-1.0, np.ones(149)]])
+def test_weights_that_mean_nothing_are_refused(weights):
+    X, y = iris()
+    with pytest.raises(ValueError, match=r"(?i)sample.weight"):
+        FeedbackAlignmentClassifier().fit(X, y, sample_weight=weights)
+
+
+def test_class_weights_move_the_border(rng):
+    X = rng.standard_normal((600, 2)) + np.repeat([[0.0], [1.0]], [500, 100], axis=0)
+    y = np.repeat([0, 1], [500, 100])
+    plain, balanced = (
+        FeedbackAlignmentClassifier(class_weight=weight, random_state=0).fit(X, y)
+        for weight in (None, "balanced")
+    )
+    recall = {
+        model: [(model.predict(X)[y == k] == k).mean() for k in (0, 1)]
+        for model in (plain, balanced)
+    }
+    assert recall[plain][0] > 0.95
+    assert recall[plain][1] < 0.6
+    assert min(recall[balanced]) > 0.65
+
+
+def test_meta_estimators_with_weights():
+    X, y = iris()
+    base = FeedbackAlignmentClassifier((10,), learning_rate=0.01, max_epochs=40, random_state=0)
+    assert AdaBoostClassifier(base, n_estimators=5, random_state=0).fit(X, y).score(X, y) > 0.9
+    assert BaggingClassifier(base, n_estimators=3, random_state=0).fit(X, y).score(X, y) > 0.8
+
+
+def test_regression_with_several_targets():
+    X, Y = make_regression(300, 8, n_targets=3, random_state=0)
+    model = TransformedTargetRegressor(
+        FeedbackAlignmentRegressor((50,), feedback="dfa", random_state=0),
+        transformer=StandardScaler(),
+    ).fit(X, Y)
+    assert model.score(X, Y) > 0.95
+    one = FeedbackAlignmentRegressor(random_state=0, max_epochs=2).fit(X, Y[:, 0] / 100)
+    assert one.predict(X).shape == (300,)
+    with pytest.raises(ValueError, match="columns"):
+        one.partial_fit(X, Y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_network_has_the_dtype_of_x(dtype):
+    X, y = iris()
+    model = FeedbackAlignmentClassifier(max_epochs=1).fit(X.astype(dtype), y)
+    assert model.network_.dtype == dtype
+    assert model.predict_proba(X).dtype == dtype
+    assert FeedbackAlignmentClassifier(dtype=dtype, max_epochs=1).fit(X, y).network_.dtype == dtype
+
+
+def test_layers_and_images():
+    X, y = load_digits(return_X_y=True)
+    layers = [
+        fa.Dropout(0.1),
+        fa.LocallyConnected2D(4, 3, activation="tanh"),
+        fa.Dense(30, "tanh"),
+        fa.Dropout(0.2),
+    ]
+    model = FeedbackAlignmentClassifier(
+        layers, image_shape=(8, 8), max_epochs=30, random_state=0
+    ).fit(X / 16, y)
+    assert model.score(X / 16, y) > 0.95
+    other = copy.deepcopy(model)  # by the same way as to a worker process
+    assert other.network_ is not model.network_
+    np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+    assert other.network_.dropout == model.network_.dropout
+    assert clone(model).hidden_layer_sizes == layers
+    with pytest.raises(ValueError, match="image_shape"):
+        FeedbackAlignmentClassifier(layers, image_shape=(7, 8)).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"optimizer": "lbfgs"}, ValueError, "optimizer"),
+        ({"activation": "sigmoid"}, ValueError, "activation"),
+        ({"feedback": "fb"}, ValueError, "feedback"),
+        ({"feedback": "bp", "gain": 1.0}, ValueError, "gain"),
+        ({"feedback": fa.NodePerturbation(0.1), "gain": 1.0}, ValueError, "gain"),
+        ({"hidden_layer_sizes": (0,)}, ValueError, "units"),
+        ({"hidden_layer_sizes": "ab"}, TypeError, "units"),
+        ({"max_epochs": 0}, ValueError, "epochs"),
+        ({"batch_size": 1.5}, TypeError, "batch_size"),
+        ({"dtype": "float16"}, ValueError, "dtype"),
+        ({"loss": "squared_error"}, ValueError, "softmax"),
+        ({"output_activation": "linear"}, ValueError, "cross_entropy"),
+        ({"validation_fraction": 2.0, "early_stopping": True}, ValueError, "test_size"),
+    ],
+)
+def test_wrong_parameters_are_named_when_fitting(parameters, error, message):
+    X, y = iris()
+    with pytest.raises(error, match=message):
+        FeedbackAlignmentClassifier(**parameters).fit(X, y)
+
+
+def test_a_diverging_fit_says_so_and_leaves_no_model():
+    X, y = iris()
+    model = FeedbackAlignmentRegressor(optimizer="sgd", learning_rate=1e6, activation="linear")
+    with pytest.raises(fa.DivergenceError):
+        model.fit(1e3 * X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)

@@ -1,0 +1,278 @@
+"""Tables of the documentation from docs/results: numbers in pages are those of the measurements.
+
+    python tools/site/tables.py            # write them between the markers of the pages
+    python tools/site/tables.py --check    # exit 1 and say which page is out of date
+
+A page has `<!-- begin NAME -->` and `<!-- end NAME -->`; between them stands what TABLES[NAME] makes.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "docs" / "results"
+PAGES = ("docs/benchmarks.md", "docs/gallery.md")
+PEERS = {
+    "jax": "JAX",
+    "torch-manual": "PyTorch by hand",
+    "torch-autograd": "PyTorch autograd",
+    "biotorch": "BioTorch",
+}
+_MARKED = re.compile(r"(<!-- begin ([\w-]+) -->\n).*?(<!-- end \2 -->)", re.S)
+
+
+def load(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]], numbers: bool = True) -> str:
+    """A table in Markdown; all columns but the first to the right, if they are numbers."""
+    columns = list(columns)
+    lines = [
+        columns,
+        ["---"] + ["---:" if numbers else "---"] * (len(columns) - 1),
+        *map(list, rows),
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def digits(value: float, count: int = 3) -> str:
+    """So many significant digits, never as a power of ten."""
+    if value == 0:
+        return "0"
+    places = max(0, count - 1 - _exponent(value))
+    rounded = round(value, count - 1 - _exponent(value))
+    return f"{rounded:,.{places}f}"
+
+
+def _exponent(value: float) -> int:
+    return int(f"{abs(value):.15e}".partition("e")[2])
+
+
+def time(us: float) -> str:
+    return f"{digits(us / 1000, 3)} ms" if us >= 1000 else f"{digits(us, 3)} µs"
+
+
+def ratio(entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return "–"
+    if entry["status"] != "ok":
+        return entry["status"]
+    low, high = entry["ratio_range"]
+    return f"{digits(entry['ratio'])}× ({digits(low)}–{digits(high)})"
+
+
+def measured(result: dict[str, Any]) -> str:
+    """The machine, the date and the versions, in a sentence."""
+    machine, build = result["machine"], result["build"]
+    used = {
+        "torch": "PyTorch", "jax": "JAX", "biotorch": "BioTorch", "numpy": "NumPy", "python": "Python",
+    }  # fmt: skip
+    versions = ", ".join(
+        f"{name} {result['versions'][key]}"
+        for key, name in used.items()
+        if result["versions"].get(key)
+    )
+    return (
+        f"{machine['cpu']}, {machine['processors']} cores of a virtual machine, "
+        f"kernels x86-64-{build['isa']}, "
+        f"{build['compiler']}, {result['date'][:10]}; {versions}."
+    )
+
+
+# ---- speed ---------------------------------------------------------------------------------------
+
+
+def speed(name: str) -> str:
+    result = load(name)
+    floors = any("floor" in record for record in result["workloads"].values())
+    columns = ["workload", "fastfa, a step"] + ["of the floor"] * floors + list(PEERS.values())
+    rows = []
+    for workload, record in result["workloads"].items():
+        who = record["contestants"]
+        row = [f"`{workload}`", time(who["fastfa"]["median_us_per_step"])]
+        if floors:
+            percent = record["floor"].get("percent")
+            row.append("–" if percent is None else f"{percent:.0f} %")
+        rows.append(row + [ratio(who.get(peer)) for peer in PEERS])
+    busy = max(record["foreign_load"] or 0 for record in result["workloads"].values())
+    note = (
+        f"At most {busy:.0%} of the machine was busy with other work in a workload."
+        if busy >= 0.05
+        else ""
+    )
+    source = f"[results/{name}](results/{name})"
+    return f"{measured(result)} {note} {source}\n\n{table(columns, rows)}".replace("  ", " ")
+
+
+def local_layer() -> str:
+    part = load("local-2026-11-24.json")["layer"]["contestants"]
+    return _local("forward and weight gradient", part, skip=("fastfa-step",))
+
+
+def local_training() -> str:
+    part = load("local-2026-11-24.json")["training"]["contestants"]
+    return _local("training step", part)
+
+
+def _local(what: str, contestants: dict[str, Any], skip: tuple[str, ...] = ()) -> str:
+    rows = [
+        [
+            f"`{name}`: {entry['note']}",
+            time(entry["median_us_per_step"]),
+            "1" if "ratio" not in entry else ratio(entry),
+        ]
+        for name, entry in contestants.items()
+        if name not in skip and entry["status"] == "ok"
+    ]
+    return table([what, "median", "÷ fastfa"], rows)
+
+
+def local_memory() -> str:
+    result = load("local-2026-11-24.json")
+    needed, peak = result["memory"]["needed_total"], result["memory"]["peak_trained"]
+    return (
+        f"{measured(result)} Peak memory in training: {peak / 1e6:.1f} MB, "
+        f"{result['memory']['ratio']:.2f} times weights, feedback and activations, "
+        f"which take {needed / 1e6:.1f} MB."
+    )
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+def mnist() -> str:
+    result = load("mnist-784-1000-10.json")
+    paper = {"fa": "2.1 %", "bp": "2.4 %", "shallow": "much worse"}
+    rows = [
+        [
+            f"`{rule}`",
+            f"{record['mean_test_error']:.2%}".replace("%", " %"),
+            ", ".join(f"{100 * run['test_error']:.2f}" for run in record["runs"]),
+            ", ".join(f"{100 * run['lowest_test_error']:.2f}" for run in record["runs"]),
+            paper[rule],
+        ]
+        for rule, record in result["rules"].items()
+    ]
+    return table(["rule", "mean", "each seed, %", "lowest of any epoch, %", "the paper"], rows)
+
+
+def local_mnist() -> str:
+    runs = load("local-mnist-2026-11-24.json")["runs"]
+    names = {
+        "fa": ("feedback alignment", "0.8 %"),
+        "fa_aug": ("feedback alignment, elastic distortions", "0.5 %"),
+        "bp": ("backprop, not searched", "–"),
+    }
+    rows = []
+    for key, run in runs.items():
+        name, paper = names[key]
+        errors = run["test_error"]
+        last, tail = 100 * errors[-1], 10 * sum(errors[-10:])
+        rows.append(
+            [
+                name,
+                str(len(errors)),
+                f"{last:.2f} %",
+                f"{tail:.2f} %",
+                f"{100 * min(errors):.2f} %",
+                paper,
+            ]
+        )
+    columns = ["rule", "epochs", "last epoch", "mean of the last ten", "lowest of any", "the paper"]
+    return table(columns, rows)
+
+
+# ---- the gallery ---------------------------------------------------------------------------------
+
+
+def experiments() -> tuple[str, ...]:
+    """fastfa.experiments.NAMES, read without importing fastfa, which the site's environment lacks."""
+    source = (ROOT / "python/fastfa/experiments/__init__.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
+            return ast.literal_eval(node.value)
+    raise ValueError("fastfa/experiments/__init__.py has no NAMES")
+
+
+def gallery() -> str:
+    there = (n for n in experiments() if (RESULTS / "reproduce" / f"{n}.json").exists())
+    return "\n\n".join(map(_experiment, there))
+
+
+def _experiment(name: str) -> str:
+    result = load(f"reproduce/{name}.json")
+    title = result["title"][0].upper() + result["title"][1:]
+    claims = result["claims"]
+    good = sum(claim["verdict"] == "reproduced" for claim in claims)
+    rows = [[claim["text"], claim["paper"], _value(claim), claim["verdict"]] for claim in claims]
+    many = "1 seed" if len(result["seeds"]) == 1 else f"{len(result['seeds'])} seeds"
+    figure = f"![{title}](results/reproduce/{name}.png)\n\n"
+    if not (RESULTS / "reproduce" / f"{name}.png").exists():
+        figure = ""
+    return "\n\n".join(
+        (
+            f"## {name}",
+            f"**{title}.** {result['where']}.",
+            f"{figure}`fastfa reproduce {name} --preset {result['preset']}`: {many}, "
+            f"{result['job_seconds']:.0f} s of one thread; {good} of {len(claims)} claims reproduced. "
+            f"[Settings, seeds and versions](results/reproduce/{name}.json)",
+            table(["claim", "the paper", "ours (95 % interval)", "verdict"], rows, numbers=False),
+        )
+    )
+
+
+def _value(claim: dict[str, Any]) -> str:
+    if claim["ours"] is None:
+        return claim["note"]
+    unit = {"x": "×", "": "", "°": "°", "%": " %"}.get(claim["unit"], f" {claim['unit']}")
+    ours, low, high = (
+        f"{claim[key]:.3g}" if claim[key] is not None else "–" for key in ("ours", "low", "high")
+    )
+    return f"{ours}{unit} ({low} – {high})".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "speed": lambda: speed("bench-2026-11-24.json"),
+    "speed-other": lambda: speed("bench-2026-11-22.json"),
+    "speed-other-online": lambda: speed("bench-online-2026-11-22.json"),
+    "local-layer": local_layer,
+    "local-training": local_training,
+    "local-memory": local_memory,
+    "mnist": mnist,
+    "local-mnist": local_mnist,
+    "gallery": gallery,
+}
+
+
+def filled(text: str) -> str:
+    """The page with every marked block made anew."""
+    return _MARKED.sub(lambda m: f"{m[1]}\n{TABLES[m[2]]()}\n\n{m[3]}", text)
+
+
+def main() -> int:
+    stale = 0
+    for page in PAGES:
+        path = ROOT / page
+        old = path.read_text(encoding="utf-8")
+        new = filled(old)
+        if new != old and "--check" in sys.argv:
+            print(
+                f"{page} is not what docs/results say: run python tools/site/tables.py",
+                file=sys.stderr,
+            )
+            stale = 1
+        elif new != old:
+            path.write_text(new, encoding="utf-8")
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())
