@@ -195,7 +195,7 @@ typedef struct fastfa_config {
   const char* device;  /* "cpu", or "cuda", "cuda:1", ... */
 } fastfa_config;
 #define FASTFA_CONFIG_INIT \
-  {sizeof(fastfa_config), 0, NULL, 0, NULL, 0, "squared_error", FASTFA_FLOAT32, 0, 0.0, 0.0}
+  {sizeof(fastfa_config), 0, NULL, 0, NULL, 0, "squared_error", FASTFA_FLOAT32, 0, 0.0, 0.0, "cpu"}
 
 /* "sgd":  v <- momentum v + lr (s gradient - weight_decay W), W <- W + v; s is 1/N, or 1 with sum.
  * "adam": Kingma & Ba (2015); momentum and sum must be 0. */
