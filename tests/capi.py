@@ -14,7 +14,7 @@ LIBRARY = c.CDLL(str(next(Path(fa.get_library_dir()).glob("libfastfa.*"))))
 FUNCTIONS = re.findall(r"^FASTFA_API [^;(]*?(fastfa_\w+)\(", HEADER.read_text("utf-8"), re.M)
 STATUS = {
     name: int(value)
-    for name, value in re.findall(r"FASTFA_([A-Z_]+) = (\d)", HEADER.read_text("utf-8"))
+    for name, value in re.findall(r"FASTFA_([A-Z_]+) = (\d+)", HEADER.read_text("utf-8"))
 }
 PROPAGATE = c.CFUNCTYPE(
     c.c_int32,
@@ -89,8 +89,9 @@ class Config(Sized):
         ("seed", c.c_uint64),
         ("input_dropout", c.c_double),
         ("perturbation", c.c_double),
+        ("device", c.c_char_p),
     ]
-    defaults = (0, None, 0, None, 0, b"squared_error")
+    defaults = (0, None, 0, None, 0, b"squared_error", 0, 0, 0.0, 0.0, b"cpu")
 
 
 class Optimizer(Sized):

@@ -316,6 +316,7 @@ def test_nulls_are_refused_by_every_function():
         ({"dtype": 7}, r"dtype was 7"),
         ({"struct_size": 8}, r"\[fastfa_config\] struct_size was 8"),
         ({"perturbation": -1.0}, r"perturbation was -1"),
+        ({"device": None}, r"device was null"),
     ],
 )
 def test_a_bad_description_is_told(change, told):
@@ -392,6 +393,12 @@ def epoch(net, x, y, *, batch=2, order=None, poll=None):
     return net.call("train_epoch", view(x), view(y), SGD, *counts, poll, None, None)
 
 
+def test_a_device_that_is_not_there_has_a_status_of_its_own():
+    net = Network(4, [Layer(units=3)], device=b"cuda:999")
+    assert net.status == STATUS["DEVICE"], last_error()
+    assert "device 'cuda:999' isn't to be had" in last_error()
+
+
 def test_an_older_caller_is_refused_and_a_newer_one_only_for_what_it_asks():
     class Longer(c.Structure):
         _fields_ = [("layer", Layer), ("more", c.c_int64)]
@@ -463,6 +470,18 @@ def test_feedback_of_the_callers(rng):
     assert "propagate returned 42" in last_error()
     for name, value in net.state().items():
         np.testing.assert_array_equal(value, before[name])
+
+
+def test_node_perturbation_has_no_feedback_to_show():
+    net = Network(4, [Layer(units=3), Layer(units=2)], perturbation=0.1)
+    assert net.status == 0, last_error()
+    b = np.zeros((3, 2), "f4")
+    assert net.call("feedback_array", c.c_int64(0), view(b)) == STATUS["INVALID_ARGUMENT"]
+    assert "has no feedback" in last_error()
+    assert net.call("set_feedback", c.byref(Feedback()), 1, 0.0) == 0, last_error()
+    assert net.call("feedback_array", c.c_int64(0), view(b)) == 0
+    assert b.any()
+    assert net.call("set_feedback", None, 0, 0.1) == 0, last_error()
 
 
 def test_errors_belong_to_their_thread():

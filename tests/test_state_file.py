@@ -210,14 +210,14 @@ def test_no_flipped_byte_and_no_cut_does_harm(tmp_path):
     net = network()
     accepted = 0
     for at in range(8 + length):
-        for value in (0x00, 0x20, good[at] ^ 0x01, good[at] ^ 0x80):
+        for value in (0x20, good[at] ^ 0x81):
             path.write_bytes(good[:at] + bytes([value]) + good[at + 1 :])
             status = net.call("load", os.fsencode(path))
             assert status in (0, STATUS["BAD_FILE"]), (at, value, last_error())
             accepted += status == 0
             if status == 0:
                 assert_state(net, GOOD)
-    assert 0 < accepted < 0.2 * 4 * (8 + length)  # spaces, and the text of the metadata
+    assert 0 < accepted < 0.2 * 2 * (8 + length)  # spaces, and the text of the metadata
     for end in range(0, len(good), 7):
         path.write_bytes(good[:end])
         assert net.call("load", os.fsencode(path)) == STATUS["BAD_FILE"]

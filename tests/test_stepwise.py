@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import devices
 import fastfa as fa
 import numpy as np
 import pytest
@@ -132,6 +133,28 @@ def test_the_number_of_threads_changes_nothing(threads, restore_threads):
     fa.set_num_threads(threads)
     assert_alike(plain_case((200, 700, 10)), "float32", OPTIMIZERS["sgd"], 1, 3)
     assert_alike(plain_case((200, 700, 10)), "float32", OPTIMIZERS["sgd"], 64, 3)
+
+
+@devices.emulated
+@pytest.mark.parametrize("rule", ["fa", "drtp", "wm", "brsf"])
+@pytest.mark.parametrize("batch", [1, 5])
+def test_the_parts_are_a_step_on_a_device(batch, rule, rng):
+    """The emulated one, whose memory and launches are as a GPU's."""
+    layers = [fa.Dense(20, "tanh"), fa.Dropout(0.3), fa.Dense(9, "relu"), fa.Dense(4, "softmax")]
+    whole, parts = (
+        fa.Network(7, layers, rule, loss="cross_entropy", seed=2, device=devices.ORDERS[0])
+        for _ in range(2)
+    )
+    for _ in range(3):
+        x = rng.standard_normal((batch, 7)).astype("f4")
+        y = np.eye(4, dtype="f4")[rng.integers(0, 4, batch)]
+        whole.step(x, y, OPTIMIZERS["momentum"])
+        out = parts.forward_step(x)
+        assert [len(h) for h in parts.state.activations] == [batch] * 3
+        parts.forward(np.ones((50, 7), "f4"))  # looking, in spare buffers
+        parts.apply_error(y - out, OPTIMIZERS["momentum"], target=target_of(parts, y))
+        assert bits(whole) == bits(parts)
+        np.testing.assert_allclose(parts.state.deltas[-1], y - out, rtol=1e-6)
 
 
 # --- what is kept -------------------------------------------------------------------------------

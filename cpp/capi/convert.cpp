@@ -1,5 +1,6 @@
 #include "capi/convert.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <string>
@@ -21,7 +22,7 @@ constexpr std::size_t smallest<fastfa_layer> =
 template <>
 constexpr std::size_t smallest<fastfa_feedback> = offsetof(fastfa_feedback, user) + sizeof(void*);
 template <>
-constexpr std::size_t smallest<fastfa_config> = offsetof(fastfa_config, perturbation) + sizeof(double);
+constexpr std::size_t smallest<fastfa_config> = offsetof(fastfa_config, device) + sizeof(char*);
 template <>
 constexpr std::size_t smallest<fastfa_optimizer> = offsetof(fastfa_optimizer, epsilon) + sizeof(double);
 
@@ -158,6 +159,8 @@ NetworkSpec network_spec(const fastfa_config* config) {
   spec.seed = given.seed;
   spec.perturbation = given.perturbation;
   spec.input_dropout = given.input_dropout;
+  if (!given.device) refuse("[fastfa_config] device was null; it must be 'cpu' or one such as 'cuda'");
+  spec.device = given.device;
   return spec;
 }
 
@@ -194,6 +197,7 @@ extern "C" fastfa_status fastfa_preset(const char* name, fastfa_feedback* feedba
     own.scale = -1.0;
     own.gain = 0.0;
     if (f.matrix == fastfa::Matrix::sparse) own.density = f.density;
-    std::memcpy(feedback, &own, sizeof own);  // struct_size is what it was
+    // struct_size is what it was, and so the caller's own.
+    std::memcpy(feedback, &own, std::min(own.struct_size, sizeof own));
   });
 }

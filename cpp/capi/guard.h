@@ -26,6 +26,8 @@ fastfa_status guarded(F&& f) noexcept {
     return FASTFA_OK;
   } catch (const DivergenceError& e) {
     return diverged(e);
+  } catch (const DeviceError& e) {
+    return failed(FASTFA_DEVICE, e.what());
   } catch (const Interrupted& e) {
     return failed(FASTFA_INTERRUPTED, e.what());
   } catch (const OrderError& e) {
@@ -40,6 +42,8 @@ fastfa_status guarded(F&& f) noexcept {
     return failed(FASTFA_NO_MEMORY, "[fastfa] there is not enough memory for this");
   } catch (const std::length_error&) {
     return failed(FASTFA_NO_MEMORY, "[fastfa] there is not enough memory for this");
+  } catch (const std::out_of_range&) {
+    return failed(FASTFA_INVALID_ARGUMENT, "[fastfa] there is no such layer, or it has no feedback");
   } catch (const std::invalid_argument& e) {
     return failed(FASTFA_INVALID_ARGUMENT, e.what());
   } catch (const std::exception& e) {

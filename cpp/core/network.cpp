@@ -8,6 +8,27 @@
 #include "core/network_impl.h"
 
 namespace fastfa {
+namespace {
+
+// What embedders give to be written.
+template <class T>
+void check_out(const char* call, const MatrixView<T>& out, Index rows, Index cols) {
+  if (out.data && out.rows == rows && out.cols == cols) return;
+  const std::string shape = "(" + std::to_string(out.rows) + ", " + std::to_string(out.cols) + ")";
+  refuse("[" + std::string(call) + "] out" + (out.data ? " has shape " + shape : " was null") +
+         "; it must be (" + std::to_string(rows) + ", " + std::to_string(cols) + ")");
+}
+template <class T>
+void check_out(const char* call, const std::vector<MatrixView<T>>& out, Index rows,
+               const std::vector<Layer<T>>& layers) {
+  if (out.size() > layers.size()) {
+    refuse("[" + std::string(call) + "] out has " + std::to_string(out.size()) +
+           " matrices; there are " + std::to_string(layers.size()) + " layers");
+  }
+  for (std::size_t l = 0; l < out.size(); ++l) check_out(call, out[l], rows, layers[l].n_out);
+}
+
+}  // namespace
 
 DivergenceError::DivergenceError(int layer, std::int64_t step, const std::string& what)
     : std::runtime_error(what), layer_(layer), step_(step) {}
@@ -167,6 +188,7 @@ MatrixView<T> Network<T>::biases(int layer) const {
 template <class T>
 void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& poll) {
   impl_->check_data("forward", x, nullptr);
+  check_out("forward", out, x.rows, impl_->layers_.back().n_out);
   Session<T> session(*impl_);
   const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
@@ -180,6 +202,7 @@ template <class T>
 void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView<T>>& out,
                              const Poll& poll) {
   impl_->check_data("activations", x, nullptr);
+  check_out("activations", out, x.rows, impl_->layers_);
   Session<T> session(*impl_);
   const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
@@ -194,6 +217,7 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
                         const std::vector<MatrixView<T>>& out, const std::vector<FeedbackSpec>* feedback,
                         double perturbation, const Poll& poll) {
   impl_->check_data("deltas", x, &y);
+  check_out("deltas", out, x.rows, impl_->layers_);
   Teaching<T> other;
   const bool own = !feedback && perturbation == 0;
   if (!own) {

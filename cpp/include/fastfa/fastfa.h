@@ -56,7 +56,8 @@ enum {
   FASTFA_IO = 6,          /* the system refused to read or write a file */
   FASTFA_BAD_FILE = 7,    /* a file is malformed or of another network */
   FASTFA_NO_MEMORY = 8,
-  FASTFA_FAILED = 9 /* anything else */
+  FASTFA_FAILED = 9, /* anything else */
+  FASTFA_DEVICE = 10 /* a device isn't to be had, or failed */
 };
 
 /* Of this thread's last call that failed; "" if there was none. Valid until its next call. */
@@ -191,9 +192,10 @@ typedef struct fastfa_config {
   uint64_t seed;
   double input_dropout;
   double perturbation; /* above 0: node perturbation with noise of this size, and no feedback */
+  const char* device;  /* "cpu", or "cuda", "cuda:1", ... */
 } fastfa_config;
 #define FASTFA_CONFIG_INIT \
-  {sizeof(fastfa_config), 0, NULL, 0, NULL, 0, "squared_error", FASTFA_FLOAT32, 0, 0.0, 0.0}
+  {sizeof(fastfa_config), 0, NULL, 0, NULL, 0, "squared_error", FASTFA_FLOAT32, 0, 0.0, 0.0, "cpu"}
 
 /* "sgd":  v <- momentum v + lr (s gradient - weight_decay W), W <- W + v; s is 1/N, or 1 with sum.
  * "adam": Kingma & Ba (2015); momentum and sum must be 0. */
