@@ -43,6 +43,16 @@ inline void learn_rows(const DenseUpdate<T>& u, const RowStep<T, N> (&rows)[Pend
   }
 }
 
+// Are the inputs k … k + lanes zero, of this batch and of the last?
+template <class T, int N>
+inline bool silent(const DenseForward<T>& f, const DenseUpdate<T>& u, Index k) {
+  Mask<T> zero = (load(f.h + k) == 0) & (load(u.h + k) == 0);
+  for (int e = 1; e < N; ++e) {
+    zero &= (load(f.h + e * f.ldh + k) == 0) & (load(u.h + e * u.ldh + k) == 0);
+  }
+  return all<T>(zero);
+}
+
 // Columns c0 … c0 + cols of the rows k0 … k1, for N examples now and N before.
 template <class T, int N>
 inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, Index cols, T* c,
@@ -71,6 +81,10 @@ inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, I
     learning = 0;
   };
   for (Index k = k0; k < k1; ++k) {
+    while (u.decay == 0 && k % lanes<T> == 0 && k + lanes<T> <= k1 && silent<T, N>(f, u, k)) {
+      k += lanes<T>;
+    }
+    if (k == k1) break;
     const int slot = pending.count;
     if (!take(pending, f.h, f.ldh, k, u.w + k * u.ldw + c0)) {
       update_row<T, N>(u, k, c0, c0 + cols);

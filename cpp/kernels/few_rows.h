@@ -21,7 +21,7 @@ inline void with_few(Index n, F&& f) {
 
 inline Index row_chunks(Index n, Index depth, Index cols) {
   if (tiny(n, cols, 4 * depth)) return 1;
-  const Index most = n <= 2 ? max_row_chunks : n <= 4 ? max_row_chunks / 2 : max_row_chunks / 4;
+  const Index most = n <= 2 ? max_row_chunks : max_row_chunks / 2;  // partial_rows is enough for these
   return max(1, min(most, depth * cols / 16384));
 }
 inline Index chunk_begin(Index chunk, Index chunks, Index depth) { return chunk * depth / chunks; }

@@ -22,7 +22,7 @@ constexpr Index k_block = 256;
 
 // With so few examples a product is formed in up to max_row_chunks parts (few_rows.h). `partial` of an
 // argument pack has room for partial_rows rows of padded_cols(columns of the result).
-constexpr Index few_rows = 8;
+constexpr Index few_rows = 4;
 constexpr Index max_row_chunks = 16;
 constexpr Index partial_rows = 2 * max_row_chunks;
 constexpr Index padded_cols(Index cols) { return (cols + 15) / 16 * 16; }

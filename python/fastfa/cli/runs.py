@@ -140,7 +140,9 @@ def execute(run: Run, threads: int, version: str, commander: int | None) -> dict
             line["kept_test_error"] = kept["test_error"]
     line["weights_sha256"] = digest(trainer.net)
     line["seconds"] = perf_counter() - begun
-    line["where"] = f"{socket.gethostname()}:{os.getpid()} {here['isa']} {get_num_threads()} threads"
+    line["where"] = (
+        f"{socket.gethostname()}:{os.getpid()} {here['isa']} {get_num_threads()} threads"
+    )
     return line
 
 
