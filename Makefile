@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WHEELS ?= dist
-# Device kernels: AUTO (if nvcc is there), ON or OFF
-CUDA ?= AUTO
+# Device kernels in what is installed and in wheels: ON, OFF, or AUTO (if nvcc is there). They take a minute;
+# `make cuda` compiles them on their own.
+CUDA ?= OFF
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
@@ -23,7 +24,8 @@ PEERS_PIP ?=
 test-all: install $(VENV)-peers/.peers ## the test suite with PyTorch, JAX, ONNX Runtime, in an environment of its own
 	rm -rf build/peers-wheel
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps \
-	  -C build-dir=build/$(notdir $(VENV)) -C cmake.define.FASTFA_WERROR=ON -w build/peers-wheel .
+	  -C build-dir=build/$(notdir $(VENV)) -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_EMULATED=ON \
+	  -C cmake.define.FASTFA_CUDA=$(CUDA) -w build/peers-wheel .
 	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check --no-deps --force-reinstall \
 	  build/peers-wheel/fastfa-*.whl
 	$(VENV)-peers/bin/python -m pytest
@@ -83,7 +85,8 @@ cuda-sanitize: install build/sanitize/fastfa_cuda_emulated.so ## every device ke
 	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_cuda_kernels.py
 
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
-	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(WHEELS) .
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps \
+	  -C cmake.define.FASTFA_CUDA=$(CUDA) -w $(WHEELS) .
 
 bench: wheel $(VENV)-bench/.peers ## against PyTorch, BioTorch, JAX, scikit-learn and NumPy; needs a quiet machine
 	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps --force-reinstall $(WHEELS)/fastfa-*.whl
@@ -114,7 +117,8 @@ check-sdist: check-wheel ## the source distribution, and that a wheel made of it
 	rm -rf build/sdist && mkdir -p build/sdist
 	$(BIN)/python -m pip install -q --disable-pip-version-check "build>=1.2"
 	$(BIN)/python -m build --sdist -o build/sdist .
-	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w build/sdist build/sdist/fastfa-*.tar.gz
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps \
+	  -C cmake.define.FASTFA_CUDA=$(CUDA) -w build/sdist build/sdist/fastfa-*.tar.gz
 	$(BIN)/python tools/check_sdist.py build/sdist/fastfa-*.tar.gz build/wheel/*.whl build/sdist/*.whl
 
 docs: $(VENV)-docs/.requirements ## the documentation site, in build/site; a warning is an error
