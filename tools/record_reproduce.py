@@ -2,8 +2,8 @@
 
     python tools/record_reproduce.py OUT NAME ...
 
-Copies OUT/NAME/paper/results.json (without its runs) and figure.png to docs/results/reproduce, and makes the
-table of docs/reproduce.md anew from everything that is there.
+Copies OUT/NAME/paper/results.json (without its runs) and figure.png to docs/results/reproduce, and makes
+the table of docs/reproduce.md anew from everything that is there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from fastfa.experiments import NAMES
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "docs/results/reproduce"
 PAGE = ROOT / "docs/reproduce.md"
-HEAD = "| experiment | claim | the paper | ours (95 % interval) | verdict |\n|---|---|---|---|---|\n"
+HEAD = (
+    "| experiment | claim | the paper | ours (95 % interval) | verdict |\n|---|---|---|---|---|\n"
+)
 UNITS = {"x": "×", "%": "%", "°": "°", "": ""}
 
 
@@ -34,8 +36,9 @@ def rows(name: str) -> str:
     lines = ""
     for claim in content["claims"]:
         ours, low, high = (f"{claim[key]:.3g}" for key in ("ours", "low", "high"))
+        text = claim["text"].replace("|", "∥")
         lines += (
-            f"| [{name}](results/reproduce/{name}.png) | {claim['text'].replace('|', '∥')} | {claim['paper']} "
+            f"| [{name}](results/reproduce/{name}.png) | {text} | {claim['paper']} "
             f"| {ours}{UNITS[claim['unit']]} ({low} – {high}) | {claim['verdict']} |\n"
         )
     return lines
