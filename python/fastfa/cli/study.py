@@ -147,7 +147,10 @@ class Searcher:
 
         begun = perf_counter()
         trial, reported = self._begin(number)
-        chosen = {name: suggest(trial, name, v) for name, v in self.plan.space.items()}
+        chosen = {}
+        for place, (name, varied) in enumerate(self.plan.space.items()):
+            self.study.sampler = make_sampler(self.plan, trial.number, place)
+            chosen[name] = suggest(trial, name, varied)
         report = _Report(trial, reported)
         state, value, reason = "complete", None, ""
         try:
@@ -180,7 +183,6 @@ class Searcher:
             frozen = next(t for t in self.study.get_trials(deepcopy=False) if t.number == number)
             reported = set(frozen.intermediate_values)
             trial = optuna.Trial(self.study, frozen._trial_id)
-        self.study.sampler = make_sampler(self.plan, trial.number)
         return trial, reported
 
     def _train(self, chosen: Mapping[str, Any], report: _Report) -> float:
@@ -228,11 +230,12 @@ def suggest(trial: optuna.Trial, name: str, varied: Range | Choice) -> Any:
     return trial.suggest_float(name, varied.low, varied.high, log=varied.log, step=varied.step)
 
 
-def make_sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
-    """The sampler of one trial. Its seed is the trial's own: nothing is left over from others."""
+def make_sampler(plan: Plan, number: int, place: int) -> optuna.samplers.BaseSampler:
+    """The sampler of one setting in one trial. Its seed is its own: nothing is left over from other
+    trials, nor from settings before it, which a trial that was cut off may have drawn already."""
     from optuna.samplers import RandomSampler, TPESampler
 
-    seed = int(np.random.SeedSequence([plan.seed, number]).generate_state(1)[0])
+    seed = int(np.random.SeedSequence([plan.seed, number, place]).generate_state(1)[0])
     return RandomSampler(seed) if plan.sampler == "random" else TPESampler(seed=seed)
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import statistics
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,6 +191,8 @@ def _results(
     from .. import build_info
     from .runs import execute
 
+    # At Ctrl-C joblib counts the runs that were under way; the message at the end says what to do.
+    warnings.filterwarnings("ignore", r"\d+ tasks which were still being", UserWarning)
     version, left, attempts = build_info()["version"], list(todo), 0
     while left:
         parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
