@@ -32,7 +32,7 @@ COMPILED = [
 ]
 EMBED = [  # what an embedder compiles against
     r"fastfa/include/fastfa/[\w/]+\.h",
-    r"fastfa/lib/cmake/fastfa/fastfa-config(-version)?\.cmake",
+    r"fastfa/lib/cmake/fastfa/fastfa-config(-version|-release)?\.cmake",
 ]
 CONFIG = "fastfa/lib/cmake/fastfa/fastfa-config.cmake"
 INFO = [r"METADATA", r"WHEEL", r"RECORD", r"entry_points\.txt"]
