@@ -311,8 +311,8 @@ def test_a_sweep_that_was_cut_off_goes_on(tmp_path, capsys, jobs, blow, status):
     assert process.returncode == status, err
     wait_for(lambda: not alive(workers))  # nobody goes on computing
     if blow == signal.SIGINT:
-        assert len(err.splitlines()) == 1
-        assert "the same command goes on from there" in err
+        assert "the same command goes on from there" in err.splitlines()[-1], err
+        assert "Traceback" not in err  # joblib's workers may have a word of their own
     before = (tmp_path / "o" / "runs.jsonl").read_text()
     assert 3 <= before.count("\n") < 12
     assert sweep(path, tmp_path / "o", "--jobs", 1) == 0
