@@ -90,3 +90,24 @@ assert not thread.is_alive() and net.steps == 20_000
 print("done")
 """
     assert run_python(source).split() == ["done"]
+
+
+def test_an_interrupt_that_python_drops_comes_again(run_python):
+    """In a weak reference's callback, as SQLAlchemy has them, KeyboardInterrupt goes nowhere."""
+    source = """
+import signal, time, weakref
+from fastfa.cli.interrupt import heard
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Thing: pass
+thing = Thing()
+def callback(_): raise KeyboardInterrupt
+there = weakref.ref(thing, callback)
+try:
+    with heard():
+        del thing
+        time.sleep(20)
+    print("lost")
+except KeyboardInterrupt:
+    print("heard")
+"""
+    assert run_python(source).split() == ["heard"]

@@ -32,8 +32,8 @@ inline void finish_carry(const Carry<T>& p, Index r0, Index r1, Index c, Index c
   if (!ok) report(p.bad);
 }
 
-// One tile. pack(c, cols, k0, k1, to, Rows<V>) packs V vectors of columns from c on; b, if there is one,
-// is Bᵀ (n_src, n_l) to be read in place where packing isn't worth it.
+// One tile. b is Bᵀ (n_src, n_l); if it is null, pack(c, cols, k0, k1, to, Rows<V>) packs V vectors of
+// columns from c on.
 template <class T, class Pack>
 inline void carry_tile(const Carry<T>& p, int tile, const T* b, Index ldb, Pack&& pack) {
   const Block t = block_of(carry_grid(p), tile, p.n, p.n_l);
@@ -41,8 +41,7 @@ inline void carry_tile(const Carry<T>& p, int tile, const T* b, Index ldb, Pack&
     constexpr int V = decltype(vecs)::value;
     const auto pack_panel = [&](Index k0, Index k1, T* to) { pack(c, cols, k0, k1, to, vecs); };
     panel_product<T, V>(p.source + t.r0 * p.lds, p.lds, t.r1 - t.r0, p.runs, p.n_runs,
-                        b ? b + c : nullptr, ldb, b == nullptr, pack_panel, p.delta + t.r0 * p.ldd + c,
-                        p.ldd);
+                        b ? b + c : nullptr, ldb, pack_panel, p.delta + t.r0 * p.ldd + c, p.ldd);
     finish_carry(p, t.r0, t.r1, c, cols);
   });
 }

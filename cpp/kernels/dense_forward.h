@@ -45,10 +45,8 @@ void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
     const Block t = block_of(g, tile, f.n, f.n_out);
     for_panels<T>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
       constexpr int V = decltype(vecs)::value;
-      const T* w = f.w + c;
-      const auto pack = [&](Index k0, Index k1, T* to) { pack_rows<T, V>(w, f.ldw, k0, k1, to); };
-      panel_product<T, V>(f.h + t.r0 * f.ldh, f.ldh, t.r1 - t.r0, f.runs, f.n_runs, w, f.ldw, false,
-                          pack, f.a + t.r0 * f.lda + c, f.lda);
+      panel_product<T, V>(f.h + t.r0 * f.ldh, f.ldh, t.r1 - t.r0, f.runs, f.n_runs, f.w + c, f.ldw,
+                          InPlace{}, f.a + t.r0 * f.lda + c, f.lda);
       finish_forward(f, t.r0, t.r1, c, cols);
     });
   }

@@ -9,12 +9,13 @@
 namespace fastfa {
 namespace {
 
-// Cut along rows first: each thread then writes one contiguous part of W. Cut along columns, the cores'
-// prefetchers would run into one another's freshly written lines, and two threads be no faster than one.
+// Cut along column panels, as the forward product of W is, so that a thread finds its part of W where it
+// left it. A narrow W is cut along rows too.
 template <class T>
 Grid update_grid(const DenseUpdate<T>& u) {
   const Index panels = (u.n_out + panel<T> - 1) / panel<T>;
   if (tiny(u.n_in, u.n_out, u.n)) return {1, 1, panels * panel<T>};
+  if (panels >= 8) return {1, panels, panel<T>};
   const Index row_chunks = max(1, min(8, u.n_in / (4 * tile_rows)));
   const Index col_chunks = min(panels, 8 / row_chunks);
   return {row_chunks, col_chunks, (panels + col_chunks - 1) / col_chunks * panel<T>};
@@ -128,18 +129,36 @@ inline void update_few(const DenseUpdate<T>& u, Index chunk) {
   });
 }
 
+// M × V vectors of W take a plain step.
+template <class T, int M, int V>
+inline void step_tile(const Learning<T>& u, T* w, Index ldw, const Vec<T> (&gradient)[M][V], T decay) {
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m) {
+    for (int v = 0; v < V; ++v) {
+      T* at = w + m * ldw + v * lanes<T>;
+      const Vec<T> old = load(at);
+      Vec<T> step = u.rate * gradient[m][v];
+      if (decay != 0) step -= decay * old;
+      store(at, old + step);
+    }
+  }
+}
+
 // Rows i … i + M of W, V vectors wide at column c, with examples n0 … n1 (rows of d, ldd apart).
 template <class T, int M, int V>
 inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index ldd, Index n0,
                         Index n1) {
   T* w = u.w + i * u.ldw + c;
+  // Asked for early enough: with few examples, those of the tile after this one.
+  const T* soon = w + (n1 - n0 <= 32 ? M : 0) * u.ldw;
   for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) __builtin_prefetch(w + m * u.ldw + v * lanes<T>, 1);
+    for (int v = 0; v < V; ++v) __builtin_prefetch(soon + m * u.ldw + v * lanes<T>, 1);
   }
   Vec<T> acc[M][V] = {};
   const Operand<T> x{u.h + n0 * u.ldh + i, 1, u.ldh, d, ldd};
   accumulate<T, M, V>(acc, x, 0, n1 - n0);
   const bool first = n0 == 0, last = n1 == u.n;
+  if (!u.v && !u.mask) return step_tile(u, w, u.ldw, acc, first ? u.decay : T(0));
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
       const Index at = c + v * lanes<T>;

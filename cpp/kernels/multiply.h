@@ -32,19 +32,38 @@ struct Operand {
   Index ldb;
 };
 
-// acc[m][v] += Σ_{k in [k0, k1)} A(m, k) · B[k, v-th vector]
+// Rows of a matrix that the work after this one will read, a panel wide: they lie too far apart for the
+// processor to expect them, so they are asked for row by row while this one is under way.
+template <class T>
+struct Ahead {
+  const T* row;  // null: none
+  Index ld;
+};
+template <class T>
+inline void fetch(const T* row) {
+  constexpr Index line = 64 / Index{sizeof(T)};
+  for (Index i = 0; i < panel<T>; i += line) __builtin_prefetch(row + i, 0, 2);
+}
+
+// acc[m][v] += Σ_{k in [k0, k1)} A(m, k) · B[k, v-th vector]; for each k, row k of `ahead` is asked for.
 //
 // Rows of A are reached by one pointer for every three, at 0, 1 and 2 times the row stride, which the
 // processor's addressing can express: with a pointer or an offset for each there are too few registers.
-template <class T, int M, int V>
-inline void accumulate(Vec<T> (&acc)[M][V], const Operand<T>& x, Index k0, Index k1) {
+template <class T, int M, int V, bool Fetch = false>
+inline void accumulate(Vec<T> (&acc)[M][V], const Operand<T>& x, Index k0, Index k1,
+                       Ahead<T> ahead = {}) {
   constexpr int groups = (M + 2) / 3;
   const T* a[groups];
   for (int g = 0; g < groups; ++g) a[g] = x.a + k0 * x.a_col + 3 * g * x.a_row;
   const T* b = x.b + k0 * x.ldb;
+  const T* next = Fetch ? ahead.row + k0 * ahead.ld : nullptr;
   for (Index k = k0; k < k1; ++k, b += x.ldb) {
     Vec<T> row[V];
     for (int v = 0; v < V; ++v) row[v] = load(b + v * lanes<T>);
+    if constexpr (Fetch) {
+      fetch(next);
+      next += ahead.ld;
+    }
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
       const T scalar = a[m / 3][(m % 3) * x.a_row];
@@ -83,13 +102,18 @@ inline void for_row_tiles(Index rows, F&& f) {
 // C (M × V vectors at c) = or += the product over the runs r0 … r1.
 template <class T, int M, int V>
 inline void multiply_tile(const Operand<T>& x, const Run* runs, Index r0, Index r1, Index k_shift, T* c,
-                          Index ldc, bool add) {
+                          Index ldc, bool add, Ahead<T> ahead) {
   Vec<T> acc[M][V];
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) acc[m][v] = add ? load(c + m * ldc + v * lanes<T>) : Vec<T>{};
   }
   for (Index r = r0; r < r1; ++r) {
-    accumulate<T, M, V>(acc, x, runs[r].begin - k_shift, runs[r].end - k_shift);
+    const Index k0 = runs[r].begin - k_shift, k1 = runs[r].end - k_shift;
+    if (ahead.row) {
+      accumulate<T, M, V, true>(acc, x, k0, k1, ahead);
+    } else {
+      accumulate<T, M, V>(acc, x, k0, k1);
+    }
   }
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) store(c + m * ldc + v * lanes<T>, acc[m][v]);

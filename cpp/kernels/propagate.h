@@ -23,9 +23,7 @@ void propagate_run(const Propagate<T>& p, int tile, int tile_end) {
       const auto read = [&](Index j, Index k) { return load(p.b + j * p.ldb + k); };
       carry_tile_by_rows(p, tile, read);
     } else {
-      carry_tile(p, tile, p.b, p.ldb, [&](Index c, Index, Index k0, Index k1, T* to, auto vecs) {
-        pack_rows<T, decltype(vecs)::value>(p.b + c, p.ldb, k0, k1, to);
-      });
+      carry_tile(p, tile, p.b, p.ldb, InPlace{});
     }
   }
 }

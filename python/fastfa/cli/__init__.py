@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from . import bench, data, demo, info, reproduce, sweep, train, tune
+from .interrupt import heard
 
 _COMMANDS = (train, tune, sweep, reproduce, demo, data, bench, info)
 _INTERRUPTED = 130  # what a shell reports for a process that Ctrl-C ended
@@ -40,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..errors import DivergenceError
 
     try:
-        status = arguments.run(arguments)
-        sys.stdout.flush()
+        with heard():
+            status = arguments.run(arguments)
+            sys.stdout.flush()
         return int(status or 0)
     except KeyboardInterrupt:
         if arguments.traceback:
