@@ -2,7 +2,10 @@
 // the emulated device.
 #pragma once
 
+#include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
+#include <string>
 
 #include "core/backend.h"
 #include "cuda/dense_forward.cuh"
@@ -15,6 +18,7 @@
 #include "cuda/local_back.cuh"
 #include "cuda/local_forward.cuh"
 #include "cuda/local_update.cuh"
+#include "cuda/next_batch.cuh"
 #include "cuda/output.cuh"
 #include "cuda/propagate.cuh"
 #include "cuda/propagate_bits.cuh"
@@ -24,6 +28,7 @@
 #include "cuda/propagate_sparse.cuh"
 #include "cuda/row_dots.cuh"
 #include "cuda/tally.cuh"
+#include "cuda/tiny_run.cuh"
 #include "cuda/transpose.cuh"
 
 namespace fastfa::cuda {
@@ -43,10 +48,38 @@ class CudaBackend final : public Backend<T> {
   bool immediate() const override { return false; }
   void wait() override { device_->wait(); }
   double pace() const override { return 2e12; }
+  double step_cost() const override { return 4e7; }  // 20 µs
   Index block_rows() const override { return 1024; }
-  std::shared_ptr<void> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
+  std::shared_ptr<void> allocate(std::size_t bytes) override {
+    ++allocations_;
+    return device_->allocate(bytes);
+  }
 
+  void use_stream(std::uintptr_t handle) override { device_->use_stream(handle); }
+  std::uintptr_t stream() const override { return device_->stream(); }
+  void wait_for(std::uintptr_t handle) override { device_->wait_for(handle); }
+
+  bool can_record() const override { return records_; }
+  Index allocations() const override { return allocations_; }
+  void begin_record(Live* live) override {
+    device_->begin_record();
+    live_ = live;
+  }
+  std::shared_ptr<void> end_record() override {
+    live_ = nullptr;
+    return device_->end_record();
+  }
+  void replay(const std::shared_ptr<void>& recording) override { device_->replay(recording); }
+  void next_batch(Live* live, Index n, Index* order) override {
+    device_->require("next_batch", live, order);
+    device_->launch("next_batch", grid_of(1), plain(), cuda::next_batch, live, n, order);
+  }
+
+  bool reaches(const void* data, std::size_t bytes) const override {
+    return device_->reaches(data, bytes);
+  }
   const void* lend(int slot, const void* data, std::size_t bytes) override {
+    if (device_->reaches(data, bytes)) return data;
     Loan& loan = loans_[slot];
     if (loan.bytes < bytes) {
       loan = {};  // first: there may not be room for both
@@ -63,6 +96,11 @@ class CudaBackend final : public Backend<T> {
   void copy(const T* from, T* to, Index count) override {
     device_->require("copy", from, to);
     device_->copy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+  }
+  void copy_rows(const T* from, Index ld, T* to, Index ldt, Index rows, Index cols) override {
+    const auto bytes = [](Index count) { return static_cast<std::size_t>(count) * sizeof(T); };
+    device_->require("copy_rows", from, to);
+    device_->copy_rows(to, bytes(ldt), from, bytes(ld), bytes(cols), static_cast<std::size_t>(rows));
   }
   void gather(const Gather<T>& g) override {
     device_->require("gather", g.x, g.order, g.h, g.bad);
@@ -132,11 +170,13 @@ class CudaBackend final : public Backend<T> {
   }
   void draw(const Draw<T>& d) override {
     device_->require("draw", d.out, d.a, d.bad);
-    device_->launch("draw", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::draw<T>, d);
+    device_->launch("draw", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::draw<T>, d,
+                    static_cast<const Live*>(live_));
   }
   void dropout(const Dropout<T>& d) override {
     device_->require("dropout", d.x, d.to);
-    device_->launch("dropout", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::dropout<T>, d);
+    device_->launch("dropout", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::dropout<T>, d,
+                    static_cast<const Live*>(live_));
   }
   void row_dots(const RowDots<T>& d) override {
     device_->require("row_dots", d.x, d.y, d.out);
@@ -144,14 +184,15 @@ class CudaBackend final : public Backend<T> {
   }
   void tally(const Tally& t) override {
     device_->require("tally", t.loss_rows, t.wrong, t.flags, t.halted, t.loss_sum, t.wrong_sum);
-    device_->launch("tally", grid_of(1), block_of(warp), cuda::tally, t);
+    device_->launch("tally", grid_of(1), block_of(warp), cuda::tally, t, live_);
   }
 
   void dense_update(const DenseUpdate<T>& u) override {
     device_->require("dense_update", u.h, u.delta, u.w, u.v, u.s, u.bias, u.v_bias, u.s_bias, u.mask,
                      u.halted);
     with_tile<T>(u.n_in, u.n_out, [&](auto size, dim3 grid, dim3 block) {
-      device_->launch("dense_update", grid, block, cuda::dense_update<T, decltype(size)>, u);
+      device_->launch("dense_update", grid, block, cuda::dense_update<T, decltype(size)>, u,
+                      static_cast<const Live*>(live_));
     });
   }
 
@@ -172,17 +213,20 @@ class CudaBackend final : public Backend<T> {
     transpose({u.delta, u.ldd, u.n, u.shape.units(), u.across, u.ldc});
     const Index weights = u.shape.units() * u.shape.patch();
     device_->launch("local_update", grid_of(least(ceil_div(weights, rows_of_warps), Index{65535})),
-                    warps(), cuda::local_update<T>, u);
+                    warps(), cuda::local_update<T>, u, static_cast<const Live*>(live_));
     if (!u.bias) return;
     device_->launch("local_update_bias", grid_for(u.shape.units()), plain(), cuda::local_update_bias<T>,
-                    u);
+                    u, static_cast<const Live*>(live_));
   }
 
-  // The core asks lanes() first.
+  bool runs_tiny() const override { return true; }
+  void tiny_run(const TinyRun<T>& run) override { tiny_together(&run, 1); }
+  void tiny_together(const TinyRun<T>* runs, Index count) override;
+
+  // The core asks first whether there are any.
   bool tiny_forward(const TinyStep<T>&) override { return false; }
   bool tiny_feedback(const TinyStep<T>&) override { return false; }
   void tiny_update(const TinyStep<T>&) override { throw std::logic_error("[cuda] no tiny_update"); }
-  void tiny_run(const TinyRun<T>&) override { throw std::logic_error("[cuda] tiny_run isn't there"); }
   void lane_run(const LaneRun<T>&) override { throw std::logic_error("[cuda] lane_run isn't there"); }
   Index lanes() const override { return 0; }
 
@@ -191,6 +235,10 @@ class CudaBackend final : public Backend<T> {
     std::shared_ptr<void> memory;
     std::size_t bytes = 0;
   };
+  static const char* environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+  }
   static constexpr int rows_of_warps = 8;
   static constexpr Index most_y = 65535;
   static dim3 plain() { return block_of(plain_threads); }
@@ -204,7 +252,53 @@ class CudaBackend final : public Backend<T> {
   }
 
   std::shared_ptr<Device> device_;
-  Loan loans_[3];
+  Loan loans_[6];
+  Loan tiny_;             // what tiny_run is told, and tells
+  Live* live_ = nullptr;  // while a step is recorded
+  Index allocations_ = 0;
+  bool records_ = std::string(environment("FASTFA_CUDA_GRAPHS")) != "0";
 };
+
+// The runs as the device has them: layers, results and the runs themselves, side by side.
+template <class T>
+void CudaBackend<T>::tiny_together(const TinyRun<T>* runs, Index count) {
+  struct Result {
+    double loss;
+    Index wrong, done;
+  };
+  Index layers = 0;
+  for (Index i = 0; i < count; ++i) layers += runs[i].count;
+  const auto of = [](Index n, std::size_t each) { return static_cast<std::size_t>(n) * each; };
+  const std::size_t bytes =
+      of(count, sizeof(Result)) + of(count, sizeof(TinyRun<T>)) + of(layers, sizeof(TinyLayer<T>));
+  device_->wait();
+  if (tiny_.bytes < bytes) tiny_ = {device_->allocate(bytes), bytes};
+  auto* results = static_cast<Result*>(tiny_.memory.get());
+  auto* own = reinterpret_cast<TinyRun<T>*>(results + count);
+  auto* layer = reinterpret_cast<TinyLayer<T>*>(own + count);
+  for (Index i = 0; i < count; ++i) {
+    const TinyRun<T>& r = runs[i];
+    results[i] = {*r.loss_sum, 0, 0};
+    own[i] = r;
+    own[i].layers = layer;
+    own[i].loss_sum = &results[i].loss;
+    own[i].wrong = &results[i].wrong;
+    own[i].done = &results[i].done;
+    layer = std::copy_n(r.layers, r.count, layer);
+    device_->require("tiny_run", r.x, r.y, r.order);
+    for (Index l = 0; l < r.count; ++l) {
+      const TinyLayer<T>& at = r.layers[l];
+      device_->require("tiny_run", at.w, at.bias, at.h, at.delta, at.b, at.source);
+    }
+  }
+  device_->launch("tiny_run", grid_of(count), block_of(tiny_threads), cuda::tiny_run<T>,
+                  static_cast<const TinyRun<T>*>(own));
+  device_->wait();
+  for (Index i = 0; i < count; ++i) {
+    *runs[i].loss_sum = results[i].loss;
+    *runs[i].wrong += results[i].wrong;
+    *runs[i].done = results[i].done;
+  }
+}
 
 }  // namespace fastfa::cuda

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from . import _arguments, _check, _core
+from . import _arguments, _check, _core, _device_arrays
+from .device_array import DeviceArray
 from .layers import Layer
 from .optim import Optimizer
 from .rules import FeedbackLike, Rules, resolve, specs
@@ -204,6 +205,54 @@ class Network(Stepwise):
         self._net.set_feedback(*specs(rules))
         self._feedback = rules
 
+    def on_device(self, array: np.ndarray) -> DeviceArray:
+        """One of the network's own arrays for libraries that work on the GPU, without a copy.
+
+        Parameters
+        ----------
+        array : numpy.ndarray
+            Of ``weights``, ``biases`` or ``feedback_matrices``, or a part of one. What is written there
+            is what the network uses from then on.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it isn't an array, or not in the memory of the network's GPU; always so on the CPU.
+        """
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"[on_device] array was {array!r}; it must be a numpy.ndarray")
+        if not self._net.reaches(array.__array_interface__["data"][0], array.itemsize):
+            raise ValueError(
+                f"[on_device] array isn't in the memory of the network's device, {self.device!r}; it "
+                "must be one of its weights, biases or feedback_matrices"
+            )
+        return DeviceArray(array, _device_arrays.ordinal(self.device))
+
+    def use_stream(self, stream: Any) -> None:
+        """Queue the network's work on a CUDA stream of yours from now on.
+
+        It then comes after what is on that stream already. Every call still returns when its work is
+        done.
+
+        Parameters
+        ----------
+        stream : object with ``__cuda_stream__`` (such as cuda.core.Stream), int, or None
+            Or its handle, a ``cudaStream_t``; 0 is the default stream. None: the network's own again.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the network is on the CPU, or the stream is none.
+        """
+        handle = _device_arrays.stream_handle("use_stream", stream)
+        try:
+            self._net.use_stream(handle)
+        except RuntimeError as error:
+            raise ValueError(
+                f"[use_stream] stream was {stream!r}: {error}; it must be one that is there"
+            ) from None
+        self._stream = stream  # kept alive
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all weights, biases and feedback matrices that are stored dense.
 
@@ -239,8 +288,10 @@ class Network(Stepwise):
 
     # ---- looking -------------------------------------------------------------------------------
 
-    def forward(self, X: Any) -> np.ndarray:
+    def forward(self, X: Any) -> np.ndarray | DeviceArray:
         """Outputs, (N, n_out), for inputs X, (N, n_in) or (N, *input_shape).
+
+        For X in the memory of the network's GPU they are there too, a `DeviceArray`.
 
         Raises
         ------
@@ -248,7 +299,11 @@ class Network(Stepwise):
             If X has the wrong shape or kind, or a value that is not finite. The same holds for X and
             Y of every other method.
         """
-        return self._net.forward(self._x("forward", X))
+        x = self._x("forward", X)
+        out = self._net.forward(x)
+        if isinstance(x, np.ndarray):
+            return out
+        return DeviceArray(out, _device_arrays.ordinal(self.device))
 
     def activations(self, X: Any) -> list[np.ndarray]:
         """h of every layer, (N, n_l); the last is the output."""
@@ -300,7 +355,7 @@ class Network(Stepwise):
         DivergenceError
             If a value is NaN, infinite or too large to go on; the weights are those before the step.
         """
-        x, y = self._apart(self._xy("step", X, Y))
+        x, y = self._apart("step", self._xy("step", X, Y))
         spec = _arguments.optimizer("step", optimizer)
         return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)))[0]
 
@@ -313,7 +368,9 @@ class Network(Stepwise):
         ----------
         X, Y : array_like
             Inputs (N, n_in) and targets (N, n_out). Arrays of the network's dtype that are
-            C-contiguous are used as they are; others are copied first.
+            C-contiguous are used as they are; others are copied first. Arrays in the memory of the
+            network's GPU, of any library with DLPack or ``__cuda_array_interface__``, are used where
+            they are: they must have its dtype, and contiguous examples.
         optimizer : SGD or Adam
         batch_size : int
             Examples per update; 1 learns online. The last batch may be short.
@@ -333,7 +390,7 @@ class Network(Stepwise):
             Within a second of Ctrl-C; the weights are those after the last whole step.
         """
         where = "train_epoch"
-        x, y = self._apart(self._xy(where, X, Y))
+        x, y = self._apart(where, self._xy(where, X, Y))
         batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
         return self._train_chunk(x, y, optimizer, batch_size, indices)[0]
@@ -358,16 +415,26 @@ class Network(Stepwise):
 
     # ---- arguments -----------------------------------------------------------------------------
 
-    def _x(self, where: str, X: Any) -> np.ndarray:
-        return _arguments.inputs(self, where, "X", X)
+    def _x(self, where: str, X: Any) -> Any:
+        return _arguments.inputs(self, where, "X", X, there=True)
 
-    def _xy(self, where: str, X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _xy(self, where: str, X: Any, Y: Any) -> tuple[Any, Any]:
         x = self._x(where, X)
-        return x, _arguments.targets(self, where, "Y", Y, len(x))
+        return x, _arguments.targets(self, where, "Y", Y, len(x), there=True)
 
-    def _apart(self, arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        """The arrays; copies of those that lie in the network's own memory, which learning writes."""
-        if all(a.base is None for a in arrays):
+    def _apart(self, where: str, arrays: tuple[Any, Any]) -> tuple[Any, ...]:
+        """X and Y; copies of those that lie in the network's own memory, which learning writes.
+
+        On a device they are refused instead.
+        """
+        if all(isinstance(a, np.ndarray) and a.base is None for a in arrays):
             return arrays
         own = self._arrays().values()
-        return tuple(a.copy() if any(np.may_share_memory(a, b) for b in own) else a for a in arrays)
+        result = []
+        for name, a in zip("XY", arrays, strict=True):
+            if not isinstance(a, np.ndarray):
+                _device_arrays.apart(self, where, name, a)
+            elif any(np.may_share_memory(a, b) for b in own):
+                a = a.copy()
+            result.append(a)
+        return tuple(result)
