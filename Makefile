@@ -21,13 +21,14 @@ test: install ## the test suite
 # Options of pip for the peers, such as another index for PyTorch's CPU wheel.
 PEERS_PIP ?=
 
-test-all: install $(VENV)-peers/.peers ## the test suite with PyTorch, JAX, ONNX Runtime, in an environment of its own
+test-all: install $(VENV)-peers/.peers $(VENV)-simulators/.peers ## all tests with PyTorch, JAX, ONNX Runtime, Nengo, Brian 2, in environments of their own
 	rm -rf build/peers-wheel
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps \
 	  -C build-dir=build/$(notdir $(VENV)) -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_EMULATED=ON \
 	  -C cmake.define.FASTFA_CUDA=$(CUDA) -w build/peers-wheel .
-	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check --no-deps --force-reinstall \
-	  build/peers-wheel/fastfa-*.whl
+	for peers in peers simulators; do $(VENV)-$$peers/bin/python -m pip install -q --disable-pip-version-check \
+	  --no-deps --force-reinstall build/peers-wheel/fastfa-*.whl || exit 1; done
+	$(VENV)-simulators/bin/python -m pytest -p no:nengo tests/test_bridges.py
 	$(VENV)-peers/bin/python -m pytest
 
 $(VENV)-peers/.peers: tests/requirements.txt
@@ -35,6 +36,13 @@ $(VENV)-peers/.peers: tests/requirements.txt
 	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check $(PEERS_PIP) -r tests/requirements.txt \
 	  "numpy>=1.26" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" "scipy>=1.11" \
 	  "scikit-image>=0.22" "soundfile>=0.12"
+	touch $@
+
+# Brian 2.9 needs NumPy below 2; Nengo 4.1 has a plugin that pytest 9 refuses.
+$(VENV)-simulators/.peers:
+	test -x $(VENV)-simulators/bin/python || $(PYTHON) -m venv $(VENV)-simulators
+	$(VENV)-simulators/bin/python -m pip install -q --disable-pip-version-check "numpy>=1.26,<2" \
+	  "safetensors>=0.5" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "scikit-learn>=1.6" "nengo>=4" "brian2>=2.9"
 	touch $@
 
 install: $(VENV)/.installed ## build and install into $(VENV), only what changed

@@ -18,6 +18,7 @@ import fastfa as fa
 import growth_trend
 import machine
 import numpy as np
+import sweep
 
 Train = Callable[[int], None]  # a number of steps
 
@@ -114,7 +115,20 @@ def _width(quick: bool) -> Axis:
     def line(batch: int) -> tuple[list, Callable[[int], Train]]:
         return _some(_WIDTHS, quick), lambda w: _dense([64, w, w, 10], batch)
 
-    return "64-w-w-10 tanh, by w", {f"batch {n}": line(n) for n in ((100,) if quick else (1, 100))}
+    lines = {f"batch {n}": line(n) for n in ((100,) if quick else (1, 100))}
+    if not quick:  # where the machine's own cliffs are
+        lines["sweep of W and B"] = _WIDTHS[3:], lambda w: _sweep(4 * (64 + 2 * (w + 10)) * w)
+    return "64-w-w-10 tanh, by w", lines
+
+
+def _sweep(size: int) -> Train:
+    """A plain pass over so many bytes, each read and written."""
+    timer = sweep.available(size, fa.get_num_threads())["NumPy"]
+
+    def train(steps: int) -> None:
+        timer(steps)
+
+    return train
 
 
 def _depth(quick: bool) -> Axis:

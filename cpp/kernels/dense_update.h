@@ -14,7 +14,7 @@ namespace {
 template <class T>
 Grid update_grid(const DenseUpdate<T>& u) {
   const Index panels = (u.n_out + panel<T> - 1) / panel<T>;
-  if (tiny(u.n_in, u.n_out, u.n)) return {1, 1, panels * panel<T>};
+  if (brief(u.n, u.n_in, u.n_out)) return {1, 1, panels * panel<T>};
   if (panels >= 8) return {1, panels, panel<T>};
   const Index row_chunks = max(1, min(8, u.n_in / (4 * tile_rows)));
   const Index col_chunks = min(panels, 8 / row_chunks);

@@ -13,6 +13,10 @@ struct Grid {
   int tiles() const { return static_cast<int>(row_chunks * col_chunks); }
 };
 
+// A product of n examples with a rows × cols matrix that is over before another thread would have
+// begun; to read the matrix costs as much as eight examples.
+inline bool brief(Index n, Index rows, Index cols) { return (n + 8) * rows * cols < 1 << 20; }
+
 // depth: length of the sums.
 template <class T>
 inline Grid grid(Index rows, Index cols, Index depth) {
@@ -21,7 +25,7 @@ inline Grid grid(Index rows, Index cols, Index depth) {
   if (col_chunks < 8) {
     row_chunks = min((rows + tile_rows - 1) / tile_rows, (8 + col_chunks - 1) / col_chunks);
   }
-  if (tiny(rows, cols, depth)) return {1, 1, round_up(cols, panel<T>)};
+  if (brief(rows, depth, cols)) return {1, 1, round_up(cols, panel<T>)};
   return {row_chunks, col_chunks, panel<T>};
 }
 

@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
-PAGES = ("docs/benchmarks.md", "docs/gallery.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/gallery.md")
 PEERS = {
     "jax": "JAX",
     "torch-manual": "PyTorch by hand",
@@ -202,9 +202,32 @@ def experiments() -> tuple[str, ...]:
     raise ValueError("fastfa/experiments/__init__.py has no NAMES")
 
 
+def recorded() -> list[str]:
+    return [n for n in experiments() if (RESULTS / "reproduce" / f"{n}.json").exists()]
+
+
 def gallery() -> str:
-    there = (n for n in experiments() if (RESULTS / "reproduce" / f"{n}.json").exists())
-    return "\n\n".join(map(_experiment, there))
+    return "\n\n".join(map(_experiment, recorded()))
+
+
+def paper() -> str:
+    """How many claims of each experiment hold, for the README; docs/reproduce.md has each of them."""
+    rows = []
+    for name in recorded():
+        result = load(f"reproduce/{name}.json")
+        verdicts = [claim["verdict"] for claim in result["claims"]]
+        good = verdicts.count("reproduced")
+        others = [f"{verdicts.count(v)} {v}" for v in sorted({*verdicts} - {"reproduced"})]
+        rows.append(
+            [
+                f"[{name}](docs/results/reproduce/{name}.png)",
+                result["title"],
+                result["where"],
+                str(len(result["seeds"])),
+                ", ".join([f"{good} of {len(verdicts)}", *others]),
+            ]
+        )
+    return table(["experiment", "what", "where", "runs", "claims reproduced"], rows, numbers=False)
 
 
 def _experiment(name: str) -> str:
@@ -249,6 +272,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "mnist": mnist,
     "local-mnist": local_mnist,
     "gallery": gallery,
+    "paper": paper,
 }
 
 
