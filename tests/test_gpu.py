@@ -59,6 +59,21 @@ def test_wide_layers(rule, rng):
         assert relative_error(w, expected) < 1e-10
 
 
+def test_tf32_is_close(rng):
+    x, y = rng.standard_normal((300, 200)), rng.standard_normal((300, 100))
+    nets = [
+        fa.Network(
+            200, [fa.Dense(333, "tanh"), fa.Dense(100)], "bp", device="cuda", matmul_precision=p
+        )
+        for p in ("float32", "tf32")
+    ]
+    for delta, expected in zip(nets[1].deltas(x, y), nets[0].deltas(x, y), strict=True):
+        assert 1e-6 < relative_error(delta, np.float64(expected)) < 2e-3
+    for net in nets:
+        net.train_epoch(x, y, fa.SGD(0.01), batch_size=75)
+    assert relative_error(nets[1].weights[0], np.float64(nets[0].weights[0])) < 1e-3
+
+
 def test_a_training_reaches_the_cpus_error():
     digits = fa.data.load("mnist-mini")
     errors = []

@@ -78,6 +78,9 @@ class Backend : public Place {
   virtual void local_forward(const LocalForward<T>&) = 0;
   virtual void local_back(const LocalBack<T>&) = 0;
   virtual void local_update(const LocalUpdate<T>&) = 0;
+  // Products of large matrices in TF32 from now on, or exact again. False: it can't.
+  virtual bool use_tf32(bool on) { return !on; }
+
   // Runs of steps of one network, or of several side by side. Done when the call returns.
   virtual bool runs_tiny() const { return lanes() > 0; }
   virtual void tiny_run(const TinyRun<T>&) = 0;

@@ -185,6 +185,15 @@ std::int64_t Network<T>::steps() const {
   return impl_->steps_;
 }
 template <class T>
+void Network<T>::use_tf32(bool on) {
+  Session<T> session(*impl_);
+  if (!impl_->backend_->use_tf32(on)) {
+    refuse("[Network] matmul_precision was 'tf32'; it must be 'float32' for a network on '" +
+           impl_->spec_.device + "' of this dtype: TF32 is float32's on a GPU");
+  }
+  impl_->drop_recording();
+}
+template <class T>
 bool Network<T>::reaches(const void* data, std::size_t bytes) const {
   return impl_->backend_->reaches(data, bytes);
 }

@@ -108,7 +108,7 @@ class CudaBackend final : public Backend<T> {
   }
   void dense_forward(const DenseForward<T>& f) override {
     device_->require("dense_forward", f.h, f.w, f.bias, f.a, f.bad);
-    with_tile<T>(f.n, f.n_out, [&](auto size, dim3 grid, dim3 block) {
+    with_tile<T>(f.n, f.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
       device_->launch("dense_forward", grid, block, cuda::dense_forward<T, decltype(size)>, f);
     });
   }
@@ -120,7 +120,7 @@ class CudaBackend final : public Backend<T> {
 
   void propagate(const Propagate<T>& p) override {
     require("propagate", p, p.b);
-    with_tile<T>(p.n, p.n_l, [&](auto size, dim3 grid, dim3 block) {
+    with_tile<T>(p.n, p.n_l, tf32_, [&](auto size, dim3 grid, dim3 block) {
       using Size = decltype(size);
       if (p.transposed) {
         device_->launch("propagate_transposed", grid, block, cuda::propagate_transposed<T, Size>, p);
@@ -190,7 +190,7 @@ class CudaBackend final : public Backend<T> {
   void dense_update(const DenseUpdate<T>& u) override {
     device_->require("dense_update", u.h, u.delta, u.w, u.v, u.s, u.bias, u.v_bias, u.s_bias, u.mask,
                      u.halted);
-    with_tile<T>(u.n_in, u.n_out, [&](auto size, dim3 grid, dim3 block) {
+    with_tile<T>(u.n_in, u.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
       device_->launch("dense_update", grid, block, cuda::dense_update<T, decltype(size)>, u,
                       static_cast<const Live*>(live_));
     });
@@ -219,6 +219,10 @@ class CudaBackend final : public Backend<T> {
                     u, static_cast<const Live*>(live_));
   }
 
+  bool use_tf32(bool on) override {
+    tf32_ = on && sizeof(T) == 4;
+    return tf32_ == on;
+  }
   bool runs_tiny() const override { return true; }
   void tiny_run(const TinyRun<T>& run) override { tiny_together(&run, 1); }
   void tiny_together(const TinyRun<T>* runs, Index count) override;
@@ -256,6 +260,7 @@ class CudaBackend final : public Backend<T> {
   Loan tiny_;             // what tiny_run is told, and tells
   Live* live_ = nullptr;  // while a step is recorded
   Index allocations_ = 0;
+  bool tf32_ = false;
   bool records_ = std::string(environment("FASTFA_CUDA_GRAPHS")) != "0";
 };
 

@@ -50,6 +50,9 @@ class Network(Stepwise):
         ``"cpu"``; ``"cuda"`` or ``"cuda:1"``: an NVIDIA GPU on Linux, if this build has CUDA
         (``fastfa.build_info()["cuda"]``). Weights, feedback and activations then live there; ``weights``
         and the other views still show and change them. Results equal the CPU's up to rounding.
+    matmul_precision : {"float32", "tf32"}
+        ``"tf32"``, for float32 on a GPU: products of matrices of at least 32 rows and columns on tensor
+        cores, with factors rounded to 10 bits of mantissa (relative error about 1e-3) and float32 sums.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class Network(Stepwise):
         seed: int = 0,
         dtype: Any = "float32",
         device: str = "cpu",
+        matmul_precision: Literal["float32", "tf32"] = "float32",
     ) -> None:
         self.input_shape = _arguments.input_shape(input)
         self.input_size = math.prod(self.input_shape)
@@ -91,6 +95,10 @@ class Network(Stepwise):
         self.seed = _check.integer("Network", "seed", seed, 0, 2**64 - 1)
         self.dtype = _arguments.dtype(dtype)
         self.device = _arguments.device(device)
+        precisions = ("float32", "tf32")
+        self.matmul_precision = _check.choice(
+            "Network", "matmul_precision", matmul_precision, precisions
+        )
         self._feedback = resolve(feedback, len(self.layers) - 1)
         built: list[_core.LayerSpec] = []
         self.shapes = [self.input_shape]
@@ -109,6 +117,8 @@ class Network(Stepwise):
             input_dropout=self.dropout[0],
             device=self.device,
         )
+        if matmul_precision == "tf32":
+            self._net.use_tf32(True)
 
     def __repr__(self) -> str:
         sizes = "-".join(str(math.prod(shape)) for shape in self.shapes)

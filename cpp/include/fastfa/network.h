@@ -38,6 +38,9 @@ class FASTFA_API Network {
   // its memory instead of the host's: then they are used where they are.
   bool reaches(const void* data, std::size_t bytes) const;  // does that lie there? false on the CPU
   OwnedMatrix<T> allocate(std::int64_t rows, std::int64_t cols);  // zeros that it reaches, and the host
+  // Products of large enough matrices on tensor cores, of factors rounded to TF32 (10 bits of mantissa),
+  // or exact float32 again, as at first. Refused but for float on a device.
+  void use_tf32(bool on);
   // Works on the caller's stream (a cudaStream_t; 0: its own again) from now on. Every call still
   // returns when its work is done. Refused on the CPU.
   void use_stream(std::uintptr_t stream);
