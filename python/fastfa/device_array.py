@@ -32,10 +32,12 @@ class DeviceArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """As of a NumPy array."""
         return self._array.shape
 
     @property
     def dtype(self) -> np.dtype:
+        """The network's own."""
         return self._array.dtype
 
     def __len__(self) -> int:
