@@ -124,16 +124,6 @@ MatrixView<const T> Network<T>::Impl::lend(int slot, MatrixView<const T> from) {
   return from;
 }
 
-template <class T>
-void Network<T>::Impl::give(const Buffer<T>& from, Index n, MatrixView<T> to, Index first) {
-  T* const rows = to.data + first * to.row_stride;
-  const auto bytes = static_cast<std::size_t>((n - 1) * to.row_stride + to.cols) * sizeof(T);
-  if (n == 0 || backend_->immediate() || to.col_stride != 1 || !backend_->reaches(rows, bytes)) {
-    return copy_rows(from, n, to, first);
-  }
-  backend_->copy_rows(from.data(), from.ld(), rows, to.row_stride, n, to.cols);
-}
-
 // n examples as they lie in x and y, from `first` on.
 template <class T>
 void Network<T>::Impl::set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n) {
@@ -184,42 +174,6 @@ template <class T>
 std::int64_t Network<T>::steps() const {
   return impl_->steps_;
 }
-template <class T>
-void Network<T>::use_tf32(bool on) {
-  Session<T> session(*impl_);
-  if (!impl_->backend_->use_tf32(on)) {
-    refuse("[Network] matmul_precision was 'tf32'; it must be 'float32' for a network on '" +
-           impl_->spec_.device + "' of this dtype: TF32 is float32's on a GPU");
-  }
-  impl_->drop_recording();
-}
-template <class T>
-bool Network<T>::reaches(const void* data, std::size_t bytes) const {
-  return impl_->backend_->reaches(data, bytes);
-}
-template <class T>
-OwnedMatrix<T> Network<T>::allocate(std::int64_t rows, std::int64_t cols) {
-  std::shared_ptr<void> memory =
-      impl_->backend_->allocate(static_cast<std::size_t>(rows * cols) * sizeof(T));
-  return {{static_cast<T*>(memory.get()), rows, cols, cols, 1}, memory};
-}
-template <class T>
-void Network<T>::use_stream(std::uintptr_t stream) {
-  Session<T> session(*impl_);
-  if (impl_->backend_->immediate()) refuse("[use_stream] the network is on 'cpu'; it has no stream");
-  impl_->backend_->wait();
-  impl_->backend_->use_stream(stream);
-}
-template <class T>
-std::uintptr_t Network<T>::stream() const {
-  return impl_->backend_->stream();
-}
-template <class T>
-void Network<T>::wait_for(std::uintptr_t stream) {
-  Session<T> session(*impl_);
-  impl_->backend_->wait_for(stream);
-}
-
 template <class T>
 WeightView<T> Network<T>::weights(int layer) const {
   const Layer<T>& l = impl_->layers_.at(static_cast<std::size_t>(layer));

@@ -2,7 +2,6 @@
 // the emulated device.
 #pragma once
 
-#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -28,7 +27,7 @@
 #include "cuda/propagate_sparse.cuh"
 #include "cuda/row_dots.cuh"
 #include "cuda/tally.cuh"
-#include "cuda/tiny_run.cuh"
+#include "cuda/tiny_together.cuh"
 #include "cuda/transpose.cuh"
 
 namespace fastfa::cuda {
@@ -225,7 +224,9 @@ class CudaBackend final : public Backend<T> {
   }
   bool runs_tiny() const override { return true; }
   void tiny_run(const TinyRun<T>& run) override { tiny_together(&run, 1); }
-  void tiny_together(const TinyRun<T>* runs, Index count) override;
+  void tiny_together(const TinyRun<T>* runs, Index count) override {
+    cuda::tiny_together(*device_, tiny_, runs, count);
+  }
 
   // The core asks first whether there are any.
   bool tiny_forward(const TinyStep<T>&) override { return false; }
@@ -235,10 +236,6 @@ class CudaBackend final : public Backend<T> {
   Index lanes() const override { return 0; }
 
  private:
-  struct Loan {
-    std::shared_ptr<void> memory;
-    std::size_t bytes = 0;
-  };
   static const char* environment(const char* name) {
     const char* value = std::getenv(name);
     return value ? value : "";
@@ -263,47 +260,5 @@ class CudaBackend final : public Backend<T> {
   bool tf32_ = false;
   bool records_ = std::string(environment("FASTFA_CUDA_GRAPHS")) != "0";
 };
-
-// The runs as the device has them: layers, results and the runs themselves, side by side.
-template <class T>
-void CudaBackend<T>::tiny_together(const TinyRun<T>* runs, Index count) {
-  struct Result {
-    double loss;
-    Index wrong, done;
-  };
-  Index layers = 0;
-  for (Index i = 0; i < count; ++i) layers += runs[i].count;
-  const auto of = [](Index n, std::size_t each) { return static_cast<std::size_t>(n) * each; };
-  const std::size_t bytes =
-      of(count, sizeof(Result)) + of(count, sizeof(TinyRun<T>)) + of(layers, sizeof(TinyLayer<T>));
-  device_->wait();
-  if (tiny_.bytes < bytes) tiny_ = {device_->allocate(bytes), bytes};
-  auto* results = static_cast<Result*>(tiny_.memory.get());
-  auto* own = reinterpret_cast<TinyRun<T>*>(results + count);
-  auto* layer = reinterpret_cast<TinyLayer<T>*>(own + count);
-  for (Index i = 0; i < count; ++i) {
-    const TinyRun<T>& r = runs[i];
-    results[i] = {*r.loss_sum, 0, 0};
-    own[i] = r;
-    own[i].layers = layer;
-    own[i].loss_sum = &results[i].loss;
-    own[i].wrong = &results[i].wrong;
-    own[i].done = &results[i].done;
-    layer = std::copy_n(r.layers, r.count, layer);
-    device_->require("tiny_run", r.x, r.y, r.order);
-    for (Index l = 0; l < r.count; ++l) {
-      const TinyLayer<T>& at = r.layers[l];
-      device_->require("tiny_run", at.w, at.bias, at.h, at.delta, at.b, at.source);
-    }
-  }
-  device_->launch("tiny_run", grid_of(count), block_of(tiny_threads), cuda::tiny_run<T>,
-                  static_cast<const TinyRun<T>*>(own));
-  device_->wait();
-  for (Index i = 0; i < count; ++i) {
-    *runs[i].loss_sum = results[i].loss;
-    *runs[i].wrong += results[i].wrong;
-    *runs[i].done = results[i].done;
-  }
-}
 
 }  // namespace fastfa::cuda

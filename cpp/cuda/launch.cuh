@@ -10,6 +10,12 @@
 
 namespace fastfa::cuda {
 
+// Memory that is kept for the next time.
+struct Loan {
+  std::shared_ptr<void> memory;
+  std::size_t bytes = 0;
+};
+
 inline dim3 grid_of(Index x, Index y = 1) {
   return {static_cast<unsigned>(x), static_cast<unsigned>(y), 1};
 }
