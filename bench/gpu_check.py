@@ -39,6 +39,14 @@ def main() -> None:
         two = [*local[:1], fa.LocallyConnected2D(2, 2, activation="tanh"), fa.Dense(5)]
         net = fa.Network((5, 6), two, fa.NodePerturbation(0.1), dtype=dtype, device=DEVICE)
         net.train_epoch(x, y, fa.SGD(0.01), batch_size=19)
+        tiny = [fa.Network(30, [fa.Dense(9, "tanh"), fa.Dense(5)], seed=i, dtype=dtype,
+                           device=DEVICE) for i in range(3)]  # fmt: skip
+        fa.Ensemble(tiny).train_epoch(x, y, fa.SGD(0.01), batch_size=1)
+        tiny[0].train_epoch(x, y, fa.Adam(0.01), batch_size=3)  # steps that are recorded
+        if dtype == "float32":
+            tensors = fa.Network(30, [fa.Dense(67, "tanh"), fa.Dense(35)], "bp", device=DEVICE,
+                                 matmul_precision="tf32")  # fmt: skip
+            tensors.train_epoch(x, np.tile(y, 7), fa.SGD(0.01), batch_size=37)
         wide = fa.Network(30, [fa.Dense(1100, "tanh"), fa.Dense(5)], device=DEVICE, dtype=dtype)
         wide.train_epoch(np.tile(x, (30, 1)), np.tile(y, (30, 1)), fa.SGD(0.01), batch_size=1110)
     print("done")

@@ -49,8 +49,8 @@ else()
 endif()
 
 if(FASTFA_EMULATED)
-  add_library(fastfa_cuda_emulated MODULE cpp/cuda/emulate/module.cpp cpp/cuda/emulate/block.cpp
-                                          cpp/cuda/emulate/device.cpp cpp/cuda/emulate/fiber.cpp)
+  file(GLOB emulated_sources CONFIGURE_DEPENDS cpp/cuda/emulate/*.cpp)
+  add_library(fastfa_cuda_emulated MODULE ${emulated_sources})
   fastfa_device_library(fastfa_cuda_emulated)
   target_compile_options(fastfa_cuda_emulated PRIVATE -O2 -Wno-unknown-pragmas)
   target_link_libraries(fastfa_cuda_emulated PRIVATE fastfa_flags)

@@ -6,7 +6,6 @@ orders; see docs/cuda.md. Each kernel has a case that launches it, of ragged siz
 
 from __future__ import annotations
 
-import ctypes
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference
-from devices import ORDERS, emulated, library
+from devices import ORDERS, emulated, kernels_run
 from local_cases import Patches, local_case
 from parity import TOLERANCE, check, relative_error
 from parity_cases import Case, build, draw_data, plain_case
@@ -48,15 +47,10 @@ CASES: dict[str, Case | str] = {
     "local_forward": local_case((2, 7, 6), LOCAL, 4, batch=33),
     "local_back": local_case((2, 7, 6), LOCAL, 4, rules=("bp", "fa"), batch=5),
     "local_update": local_case((2, 7, 6), LOCAL, 4, momentum=0.5, weight_decay=0.1, batch=35),
+    "next_batch": plain_case((9, 33, 4), batch=3, short=1),
+    "tiny_run": plain_case((9, 33, 17, 4), rules=("fa", "bp"), weight_decay=0.1, batch=1),
     "local_update_bias": local_case((2, 7, 6), LOCAL, 4, adam=True, batch=3),
 }
-
-
-def kernels_run() -> set[str]:
-    """All that have run in this process."""
-    names = ctypes.CDLL(str(library())).fastfa_kernels_run
-    names.restype = ctypes.c_char_p
-    return set(names().decode().split())
 
 
 def dropped(device: str, dtype: str) -> None:
@@ -88,16 +82,18 @@ def measured(device: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("kernel", CASES)
 def test_each_kernel(kernel, dtype):
+    before = kernels_run()
     for device in ORDERS:
         case = CASES[kernel]
         if isinstance(case, str):
             globals()[case](device, dtype)
         else:
             check(replace(case, device=device), dtype)
-    assert kernel in kernels_run()
+    assert (kernels_run() - before)[kernel] >= len(ORDERS), "this case doesn't launch its kernel"
 
 
 def test_every_kernel_has_a_case():
+    """All that are defined are launched, under their own names, and each by its case above."""
     found = {
         name
         for path in SOURCES.glob("*.cuh")
@@ -107,6 +103,14 @@ def test_every_kernel_has_a_case():
     count = sum(path.read_text().count("__global__") for path in SOURCES.rglob("*.cu*"))
     assert len(found) == count, "a __global__ function that this test doesn't recognise"
     assert found == set(CASES)
+    launches = {
+        (name, kernel)
+        for path in SOURCES.glob("*.cuh")
+        for name, kernel in re.findall(
+            r"launch\(\s*\"(\w+)\",.*?\bcuda::(\w+)", path.read_text(), re.S
+        )
+    }
+    assert launches == {(name, name) for name in found}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

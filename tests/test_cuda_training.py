@@ -144,14 +144,6 @@ def test_views_show_and_change_what_the_device_has(rng):
         np.testing.assert_allclose(delta, expected, rtol=1e-10, atol=1e-14)
 
 
-def test_a_device_cannot_train_an_ensemble_yet(rng):
-    nets = [fa.Network(4, [fa.Dense(2)], seed=i, device=DEVICE) for i in range(3)]
-    with pytest.raises(ValueError, match=r"network 0 is on device 'cuda-emulated:0'.*'cpu'"):
-        fa.Ensemble(nets).train_epoch(
-            rng.standard_normal((6, 4)), rng.standard_normal((6, 2)), fa.SGD(0.1), batch_size=1
-        )
-
-
 def test_importing_and_training_on_the_cpu_touch_no_driver():
     source = (
         "import fastfa as fa, numpy as np\n"

@@ -59,6 +59,21 @@ def test_wide_layers(rule, rng):
         assert relative_error(w, expected) < 1e-10
 
 
+def test_tf32_is_close(rng):
+    x, y = rng.standard_normal((300, 200)), rng.standard_normal((300, 100))
+    nets = [
+        fa.Network(
+            200, [fa.Dense(333, "tanh"), fa.Dense(100)], "bp", device="cuda", matmul_precision=p
+        )
+        for p in ("float32", "tf32")
+    ]
+    for delta, expected in zip(nets[1].deltas(x, y), nets[0].deltas(x, y), strict=True):
+        assert 1e-6 < relative_error(delta, np.float64(expected)) < 2e-3
+    for net in nets:
+        net.train_epoch(x, y, fa.SGD(0.01), batch_size=75)
+    assert relative_error(nets[1].weights[0], np.float64(nets[0].weights[0])) < 1e-3
+
+
 def test_a_training_reaches_the_cpus_error():
     digits = fa.data.load("mnist-mini")
     errors = []
@@ -91,6 +106,88 @@ def test_networks_in_several_threads(rng):
         thread.join()
     for seed in range(4):
         np.testing.assert_array_equal(together[seed], alone[seed])
+
+
+def trained(rng, monkeypatch, graphs: str) -> fa.Network:
+    monkeypatch.setenv("FASTFA_CUDA_GRAPHS", graphs)
+    layers = [fa.Dropout(0.1), fa.Dense(200, "tanh"), fa.Dense(70, "relu"), fa.Dense(10)]
+    net = fa.Network(30, layers, "kp", device="cuda")
+    x, y = rng.standard_normal((512, 30)), rng.standard_normal((512, 10))
+    for optimizer in (fa.SGD(0.01, momentum=0.5), fa.Adam(1e-3)):
+        net.train_epoch(x, y, optimizer, batch_size=7)
+    return net
+
+
+def test_an_epoch_as_a_graph_has_the_bits_of_its_steps(monkeypatch):
+    nets = [trained(np.random.default_rng(1), monkeypatch, graphs) for graphs in "10"]
+    for a, b in zip(nets[0].state_dict().values(), nets[1].state_dict().values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_divergence_within_a_graph(rng):
+    x, y = rng.standard_normal((400, 8)), rng.standard_normal((400, 3))
+    x[333, 2] = np.nan
+    net = fa.Network(8, [fa.Dense(300, "tanh"), fa.Dense(3)], device="cuda")
+    torch = pytest.importorskip("torch")
+    there = [torch.from_numpy(part.astype("float32")).cuda() for part in (x, y)]
+    with pytest.raises(fa.DivergenceError, match="the input at step 83"):
+        net.train_epoch(*there, fa.SGD(0.01), batch_size=4)
+    assert all(np.isfinite(w).all() for w in net.weights)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_an_ensemble_learns_as_its_networks_alone(batch_size, rng):
+    x, y = rng.standard_normal((200, 30)), rng.standard_normal((200, 10))
+
+    def make(device):
+        layers = [fa.Dense(20, "tanh"), fa.Dense(10)]
+        return [fa.Network(30, layers, seed=i, dtype="float64", device=device) for i in range(50)]
+
+    nets, alone = make("cuda"), make("cpu")
+    fa.Ensemble(nets).train_epoch(x, y, fa.SGD(0.01), batch_size=batch_size)
+    for net, other in zip(nets, alone, strict=True):
+        other.train_epoch(x, y, fa.SGD(0.01), batch_size=batch_size)
+        for w, expected in zip(net.weights, other.weights, strict=True):
+            assert relative_error(w, expected) < 1e-11
+
+
+def test_arrays_of_pytorch_go_in_and_out(rng):
+    torch = pytest.importorskip("torch")
+    x, y = rng.standard_normal((60, 30)), rng.standard_normal((60, 10))
+    nets = [fa.Network(30, [fa.Dense(40, "tanh"), fa.Dense(10)], device="cuda") for _ in range(2)]
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        there = [torch.from_numpy(part.astype("float32")).cuda() for part in (x, y)]
+    loss = nets[0].train_epoch(*there, fa.SGD(0.01), batch_size=7)
+    assert loss == nets[1].train_epoch(x, y, fa.SGD(0.01), batch_size=7)
+    nets[0].use_stream(stream.cuda_stream)
+    out = torch.from_dlpack(nets[0].forward(there[0]))
+    np.testing.assert_array_equal(out.cpu().numpy(), nets[1].forward(x))
+    w = torch.from_dlpack(nets[0].on_device(nets[0].weights[0]))
+    w.zero_()
+    torch.cuda.synchronize()
+    assert not nets[0].weights[0].any()
+    with pytest.raises(TypeError, match=r"X was a torch\.Tensor that can't be read"):
+        nets[0].forward(there[0].clone().requires_grad_())
+
+
+def test_arrays_of_cupy_go_in_and_out(rng):
+    cupy = pytest.importorskip("cupy")
+    x = rng.standard_normal((60, 30)).astype("float32")
+    net = fa.Network(30, [fa.Dense(40, "tanh"), fa.Dense(10)], device="cuda")
+    with cupy.cuda.Stream(non_blocking=True):
+        there = cupy.asarray(x) + 0
+    np.testing.assert_array_equal(cupy.asnumpy(cupy.asarray(net.forward(there))), net.forward(x))
+
+
+def test_a_stream_of_cuda_core(rng):
+    core = pytest.importorskip("cuda.core")
+    device = core.Device()
+    device.set_current()
+    net = fa.Network(30, [fa.Dense(40, "tanh"), fa.Dense(10)], device="cuda")
+    net.use_stream(device.create_stream())
+    x, y = rng.standard_normal((60, 30)), rng.standard_normal((60, 10))
+    assert np.isfinite(net.train_epoch(x, y, fa.SGD(0.01), batch_size=3))
 
 
 def test_a_bad_device_leaves_the_process_usable():

@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, m) {
   fastfa::register_errors(m);
   fastfa::register_runtime(m);
   fastfa::register_specs(m);
+  fastfa::register_device_arrays(m);
   fastfa::register_network(m);
   fastfa::register_data(m);
 }

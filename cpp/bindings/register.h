@@ -4,6 +4,7 @@
 
 namespace fastfa {
 
+void register_device_arrays(pybind11::module_& m);
 void register_errors(pybind11::module_& m);
 void register_runtime(pybind11::module_& m);
 void register_specs(pybind11::module_& m);

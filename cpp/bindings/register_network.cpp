@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "bindings/device_arrays.h"
 #include "bindings/register.h"
 #include "fastfa/ensemble.h"
 #include "fastfa/names.h"
@@ -17,12 +18,6 @@ namespace {
 
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;
-
-template <class T>
-MatrixView<const T> view(const Array<T>& a) {
-  if (a.ndim() != 2) throw std::invalid_argument("[fastfa] an array must have two dimensions");
-  return {a.data(), a.shape(0), a.shape(1), a.shape(1), 1};
-}
 
 // The same for a step in parts, where time counts: an array that the core can use as it is, one example
 // (cols) or some (n, cols). Anything else gives no data, and Python converts it or says what is wrong.
@@ -181,6 +176,14 @@ void register_class(py::module_& m, const char* name) {
            py::kw_only(), py::arg("inputs"), py::arg("layers"), py::arg("feedback"), py::arg("loss"),
            py::arg("seed"), py::arg("perturbation"), py::arg("input_dropout"), py::arg("device"))
       .def_property_readonly("steps", &Net::steps)
+      .def("reaches",
+           [](Net& net, std::uintptr_t pointer, std::size_t bytes) {
+             return net.reaches(reinterpret_cast<const void*>(pointer), bytes);
+           })
+      .def("use_tf32", &Net::use_tf32, py::call_guard<py::gil_scoped_release>())
+      .def("use_stream", &Net::use_stream, py::call_guard<py::gil_scoped_release>())
+      .def("stream", &Net::stream)
+      .def("wait_for", &Net::wait_for, py::call_guard<py::gil_scoped_release>())
       .def("weights",
            [](py::object self, int layer) { return expose(self.cast<Net&>().weights(layer), self); })
       .def("biases",
@@ -240,62 +243,66 @@ void register_class(py::module_& m, const char* name) {
            py::arg("hidden"), py::arg("n"), py::arg("repeats"))
       .def(
           "forward",
-          [](Net& net, const Array<T>& x) {
-            const auto xv = view(x);
+          [](Net& net, const Given<T>& x) -> py::object {
+            const auto xv = x.view;
             const std::int64_t n_out = net.units(net.layers() - 1);
+            if (x.on_device) {  // and so is what comes out
+              const OwnedMatrix<T> there = released([&] { return net.allocate(xv.rows, n_out); });
+              released([&] { net.forward(xv, there.view, signals()); });
+              return expose(there);
+            }
             Array<T> out({xv.rows, n_out});
             const MatrixView<T> to{out.mutable_data(), xv.rows, n_out, n_out, 1};
             released([&] { net.forward(xv, to, signals()); });
-            return out;
+            return std::move(out);
           },
-          py::arg("x").noconvert())
+          py::arg("x"))
       .def(
           "activations",
-          [](Net& net, const Array<T>& x) {
-            const auto xv = view(x);
+          [](Net& net, const Given<T>& x) {
+            const auto xv = x.view;
             PerLayer<T> out(net, xv.rows);
             released([&] { net.activations(xv, out.views, signals()); });
             return out.arrays;
           },
-          py::arg("x").noconvert())
+          py::arg("x"))
       .def(
           "deltas",
-          [](Net& net, const Array<T>& x, const Array<T>& y,
+          [](Net& net, const Given<T>& x, const Given<T>& y,
              const std::optional<std::vector<FeedbackSpec>>& feedback, double perturbation) {
-            const auto xv = view(x), yv = view(y);
+            const auto xv = x.view, yv = y.view;
             PerLayer<T> out(net, xv.rows);
             released([&] {
               net.deltas(xv, yv, out.views, feedback ? &*feedback : nullptr, perturbation, signals());
             });
             return out.arrays;
           },
-          py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("feedback"),
-          py::arg("perturbation"))
+          py::arg("x"), py::arg("y"), py::arg("feedback"), py::arg("perturbation"))
       .def(
           "alignment",
-          [](Net& net, const Array<T>& x, const Array<T>& y, bool gradient, bool matrices,
+          [](Net& net, const Given<T>& x, const Given<T>& y, bool gradient, bool matrices,
              int pseudobackprop) {
-            const auto xv = view(x), yv = view(y);
+            const auto xv = x.view, yv = y.view;
             const auto found = released(
                 [&] { return net.alignment(xv, yv, {gradient, matrices, pseudobackprop}, signals()); });
             py::list rows;
             for (std::size_t l = 0; l < found.size(); ++l) rows.append(as_dict(found[l], l));
             return rows;
           },
-          py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("gradient"), py::arg("matrices"),
+          py::arg("x"), py::arg("y"), py::arg("gradient"), py::arg("matrices"),
           py::arg("pseudobackprop"))
       .def(
           "evaluate",
-          [](Net& net, const Array<T>& x, const Array<T>& y) {
-            const auto xv = view(x), yv = view(y);
+          [](Net& net, const Given<T>& x, const Given<T>& y) {
+            const auto xv = x.view, yv = y.view;
             return as_tuple(released([&] { return net.evaluate(xv, yv, signals()); }));
           },
-          py::arg("x").noconvert(), py::arg("y").noconvert())
+          py::arg("x"), py::arg("y"))
       .def(
           "train_epoch",
-          [](Net& net, const Array<T>& x, const Array<T>& y, const Optimizer& optimizer,
+          [](Net& net, const Given<T>& x, const Given<T>& y, const Optimizer& optimizer,
              std::int64_t batch_size, const Array<std::int64_t>& order, double loss_sum) {
-            const auto xv = view(x), yv = view(y);
+            const auto xv = x.view, yv = y.view;
             if (order.ndim() != 1)
               throw std::invalid_argument("[train_epoch] order must have one dimension");
             const EpochResult r = released([&] {
@@ -304,8 +311,8 @@ void register_class(py::module_& m, const char* name) {
             });
             return py::make_tuple(r.loss, r.wrong, r.examples, loss_sum);
           },
-          py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("optimizer"),
-          py::arg("batch_size"), py::arg("order").noconvert(), py::arg("loss_sum") = 0.0);
+          py::arg("x"), py::arg("y"), py::arg("optimizer"), py::arg("batch_size"),
+          py::arg("order").noconvert(), py::arg("loss_sum") = 0.0);
 }
 
 // (loss, wrong, examples) of each network, or the exception that stopped it.
@@ -313,10 +320,10 @@ template <class T>
 void register_together(py::module_& m) {
   m.def(
       "train_together",
-      [](const std::vector<Network<T>*>& nets, const Array<T>& x, const Array<T>& y,
+      [](const std::vector<Network<T>*>& nets, const Given<T>& x, const Given<T>& y,
          const std::vector<Optimizer>& optimizers, std::int64_t batch_size,
          const Array<std::int64_t>& order) {
-        const auto xv = view(x), yv = view(y);
+        const auto xv = x.view, yv = y.view;
         const Together done = released([&] {
           return train_together(nets, xv, yv, optimizers, batch_size, order.data(), order.size(),
                                 signals());
@@ -335,8 +342,8 @@ void register_together(py::module_& m) {
         }
         return rows;
       },
-      py::arg("networks"), py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("optimizers"),
-      py::arg("batch_size"), py::arg("order").noconvert());
+      py::arg("networks"), py::arg("x"), py::arg("y"), py::arg("optimizers"), py::arg("batch_size"),
+      py::arg("order").noconvert());
 }
 
 }  // namespace

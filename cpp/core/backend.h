@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/live.h"
 #include "core/place.h"
 #include "kernels/ops.h"
 
@@ -21,15 +22,39 @@ class Backend : public Place {
   // Is each operation done when its call returns? Else a value out of range is found out later, and
   // what was asked for meanwhile must do no harm (Learning::halted).
   virtual bool immediate() const = 0;
-  virtual void wait() = 0;               // until all operations are done: the host may look
-  virtual double pace() const = 0;       // multiplications a second, at a cautious guess
-  virtual Index block_rows() const = 0;  // examples at once, of calls that only look
+  virtual void wait() = 0;                          // until all operations are done: the host may look
+  virtual double pace() const = 0;                  // multiplications a second, at a cautious guess
+  virtual double step_cost() const { return 1e4; }  // what a step takes besides, in multiplications
+  virtual Index block_rows() const = 0;             // examples at once, of calls that only look
 
   // The caller's array where operations can read it, until the next loan in the same `slot` or end().
   virtual const void* lend(int slot, const void* data, std::size_t bytes) = 0;
 
+  // Can operations read and write these bytes where they are? Host memory is lent instead.
+  virtual bool reaches(const void*, std::size_t) const { return false; }
+
+  // A stream of the caller's to work on, 0 for one's own; which that is; and until all is done that was
+  // asked for on another. Only a device has such.
+  virtual void use_stream(std::uintptr_t) {}
+  virtual std::uintptr_t stream() const { return 0; }
+  virtual void wait_for(std::uintptr_t) {}
+
+  // A step may be recorded and done again and again without the host. From begin_record() to
+  // end_record() operations are kept instead of done; those that differ from step to step look into
+  // *live, which next_batch() moves on: order ← the next n of the examples.
+  virtual bool can_record() const { return false; }
+  virtual Index allocations() const { return 0; }  // so far: scratch that has moved since is known by it
+  virtual void begin_record(Live*) {}
+  virtual std::shared_ptr<void> end_record() { return nullptr; }
+  virtual void replay(const std::shared_ptr<void>&) {}
+  virtual void next_batch(Live*, Index, Index*) {}
+
   virtual void clear(T* values, Index count) = 0;
   virtual void copy(const T* from, T* to, Index count) = 0;
+  // Rows of `cols`, ld and ldt apart.
+  virtual void copy_rows(const T* from, Index ld, T* to, Index ldt, Index rows, Index cols) {
+    for (Index r = 0; r < rows; ++r) copy(from + r * ld, to + r * ldt, cols);
+  }
   virtual void gather(const Gather<T>&) = 0;
   virtual void dense_forward(const DenseForward<T>&) = 0;
   virtual void output(const Output<T>&) = 0;
@@ -53,12 +78,21 @@ class Backend : public Place {
   virtual void local_forward(const LocalForward<T>&) = 0;
   virtual void local_back(const LocalBack<T>&) = 0;
   virtual void local_update(const LocalUpdate<T>&) = 0;
+  // Products of large matrices in TF32 from now on, or exact again. False: it can't.
+  virtual bool use_tf32(bool on) { return !on; }
+
+  // Runs of steps of one network, or of several side by side. Done when the call returns.
+  virtual bool runs_tiny() const { return lanes() > 0; }
   virtual void tiny_run(const TinyRun<T>&) = 0;
+  virtual void tiny_together(const TinyRun<T>* runs, Index count) {
+    for (Index i = 0; i < count; ++i) tiny_run(runs[i]);
+  }
+  // The parts of such a step, of a backend that is immediate().
   virtual bool tiny_forward(const TinyStep<T>&) = 0;
   virtual bool tiny_feedback(const TinyStep<T>&) = 0;
   virtual void tiny_update(const TinyStep<T>&) = 0;
   virtual void lane_run(const LaneRun<T>&) = 0;
-  virtual Index lanes() const = 0;  // of a LaneRun; 0: no tiny_run and no lane_run
+  virtual Index lanes() const = 0;  // of a LaneRun; 0: there is none
 };
 
 template <class T>

@@ -30,7 +30,7 @@ const DeviceModule& open_module(const std::string& device, const std::string& ki
           : library_folder() + (kind == "cuda" ? "/fastfa_cuda.so" : "/fastfa_cuda_emulated.so");
   try {
     const auto* table = static_cast<const DeviceModule*>(open_library(path, "fastfa_device"));
-    if (table->abi != kernel_abi)
+    if (table->abi != device_abi)
       throw std::runtime_error(path + " belongs to another version of fastfa");
     return *table;
   } catch (const std::runtime_error& error) {

@@ -1,12 +1,13 @@
 // Networks trained side by side: each on one thread, or, if they are tiny and of a kind, together in the
-// lanes of vectors.
+// lanes of vectors. On a device one after the other, or, if they are tiny, each in a block of its own.
 #include "fastfa/ensemble.h"
 
 #include <algorithm>
 #include <map>
 
 #include "core/checks.h"
-#include "core/network_impl.h"
+#include "core/ensemble_blocks.h"
+#include "core/ensemble_lanes.h"
 
 namespace fastfa {
 namespace {
@@ -28,108 +29,12 @@ std::vector<Index> kind_of(const Layers& tiny, int loss, bool decays) {
   return kind;
 }
 
+// "cuda" is "cuda:0".
+std::string numbered(const std::string& device) {
+  return device == "cpu" || device.find(':') != std::string::npos ? device : device + ":0";
+}
+
 }  // namespace
-
-// Networks of one kind, one in each lane. Their parameters are copied into the lanes once, and back
-// after each run.
-template <class T>
-class Lanes {
- public:
-  using Tiny = std::vector<TinyLayer<T>>;
-
-  Lanes(Backend<T>& backend, const std::vector<const Tiny*>& nets, const std::vector<Rule<T>>& rules,
-        int loss)
-      : backend_(backend), nets_(nets), loss_(loss) {
-    const Tiny& first = *nets_[0];
-    for (const TinyLayer<T>& l : first) {
-      w_.push_back(array(l.n_in * l.n_out));
-      bias_.push_back(array(l.n_out));
-      h_.push_back(array(l.n_out));
-      delta_.push_back(array(l.n_out));
-      b_.push_back(array(l.b && !l.transposed ? l.n_src * l.n_out : 0));
-    }
-    for (std::size_t k = 0; k < first.size(); ++k) {
-      TinyLayer<T> l = first[k];
-      const std::size_t from = l.source == first.back().delta ? first.size() - 1 : k + 1;
-      if (l.b) {
-        l.b = l.transposed ? w_[k + 1].data() : b_[k].data();
-        l.source = delta_[from].data();
-      }
-      l.w = w_[k].data();
-      if (l.bias) l.bias = bias_[k].data();
-      l.h = h_[k].data();
-      l.delta = delta_[k].data();
-      layers_.push_back(l);
-    }
-    scratch_ = array(first.back().n_out);
-    rate_ = array(1);
-    decay_ = array(1);
-    for (std::size_t i = 0; i < nets_.size(); ++i) {
-      rate_.data()[i] = rules[i].learning.rate;
-      decay_.data()[i] = rules[i].learning.decay;
-      decays_ |= rules[i].learning.decay != 0;
-    }
-    const auto in = [](T& lane, const T& own) { lane = own; };
-    parameters(in);
-    for (std::size_t k = 0; k < layers_.size(); ++k) {
-      const TinyLayer<T>& l = first[k];
-      if (b_[k].cols()) each(b_[k], k, &TinyLayer<T>::b, l.n_src, l.n_out, l.ldb, in);
-    }
-  }
-
-  // Steps done; sums are added to each network's result.
-  Index run(MatrixView<const T> x, MatrixView<const T> y, const Index* order, Index n,
-            const std::vector<EpochResult*>& results) {
-    std::vector<double> loss(static_cast<std::size_t>(backend_.lanes()));
-    std::vector<Index> wrong(loss.size());
-    Index done = 0;
-    backend_.lane_run({{layers_.data(), static_cast<Index>(layers_.size()), loss_, x.data, x.row_stride,
-                        y.data, y.row_stride, order, n, loss.data(), wrong.data(), &done},
-                       rate_.data(),
-                       decay_.data(),
-                       decays_,
-                       scratch_.data()});
-    parameters([](const T& lane, T& own) { own = lane; });
-    for (std::size_t i = 0; i < nets_.size(); ++i) {
-      results[i]->loss += loss[i];
-      results[i]->wrong += wrong[i];
-      results[i]->examples += done;
-    }
-    return done;
-  }
-
- private:
-  Buffer<T> array(Index elements) const { return Buffer<T>(backend_, 1, elements * backend_.lanes()); }
-
-  // Calls copy(element in the lanes, the network's own) for `member`, a matrix (rows, cols) of layer k.
-  template <class Member, class Copy>
-  void each(const Buffer<T>& lanes, std::size_t k, Member member, Index rows, Index cols, Index ld,
-            Copy&& copy) const {
-    for (std::size_t i = 0; i < nets_.size(); ++i) {
-      const auto own = (*nets_[i])[k].*member;
-      T* lane = lanes.data() + i;
-      for (Index r = 0; r < rows; ++r) {
-        for (Index c = 0; c < cols; ++c, lane += backend_.lanes()) copy(*lane, own[r * ld + c]);
-      }
-    }
-  }
-  template <class Copy>
-  void parameters(Copy&& copy) const {
-    for (std::size_t k = 0; k < layers_.size(); ++k) {
-      const TinyLayer<T>& l = (*nets_[0])[k];
-      each(w_[k], k, &TinyLayer<T>::w, l.n_in, l.n_out, l.ldw, copy);
-      if (l.bias) each(bias_[k], k, &TinyLayer<T>::bias, 1, l.n_out, 0, copy);
-    }
-  }
-
-  Backend<T>& backend_;
-  std::vector<const Tiny*> nets_;
-  int loss_;
-  std::vector<Buffer<T>> w_, bias_, h_, delta_, b_;
-  Buffer<T> scratch_, rate_, decay_;
-  bool decays_ = false;
-  Tiny layers_;
-};
 
 // All networks are held for the whole call: in the order of their addresses, so that two calls can't
 // wait for each other, and given back the other way round, since each restores what it found.
@@ -160,7 +65,11 @@ class Training {
         batch_size_(batch_size),
         out_{std::vector<EpochResult>(nets.size()), std::vector<std::exception_ptr>(nets.size())},
         tiny_(nets.size()) {
-    form_teams();
+    if (nets[0]->backend_->immediate()) {
+      form_teams();
+    } else {
+      form_blocks();
+    }
   }
 
   // All tasks do a chunk of the examples, then all the next one.
@@ -168,9 +77,15 @@ class Training {
     const std::shared_ptr<ThreadTeam> threads = ThreadTeam::instance();
     const auto tasks = static_cast<int>(teams_.size() + singles_.size());
     const Index chunk = chunk_batches() * batch_size_;
+    if (blocks_) blocks_->lend(x_, y_, order, n);
     for (Index at = 0; at < n; at += chunk) {
       if (asks_to_stop(poll)) throw Interrupted();
       const Index count = std::min(chunk, n - at);
+      if (!nets_[0]->backend_->immediate()) {
+        if (blocks_) in_blocks(order, at, count);
+        for (std::size_t i : singles_) alone(i, order + at, count);
+        continue;
+      }
       threads->run(tasks, [&](int begin, int end) {
         for (int k = begin; k < end; ++k) {
           const auto task = static_cast<std::size_t>(k);
@@ -231,6 +146,44 @@ class Training {
     }
   }
 
+  // On a device: all that are tiny, whatever their kind.
+  void form_blocks() {
+    std::vector<Impl*> members;
+    for (std::size_t i = 0; i < nets_.size(); ++i) {
+      Impl& net = *nets_[i];
+      if (batch_size_ > 1 || !net.is_tiny(optimizers_[i])) {
+        singles_.push_back(i);
+        continue;
+      }
+      net.ready(optimizers_[i], 1);
+      tiny_[i] = net.tiny_plan().layers;
+      net.silence_tiny();
+      net.backend_->wait();  // its stream is another than the one that the blocks run on
+      in_block_.push_back(i);
+      members.push_back(&net);
+    }
+    if (!members.empty()) blocks_ = std::make_unique<Blocks<T>>(*members[0]->backend_);
+  }
+
+  // A network that can't go on does the rest of the chunk alone, or stops there.
+  void in_blocks(const Index* order, Index at, Index n) {
+    std::vector<typename Blocks<T>::Member> running;
+    std::vector<std::size_t> who;
+    for (std::size_t i : in_block_) {
+      if (out_.stopped[i]) continue;
+      Impl& net = *nets_[i];
+      const Rule<T> rule = net.rule_for(optimizers_[i], 1);
+      running.push_back({&tiny_[i], static_cast<int>(net.spec_.loss), rule.learning.rate,
+                         rule.learning.decay, net.batch_.input.data(), &out_.results[i]});
+      who.push_back(i);
+    }
+    const std::vector<Index> done = blocks_->run(running, at, n);
+    for (std::size_t k = 0; k < who.size(); ++k) {
+      nets_[who[k]]->steps_ += done[k];
+      if (done[k] < n) alone(who[k], order + at + done[k], n - done[k]);
+    }
+  }
+
   Index chunk_batches() const {
     double work = 0;
     for (const Impl* net : nets_) {
@@ -273,7 +226,8 @@ class Training {
   Together out_;
   std::vector<std::vector<TinyLayer<T>>> tiny_;  // of each network that is tiny
   std::vector<Team> teams_;
-  std::vector<std::size_t> singles_;
+  std::vector<std::size_t> singles_, in_block_;
+  std::unique_ptr<Blocks<T>> blocks_;  // null: nobody is in one
 };
 
 template <class T>
@@ -289,9 +243,9 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
            "; there are " + std::to_string(nets.size()) + " networks");
   }
   for (std::size_t i = 0; i < nets.size(); ++i) {
-    if (!nets[i]->backend_->immediate()) {
+    if (numbered(nets[i]->spec_.device) != numbered(nets[0]->spec_.device)) {
       refuse("[train_epoch] network " + std::to_string(i) + " is on device '" + nets[i]->spec_.device +
-             "'; those of an ensemble must be on 'cpu' (a device trains one network at a time so far)");
+             "', network 0 on '" + nets[0]->spec_.device + "'; all must be on the same");
     }
     nets[i]->check_training(x, y, optimizers[i], batch_size, order, n);
   }

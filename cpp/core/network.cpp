@@ -174,7 +174,6 @@ template <class T>
 std::int64_t Network<T>::steps() const {
   return impl_->steps_;
 }
-
 template <class T>
 WeightView<T> Network<T>::weights(int layer) const {
   const Layer<T>& l = impl_->layers_.at(static_cast<std::size_t>(layer));
@@ -194,7 +193,7 @@ void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& p
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
     impl_->settle();
-    copy_rows(impl_->layers_.back().h, n, out, first);
+    impl_->give(impl_->layers_.back().h, n, out, first);
   });
 }
 
@@ -323,28 +322,41 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
       net.catch_up();
     }
   };
-  const Index polls = std::max(Index{1}, static_cast<Index>(0.02 * backend_->pace() / (work + 1e4)));
+  const Index polls =
+      std::max(Index{1}, static_cast<Index>(0.02 * backend_->pace() / (work + backend_->step_cost())));
 
   const Poll never;
   batch_.x = lend(0, x);
   batch_.y = lend(1, y);
   order =
       static_cast<const Index*>(backend_->lend(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
-  const bool tiny = batch_size == 1 && is_tiny(optimizer);
+  const bool tiny = batch_size == 1 && is_tiny(optimizer), ahead = !backend_->immediate();
+  bool recording = ahead && !tiny && may_record();
+  if (ahead) open(result);
   const Deferring deferring(*this, batch_size <= few_rows && may_defer(optimizer));
   for (Index at = 0; at < n;) {
     catch_up();
     if (asks_to_stop(poll)) throw Interrupted();
     const Index begin = at, end = std::min(n, at + polls * batch_size);
     if (tiny) at += run_tiny(optimizer, order + at, end - at, result);
-    for (; at < end; at += batch_size) {
+    while (at < end) {
       batch_.order = order + at;
       batch_.n = std::min(batch_size, n - at);
+      const Index whole = (end - at) / batch_size;
+      if (recording && at > 0 && whole > 0) {  // the first step has made what buffers were missing
+        recording = replay(optimizer, batch_.order, whole);
+        if (recording) {
+          at += whole * batch_size;
+          continue;
+        }
+      }
       step(batch_, optimizer, at == begin ? poll : never);
-      if (backend_->immediate()) batch_.add_to(result);
+      if (!ahead) batch_.add_to(result);
+      at += batch_size;
     }
-    if (!backend_->immediate()) collect(result);
+    if (ahead) settle();
   }
+  if (ahead) collect(result);
 }
 
 template class Network<float>;

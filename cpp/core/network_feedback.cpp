@@ -69,6 +69,7 @@ void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double 
   std::lock_guard<std::mutex> brief(impl_->teaching_mutex_);
   std::swap(impl_->teaching_, made);
   impl_->tiny_.current = false;
+  impl_->drop_recording();
 }
 
 template <class T>

@@ -116,6 +116,13 @@ class Network<T>::Impl {
                    const MatrixView<const T>& target) const;
   void exchange();  // the buffers of a pass with the spare ones
 
+  // Steps that a device does again and again without the host, in recorded.cpp.
+  bool may_record() const;
+  std::vector<std::uintptr_t> recording_key(const Rule<T>& rule) const;
+  void record(const Optimizer& optimizer);
+  bool replay(const Optimizer& optimizer, const Index* order, Index count);
+  void drop_recording() { recorded_.graph = nullptr; }
+
   // Plain SGD with few examples may leave each update to the next forward pass: nothing that is done in
   // between looks at the weights.
   bool may_defer(const Optimizer& optimizer) const;
@@ -146,6 +153,8 @@ class Network<T>::Impl {
   void check_data(const char* call, const MatrixView<const T>& x, const MatrixView<const T>* y) const;
   MatrixView<const T> lend(int slot, MatrixView<const T> from);
   void set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n);
+  // The same as copy_rows(), by whoever reaches `to`.
+  void give(const Buffer<T>& from, Index n, MatrixView<T> to, Index first);
 
   // Calls visit(first row, rows) with the forward pass of those rows done.
   template <class Visit>
@@ -157,8 +166,9 @@ class Network<T>::Impl {
   void check(int layer, const char* what);
   void settle();
   void forget_checks();
-  void tally(const Batch<T>& batch);  // of a step, before its update
-  void collect(EpochResult& result);  // what was tallied
+  void tally(const Batch<T>& batch);     // of a step, before its update
+  void open(const EpochResult& result);  // from here on, what is tallied is added to it:
+  void collect(EpochResult& result);     // the host fetches it
 
   NetworkSpec spec_;
   std::unique_ptr<Backend<T>> backend_;
@@ -188,6 +198,17 @@ class Network<T>::Impl {
     std::int64_t step, adam_step;
   };
   [[noreturn]] void diverged(const Site& site);
+
+  struct Recorded {
+    std::shared_ptr<void> graph;      // null: there is none
+    std::vector<std::uintptr_t> key;  // what it was made of
+    std::vector<Site> sites;          // one for each of its flags
+    Buffer<Index> order;              // the batch under way
+    Buffer<double> schedule;
+    std::shared_ptr<void> memory;  // of live
+    Live* live = nullptr;
+  };
+  Recorded recorded_;
 
   Buffer<int> flags_, halted_;
   std::vector<Site> sites_;     // one for each flag in use
@@ -219,7 +240,7 @@ inline Memory memory_of(const Optimizer& optimizer) {
   return !sgd ? Memory::adam : sgd->momentum != 0 ? Memory::velocity : Memory::none;
 }
 
-// Rows of a buffer to rows first … of the caller's matrix.
+// Rows of a buffer to rows first … of the caller's matrix, by the host.
 template <class T>
 void copy_rows(const Buffer<T>& from, Index n, MatrixView<T> to, Index first) {
   for (Index r = 0; r < n; ++r) {

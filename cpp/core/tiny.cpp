@@ -13,7 +13,7 @@ constexpr Index tiny_units = 256;
 // Where the forward pass is all there is to it: dense, and nothing dropped, removed or perturbed.
 template <class T>
 bool Network<T>::Impl::is_small() const {
-  if (backend_->lanes() == 0) return false;
+  if (!backend_->runs_tiny()) return false;
   if (teaching_.perturbation > 0 || spec_.input_dropout > 0 || spec_.inputs > tiny_units) return false;
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) {
@@ -104,19 +104,22 @@ TinyStep<T> Network<T>::Impl::tiny_step() const {
 
 template <class T>
 bool Network<T>::Impl::forward_tiny(Index n) {
-  return learning_ && n == 1 && tiny_plan().forward && backend_->tiny_forward(tiny_step());
+  return backend_->immediate() && learning_ && n == 1 && tiny_plan().forward &&
+         backend_->tiny_forward(tiny_step());
 }
 
 template <class T>
 bool Network<T>::Impl::feedback_tiny(Index n) {
-  if (!learning_ || n != 1 || !tiny_plan().feedback) return false;
+  if (!backend_->immediate() || !learning_ || n != 1 || !tiny_plan().feedback) return false;
   silence_tiny();
   return backend_->tiny_feedback(tiny_step());
 }
 
 template <class T>
 bool Network<T>::Impl::update_tiny(Index n, const Rule<T>& rule) {
-  if (n != 1 || rule.memory != Memory::none || !tiny_plan().feedback) return false;
+  if (!backend_->immediate() || n != 1 || rule.memory != Memory::none || !tiny_plan().feedback) {
+    return false;
+  }
   TinyStep<T> step = tiny_step();
   step.rate = rule.learning.rate;
   step.decay = rule.learning.decay;
@@ -132,10 +135,11 @@ Index Network<T>::Impl::run_tiny(const Optimizer& optimizer, const Index* order,
   const Rule<T> rule = rule_for(optimizer, 1);
   const std::vector<TinyLayer<T>>& tiny = tiny_plan().layers;
   silence_tiny();
+  double* const loss = backend_->immediate() ? &result.loss : loss_sum_.data();
   Index wrong = 0, done = 0;
   backend_->tiny_run(
       {{tiny.data(), static_cast<Index>(tiny.size()), static_cast<int>(spec_.loss), batch_.x.data,
-        batch_.x.row_stride, batch_.y.data, batch_.y.row_stride, order, n, &result.loss, &wrong, &done},
+        batch_.x.row_stride, batch_.y.data, batch_.y.row_stride, order, n, loss, &wrong, &done},
        rule.learning.rate,
        rule.learning.decay,
        batch_.input.data()});

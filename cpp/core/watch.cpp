@@ -74,22 +74,28 @@ void Network<T>::Impl::tally(const Batch<T>& batch) {
 }
 
 template <class T>
-void Network<T>::Impl::collect(EpochResult& result) {
+void Network<T>::Impl::open(const EpochResult& result) {
   settle();
-  result.loss += *loss_sum_.data();
-  result.wrong += *wrong_sum_.data();
-  result.examples += tallied_;
-  *loss_sum_.data() = 0;
+  *loss_sum_.data() = result.loss;
   *wrong_sum_.data() = 0;
   tallied_ = 0;
 }
 
-#define FASTFA_INSTANTIATE(T)                              \
-  template void Network<T>::Impl::forget_checks();         \
-  template void Network<T>::Impl::check(int, const char*); \
-  template void Network<T>::Impl::settle();                \
-  template void Network<T>::Impl::diverged(const Site&);   \
-  template void Network<T>::Impl::tally(const Batch<T>&);  \
+template <class T>
+void Network<T>::Impl::collect(EpochResult& result) {
+  settle();
+  result.loss = *loss_sum_.data();
+  result.wrong += *wrong_sum_.data();
+  result.examples += tallied_;
+}
+
+#define FASTFA_INSTANTIATE(T)                               \
+  template void Network<T>::Impl::forget_checks();          \
+  template void Network<T>::Impl::check(int, const char*);  \
+  template void Network<T>::Impl::settle();                 \
+  template void Network<T>::Impl::diverged(const Site&);    \
+  template void Network<T>::Impl::tally(const Batch<T>&);   \
+  template void Network<T>::Impl::open(const EpochResult&); \
   template void Network<T>::Impl::collect(EpochResult&)
 FASTFA_INSTANTIATE(float);
 FASTFA_INSTANTIATE(double);

@@ -2,7 +2,9 @@
 // the emulated device.
 #pragma once
 
+#include <cstdlib>
 #include <stdexcept>
+#include <string>
 
 #include "core/backend.h"
 #include "cuda/dense_forward.cuh"
@@ -15,6 +17,7 @@
 #include "cuda/local_back.cuh"
 #include "cuda/local_forward.cuh"
 #include "cuda/local_update.cuh"
+#include "cuda/next_batch.cuh"
 #include "cuda/output.cuh"
 #include "cuda/propagate.cuh"
 #include "cuda/propagate_bits.cuh"
@@ -24,6 +27,7 @@
 #include "cuda/propagate_sparse.cuh"
 #include "cuda/row_dots.cuh"
 #include "cuda/tally.cuh"
+#include "cuda/tiny_together.cuh"
 #include "cuda/transpose.cuh"
 
 namespace fastfa::cuda {
@@ -43,10 +47,38 @@ class CudaBackend final : public Backend<T> {
   bool immediate() const override { return false; }
   void wait() override { device_->wait(); }
   double pace() const override { return 2e12; }
+  double step_cost() const override { return 4e7; }  // 20 µs
   Index block_rows() const override { return 1024; }
-  std::shared_ptr<void> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
+  std::shared_ptr<void> allocate(std::size_t bytes) override {
+    ++allocations_;
+    return device_->allocate(bytes);
+  }
 
+  void use_stream(std::uintptr_t handle) override { device_->use_stream(handle); }
+  std::uintptr_t stream() const override { return device_->stream(); }
+  void wait_for(std::uintptr_t handle) override { device_->wait_for(handle); }
+
+  bool can_record() const override { return records_; }
+  Index allocations() const override { return allocations_; }
+  void begin_record(Live* live) override {
+    device_->begin_record();
+    live_ = live;
+  }
+  std::shared_ptr<void> end_record() override {
+    live_ = nullptr;
+    return device_->end_record();
+  }
+  void replay(const std::shared_ptr<void>& recording) override { device_->replay(recording); }
+  void next_batch(Live* live, Index n, Index* order) override {
+    device_->require("next_batch", live, order);
+    device_->launch("next_batch", grid_of(1), plain(), cuda::next_batch, live, n, order);
+  }
+
+  bool reaches(const void* data, std::size_t bytes) const override {
+    return device_->reaches(data, bytes);
+  }
   const void* lend(int slot, const void* data, std::size_t bytes) override {
+    if (device_->reaches(data, bytes)) return data;
     Loan& loan = loans_[slot];
     if (loan.bytes < bytes) {
       loan = {};  // first: there may not be room for both
@@ -64,13 +96,18 @@ class CudaBackend final : public Backend<T> {
     device_->require("copy", from, to);
     device_->copy(to, from, static_cast<std::size_t>(count) * sizeof(T));
   }
+  void copy_rows(const T* from, Index ld, T* to, Index ldt, Index rows, Index cols) override {
+    const auto bytes = [](Index count) { return static_cast<std::size_t>(count) * sizeof(T); };
+    device_->require("copy_rows", from, to);
+    device_->copy_rows(to, bytes(ldt), from, bytes(ld), bytes(cols), static_cast<std::size_t>(rows));
+  }
   void gather(const Gather<T>& g) override {
     device_->require("gather", g.x, g.order, g.h, g.bad);
     device_->launch("gather", grid_for(g.n * g.cols), plain(), cuda::gather<T>, g);
   }
   void dense_forward(const DenseForward<T>& f) override {
     device_->require("dense_forward", f.h, f.w, f.bias, f.a, f.bad);
-    with_tile<T>(f.n, f.n_out, [&](auto size, dim3 grid, dim3 block) {
+    with_tile<T>(f.n, f.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
       device_->launch("dense_forward", grid, block, cuda::dense_forward<T, decltype(size)>, f);
     });
   }
@@ -82,7 +119,7 @@ class CudaBackend final : public Backend<T> {
 
   void propagate(const Propagate<T>& p) override {
     require("propagate", p, p.b);
-    with_tile<T>(p.n, p.n_l, [&](auto size, dim3 grid, dim3 block) {
+    with_tile<T>(p.n, p.n_l, tf32_, [&](auto size, dim3 grid, dim3 block) {
       using Size = decltype(size);
       if (p.transposed) {
         device_->launch("propagate_transposed", grid, block, cuda::propagate_transposed<T, Size>, p);
@@ -132,11 +169,13 @@ class CudaBackend final : public Backend<T> {
   }
   void draw(const Draw<T>& d) override {
     device_->require("draw", d.out, d.a, d.bad);
-    device_->launch("draw", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::draw<T>, d);
+    device_->launch("draw", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::draw<T>, d,
+                    static_cast<const Live*>(live_));
   }
   void dropout(const Dropout<T>& d) override {
     device_->require("dropout", d.x, d.to);
-    device_->launch("dropout", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::dropout<T>, d);
+    device_->launch("dropout", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::dropout<T>, d,
+                    static_cast<const Live*>(live_));
   }
   void row_dots(const RowDots<T>& d) override {
     device_->require("row_dots", d.x, d.y, d.out);
@@ -144,14 +183,15 @@ class CudaBackend final : public Backend<T> {
   }
   void tally(const Tally& t) override {
     device_->require("tally", t.loss_rows, t.wrong, t.flags, t.halted, t.loss_sum, t.wrong_sum);
-    device_->launch("tally", grid_of(1), block_of(warp), cuda::tally, t);
+    device_->launch("tally", grid_of(1), block_of(warp), cuda::tally, t, live_);
   }
 
   void dense_update(const DenseUpdate<T>& u) override {
     device_->require("dense_update", u.h, u.delta, u.w, u.v, u.s, u.bias, u.v_bias, u.s_bias, u.mask,
                      u.halted);
-    with_tile<T>(u.n_in, u.n_out, [&](auto size, dim3 grid, dim3 block) {
-      device_->launch("dense_update", grid, block, cuda::dense_update<T, decltype(size)>, u);
+    with_tile<T>(u.n_in, u.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
+      device_->launch("dense_update", grid, block, cuda::dense_update<T, decltype(size)>, u,
+                      static_cast<const Live*>(live_));
     });
   }
 
@@ -172,25 +212,34 @@ class CudaBackend final : public Backend<T> {
     transpose({u.delta, u.ldd, u.n, u.shape.units(), u.across, u.ldc});
     const Index weights = u.shape.units() * u.shape.patch();
     device_->launch("local_update", grid_of(least(ceil_div(weights, rows_of_warps), Index{65535})),
-                    warps(), cuda::local_update<T>, u);
+                    warps(), cuda::local_update<T>, u, static_cast<const Live*>(live_));
     if (!u.bias) return;
     device_->launch("local_update_bias", grid_for(u.shape.units()), plain(), cuda::local_update_bias<T>,
-                    u);
+                    u, static_cast<const Live*>(live_));
   }
 
-  // The core asks lanes() first.
+  bool use_tf32(bool on) override {
+    tf32_ = on && sizeof(T) == 4;
+    return tf32_ == on;
+  }
+  bool runs_tiny() const override { return true; }
+  void tiny_run(const TinyRun<T>& run) override { tiny_together(&run, 1); }
+  void tiny_together(const TinyRun<T>* runs, Index count) override {
+    cuda::tiny_together(*device_, tiny_, runs, count);
+  }
+
+  // The core asks first whether there are any.
   bool tiny_forward(const TinyStep<T>&) override { return false; }
   bool tiny_feedback(const TinyStep<T>&) override { return false; }
   void tiny_update(const TinyStep<T>&) override { throw std::logic_error("[cuda] no tiny_update"); }
-  void tiny_run(const TinyRun<T>&) override { throw std::logic_error("[cuda] tiny_run isn't there"); }
   void lane_run(const LaneRun<T>&) override { throw std::logic_error("[cuda] lane_run isn't there"); }
   Index lanes() const override { return 0; }
 
  private:
-  struct Loan {
-    std::shared_ptr<void> memory;
-    std::size_t bytes = 0;
-  };
+  static const char* environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+  }
   static constexpr int rows_of_warps = 8;
   static constexpr Index most_y = 65535;
   static dim3 plain() { return block_of(plain_threads); }
@@ -204,7 +253,12 @@ class CudaBackend final : public Backend<T> {
   }
 
   std::shared_ptr<Device> device_;
-  Loan loans_[3];
+  Loan loans_[6];
+  Loan tiny_;             // what tiny_run is told, and tells
+  Live* live_ = nullptr;  // while a step is recorded
+  Index allocations_ = 0;
+  bool tf32_ = false;
+  bool records_ = std::string(environment("FASTFA_CUDA_GRAPHS")) != "0";
 };
 
 }  // namespace fastfa::cuda

@@ -8,14 +8,15 @@
 namespace fastfa::cuda {
 
 template <class T, class Size>
-__global__ void __launch_bounds__(Size::threads) dense_update(DenseUpdate<T> u) {
+__global__ void __launch_bounds__(Size::threads) dense_update(DenseUpdate<T> u, const Live* live) {
   if (is_halted(u)) return;
+  const Learning<T> rule = rule_now(u, u.s, live);
   multiply<T, Size, false, false>(
       u.n_in, u.n_out, u.n, [&](Index i, Index n) { return u.h[n * u.ldh + i]; },
       [&](Index n, Index o) { return u.delta[n * u.ldd + o]; },
       [&](Index i, Index o, T gradient) {
         if (u.mask && !(u.mask[i * u.ldm + o / 32] >> o % 32 & 1)) gradient = T(0);
-        apply(u, u.w, u.v, u.s, i * u.ldw + o, gradient, u.decay);
+        apply(rule, u.w, u.v, u.s, i * u.ldw + o, gradient, u.decay);
       });
   if (!u.bias || blockIdx.y != 0) return;
   for (int c = static_cast<int>(threadIdx.x); c < Size::cols; c += Size::threads) {
@@ -23,7 +24,7 @@ __global__ void __launch_bounds__(Size::threads) dense_update(DenseUpdate<T> u) 
     if (o >= u.n_out) break;
     T sum = T(0);
     for (Index n = 0; n < u.n; ++n) sum += u.delta[n * u.ldd + o];
-    apply(u, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum, T(0));
+    apply(rule, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum, T(0));
   }
 }
 

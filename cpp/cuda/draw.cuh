@@ -2,6 +2,7 @@
 // out). A thread has four rows of a column, the four words of a block.
 #pragma once
 
+#include "core/live.h"
 #include "cuda/math.cuh"
 #include "fastfa/philox.h"
 
@@ -41,12 +42,13 @@ __device__ inline void four_numbers(const Draw<T>& d, const Philox4x32& words, T
 }
 
 template <class T>
-__global__ void draw(Draw<T> d) {
+__global__ void draw(Draw<T> d, const Live* live) {
+  const std::uint32_t step = live ? static_cast<std::uint32_t>(live->now) : d.layer;
   const Index fours = ceil_div(d.rows, 4);
   for (Index t = thread_of_grid(); t < fours * d.cols; t += threads_of_grid()) {
     const Index four = t / d.cols, c = t % d.cols;
     T x[4];
-    four_numbers(d, words_of(d.seed, d.purpose, d.layer, c, d.row0 / 4 + four), x);
+    four_numbers(d, words_of(d.seed, d.purpose, step, c, d.row0 / 4 + four), x);
     for (int i = 0; i < 4; ++i) {
       const Index r = 4 * four + i;
       if (r >= d.rows) break;

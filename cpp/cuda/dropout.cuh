@@ -7,11 +7,12 @@
 namespace fastfa::cuda {
 
 template <class T>
-__global__ void dropout(Dropout<T> d) {
+__global__ void dropout(Dropout<T> d, const Live* live) {
+  const std::uint32_t step = live ? static_cast<std::uint32_t>(live->now) : d.layer;
   const Index fours = ceil_div(d.rows, 4);
   for (Index t = thread_of_grid(); t < fours * d.cols; t += threads_of_grid()) {
     const Index four = t / d.cols, c = t % d.cols;
-    const Philox4x32 words = words_of(d.seed, d.purpose, d.layer, c, d.row0 / 4 + four);
+    const Philox4x32 words = words_of(d.seed, d.purpose, step, c, d.row0 / 4 + four);
     for (int i = 0; i < 4; ++i) {
       const Index r = 4 * four + i;
       if (r >= d.rows) break;

@@ -9,8 +9,9 @@
 namespace fastfa::cuda {
 
 template <class T>
-__global__ void local_update(LocalUpdate<T> u) {
+__global__ void local_update(LocalUpdate<T> u, const Live* live) {
   if (is_halted(u)) return;
+  const Learning<T> rule = rule_now(u, u.s, live);
   const LocalShape& s = u.shape;
   const Index patch = s.kernel_h * s.kernel_w * s.maps, weights = s.positions() * s.channels * patch;
   const int lane = static_cast<int>(threadIdx.x);
@@ -26,17 +27,19 @@ __global__ void local_update(LocalUpdate<T> u) {
       for (Index n = lane; n < u.n; n += warp) sum += x[n] * delta[n];
     }
     sum = warp_sum(sum);
-    if (lane == 0) apply(u, u.w, u.v, u.s, p * u.ldw + channel * s.block() + in_patch, sum, u.decay);
+    if (lane != 0) continue;
+    apply(rule, u.w, u.v, u.s, p * u.ldw + channel * s.block() + in_patch, sum, u.decay);
   }
 }
 
 template <class T>
-__global__ void local_update_bias(LocalUpdate<T> u) {
+__global__ void local_update_bias(LocalUpdate<T> u, const Live* live) {
   if (is_halted(u)) return;
+  const Learning<T> rule = rule_now(u, u.s, live);
   for (Index unit = thread_of_grid(); unit < u.shape.units(); unit += threads_of_grid()) {
     T sum = T(0);
     for (Index n = 0; n < u.n; ++n) sum += u.delta[n * u.ldd + unit];
-    apply(u, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, unit, sum, T(0));
+    apply(rule, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, unit, sum, T(0));
   }
 }
 

@@ -10,7 +10,7 @@ Backend<double>* make_f64(int ordinal);
 }  // namespace fastfa::cuda
 
 extern "C" FASTFA_API const void* fastfa_device() {
-  static const fastfa::DeviceModule table{fastfa::kernel_abi, fastfa::cuda::make_f32,
+  static const fastfa::DeviceModule table{fastfa::device_abi, fastfa::cuda::make_f32,
                                           fastfa::cuda::make_f64};
   return &table;
 }

@@ -7,13 +7,14 @@
 // one arriving. Sums run over the depth in order, so results don't depend on the device.
 #pragma once
 
-#include "cuda/portable.cuh"
+#include "cuda/multiply_tensor.cuh"
 
 namespace fastfa::cuda {
 
 // Tiles of `rows` × `cols` of C, `depth` deep; each thread has tr × tc elements.
 template <int rows_, int cols_, int depth_, int tr_, int tc_>
 struct Tile {
+  static constexpr bool tensor = false;
   static constexpr int rows = rows_, cols = cols_, depth = depth_, tr = tr_, tc = tc_;
   static constexpr int across = cols / tc, down = rows / tr, threads = across * down;
   static constexpr int lda = rows + 4, ldb = cols + 4;  // of shared memory, against bank conflicts
@@ -46,21 +47,16 @@ __device__ inline void place_of(int i, int& at, int& k) {
   k = along_depth ? e % Size::depth : e / length;
 }
 
-// a_along, b_along: do neighbours along the depth lie side by side in memory?
-template <class T, class Size, bool a_along, bool b_along, class A, class B, class Finish>
-__device__ inline void multiply(Index rows, Index cols, Index depth, A&& a, B&& b, Finish&& finish) {
-  FASTFA_SHARED(T, shared_a, 2 * Size::depth * Size::lda);
-  FASTFA_SHARED(T, shared_b, 2 * Size::depth * Size::ldb);
+// Walks along the depth: calls work(A, B) with each pair of tiles in shared memory. a_along, b_along: do
+// neighbours along the depth lie side by side in memory?
+template <class T, class Size, bool a_along, bool b_along, class A, class B, class Work>
+__device__ inline void walk(Index rows, Index cols, Index depth, A&& a, B&& b, T* shared_a, T* shared_b,
+                            Work&& work) {
   constexpr int a_share = Size::rows * Size::depth / Size::threads;
   constexpr int b_share = Size::cols * Size::depth / Size::threads;
   const Index row0 = Index{blockIdx.y} * Size::rows, col0 = Index{blockIdx.x} * Size::cols;
-  const int x = static_cast<int>(threadIdx.x) % Size::across;
-  const int y = static_cast<int>(threadIdx.x) / Size::across;
 
-  T next_a[a_share], next_b[b_share], sum[Size::tr][Size::tc];
-  for (int i = 0; i < Size::tr; ++i) {
-    for (int j = 0; j < Size::tc; ++j) sum[i][j] = T(0);
-  }
+  T next_a[a_share], next_b[b_share];
   const auto fetch = [&](Index k0) {
 #pragma unroll
     for (int i = 0; i < a_share; ++i) {
@@ -80,13 +76,13 @@ __device__ inline void multiply(Index rows, Index cols, Index depth, A&& a, B&& 
     for (int i = 0; i < a_share; ++i) {
       int r, k;
       place_of<Size, Size::rows, a_along>(i, r, k);
-      shared_a[(half * Size::depth + k) * Size::lda + r] = next_a[i];
+      shared_a[(half * Size::depth + k) * Size::lda + r] = as_kept<Size::tensor>(next_a[i]);
     }
 #pragma unroll
     for (int i = 0; i < b_share; ++i) {
       int c, k;
       place_of<Size, Size::cols, b_along>(i, c, k);
-      shared_b[(half * Size::depth + k) * Size::ldb + c] = next_b[i];
+      shared_b[(half * Size::depth + k) * Size::ldb + c] = as_kept<Size::tensor>(next_b[i]);
     }
   };
 
@@ -99,31 +95,55 @@ __device__ inline void multiply(Index rows, Index cols, Index depth, A&& a, B&& 
   for (Index k0 = 0; k0 < depth; k0 += Size::depth, half ^= 1) {
     const bool more = k0 + Size::depth < depth;
     if (more) fetch(k0 + Size::depth);
-#pragma unroll
-    for (int k = 0; k < Size::depth; ++k) {
-      const T* row_a = shared_a + (half * Size::depth + k) * Size::lda;
-      const T* row_b = shared_b + (half * Size::depth + k) * Size::ldb;
-      T of_a[Size::tr], of_b[Size::tc];
-#pragma unroll
-      for (int i = 0; i < Size::tr; ++i) of_a[i] = row_a[spread<Size::tr, Size::down>(y, i)];
-#pragma unroll
-      for (int j = 0; j < Size::tc; ++j) of_b[j] = row_b[spread<Size::tc, Size::across>(x, j)];
-#pragma unroll
-      for (int i = 0; i < Size::tr; ++i) {
-#pragma unroll
-        for (int j = 0; j < Size::tc; ++j) sum[i][j] += of_a[i] * of_b[j];
-      }
-    }
+    work(shared_a + half * Size::depth * Size::lda, shared_b + half * Size::depth * Size::ldb);
     if (more) keep(half ^ 1);
     __syncthreads();
   }
+}
+
+template <class T, class Size, bool a_along, bool b_along, class A, class B, class Finish>
+__device__ inline void multiply(Index rows, Index cols, Index depth, A&& a, B&& b, Finish&& finish) {
+  FASTFA_SHARED(T, shared_a, 2 * Size::depth * Size::lda);
+  FASTFA_SHARED(T, shared_b, 2 * Size::depth * Size::ldb);
+  const Index row0 = Index{blockIdx.y} * Size::rows, col0 = Index{blockIdx.x} * Size::cols;
+
+  if constexpr (Size::tensor) {
+    const int row = piece_row<Size>(), col = piece_col<Size>();
+    float sum[Size::pieces_down][Size::pieces_across][4] = {};
+    walk<T, Size, a_along, b_along>(
+        rows, cols, depth, a, b, shared_a, shared_b,
+        [&](const float* of_a, const float* of_b) { multiply_pieces<Size>(of_a, of_b, row, col, sum); });
+    finish_pieces<Size>(rows, cols, row0 + row, col0 + col, sum, finish);
+  } else {
+    const int x = static_cast<int>(threadIdx.x) % Size::across;
+    const int y = static_cast<int>(threadIdx.x) / Size::across;
+    T sum[Size::tr][Size::tc] = {};
+    walk<T, Size, a_along, b_along>(
+        rows, cols, depth, a, b, shared_a, shared_b, [&](const T* tile_a, const T* tile_b) {
 #pragma unroll
-  for (int i = 0; i < Size::tr; ++i) {
-    const Index r = row0 + spread<Size::tr, Size::down>(y, i);
+          for (int k = 0; k < Size::depth; ++k) {
+            T of_a[Size::tr], of_b[Size::tc];
 #pragma unroll
-    for (int j = 0; j < Size::tc; ++j) {
-      const Index c = col0 + spread<Size::tc, Size::across>(x, j);
-      if (r < rows && c < cols) finish(r, c, sum[i][j]);
+            for (int i = 0; i < Size::tr; ++i)
+              of_a[i] = tile_a[k * Size::lda + spread<Size::tr, Size::down>(y, i)];
+#pragma unroll
+            for (int j = 0; j < Size::tc; ++j)
+              of_b[j] = tile_b[k * Size::ldb + spread<Size::tc, Size::across>(x, j)];
+#pragma unroll
+            for (int i = 0; i < Size::tr; ++i) {
+#pragma unroll
+              for (int j = 0; j < Size::tc; ++j) sum[i][j] += of_a[i] * of_b[j];
+            }
+          }
+        });
+#pragma unroll
+    for (int i = 0; i < Size::tr; ++i) {
+      const Index r = row0 + spread<Size::tr, Size::down>(y, i);
+#pragma unroll
+      for (int j = 0; j < Size::tc; ++j) {
+        const Index c = col0 + spread<Size::tc, Size::across>(x, j);
+        if (r < rows && c < cols) finish(r, c, sum[i][j]);
+      }
     }
   }
 }

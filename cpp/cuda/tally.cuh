@@ -1,15 +1,22 @@
 // Was a value of this step out of range? Else its losses and errors are added up. One warp.
 #pragma once
 
+#include "core/live.h"
 #include "cuda/portable.cuh"
 
 namespace fastfa::cuda {
 
-static __global__ void tally(Tally t) {
+static __global__ void tally(Tally t, Live* live) {
   const int lane = static_cast<int>(threadIdx.x);
-  int flagged = *t.halted;
-  for (Index i = lane; i < t.n_flags; i += warp) flagged |= t.flags[i];
+  const int halted = *t.halted;
+  int flagged = halted;
+  Index first = 0;  // of the flags that are set, counted from the end: so the first is the largest
+  for (Index i = lane; i < t.n_flags; i += warp) {
+    if (t.flags[i] && first == 0) first = t.n_flags - i;
+    flagged |= t.flags[i];
+  }
   flagged = warp_max(flagged);
+  first = warp_max(first);
   double loss = 0;
   Index wrong = 0;
   for (Index n = lane; n < t.n; n += warp) {
@@ -20,6 +27,10 @@ static __global__ void tally(Tally t) {
   wrong = warp_sum(wrong);
   if (lane != 0) return;
   if (flagged) {
+    if (live && !halted) {
+      live->halted_at = live->now;
+      live->site = t.n_flags - first;
+    }
     *t.halted = 1;
   } else {
     *t.loss_sum += loss;

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._core import __version__
+from .device_array import DeviceArray
 from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
 from .layers import Dense, Dropout, LocallyConnected2D
@@ -54,6 +55,7 @@ __all__ = [
     "CheckpointError",
     "Constant",
     "Dense",
+    "DeviceArray",
     "DeviceError",
     "DivergenceError",
     "Dropout",

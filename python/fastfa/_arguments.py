@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _check, _core
+from . import _check, _core, _device_arrays
 from .layers import Dense, Dropout, Layer, LocallyConnected2D
 from .optim import SGD, Adam
 
@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from .network import Network
 
 
-def inputs(net: Network, where: str, name: str, values: Any) -> np.ndarray:
-    """Inputs (N, n_in), C-contiguous, finite, of the network's dtype; copied only if need be."""
+def inputs(net: Network, where: str, name: str, values: Any, *, there: bool = False) -> Any:
+    """Inputs (N, n_in), C-contiguous, finite, of the network's dtype; copied only if need be.
+
+    ``there``: an array in the memory of the network's device will do as well. The device looks itself
+    whether its values are finite.
+    """
+    if _device_arrays.is_one(values):
+        _only_there(where, name, values, there)
+        size, shape = net.input_size, net.input_shape
+        return _device_arrays.matrix(net, where, name, values, size, shape, "N")
     x = _check.numeric(where, name, values, net.dtype)
     if x.ndim > 2 and x.shape[1:] == net.input_shape:
         x = x.reshape(len(x), net.input_size)
@@ -31,8 +39,17 @@ def inputs(net: Network, where: str, name: str, values: Any) -> np.ndarray:
     return x
 
 
-def targets(net: Network, where: str, name: str, values: Any, n: int) -> np.ndarray:
+def targets(
+    net: Network, where: str, name: str, values: Any, n: int, *, there: bool = False
+) -> Any:
     """Targets (n, n_out), laid out like inputs."""
+    if _device_arrays.is_one(values):
+        _only_there(where, name, values, there)
+        size = net.output_size
+        y = _device_arrays.matrix(net, where, name, values, size, (size,), str(n))
+        if len(y) != n:
+            raise ValueError(f"[{where}] {name} has shape {y.shape}; it must be {(n, size)}")
+        return y
     y = _check.numeric(where, name, values, net.dtype)
     if y.shape != (n, net.output_size):
         raise ValueError(
@@ -41,6 +58,14 @@ def targets(net: Network, where: str, name: str, values: Any, n: int) -> np.ndar
         )
     _check.finite(where, name, y)
     return y
+
+
+def _only_there(where: str, name: str, values: Any, there: bool) -> None:
+    if not there:
+        raise TypeError(
+            f"[{where}] {name} was a {_device_arrays.kind_of(values)} in a GPU's memory; here it must "
+            "be in main memory"
+        )
 
 
 def input_shape(value: Any) -> tuple[int, ...]:

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from . import _arguments, _check, _core
+from . import _arguments, _check, _core, _device_arrays
 from .errors import DivergenceError
 from .network import Network
 from .optim import Optimizer
+
+
+def _numbered(device: str) -> tuple[str, int]:
+    return device.partition(":")[0], _device_arrays.ordinal(device)
 
 
 class Ensemble:
@@ -19,12 +23,14 @@ class Ensemble:
     Each learns as it would alone, to rounding, with the same bits at any number of threads. As many as
     there are threads learn at a time; three or more tiny networks of one kind that learn online go
     through the lanes of the processor's vectors together. What makes a kind are the sizes, activations
-    and routes; seeds, weights, B and η may differ.
+    and routes; seeds, weights, B and η may differ. On a GPU, tiny networks that learn online all learn
+    at once, in one launch, each in a block of its own; others one after another.
 
     Parameters
     ----------
     networks : sequence of Network
-        Any number of different `Network` objects of the same dtype and numbers of inputs and outputs.
+        Any number of different `Network` objects of the same dtype, device and numbers of inputs and
+        outputs.
         They stay usable on their own, and are trained in place.
 
     Attributes
@@ -70,6 +76,11 @@ class Ensemble:
                         f"[Ensemble] networks[{i}].{what} was {mine}; networks[0] has "
                         f"{theirs}, and it must be the same"
                     )
+            if _numbered(net.device) != _numbered(self.networks[0].device):
+                raise ValueError(
+                    f"[Ensemble] networks[{i}].device was {net.device!r}; networks[0] has "
+                    f"{self.networks[0].device!r}, and it must be the same"
+                )
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -113,10 +124,10 @@ class Ensemble:
             After Ctrl-C. All networks have then made the same steps.
         """
         net, where = self.networks[0], "train_epoch"
-        x = _arguments.inputs(net, where, "X", X)
-        y = _arguments.targets(net, where, "Y", Y, len(x))
+        x = _arguments.inputs(net, where, "X", X, there=True)
+        y = _arguments.targets(net, where, "Y", Y, len(x), there=True)
         for network in self.networks:
-            x, y = network._apart((x, y))
+            x, y = network._apart(where, (x, y))
         batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
         several = not isinstance(optimizer, Optimizer)

@@ -8,8 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from . import _arguments, _check, _core
+from . import _arguments, _check, _core, _device_arrays
+from .device_array import DeviceArray
 from .layers import Layer
+from .on_device import OnDevice
 from .optim import Optimizer
 from .rules import FeedbackLike, Rules, resolve, specs
 from .stepwise import Stepwise
@@ -24,7 +26,7 @@ class Evaluation(NamedTuple):
     error_rate: float
 
 
-class Network(Stepwise):
+class Network(Stepwise, OnDevice):
     """A feed-forward network whose error returns through feedback matrices.
 
     Parameters
@@ -49,6 +51,9 @@ class Network(Stepwise):
         ``"cpu"``; ``"cuda"`` or ``"cuda:1"``: an NVIDIA GPU on Linux, if this build has CUDA
         (``fastfa.build_info()["cuda"]``). Weights, feedback and activations then live there; ``weights``
         and the other views still show and change them. Results equal the CPU's up to rounding.
+    matmul_precision : {"float32", "tf32"}
+        ``"tf32"``, for float32 on a GPU: products of matrices of at least 32 rows and columns on tensor
+        cores, with factors rounded to 10 bits of mantissa (relative error about 1e-3) and float32 sums.
 
     Raises
     ------
@@ -82,6 +87,7 @@ class Network(Stepwise):
         seed: int = 0,
         dtype: Any = "float32",
         device: str = "cpu",
+        matmul_precision: Literal["float32", "tf32"] = "float32",
     ) -> None:
         self.input_shape = _arguments.input_shape(input)
         self.input_size = math.prod(self.input_shape)
@@ -90,6 +96,10 @@ class Network(Stepwise):
         self.seed = _check.integer("Network", "seed", seed, 0, 2**64 - 1)
         self.dtype = _arguments.dtype(dtype)
         self.device = _arguments.device(device)
+        precisions = ("float32", "tf32")
+        self.matmul_precision = _check.choice(
+            "Network", "matmul_precision", matmul_precision, precisions
+        )
         self._feedback = resolve(feedback, len(self.layers) - 1)
         built: list[_core.LayerSpec] = []
         self.shapes = [self.input_shape]
@@ -108,6 +118,8 @@ class Network(Stepwise):
             input_dropout=self.dropout[0],
             device=self.device,
         )
+        if matmul_precision == "tf32":
+            self._net.use_tf32(True)
 
     def __repr__(self) -> str:
         sizes = "-".join(str(math.prod(shape)) for shape in self.shapes)
@@ -239,8 +251,10 @@ class Network(Stepwise):
 
     # ---- looking -------------------------------------------------------------------------------
 
-    def forward(self, X: Any) -> np.ndarray:
+    def forward(self, X: Any) -> np.ndarray | DeviceArray:
         """Outputs, (N, n_out), for inputs X, (N, n_in) or (N, *input_shape).
+
+        For X in the memory of the network's GPU they are there too, a `DeviceArray`.
 
         Raises
         ------
@@ -248,7 +262,11 @@ class Network(Stepwise):
             If X has the wrong shape or kind, or a value that is not finite. The same holds for X and
             Y of every other method.
         """
-        return self._net.forward(self._x("forward", X))
+        x = self._x("forward", X)
+        out = self._net.forward(x)
+        if isinstance(x, np.ndarray):
+            return out
+        return DeviceArray(out, _device_arrays.ordinal(self.device))
 
     def activations(self, X: Any) -> list[np.ndarray]:
         """h of every layer, (N, n_l); the last is the output."""
@@ -300,7 +318,7 @@ class Network(Stepwise):
         DivergenceError
             If a value is NaN, infinite or too large to go on; the weights are those before the step.
         """
-        x, y = self._apart(self._xy("step", X, Y))
+        x, y = self._apart("step", self._xy("step", X, Y))
         spec = _arguments.optimizer("step", optimizer)
         return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)))[0]
 
@@ -313,7 +331,9 @@ class Network(Stepwise):
         ----------
         X, Y : array_like
             Inputs (N, n_in) and targets (N, n_out). Arrays of the network's dtype that are
-            C-contiguous are used as they are; others are copied first.
+            C-contiguous are used as they are; others are copied first. Arrays in the memory of the
+            network's GPU, of any library with DLPack or ``__cuda_array_interface__``, are used where
+            they are: they must have its dtype, and contiguous examples.
         optimizer : SGD or Adam
         batch_size : int
             Examples per update; 1 learns online. The last batch may be short.
@@ -333,7 +353,7 @@ class Network(Stepwise):
             Within a second of Ctrl-C; the weights are those after the last whole step.
         """
         where = "train_epoch"
-        x, y = self._apart(self._xy(where, X, Y))
+        x, y = self._apart(where, self._xy(where, X, Y))
         batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
         return self._train_chunk(x, y, optimizer, batch_size, indices)[0]
@@ -358,16 +378,9 @@ class Network(Stepwise):
 
     # ---- arguments -----------------------------------------------------------------------------
 
-    def _x(self, where: str, X: Any) -> np.ndarray:
-        return _arguments.inputs(self, where, "X", X)
+    def _x(self, where: str, X: Any) -> Any:
+        return _arguments.inputs(self, where, "X", X, there=True)
 
-    def _xy(self, where: str, X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _xy(self, where: str, X: Any, Y: Any) -> tuple[Any, Any]:
         x = self._x(where, X)
-        return x, _arguments.targets(self, where, "Y", Y, len(x))
-
-    def _apart(self, arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        """The arrays; copies of those that lie in the network's own memory, which learning writes."""
-        if all(a.base is None for a in arrays):
-            return arrays
-        own = self._arrays().values()
-        return tuple(a.copy() if any(np.may_share_memory(a, b) for b in own) else a for a in arrays)
+        return x, _arguments.targets(self, where, "Y", Y, len(x), there=True)

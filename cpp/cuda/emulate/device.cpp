@@ -1,72 +1,108 @@
 #include "cuda/emulate/device.h"
 
 #include <cstring>
-#include <new>
 #include <stdexcept>
 
 namespace fastfa::cuda {
+namespace {
 
-std::set<std::string>& kernels_run() {
-  static std::set<std::string> names;
-  return names;
+std::mutex counts_mutex;
+std::map<std::string, long>& counts() {
+  static std::map<std::string, long> all;
+  return all;
 }
 
-Device::Device(int ordinal) : order_(static_cast<emulate::Order>(ordinal)) {
-  if (ordinal < 0 || ordinal > 2) throw std::runtime_error("there are emulated devices 0, 1 and 2");
+}  // namespace
+
+void count_run(const char* name) {
+  const std::lock_guard<std::mutex> lock(counts_mutex);
+  ++counts()[name];
+}
+std::map<std::string, long> runs() {
+  const std::lock_guard<std::mutex> lock(counts_mutex);
+  return counts();
+}
+
+Device::Device(int ordinal) : ordinal_(ordinal), own_(emulate::Queue::make()), queue_(own_) {
+  if (ordinal < 0 || ordinal >= emulate::Memory::devices) {
+    throw std::runtime_error("there are emulated devices 0, 1 and 2");
+  }
 }
 
 std::shared_ptr<void> Device::take(std::size_t bytes, unsigned char fill) {
-  const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  auto* at = static_cast<unsigned char*>(::operator new(bytes ? bytes : 1, std::align_val_t{64}));
-  std::memset(at, fill, bytes);
-  memory_[at] = bytes;
+  if (recorded_) throw std::logic_error("[emulated device] memory was asked for while recording");
   // As cudaFree() does, freeing waits for all work.
-  return {at, [device = shared_from_this()](void* memory) {
-            const std::lock_guard<std::recursive_mutex> last(device->mutex_);
+  return {emulate::Memory::of(ordinal_).take(bytes, fill), [device = shared_from_this()](void* memory) {
             try {
-              device->wait();
+              device->queue_->wait();
             } catch (const std::exception&) {  // it has been reported to whoever waited first
             }
-            device->memory_.erase(static_cast<unsigned char*>(memory));
-            ::operator delete(memory, std::align_val_t{64});
+            emulate::Memory::of(device->ordinal_).give(memory);
           }};
 }
 std::shared_ptr<void> Device::allocate(std::size_t bytes) { return take(bytes, 0); }
 std::shared_ptr<void> Device::reserve(std::size_t bytes) { return take(bytes, 0xff); }
 
+bool Device::reaches(const void* at, std::size_t bytes) const {
+  return emulate::Memory::of(ordinal_).has(at, bytes);
+}
+
+void Device::push(emulate::Queue::Piece piece) {
+  if (recorded_) {
+    recorded_->push_back(std::move(piece));
+  } else {
+    queue_->push(std::move(piece));
+  }
+}
 void Device::copy(void* to, const void* from, std::size_t bytes) {
-  const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  work_.push_back([=] { std::memcpy(to, from, bytes); });
+  push([=] {
+    std::memcpy(to, from, bytes);
+    count_run("(copy)");
+  });
+}
+void Device::copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
+                       std::size_t width, std::size_t rows) {
+  push([=] {
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::memcpy(static_cast<char*>(to) + r * to_pitch, static_cast<const char*>(from) + r * from_pitch,
+                  width);
+    }
+  });
 }
 void Device::clear(void* at, std::size_t bytes) {
-  const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  work_.push_back([=] { std::memset(at, 0, bytes); });
+  push([=] { std::memset(at, 0, bytes); });
 }
 void Device::queue(const char* name, emulate::Dim3 grid, emulate::Dim3 block,
                    std::function<void()> kernel) {
-  const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  work_.push_back([=, order = order_] {
+  push([=, order = static_cast<emulate::Order>(ordinal_)] {
     static thread_local emulate::Block one;
     one.run(name, grid, block, order, kernel);
-    static std::mutex names;  // of all devices
-    const std::lock_guard<std::mutex> last(names);
-    kernels_run().insert(name);
+    count_run(name);
   });
 }
 
 void Device::wait() {
-  const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  std::vector<std::function<void()>> work;
-  std::swap(work, work_);
-  for (const std::function<void()>& piece : work) piece();
+  if (recorded_) throw std::logic_error("[emulated device] the host waited while recording");
+  queue_->wait();
+}
+
+void Device::use_stream(std::uintptr_t handle) { queue_ = handle ? emulate::Queue::of(handle) : own_; }
+void Device::wait_for(std::uintptr_t handle) { emulate::Queue::of(handle)->wait(); }
+
+void Device::begin_record() { recorded_ = std::make_unique<Recording>(); }
+std::shared_ptr<void> Device::end_record() {
+  count_run("(record)");
+  return std::shared_ptr<Recording>(std::move(recorded_));
+}
+void Device::replay(const std::shared_ptr<void>& recording) {
+  push([kept = std::static_pointer_cast<Recording>(recording)] {
+    count_run("(replay)");
+    for (const emulate::Queue::Piece& piece : *kept) piece();
+  });
 }
 
 void Device::require_one(const char* kernel, const void* pointer) const {
-  if (!pointer) return;
-  const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  const auto* at = static_cast<const unsigned char*>(pointer);
-  const auto next = memory_.upper_bound(at);
-  if (next != memory_.begin() && at < std::prev(next)->first + std::prev(next)->second) return;
+  if (!pointer || reaches(pointer, 1)) return;
   throw std::logic_error(std::string("[emulated device] ") + kernel + " was given memory of the host");
 }
 

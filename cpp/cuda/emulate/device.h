@@ -3,29 +3,47 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "cuda/emulate/block.h"
+#include "cuda/emulate/memory.h"
+#include "cuda/emulate/queue.h"
 #include "kernels/ops.h"
 
 namespace fastfa::cuda {
 
 class Device : public std::enable_shared_from_this<Device> {
  public:
+  using Recording = std::vector<emulate::Queue::Piece>;
+
   explicit Device(int ordinal);  // 0, 1, 2: blocks and threads run forward, backward, shuffled
   void make_current() {}
 
   std::shared_ptr<void> allocate(std::size_t bytes);  // zeroed; host and device see it
   std::shared_ptr<void> reserve(std::size_t bytes);   // undefined; for the device
+  bool reaches(const void* at, std::size_t bytes) const;
   void copy(void* to, const void* from, std::size_t bytes);
+  // `rows` of `width` bytes each, so far apart
+  void copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
+                 std::size_t width, std::size_t rows);
   void clear(void* at, std::size_t bytes);
   void wait();
+
+  // The stream that work is queued on: the device's own for 0.
+  void use_stream(std::uintptr_t handle);
+  std::uintptr_t stream() const { return queue_->handle(); }
+  void wait_for(std::uintptr_t handle);  // what is on another stream
+
+  // From begin to end, what is asked for is kept instead of done; memory can't be had meanwhile.
+  void begin_record();
+  std::shared_ptr<void> end_record();
+  void replay(const std::shared_ptr<void>& recording);
 
   template <class... P, class... A>
   void launch(const char* name, emulate::Dim3 grid, emulate::Dim3 block, void (*kernel)(P...),
@@ -39,17 +57,18 @@ class Device : public std::enable_shared_from_this<Device> {
   }
 
  private:
+  void push(emulate::Queue::Piece piece);
   void require_one(const char* kernel, const void* pointer) const;
   std::shared_ptr<void> take(std::size_t bytes, unsigned char fill);
   void queue(const char* name, emulate::Dim3 grid, emulate::Dim3 block, std::function<void()> kernel);
 
-  emulate::Order order_;
-  mutable std::recursive_mutex mutex_;
-  std::vector<std::function<void()>> work_;
-  std::map<const unsigned char*, std::size_t> memory_;
+  int ordinal_;
+  std::shared_ptr<emulate::Queue> own_, queue_;
+  std::unique_ptr<Recording> recorded_;  // null: nothing is being recorded
 };
 
-// Names of all kernels that have run on any emulated device.
-std::set<std::string>& kernels_run();
+// How often each kernel has run on any emulated device; also "(copy)", "(record)" and "(replay)".
+void count_run(const char* name);
+std::map<std::string, long> runs();
 
 }  // namespace fastfa::cuda

@@ -43,10 +43,11 @@ Device::Device(int ordinal) : ordinal_(ordinal) {
         "a GPU of compute capability 8.0 or later, on Linux");
   }
   make_current();
-  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
+  check(cudaStreamCreateWithFlags(&own_, cudaStreamNonBlocking), "a stream");
+  stream_ = own_;
 }
 
-Device::~Device() { cudaStreamDestroy(stream_); }
+Device::~Device() { cudaStreamDestroy(own_); }
 
 void Device::make_current() { check(cudaSetDevice(ordinal_), "device " + std::to_string(ordinal_)); }
 
@@ -73,12 +74,62 @@ std::shared_ptr<void> Device::reserve(std::size_t bytes) {
   return owned(memory);
 }
 
+// Memory of this device, or memory that moves to whoever touches it.
+bool Device::reaches(const void* at, std::size_t) const {
+  cudaPointerAttributes found{};
+  if (cudaPointerGetAttributes(&found, at) != cudaSuccess) {
+    cudaGetLastError();
+    return false;
+  }
+  return found.type == cudaMemoryTypeManaged ||
+         (found.type == cudaMemoryTypeDevice && found.device == ordinal_);
+}
+
 void Device::copy(void* to, const void* from, std::size_t bytes) {
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_), "a copy");
 }
 void Device::clear(void* at, std::size_t bytes) {
   check(cudaMemsetAsync(at, 0, bytes, stream_), "clearing memory");
 }
+void Device::copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
+                       std::size_t width, std::size_t rows) {
+  check(cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, width, rows, cudaMemcpyDefault, stream_),
+        "a copy of rows");
+}
 void Device::wait() { check(cudaStreamSynchronize(stream_), "the work under way"); }
+
+void Device::use_stream(std::uintptr_t handle) {
+  const auto other = reinterpret_cast<cudaStream_t>(handle);
+  if (handle) {
+    const cudaError_t status = cudaStreamQuery(other);
+    if (status != cudaErrorNotReady) check(status, "the stream");
+  }
+  stream_ = handle ? other : own_;
+}
+void Device::wait_for(std::uintptr_t handle) {
+  check(cudaStreamSynchronize(reinterpret_cast<cudaStream_t>(handle)), "work on another stream");
+}
+
+void Device::begin_record() {
+  while_recording_ = stream_;
+  stream_ = own_;
+  check(cudaStreamBeginCapture(own_, cudaStreamCaptureModeThreadLocal), "a recording");
+}
+std::shared_ptr<void> Device::end_record() {
+  stream_ = while_recording_;
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(own_, &graph), "a recording");
+  cudaGraphExec_t ready = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&ready, graph, 0);
+  cudaGraphDestroy(graph);
+  check(status, "a recording's graph");
+  return {ready, [device = shared_from_this()](void* at) {
+            cudaSetDevice(device->ordinal_);
+            cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(at));
+          }};
+}
+void Device::replay(const std::shared_ptr<void>& recording) {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording.get()), stream_), "a replay");
+}
 
 }  // namespace fastfa::cuda

@@ -4,6 +4,7 @@
 // takes the network's own lock, so that calls from several threads follow one another.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,6 +33,19 @@ class FASTFA_API Network {
   std::int64_t inputs() const;
   std::int64_t units(int layer) const;
   std::int64_t steps() const;  // updates so far
+
+  // ---- of a network on a device. X and Y of the calls below, and the outputs of forward(), may lie in
+  // its memory instead of the host's: then they are used where they are.
+  bool reaches(const void* data, std::size_t bytes) const;  // does that lie there? false on the CPU
+  OwnedMatrix<T> allocate(std::int64_t rows, std::int64_t cols);  // zeros that it reaches, and the host
+  // Products of large enough matrices on tensor cores, of factors rounded to TF32 (10 bits of mantissa),
+  // or exact float32 again, as at first. Refused but for float on a device.
+  void use_tf32(bool on);
+  // Works on the caller's stream (a cudaStream_t; 0: its own again) from now on. Every call still
+  // returns when its work is done. Refused on the CPU.
+  void use_stream(std::uintptr_t stream);
+  std::uintptr_t stream() const;         // the one in use; 0 on the CPU
+  void wait_for(std::uintptr_t stream);  // until the caller's work on that stream is done
 
   WeightView<T> weights(int layer) const;
   MatrixView<T> biases(int layer) const;  // (1, n_out); data is null without bias

@@ -78,6 +78,8 @@ def _configuration(net: Network) -> Described:
         "dtype": net.dtype.name,
         "device": net.device,
     }
+    if net.matmul_precision != "float32":
+        configuration["matmul_precision"] = net.matmul_precision
     return pack(configuration, "", {})
 
 
