@@ -42,6 +42,9 @@ def with_python() -> list[Path]:
     return [p for p in PAGES if p.exists() and "```py" in p.read_text(encoding="utf-8")]
 
 
+@pytest.mark.filterwarnings(
+    "default::DeprecationWarning"
+)  # of one peer about another, such as MLflow's
 @pytest.mark.parametrize("page", named(with_python()))
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, restore_threads, capsys):
     monkeypatch.chdir(tmp_path)
