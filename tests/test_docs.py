@@ -42,9 +42,7 @@ def with_python() -> list[Path]:
     return [p for p in PAGES if p.exists() and "```py" in p.read_text(encoding="utf-8")]
 
 
-@pytest.mark.filterwarnings(
-    "default::DeprecationWarning"
-)  # of one peer about another, such as MLflow's
+@pytest.mark.filterwarnings("default::DeprecationWarning")  # of one peer about another
 @pytest.mark.parametrize("page", named(with_python()))
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, restore_threads, capsys):
     monkeypatch.chdir(tmp_path)
@@ -65,8 +63,9 @@ def modules() -> list[str]:
     return ["fastfa", *found]
 
 
-def test_the_examples_in_docstrings_run():
+def test_the_examples_in_docstrings_run(tmp_path, monkeypatch):
     """They are on the site's pages of reference."""
+    monkeypatch.chdir(tmp_path)  # some write files
     failed = tried = 0
     for name in modules():
         try:
