@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -466,7 +465,6 @@ def cuda_core(monkeypatch, devices):
     core.system = system
     package = ModuleType("cuda")
     for module in (package, core):
-        module.__spec__ = ModuleSpec(module.__name__, None, is_package=True)
         monkeypatch.setitem(sys.modules, module.__name__, module)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 from typing import Any
 
@@ -39,10 +38,10 @@ def gpus() -> list[str] | str:
 
     Asks cuda.core (extra ``[cuda]``), which asks the driver.
     """
-    if not (importlib.util.find_spec("cuda") and importlib.util.find_spec("cuda.core")):
+    try:
+        from cuda.core import system
+    except ImportError:
         return "not looked for; that needs cuda-core: pip install fastfa[cuda]"
-    from cuda.core import system
-
     try:
         driver = ".".join(map(str, system.get_kernel_mode_driver_version()))
         return [_gpu(device, driver) for device in system.Device.get_all_devices()] or "none"
