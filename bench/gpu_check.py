@@ -43,6 +43,10 @@ def main() -> None:
                            device=DEVICE) for i in range(3)]  # fmt: skip
         fa.Ensemble(tiny).train_epoch(x, y, fa.SGD(0.01), batch_size=1)
         tiny[0].train_epoch(x, y, fa.Adam(0.01), batch_size=3)  # steps that are recorded
+        for library in ("cublas", "fastest"):
+            other = fa.Network(30, [fa.Dense(67, "tanh"), fa.Dense(5)], "bp", dtype=dtype, device=DEVICE,
+                               matmul_library=library)  # fmt: skip
+            other.train_epoch(x, y, fa.Adam(0.01), batch_size=3)
         if dtype == "float32":
             tensors = fa.Network(30, [fa.Dense(67, "tanh"), fa.Dense(35)], "bp", device=DEVICE,
                                  matmul_precision="tf32")  # fmt: skip

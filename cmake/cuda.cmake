@@ -31,7 +31,8 @@ if(FASTFA_CUDA STREQUAL "ON" OR (FASTFA_CUDA STREQUAL "AUTO" AND CMAKE_CUDA_COMP
   endif()
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-  add_library(fastfa_cuda MODULE cpp/cuda/f32.cu cpp/cuda/f64.cu cpp/cuda/module.cu cpp/cuda/runtime/device.cu)
+  add_library(fastfa_cuda MODULE cpp/cuda/f32.cu cpp/cuda/f64.cu cpp/cuda/blas.cu cpp/cuda/module.cu
+              cpp/cuda/runtime/device.cu)
   fastfa_device_library(fastfa_cuda)
   target_compile_options(
     fastfa_cuda PRIVATE --expt-relaxed-constexpr -Xptxas -v -Xcompiler -Wall,-Wextra,-fvisibility=hidden

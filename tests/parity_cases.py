@@ -84,6 +84,7 @@ class Case:
     image: tuple[int, ...] = ()  # the input's shape, where layers are locally connected
     local: Sequence = ()  # these, from the bottom; see local_cases.py
     device: str = "cpu"
+    matmul_library: str = "fastfa"
 
 
 def plain_case(widths: Sequence[int], **changes) -> Case:
@@ -179,6 +180,7 @@ def build(case: Case, dtype: str, rng: np.random.Generator) -> fa.Network:
         seed=case.seed,
         dtype=dtype,
         device=case.device,
+        matmul_library=case.matmul_library,
     )
     for b in net.biases:
         if b is not None:

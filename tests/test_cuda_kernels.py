@@ -49,6 +49,16 @@ CASES: dict[str, Case | str] = {
     "local_update": local_case((2, 7, 6), LOCAL, 4, momentum=0.5, weight_decay=0.1, batch=35),
     "next_batch": plain_case((9, 33, 4), batch=3, short=1),
     "tiny_run": plain_case((9, 33, 17, 4), rules=("fa", "bp"), weight_decay=0.1, batch=1),
+    "finish_forward": plain_case((37, 65, 5), batch=33, matmul_library="cublas"),
+    "finish_update": plain_case(
+        (67, 35, 5),
+        momentum=0.9,
+        weight_decay=0.1,
+        batch=5,
+        density=(0.5,),
+        matmul_library="cublas",
+    ),
+    "finish_update_bias": plain_case((5, 67, 33), adam=True, batch=35, matmul_library="cublas"),
     "local_update_bias": local_case((2, 7, 6), LOCAL, 4, adam=True, batch=3),
 }
 

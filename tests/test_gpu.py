@@ -74,6 +74,29 @@ def test_tf32_is_close(rng):
     assert relative_error(nets[1].weights[0], np.float64(nets[0].weights[0])) < 1e-3
 
 
+@pytest.mark.parametrize("library", ["cublas", "fastest"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("optimizer", [{}, {"momentum": 0.9, "weight_decay": 0.1}, {"adam": True}])
+def test_products_by_cublas(library, dtype, optimizer):
+    pytest.importorskip("cuda.pathfinder")
+    for rule in ("bp", "fa", "kp"):
+        case = plain_case(
+            (6, 35, 170, 5), rules=(rule,), batch=9, short=4, drive="both", **optimizer
+        )
+        check(replace(case, device="cuda", matmul_library=library), dtype)
+
+
+def test_cublas_in_tf32_is_close(rng):
+    pytest.importorskip("cuda.pathfinder")
+    x, y = rng.standard_normal((300, 200)), rng.standard_normal((300, 100))
+    layers = [fa.Dense(333, "tanh"), fa.Dense(100)]
+    exact = fa.Network(200, layers, "bp").deltas(x, y)[0]
+    for precision, low, high in (("float32", 0, 1e-5), ("tf32", 1e-6, 2e-3)):
+        net = fa.Network(200, layers, "bp", device="cuda", matmul_precision=precision,
+                         matmul_library="cublas")  # fmt: skip
+        assert low < relative_error(net.deltas(x, y)[0], np.float64(exact)) < high
+
+
 def test_a_training_reaches_the_cpus_error():
     digits = fa.data.load("mnist-mini")
     errors = []

@@ -181,6 +181,7 @@ void register_class(py::module_& m, const char* name) {
              return net.reaches(reinterpret_cast<const void*>(pointer), bytes);
            })
       .def("use_tf32", &Net::use_tf32, py::call_guard<py::gil_scoped_release>())
+      .def("use_cublas", &Net::use_cublas, py::call_guard<py::gil_scoped_release>())
       .def("use_stream", &Net::use_stream, py::call_guard<py::gil_scoped_release>())
       .def("stream", &Net::stream)
       .def("wait_for", &Net::wait_for, py::call_guard<py::gil_scoped_release>())

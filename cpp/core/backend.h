@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "core/live.h"
@@ -80,6 +81,9 @@ class Backend : public Place {
   virtual void local_update(const LocalUpdate<T>&) = 0;
   // Products of large matrices in TF32 from now on, or exact again. False: it can't.
   virtual bool use_tf32(bool on) { return !on; }
+  // Dense products by the cuBLAS at that path from now on, always or where it is measured to be faster.
+  // Throws std::runtime_error if it isn't to be had.
+  virtual void use_cublas(const std::string&, bool) { throw std::runtime_error("it is for a GPU"); }
 
   // Runs of steps of one network, or of several side by side. Done when the call returns.
   virtual bool runs_tiny() const { return lanes() > 0; }

@@ -14,6 +14,19 @@ void Network<T>::use_tf32(bool on) {
   impl_->drop_recording();
 }
 template <class T>
+void Network<T>::use_cublas(const std::string& path, bool always) {
+  Session<T> session(*impl_);
+  if (impl_->backend_->immediate()) {
+    refuse("[Network] matmul_library was cuBLAS; it must be 'fastfa' for a network on 'cpu'");
+  }
+  try {
+    impl_->backend_->use_cublas(path, always);
+  } catch (const std::runtime_error& error) {
+    throw DeviceError(std::string("[Network] matmul_library isn't to be had: ") + error.what());
+  }
+  impl_->drop_recording();
+}
+template <class T>
 bool Network<T>::reaches(const void* data, std::size_t bytes) const {
   return impl_->backend_->reaches(data, bytes);
 }
@@ -52,6 +65,7 @@ void Network<T>::Impl::give(const Buffer<T>& from, Index n, MatrixView<T> to, In
 
 #define FASTFA_INSTANTIATE(T)                                               \
   template void Network<T>::use_tf32(bool);                                 \
+  template void Network<T>::use_cublas(const std::string&, bool);           \
   template bool Network<T>::reaches(const void*, std::size_t) const;        \
   template OwnedMatrix<T> Network<T>::allocate(std::int64_t, std::int64_t); \
   template void Network<T>::use_stream(std::uintptr_t);                     \

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/backend.h"
+#include "cuda/after_product.cuh"
 #include "cuda/dense_forward.cuh"
 #include "cuda/dense_update.cuh"
 #include "cuda/draw.cuh"
@@ -14,6 +15,7 @@
 #include "cuda/gate.cuh"
 #include "cuda/gather.cuh"
 #include "cuda/launch.cuh"
+#include "cuda/library.cuh"
 #include "cuda/local_back.cuh"
 #include "cuda/local_forward.cuh"
 #include "cuda/local_update.cuh"
@@ -107,8 +109,16 @@ class CudaBackend final : public Backend<T> {
   }
   void dense_forward(const DenseForward<T>& f) override {
     device_->require("dense_forward", f.h, f.w, f.bias, f.a, f.bad);
-    with_tile<T>(f.n, f.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
-      device_->launch("dense_forward", grid, block, cuda::dense_forward<T, decltype(size)>, f);
+    const auto own = [&] {
+      with_tile<T>(f.n, f.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
+        device_->launch("dense_forward", grid, block, cuda::dense_forward<T, decltype(size)>, f);
+      });
+    };
+    const Index depth = f.n_runs > 0 ? f.n_in : 0;  // without runs the input is silent
+    const Product<T> product{f.n, f.n_out, depth, f.h, f.ldh, false, f.w, f.ldw, false, f.a, f.lda};
+    either(product, own, [&] {
+      library_->multiply(product, in_tf32(product));
+      device_->launch("finish_forward", grid_for(f.n * f.n_out), plain(), cuda::finish_forward<T>, f);
     });
   }
   void output(const Output<T>& o) override {
@@ -119,13 +129,21 @@ class CudaBackend final : public Backend<T> {
 
   void propagate(const Propagate<T>& p) override {
     require("propagate", p, p.b);
-    with_tile<T>(p.n, p.n_l, tf32_, [&](auto size, dim3 grid, dim3 block) {
-      using Size = decltype(size);
-      if (p.transposed) {
-        device_->launch("propagate_transposed", grid, block, cuda::propagate_transposed<T, Size>, p);
-      } else {
-        device_->launch("propagate", grid, block, cuda::propagate<T, Size>, p);
-      }
+    const auto own = [&] {
+      with_tile<T>(p.n, p.n_l, tf32_, [&](auto size, dim3 grid, dim3 block) {
+        using Size = decltype(size);
+        if (p.transposed) {
+          device_->launch("propagate_transposed", grid, block, cuda::propagate_transposed<T, Size>, p);
+        } else {
+          device_->launch("propagate", grid, block, cuda::propagate<T, Size>, p);
+        }
+      });
+    };
+    const Product<T> product{p.n, p.n_l, p.n_src,           p.source, p.lds, false,
+                             p.b, p.ldb, p.transposed != 0, p.delta,  p.ldd};
+    either(product, own, [&] {
+      library_->multiply(product, in_tf32(product));
+      gate({p.delta, p.ldd, p.n, p.n_l, p.h, p.ldh, p.activation, nullptr, p.bad});
     });
   }
   void propagate(const PropagateSign<T>& p) override {
@@ -189,10 +207,31 @@ class CudaBackend final : public Backend<T> {
   void dense_update(const DenseUpdate<T>& u) override {
     device_->require("dense_update", u.h, u.delta, u.w, u.v, u.s, u.bias, u.v_bias, u.s_bias, u.mask,
                      u.halted);
-    with_tile<T>(u.n_in, u.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
-      device_->launch("dense_update", grid, block, cuda::dense_update<T, decltype(size)>, u,
-                      static_cast<const Live*>(live_));
-    });
+    const auto own = [&](const DenseUpdate<T>& update) {
+      with_tile<T>(u.n_in, u.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
+        device_->launch("dense_update", grid, block, cuda::dense_update<T, decltype(size)>, update,
+                        static_cast<const Live*>(live_));
+      });
+    };
+    if (!library_) return own(u);
+    T* const gradient = library_->gradient(u.n_in, u.ldw);
+    const Product<T> product{u.n_in,  u.n_out, u.n,   u.h,      u.ldh, true,
+                             u.delta, u.ldd,   false, gradient, u.ldw};
+    const auto theirs = [&](const DenseUpdate<T>& update) {
+      library_->multiply(product, in_tf32(product));
+      device_->launch("finish_update", grid_for(u.n_in * u.n_out), plain(), cuda::finish_update<T>,
+                      update, static_cast<const T*>(gradient), u.ldw, static_cast<const Live*>(live_));
+      if (!u.bias) return;
+      device_->launch("finish_update_bias", grid_of(ceil_div(u.n_out, warp)), block_of(warp, bias_warps),
+                      cuda::finish_update_bias<T>, update, static_cast<const Live*>(live_));
+    };
+    const bool tf32 = in_tf32(product);
+    if (library_->undecided(product, tf32) && !live_) {
+      std::shared_ptr<void> memory;
+      const DenseUpdate<T> rehearsal = library_->rehearsal(u, memory);
+      library_->decide(product, tf32, [&] { own(rehearsal); }, [&] { theirs(rehearsal); });
+    }
+    library_->forms(product, tf32) ? theirs(u) : own(u);
   }
 
   void local_forward(const LocalForward<T>& f) override {
@@ -222,6 +261,10 @@ class CudaBackend final : public Backend<T> {
     tf32_ = on && sizeof(T) == 4;
     return tf32_ == on;
   }
+  void use_cublas(const std::string& path, bool always) override {
+    using Use = typename Library<T>::Use;
+    library_ = std::make_unique<Library<T>>(device_, path, always ? Use::always : Use::where_faster);
+  }
   bool runs_tiny() const override { return true; }
   void tiny_run(const TinyRun<T>& run) override { tiny_together(&run, 1); }
   void tiny_together(const TinyRun<T>* runs, Index count) override {
@@ -242,6 +285,17 @@ class CudaBackend final : public Backend<T> {
   }
   static constexpr int rows_of_warps = 8;
   static constexpr Index most_y = 65535;
+  bool in_tf32(const Product<T>& p) const {
+    return tf32_ && p.rows >= enough_for_tensors && p.cols >= enough_for_tensors;
+  }
+  // Does an operation with this product our way or the library's. Both may be done again and again.
+  template <class Own, class Theirs>
+  void either(const Product<T>& p, Own&& own, Theirs&& theirs) {
+    if (!library_) return own();
+    const bool tf32 = in_tf32(p);
+    if (library_->undecided(p, tf32) && !live_) library_->decide(p, tf32, own, theirs);
+    library_->forms(p, tf32) ? theirs() : own();
+  }
   static dim3 plain() { return block_of(plain_threads); }
   static dim3 warps() { return block_of(warp, rows_of_warps); }
   static dim3 small_grid(const Carry<T>& p) {
@@ -253,6 +307,7 @@ class CudaBackend final : public Backend<T> {
   }
 
   std::shared_ptr<Device> device_;
+  std::unique_ptr<Library<T>> library_;  // null: all products are our own
   Loan loans_[6];
   Loan tiny_;             // what tiny_run is told, and tells
   Live* live_ = nullptr;  // while a step is recorded

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from . import _arguments, _check, _core, _device_arrays
+from . import _arguments, _check, _core, _cublas, _device_arrays
 from .device_array import DeviceArray
 from .layers import Layer
 from .on_device import OnDevice
@@ -54,6 +54,10 @@ class Network(Stepwise, OnDevice):
     matmul_precision : {"float32", "tf32"}
         ``"tf32"``, for float32 on a GPU: products of matrices of at least 32 rows and columns on tensor
         cores, with factors rounded to 10 bits of mantissa (relative error about 1e-3) and float32 sums.
+    matmul_library : {"fastfa", "cublas", "fastest"}
+        Who forms the products of dense layers on a GPU: fastfa; NVIDIA's cuBLAS (12 or later, extra
+        ``[cublas]``); or, for each shape of product, the one that takes less time, measured when it
+        first occurs (up to rounding, results then depend on that).
 
     Raises
     ------
@@ -88,6 +92,7 @@ class Network(Stepwise, OnDevice):
         dtype: Any = "float32",
         device: str = "cpu",
         matmul_precision: Literal["float32", "tf32"] = "float32",
+        matmul_library: Literal["fastfa", "cublas", "fastest"] = "fastfa",
     ) -> None:
         self.input_shape = _arguments.input_shape(input)
         self.input_size = math.prod(self.input_shape)
@@ -99,6 +104,9 @@ class Network(Stepwise, OnDevice):
         precisions = ("float32", "tf32")
         self.matmul_precision = _check.choice(
             "Network", "matmul_precision", matmul_precision, precisions
+        )
+        self.matmul_library = _check.choice(
+            "Network", "matmul_library", matmul_library, ("fastfa", "cublas", "fastest")
         )
         self._feedback = resolve(feedback, len(self.layers) - 1)
         built: list[_core.LayerSpec] = []
@@ -120,6 +128,9 @@ class Network(Stepwise, OnDevice):
         )
         if matmul_precision == "tf32":
             self._net.use_tf32(True)
+        if matmul_library != "fastfa":
+            path = _cublas.path(self.device)
+            self._net.use_cublas(path, matmul_library == "cublas")
 
     def __repr__(self) -> str:
         sizes = "-".join(str(math.prod(shape)) for shape in self.shapes)

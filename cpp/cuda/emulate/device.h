@@ -20,8 +20,6 @@ namespace fastfa::cuda {
 
 class Device : public std::enable_shared_from_this<Device> {
  public:
-  using Recording = std::vector<emulate::Queue::Piece>;
-
   explicit Device(int ordinal);  // 0, 1, 2: blocks and threads run forward, backward, shuffled
   void make_current() {}
 
@@ -40,10 +38,14 @@ class Device : public std::enable_shared_from_this<Device> {
   std::uintptr_t stream() const { return queue_->handle(); }
   void wait_for(std::uintptr_t handle);  // what is on another stream
 
-  // From begin to end, what is asked for is kept instead of done; memory can't be had meanwhile.
+  // From begin to end, what is asked for is kept instead of done; memory can't be had meanwhile. It is
+  // recorded on a queue apart, as by a GPU.
   void begin_record();
   std::shared_ptr<void> end_record();
   void replay(const std::shared_ptr<void>& recording);
+
+  double time(const std::function<void()>& work);        // in ticks
+  std::string blas_path(const std::string& path) const;  // the stand-in's, for none
 
   template <class... P, class... A>
   void launch(const char* name, emulate::Dim3 grid, emulate::Dim3 block, void (*kernel)(P...),
@@ -57,15 +59,20 @@ class Device : public std::enable_shared_from_this<Device> {
   }
 
  private:
-  void push(emulate::Queue::Piece piece);
   void require_one(const char* kernel, const void* pointer) const;
   std::shared_ptr<void> take(std::size_t bytes, unsigned char fill);
   void queue(const char* name, emulate::Dim3 grid, emulate::Dim3 block, std::function<void()> kernel);
 
   int ordinal_;
   std::shared_ptr<emulate::Queue> own_, queue_;
-  std::unique_ptr<Recording> recorded_;  // null: nothing is being recorded
+  std::shared_ptr<emulate::Queue> while_recording_;  // where queue_ was
 };
+
+// The emulated devices' clock: a thread that is run, or a product of the stand-in for cuBLAS, takes so
+// many ticks.
+void pass(long ticks);
+long now();
+void product_takes(long ticks);
 
 // How often each kernel has run on any emulated device; also "(copy)", "(record)" and "(replay)".
 void count_run(const char* name);

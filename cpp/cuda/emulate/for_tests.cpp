@@ -26,6 +26,9 @@ FASTFA_API void* fastfa_emulated_allocate(int ordinal, std::size_t bytes) {
 }
 FASTFA_API void fastfa_emulated_free(int ordinal, void* memory) { Memory::of(ordinal).give(memory); }
 
+// What a product of the stand-in for cuBLAS takes from now on, in ticks of a thread: may be negative.
+FASTFA_API void fastfa_emulated_product_takes(long ticks) { fastfa::cuda::product_takes(ticks); }
+
 // A stream, as its handle; give it back as this very pointer.
 FASTFA_API void* fastfa_emulated_stream() { return new std::shared_ptr<Queue>(Queue::make()); }
 FASTFA_API std::uintptr_t fastfa_emulated_handle(void* stream) {

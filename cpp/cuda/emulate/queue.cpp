@@ -34,14 +34,30 @@ std::shared_ptr<Queue> Queue::of(std::uintptr_t handle) {
 
 void Queue::push(Piece piece) {
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  work_.push_back(std::move(piece));
+  (recording_ ? recorded_ : work_).push_back(std::move(piece));
 }
 
 void Queue::wait() {
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
+  if (recording_) throw std::logic_error("[emulated device] the host waited while recording");
   std::vector<Piece> work;
   std::swap(work, work_);
   for (const Piece& piece : work) piece();
+}
+
+void Queue::begin_record() {
+  const std::lock_guard<std::recursive_mutex> lock(mutex_);
+  recorded_.clear();
+  recording_ = true;
+}
+std::vector<Queue::Piece> Queue::end_record() {
+  const std::lock_guard<std::recursive_mutex> lock(mutex_);
+  recording_ = false;
+  return std::move(recorded_);
+}
+bool Queue::recording() const {
+  const std::lock_guard<std::recursive_mutex> lock(mutex_);
+  return recording_;
 }
 
 }  // namespace fastfa::emulate

@@ -20,11 +20,17 @@ class Queue {
   std::uintptr_t handle() const { return reinterpret_cast<std::uintptr_t>(this); }
 
   void push(Piece piece);
-  void wait();
+  void wait();  // throws std::logic_error while recording
+
+  // From begin to end, what is pushed is kept instead of done.
+  void begin_record();
+  std::vector<Piece> end_record();
+  bool recording() const;
 
  private:
-  std::recursive_mutex mutex_;
-  std::vector<Piece> work_;
+  mutable std::recursive_mutex mutex_;
+  std::vector<Piece> work_, recorded_;
+  bool recording_ = false;
 };
 
 }  // namespace fastfa::emulate

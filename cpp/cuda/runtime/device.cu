@@ -110,6 +110,23 @@ void Device::wait_for(std::uintptr_t handle) {
   check(cudaStreamSynchronize(reinterpret_cast<cudaStream_t>(handle)), "work on another stream");
 }
 
+double Device::time(const std::function<void()>& work) {
+  constexpr int times = 10;
+  struct Event {
+    cudaEvent_t is = nullptr;
+    Event() { check(cudaEventCreate(&is), "an event"); }
+    ~Event() { cudaEventDestroy(is); }
+  } begin, end;
+  work();  // what comes first pays for more than itself
+  check(cudaEventRecord(begin.is, stream_), "an event");
+  for (int i = 0; i < times; ++i) work();
+  check(cudaEventRecord(end.is, stream_), "an event");
+  check(cudaEventSynchronize(end.is), "the work that is timed");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, begin.is, end.is), "an event");
+  return milliseconds * 1e-3 / times;
+}
+
 void Device::begin_record() {
   while_recording_ = stream_;
   stream_ = own_;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -40,6 +41,11 @@ class Device : public std::enable_shared_from_this<Device> {
   void begin_record();
   std::shared_ptr<void> end_record();
   void replay(const std::shared_ptr<void>& recording);
+
+  double time(const std::function<void()>& work);  // seconds that it takes; it is done several times
+  std::string blas_path(const std::string& path) const {
+    return path;
+  }  // the emulated device has its own
 
   template <class... P, class... A>
   void launch(const char* name, dim3 grid, dim3 block, void (*kernel)(P...), const A&... args) {

@@ -41,6 +41,10 @@ class FASTFA_API Network {
   // Products of large enough matrices on tensor cores, of factors rounded to TF32 (10 bits of mantissa),
   // or exact float32 again, as at first. Refused but for float on a device.
   void use_tf32(bool on);
+  // Dense products by the cuBLAS (12 or later) at `path`, such as "libcublas.so.13": always, or where it
+  // takes less time, which is measured when a product of some shape is first asked for; sums then run in
+  // another order. Refused on the CPU; throws DeviceError if it can't be loaded.
+  void use_cublas(const std::string& path, bool always);
   // Works on the caller's stream (a cudaStream_t; 0: its own again) from now on. Every call still
   // returns when its work is done. Refused on the CPU.
   void use_stream(std::uintptr_t stream);

@@ -80,6 +80,8 @@ def _configuration(net: Network) -> Described:
     }
     if net.matmul_precision != "float32":
         configuration["matmul_precision"] = net.matmul_precision
+    if net.matmul_library != "fastfa":
+        configuration["matmul_library"] = net.matmul_library
     return pack(configuration, "", {})
 
 

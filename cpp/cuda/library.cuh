@@ -1,0 +1,82 @@
+// Which dense products a library forms: none, all, or those in which it has been measured to be faster.
+#pragma once
+
+#include <map>
+#include <tuple>
+
+#include "cuda/blas.h"
+#include "cuda/launch.cuh"
+
+namespace fastfa::cuda {
+
+template <class T>
+class Library {
+ public:
+  enum class Use { always, where_faster };
+
+  // Throws std::runtime_error if the library at `path` isn't to be had.
+  Library(std::shared_ptr<Device> device, const std::string& path, Use use)
+      : device_(std::move(device)),
+        use_(use),
+        workspace_(device_->reserve(Blas::workspace_bytes)),
+        blas_(device_->blas_path(path), workspace_.get()) {}
+
+  // Is it still open whether the library forms such a product? Else, does it?
+  bool undecided(const Product<T>& p, bool tf32) const {
+    return use_ == Use::where_faster && faster_.count(shape_of(p, tf32)) == 0;
+  }
+  bool forms(const Product<T>& p, bool tf32) const {
+    if (use_ == Use::always) return true;
+    const auto found = faster_.find(shape_of(p, tf32));
+    return found != faster_.end() && found->second;
+  }
+  // Times the whole operation, done either way again and again.
+  template <class Own, class Theirs>
+  void decide(const Product<T>& p, bool tf32, Own&& own, Theirs&& theirs) {
+    const double of_own = device_->time(own);
+    faster_[shape_of(p, tf32)] = device_->time(theirs) < of_own;
+  }
+
+  void multiply(const Product<T>& p, bool tf32) { blas_.multiply(p, tf32, device_->stream()); }
+
+  // Room for a gradient. It has its size after a network's first step, so before any is recorded.
+  T* gradient(Index rows, Index ld) {
+    const std::size_t bytes = static_cast<std::size_t>(rows * ld) * sizeof(T);
+    if (gradient_.bytes < bytes) {
+      gradient_ = {};  // first: there may not be room for both
+      gradient_ = {device_->reserve(bytes), bytes};
+    }
+    return static_cast<T*>(gradient_.memory.get());
+  }
+
+  // `u`, changing copies of what it would change; they are there as long as `memory` is.
+  DenseUpdate<T> rehearsal(const DenseUpdate<T>& u, std::shared_ptr<void>& memory) {
+    const Index of_w = u.n_in * u.ldw, of_bias = u.ldw;
+    memory = device_->reserve(static_cast<std::size_t>(3 * (of_w + of_bias)) * sizeof(T));
+    device_->clear(memory.get(), static_cast<std::size_t>(3 * (of_w + of_bias)) * sizeof(T));
+    T* at = static_cast<T*>(memory.get());
+    const auto replace = [&at](T*& part, Index count) {
+      if (part) part = at;
+      at += count;
+    };
+    DenseUpdate<T> other = u;
+    for (T** part : {&other.w, &other.v, &other.s}) replace(*part, of_w);
+    for (T** part : {&other.bias, &other.v_bias, &other.s_bias}) replace(*part, of_bias);
+    return other;
+  }
+
+ private:
+  using Shape = std::tuple<Index, Index, Index, bool, bool, bool>;
+  static Shape shape_of(const Product<T>& p, bool tf32) {
+    return {p.rows, p.cols, p.depth, p.a_across, p.b_across, tf32};
+  }
+
+  std::shared_ptr<Device> device_;
+  Use use_;
+  std::shared_ptr<void> workspace_;
+  Blas blas_;
+  Loan gradient_;
+  std::map<Shape, bool> faster_;
+};
+
+}  // namespace fastfa::cuda
