@@ -147,6 +147,34 @@ def test_products_large_enough_for_large_tiles(dtype):
         assert relative_error(w, expected) < TOLERANCE[dtype]
 
 
+# Images (channels, height, width), and layers of one or a few positions, which need more than a block's
+# weights, or its shared memory's inputs or maps.
+SHAPES = [
+    ((1, 18, 17), Patches(1, 17)),
+    ((1, 17, 17), Patches(2, (16, 17))),
+    ((3, 3, 2), Patches(254, 2)),
+    ((3, 2, 2), Patches(300, 2)),
+    ((2, 6, 5), Patches(37, 5)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_local_layers_with_many_inputs_or_maps(shape, dtype):
+    image, patches = shape
+    case = local_case(image, (patches,), 3, rules=("fa",), batch=35, device=ORDERS[2])
+    rng = np.random.default_rng(3)
+    net = build(case, dtype, rng)
+    ref = reference.of(net)
+    x, y = draw_data(case, 35, dtype, rng)
+    for _ in range(2):
+        net.step(x, y, fa.SGD(1e-2, momentum=0.9))
+        ref.step(x, y, fa.SGD(1e-2, momentum=0.9))
+    for w, expected in zip(net.weights, ref.weights, strict=True):
+        assert relative_error(w, expected) < TOLERANCE[dtype]
+    assert relative_error(net.activations(x)[0], ref.activations(x)[0]) < TOLERANCE[dtype]
+
+
 @pytest.mark.parametrize(
     "rule", ["procedural", "binary", "ternary", "hadamard", "sparse 0.1", "brsf"]
 )

@@ -203,6 +203,16 @@ def test_arrays_of_cupy_go_in_and_out(rng):
     np.testing.assert_array_equal(cupy.asnumpy(cupy.asarray(net.forward(there))), net.forward(x))
 
 
+def test_a_view_of_cuda_core_goes_in(rng):
+    torch, utils = pytest.importorskip("torch"), pytest.importorskip("cuda.core.utils")
+    x = rng.standard_normal((60, 30)).astype("float32")
+    net = fa.Network(30, [fa.Dense(40, "tanh"), fa.Dense(10)], device="cuda")
+    there = torch.from_numpy(x).cuda()
+    torch.cuda.synchronize()
+    view = utils.StridedMemoryView.from_any_interface(there, stream_ptr=-1)
+    np.testing.assert_array_equal(np.asarray(net.forward(view)), net.forward(x))
+
+
 def test_a_stream_of_cuda_core(rng):
     core = pytest.importorskip("cuda.core")
     device = core.Device()

@@ -237,8 +237,8 @@ class CudaBackend final : public Backend<T> {
   void local_forward(const LocalForward<T>& f) override {
     device_->require("local_forward", f.x, f.w, f.bias, f.a, f.bad);
     const Index positions = least(f.shape.positions(), most_y);
-    device_->launch("local_forward", grid_of(ceil_div(f.n, warp), positions), warps(),
-                    cuda::local_forward<T>, f);
+    device_->launch("local_forward", grid_of(ceil_div(f.n, warp), positions),
+                    block_of(warp, local_warps), cuda::local_forward<T>, f);
   }
   void local_back(const LocalBack<T>& b) override {
     device_->require("local_back", b.delta, b.w, b.below);
@@ -249,9 +249,9 @@ class CudaBackend final : public Backend<T> {
     device_->require("local_update", u.x, u.delta, u.across, u.w, u.v, u.s, u.bias, u.v_bias, u.s_bias,
                      u.halted);
     transpose({u.delta, u.ldd, u.n, u.shape.units(), u.across, u.ldc});
-    const Index weights = u.shape.units() * u.shape.patch();
-    device_->launch("local_update", grid_of(least(ceil_div(weights, rows_of_warps), Index{65535})),
-                    warps(), cuda::local_update<T>, u, static_cast<const Live*>(live_));
+    const Index parts = ceil_div(u.shape.patch() * u.shape.maps, local_weights);
+    device_->launch("local_update", grid_of(least(u.shape.positions() * parts, Index{65535})),
+                    block_of(local_weights), cuda::local_update<T>, u, static_cast<const Live*>(live_));
     if (!u.bias) return;
     device_->launch("local_update_bias", grid_for(u.shape.units()), plain(), cuda::local_update_bias<T>,
                     u, static_cast<const Live*>(live_));

@@ -1,5 +1,6 @@
-// a = σ(W x + b) of a locally connected layer: x (inputs, n) → a (n, units), overwritten. The lanes of a
-// warp are examples, so that a weight is read once for 32 of them; its warps share out the maps.
+// a = σ(W x + b) of a locally connected layer: x (inputs, n) → a (n, units), overwritten. A block has a
+// position and a warp's width of examples, whose patches it gathers in shared memory, some inputs at a
+// time; its warps share out the maps, so that a weight is read once for all of the block's examples.
 #pragma once
 
 #include "cuda/local.cuh"
@@ -7,28 +8,44 @@
 
 namespace fastfa::cuda {
 
+constexpr int local_inputs = 32;  // of a patch that are in shared memory
+constexpr int local_maps = 4;     // maps that a warp has at a time
+
 template <class T>
-__global__ void local_forward(LocalForward<T> f) {
+__global__ void __launch_bounds__(warp* local_warps) local_forward(LocalForward<T> f) {
+  FASTFA_SHARED(T, patch, local_inputs * warp);
   const LocalShape& s = f.shape;
-  const Index n = Index{blockIdx.x} * warp + threadIdx.x;
-  if (n >= f.n) return;
+  const int lane = static_cast<int>(threadIdx.x), of_warp = static_cast<int>(threadIdx.y);
+  const Index n = Index{blockIdx.x} * warp + lane, inputs = s.patch();
   for (Index p = blockIdx.y; p < s.positions(); p += gridDim.y) {
-    for (Index m = threadIdx.y; m < s.maps; m += blockDim.y) {
-      T sum = T(0);
-      for (Index channel = 0; channel < s.channels; ++channel) {
-        const T* w = f.w + p * f.ldw + channel * s.block() + m;
-        const T* x = f.x + channel * s.height * s.width * f.ldx + n;
-        for (Index ky = 0; ky < s.kernel_h; ++ky) {
-          for (Index kx = 0; kx < s.kernel_w; ++kx) {
-            const Index pixel = pixel_of(s, p, ky, kx);
-            if (pixel >= 0) sum += w[(ky * s.kernel_w + kx) * s.maps] * x[pixel * f.ldx];
+    for (Index m0 = 0; m0 < s.maps; m0 += local_warps * local_maps) {
+      T sum[local_maps] = {};
+      for (Index k0 = 0; k0 < inputs; k0 += local_inputs) {
+        const int count = static_cast<int>(least(inputs - k0, Index{local_inputs}));
+        __syncthreads();  // all are done with what was there
+        for (int k = of_warp; k < count; k += local_warps) {
+          const Index input = input_of(s, p, k0 + k);
+          patch[k * warp + lane] = input >= 0 && n < f.n ? f.x[input * f.ldx + n] : T(0);
+        }
+        __syncthreads();
+        for (int k = 0; k < count; ++k) {
+          const T* w = f.w + p * f.ldw + place_of_weight(s, (k0 + k) * s.maps);
+          const T x = patch[k * warp + lane];
+#pragma unroll
+          for (int j = 0; j < local_maps; ++j) {
+            const Index m = m0 + of_warp + j * local_warps;
+            if (m < s.maps) sum[j] += w[m] * x;
           }
         }
       }
-      const Index unit = m * s.positions() + p;
-      const T a = f.bias ? sum + f.bias[unit] : sum;
-      report_beyond(a, f.bad);
-      f.a[n * f.lda + unit] = activate(a, f.activation);
+#pragma unroll
+      for (int j = 0; j < local_maps; ++j) {
+        const Index m = m0 + of_warp + j * local_warps, unit = m * s.positions() + p;
+        if (m >= s.maps || n >= f.n) continue;
+        const T a = f.bias ? sum[j] + f.bias[unit] : sum[j];
+        report_beyond(a, f.bad);
+        f.a[n * f.lda + unit] = activate(a, f.activation);
+      }
     }
   }
 }

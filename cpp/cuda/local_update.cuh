@@ -1,6 +1,7 @@
 // The optimizer's step on a locally connected layer: at each position, the patch times δ, summed over
-// the examples, a warp for each weight; x (inputs, n) and across (units, n) have examples side by side.
-// Accumulates into w, bias and the optimizer's memory of them.
+// the examples in order, a thread for each weight. A block gathers in shared memory, some examples at a
+// time, the inputs and the deltas that its weights need; x (inputs, n) and across (units, n) have
+// examples side by side. Accumulates into w, bias and the optimizer's memory of them.
 #pragma once
 
 #include "cuda/learn.cuh"
@@ -8,27 +9,47 @@
 
 namespace fastfa::cuda {
 
+constexpr int local_weights = 256;  // of a block: neighbours in memory, input by input, map by map
+constexpr int local_rows = local_weights + 2;  // inputs and maps that so many weights have, at the most
+
 template <class T>
-__global__ void local_update(LocalUpdate<T> u, const Live* live) {
+__global__ void __launch_bounds__(local_weights) local_update(LocalUpdate<T> u, const Live* live) {
+  constexpr int width = local_examples<T>, ld = width + 1;  // against bank conflicts
+  FASTFA_SHARED(T, rows, local_rows * ld);
   if (is_halted(u)) return;
   const Learning<T> rule = rule_now(u, u.s, live);
   const LocalShape& s = u.shape;
-  const Index patch = s.kernel_h * s.kernel_w * s.maps, weights = s.positions() * s.channels * patch;
-  const int lane = static_cast<int>(threadIdx.x);
-  for (Index i = Index{blockIdx.x} * blockDim.y + threadIdx.y; i < weights;
-       i += Index{gridDim.x} * blockDim.y) {
-    const Index p = i / (s.channels * patch), channel = i / patch % s.channels, in_patch = i % patch;
-    const Index m = in_patch % s.maps, k = in_patch / s.maps;
-    const Index pixel = pixel_of(s, p, k / s.kernel_w, k % s.kernel_w);
+  const int thread = static_cast<int>(threadIdx.x);
+  const Index weights = s.patch() * s.maps, parts = ceil_div(weights, local_weights);
+  for (Index part = blockIdx.x; part < s.positions() * parts; part += gridDim.x) {
+    const Index p = part / parts, first = part % parts * local_weights;
+    const Index last = least(first + local_weights, weights) - 1, own = first + thread;
+    // Rows: inputs from k0 on, then maps from m0 on and round.
+    const Index k0 = first / s.maps, m0 = first % s.maps;
+    const int inputs = static_cast<int>(last / s.maps - k0) + 1;
+    const int maps = static_cast<int>(least(s.maps, last - first + 1));
+    const int of_input = static_cast<int>(own / s.maps - k0) * ld;
+    const int of_map = (inputs + static_cast<int>((own % s.maps + s.maps - m0) % s.maps)) * ld;
     T sum = T(0);
-    if (pixel >= 0) {
-      const T* x = u.x + (channel * s.height * s.width + pixel) * u.ldx;
-      const T* delta = u.across + (m * s.positions() + p) * u.ldc;
-      for (Index n = lane; n < u.n; n += warp) sum += x[n] * delta[n];
+    for (Index n0 = 0; n0 < u.n; n0 += width) {
+      const int count = static_cast<int>(least(u.n - n0, Index{width}));
+      __syncthreads();  // all are done with what was there
+      for (int i = thread; i < (inputs + maps) * width; i += local_weights) {
+        const int row = i / width, n = i % width;
+        const Index input = row < inputs ? input_of(s, p, k0 + row) : -1;
+        T value = T(0);
+        if (n < count && input >= 0) value = u.x[input * u.ldx + n0 + n];
+        if (n < count && row >= inputs) {
+          value = u.across[((m0 + row - inputs) % s.maps * s.positions() + p) * u.ldc + n0 + n];
+        }
+        rows[row * ld + n] = value;
+      }
+      __syncthreads();
+      if (own > last) continue;
+      for (int n = 0; n < count; ++n) sum += rows[of_input + n] * rows[of_map + n];
     }
-    sum = warp_sum(sum);
-    if (lane != 0) continue;
-    apply(rule, u.w, u.v, u.s, p * u.ldw + channel * s.block() + in_patch, sum, u.decay);
+    if (own > last) continue;
+    apply(rule, u.w, u.v, u.s, p * u.ldw + place_of_weight(s, own), sum, u.decay);
   }
 }
 
