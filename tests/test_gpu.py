@@ -230,6 +230,16 @@ def test_a_bad_device_leaves_the_process_usable():
     assert np.isfinite(net.forward(np.ones((2, 3)))).all()
 
 
+def test_too_large_a_network_leaves_the_process_usable():
+    net = fa.Network(3, [fa.Dense(2)], device="cuda")
+    with pytest.raises(MemoryError, match=r"no memory for 4.* bytes"):
+        fa.Network(10**6, [fa.Dense(10**8)], device="cuda")  # 400 TB
+    assert np.isfinite(net.forward(np.ones((2, 3)))).all()
+    fa.Network(30, [fa.Dense(20)], device="cuda").step(
+        np.ones((2, 30)), np.ones((2, 20)), fa.SGD(0.1)
+    )
+
+
 def test_divergence(rng):
     net = fa.Network(8, [fa.Dense(20, "relu"), fa.Dense(3)], device="cuda")
     x, y = rng.standard_normal((400, 8)), rng.standard_normal((400, 3))

@@ -1,6 +1,8 @@
 #include "cuda/runtime/device.h"
 
+#include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace fastfa::cuda {
 namespace {
@@ -9,11 +11,21 @@ std::string dotted(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::string what) : what_(std::move(what)) {}
+  const char* what() const noexcept override { return what_.c_str(); }
+
+ private:
+  std::string what_;
+};
+
 }  // namespace
 
 void Device::check(cudaError_t status, const std::string& what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // what isn't lost for good is forgotten
+  if (status == cudaErrorMemoryAllocation) throw OutOfMemory("[cuda] no memory for " + what);
   throw std::runtime_error("[cuda] " + what + ": " + cudaGetErrorString(status));
 }
 
