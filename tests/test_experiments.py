@@ -160,12 +160,19 @@ def test_one_run_decides_nothing():
 
 
 def test_noise_across_the_bound_is_not_reproduced():
-    assert statistics.below([0.1, 0.2, 3.0], 1.2).word == "differs"
+    assert statistics.below([0.1, 0.2, 3.0], 1.2).word == "undecided"
     assert statistics.below([0.1, 0.2, 0.3], 1.2).word == "reproduced"
+    assert statistics.below([1.3, 1.4, 1.35], 1.2).word == "differs"
+    assert statistics.above([1.3, 1.4, 1.35], 1.2).word == "reproduced"
+    assert statistics.above([0.1, 0.2, 0.3], 1.2).word == "differs"
+    assert statistics.above([0.1, 0.2, 3.0], 0.2).word == "undecided"
     assert statistics.around([88, 91, 90], 90, 10).word == "reproduced"
-    assert statistics.around([60, 91, 120], 90, 10).word == "differs"
+    assert statistics.around([60, 91, 120], 90, 10).word == "undecided"
+    assert statistics.around([70, 71, 72], 90, 10).word == "differs"
+    assert statistics.around([110, 111, 112], 90, 10).word == "differs"
     assert statistics.share([1] * 9 + [0], 50).word == "reproduced"
-    assert statistics.share([1, 1, 0], 50).word == "differs"
+    assert statistics.share([1, 1, 0], 50).word == "undecided"
+    assert statistics.share([0] * 9 + [1], 50).word == "differs"
     assert statistics.all_below([1, 2, 3], 3).word == "differs"
     assert statistics.all_above([1, 2, 3], 0.5).word == "reproduced"
 

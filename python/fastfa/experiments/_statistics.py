@@ -25,7 +25,7 @@ class Verdict:
     unit : str
         Of these three: ``"°"``, ``"%"``, ``"x"`` (a ratio) or empty.
     holds : bool or None
-        Whether the claim holds; None: too few runs to tell.
+        Whether the claim holds; None: the runs can't tell, as their interval lies on both sides.
     note : str
         What was compared with what and, for a claim that does not hold, by how much it is missed.
     """
@@ -64,25 +64,26 @@ def interval(values: Any) -> tuple[float, float, float]:
 
 
 def below(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
-    """Holds if the whole interval of the mean lies below `bound`."""
+    """Holds if the whole interval of the mean lies below `bound`, fails if it lies above."""
     mean, low, high = interval(values)
     return Verdict(
-        mean, low, high, unit, _side(high, bound, -1), _note(mean, bound, "<", unit, what)
+        mean, low, high, unit, _side(low, high, -math.inf, bound), _note(mean, bound, "<", unit, what)
     )
 
 
 def above(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
-    """Holds if the whole interval of the mean lies above `bound`."""
+    """Holds if the whole interval of the mean lies above `bound`, fails if it lies below."""
     mean, low, high = interval(values)
-    return Verdict(mean, low, high, unit, _side(low, bound, 1), _note(mean, bound, ">", unit, what))
+    holds = _side(low, high, bound, math.inf)
+    return Verdict(mean, low, high, unit, holds, _note(mean, bound, ">", unit, what))
 
 
 def around(values: Any, number: float, within: float, unit: str = "", what: str = "") -> Verdict:
-    """Holds if the interval of the mean lies within `within` of `number`."""
+    """Holds if the interval of the mean lies within `within` of `number`, fails if it lies outside."""
     mean, low, high = interval(values)
-    far = max(abs(low - number), abs(high - number))
+    holds = _side(low, high, number - within, number + within)
     note = f"{what or 'mean'} {number:.4g} ± {within:.3g}{unit}; off by {mean - number:+.3g}{unit}"
-    return Verdict(mean, low, high, unit, _side(far, within, -1), note)
+    return Verdict(mean, low, high, unit, holds, note)
 
 
 def all_below(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
@@ -108,24 +109,26 @@ def all_above(values: Any, bound: float, unit: str = "", what: str = "") -> Verd
 
 
 def share(flags: Any, bound: float, what: str = "") -> Verdict:
-    """The percentage of `flags` (n,) that are true; holds if its exact interval is above `bound`."""
+    """The percentage of `flags` (n,) that are true, with its exact interval; as `above`."""
     from scipy import stats
 
     data = np.asarray(flags, dtype=bool).ravel()
     exact = stats.binomtest(int(data.sum()), data.size).proportion_ci(CONFIDENCE)
     mean, low, high = (100 * float(value) for value in (data.mean(), exact.low, exact.high))
-    return Verdict(mean, low, high, "%", low > bound, _note(mean, bound, ">", "%", what))
+    holds = _side(low, high, bound, math.inf)
+    return Verdict(mean, low, high, "%", holds, _note(mean, bound, ">", "%", what))
 
 
 def log_ratio(smaller: Any, larger: Any, bound: float = 1.0, what: str = "") -> Verdict:
-    """The geometric mean of `smaller` / `larger`, run by run; holds if its interval is below `bound`.
+    """The geometric mean of `smaller` / `larger`, run by run, with its interval; as `below`.
 
     Paired: both are (n,), of the same seeds. Errors differ by factors, so their logarithms are what
     the t interval is taken of.
     """
     logs = np.log(np.asarray(smaller, np.float64)) - np.log(np.asarray(larger, np.float64))
     mean, low, high = (math.exp(value) for value in interval(logs))
-    return Verdict(mean, low, high, "x", _side(high, bound, -1), _note(mean, bound, "<", "x", what))
+    holds = _side(low, high, -math.inf, bound)
+    return Verdict(mean, low, high, "x", holds, _note(mean, bound, "<", "x", what))
 
 
 def p_value(a: Any, b: Any) -> float:
@@ -135,9 +138,11 @@ def p_value(a: Any, b: Any) -> float:
     return float(stats.ttest_ind(np.asarray(a, np.float64), np.asarray(b, np.float64)).pvalue)
 
 
-def _side(edge: float, bound: float, sign: int) -> bool | None:
-    """Whether the interval's `edge` is on the claimed side; None if there is no interval."""
-    return None if math.isnan(edge) else bool(sign * (edge - bound) > 0)
+def _side(low: float, high: float, least: float, most: float) -> bool | None:
+    """Whether the interval lies between `least` and `most`; None: on both sides, or there is none."""
+    if least < low and high < most:
+        return True
+    return False if high < least or low > most else None
 
 
 def _note(mean: float, bound: float, relation: str, unit: str, what: str) -> str:
