@@ -67,7 +67,12 @@ def below(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
     """Holds if the whole interval of the mean lies below `bound`, fails if it lies above."""
     mean, low, high = interval(values)
     return Verdict(
-        mean, low, high, unit, _side(low, high, -math.inf, bound), _note(mean, bound, "<", unit, what)
+        mean,
+        low,
+        high,
+        unit,
+        _side(low, high, -math.inf, bound),
+        _note(mean, bound, "<", unit, what),
     )
 
 
