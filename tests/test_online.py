@@ -65,6 +65,41 @@ def test_the_loop_makes_the_updates_of_single_steps(rng, batch_size, decay, zero
     assert_same(state(loop), state(steps))
 
 
+def silent_for_long(rng, net, n):
+    """Inputs of which some never come, some once, and some for a stretch; and targets."""
+    x, y = examples(rng, net, n, 0.5)
+    columns = rng.permutation(net.input_size)
+    x[:, columns[::3]] = 0
+    x[:, np.sort(columns)[:17]] = 0  # a vector's width and more
+    x[n // 3, columns[3::12]] = 1
+    x[n // 4 : n // 2, columns[1::3]] = 0
+    return x, y
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+@pytest.mark.parametrize("decay", [0.3, 1e-3, 1e-7, 1e-12])  # the last is lost in rounding
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", ["fa", "bp"])
+def test_rows_without_input_decay_all_the_same(rng, batch_size, decay, dtype, rule):
+    loop, steps = make(rule, dtype=dtype, inputs=70), make(rule, dtype=dtype, inputs=70)
+    x, y = silent_for_long(rng, loop, 203)
+    optimizer = fa.SGD(0.05, weight_decay=decay / 0.05)
+    for first, last in ((0, 150), (150, 203)):
+        loop.train_epoch(x[first:last], y[first:last], optimizer, batch_size=batch_size)
+        in_turn(steps, x[first:last], y[first:last], optimizer, batch_size)
+        assert_same(state(loop), state(steps))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_rows_of_several_blocks_of_columns_decay(rng, batch_size):
+    layers = [(4400, "relu"), (90, "relu"), (5, "linear")]  # relu: hidden units are silent, too
+    loop, steps = make(layers=layers), make(layers=layers)
+    x, y = silent_for_long(rng, loop, 37)
+    loop.train_epoch(x, y, fa.SGD(0.01, weight_decay=0.1), batch_size=batch_size)
+    in_turn(steps, x, y, fa.SGD(0.01, weight_decay=0.1), batch_size)
+    assert_same(state(loop), state(steps))
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_whatever_the_feedback_depends_on(rng, rule, batch_size):
@@ -93,14 +128,17 @@ def test_with_memory_masks_and_dropout(rng, optimizer, batch_size, settings):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
-def test_a_step_that_diverges_leaves_the_weights_of_the_one_before(rng, batch_size):
+@pytest.mark.parametrize("decay", [0.0, 0.2])
+def test_a_step_that_diverges_leaves_the_weights_of_the_one_before(rng, batch_size, decay):
     loop, steps = make(), make()
-    x, y = examples(rng, loop, 10 * batch_size)
+    x, y = examples(rng, loop, 10 * batch_size, zeros=0.5)
     y[7 * batch_size] = 1e30
     x[7 * batch_size] = 1.0
+    x[:, 5:25] = 0
+    optimizer = fa.SGD(0.05, weight_decay=decay)
     with pytest.raises(fa.DivergenceError, match="step 7"):
-        loop.train_epoch(x, y, fa.SGD(0.05), batch_size=batch_size)
-    in_turn(steps, x[: 7 * batch_size], y[: 7 * batch_size], fa.SGD(0.05), batch_size)
+        loop.train_epoch(x, y, optimizer, batch_size=batch_size)
+    in_turn(steps, x[: 7 * batch_size], y[: 7 * batch_size], optimizer, batch_size)
     assert_same(state(loop), state(steps))
 
 

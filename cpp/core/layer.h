@@ -77,7 +77,9 @@ template <class T>
 struct Late {
   Index n = 0;  // examples; 0: nothing is left
   Learning<T> rule{};
-  Buffer<T> h, delta;  // (few_rows, n_in), (few_rows, n_out)
+  Buffer<T> h, delta;         // (few_rows, n_in), (few_rows, n_out)
+  Buffer<std::int32_t> owed;  // (1, n_in): decays that rows of W without inputs are behind; or none is
+  bool owes = false;          // perhaps
   const std::vector<Run>* runs = nullptr;
 };
 
@@ -207,6 +209,7 @@ struct Layer {
     if (late.n == 0) return backend.dense_forward(pass);
     backend.dense_online({pass, late_update()});
     late.n = 0;
+    late.owes = late.owed && late.rule.decay != 0;
   }
 
   // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W; with_bias: they are
@@ -231,14 +234,17 @@ struct Layer {
   }
 
   // Leaves such a step to the next forward pass, or to catch_up(). It must be a plain one, without
-  // memory of gradients or weights that don't exist, and have few_rows examples at the most.
+  // memory of gradients or weights that don't exist, and have few_rows examples at the most. may_owe:
+  // nothing but the forward pass reads W meanwhile.
   bool may_wait() const { return !is_local() && !mask; }
   void learn_late(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
-                  const std::vector<Run>& runs, Index n) {
+                  const std::vector<Run>& runs, Index n, bool may_owe) {
     if (!late.h) {
       late.h = Buffer<T>(backend, few_rows, n_in);
       late.delta = Buffer<T>(backend, few_rows, n_out);
+      if (may_owe) late.owed = Buffer<std::int32_t>(backend, 1, n_in);
     }
+    if (late.rule.decay != rule.decay) catch_up(backend);
     backend.copy(below.data(), late.h.data(), n * late.h.ld());
     backend.copy(delta.data(), late.delta.data(), n * late.delta.ld());
     late.rule = rule;
@@ -246,8 +252,9 @@ struct Layer {
     late.n = n;
   }
   void catch_up(Backend<T>& backend) {
-    if (late.n > 0) backend.dense_update(late_update());
+    if (late.n > 0 || late.owes) backend.dense_update(late_update());
     late.n = 0;
+    late.owes = false;
   }
 
  private:
@@ -272,10 +279,14 @@ struct Layer {
             of_bias.v.data(),
             of_bias.s.data(),
             with_bias ? mask.data() : nullptr,
-            mask.ld()};
+            mask.ld(),
+            nullptr};
   }
   DenseUpdate<T> late_update() const {
-    return update_pack(late.rule, late.h, *late.runs, late.n, late.delta, w, {}, true);
+    DenseUpdate<T> pack =
+        update_pack(late.rule, late.h, *late.runs, late.n, late.delta, w, {}, late.n > 0);
+    pack.owed = late.owed.data();
+    return pack;
   }
 
   mutable Buffer<T> gradient, bias_gradient;  // scratch of local updates

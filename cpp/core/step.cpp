@@ -151,7 +151,7 @@ void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
                                    : rule.moves_anyway() ? all_inputs_
                                                          : batch.runs;
     if (deferring_ && layer.may_wait() && !tiny_plan().forward) {  // whose forward pass is another
-      layer.learn_late(*backend_, rule.learning, below, l > 0 ? runs : all_inputs_, batch.n);
+      layer.learn_late(*backend_, rule.learning, below, l > 0 ? runs : all_inputs_, batch.n, l == 0);
       continue;
     }
     layer.learn(*backend_, rule.learning, below, runs, batch.n, layer.w, layer.of_w, true);

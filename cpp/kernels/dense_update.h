@@ -81,6 +81,48 @@ struct RowStep {
     return old + step;
   }
 };
+// V vectors of W take `count` steps in which they only decay: plain<true> without a gradient, in
+// registers, until nothing changes any more.
+template <class T, int V>
+inline void only_decay(T decay, std::int32_t count, T* w) {
+  constexpr std::int32_t until_asked = 16;
+  Vec<T> row[V];
+  for (int v = 0; v < V; ++v) row[v] = load(w + v * lanes<T>);
+  const auto after = [&](Vec<T> old) {
+    Vec<T> step{};
+    step -= decay * old;
+    return old + step;
+  };
+  for (std::int32_t k = 0; k < count; k += until_asked) {
+    Mask<T> same = Mask<T>{} == 0;
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) {
+      const Vec<T> next = after(row[v]);
+      same &= next == row[v];
+      row[v] = next;
+    }
+    if (all<T>(same)) break;
+    for (auto more = min(count - k, until_asked) - 1; more > 0; --more) {
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) row[v] = after(row[v]);
+    }
+  }
+  for (int v = 0; v < V; ++v) store(w + v * lanes<T>, row[v]);
+}
+
+// Columns c0 … c1 of row i take the steps that it owes. Those of the last columns settle it. Not inline:
+// it must not weigh on the loops of those who owe nothing.
+template <class T>
+__attribute__((noinline)) void pay(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
+  const std::int32_t owed = u.owed[i];
+  T* const w = u.w + i * u.ldw;
+  Index c = c0;
+  for (; c + 16 * lanes<T> <= c1; c += 16 * lanes<T>) only_decay<T, 16>(u.decay, owed, w + c);
+  for (; c + 4 * lanes<T> <= c1; c += 4 * lanes<T>) only_decay<T, 4>(u.decay, owed, w + c);
+  for (; c < c1; c += lanes<T>) only_decay<T, 1>(u.decay, owed, w + c);
+  if (c1 >= u.n_out) u.owed[i] = 0;
+}
+
 template <class T, int N>
 inline void load_deltas(const DenseUpdate<T>& u, Index c, Vec<T> (&delta)[N]) {
   for (int e = 0; e < N; ++e) delta[e] = load(u.delta + e * u.ldd + c);
@@ -121,10 +163,19 @@ template <class T>
 inline void update_few(const DenseUpdate<T>& u, Index chunk) {
   const Index chunks = row_chunks(u.n, u.n_in, u.n_out);
   const Index i0 = chunk_begin(chunk, chunks, u.n_in), i1 = chunk_begin(chunk + 1, chunks, u.n_in);
+  const auto settle = [&](Index i, Index c0, Index c1) {
+    if (u.owed && u.owed[i] != 0) pay(u, i, c0, c1);
+  };
+  if (u.n == 0) {
+    for (Index i = i0; i < i1; ++i) settle(i, 0, u.n_out);
+    return;
+  }
   with_few(u.n, [&](auto n) {
     for_column_blocks<T>(u.n, u.n_out, [&](Index c, Index width) {
-      for_runs(FewRows<T>{u.h, u.ldh, u.n, u.runs, u.n_runs}, i0, i1,
-               [&](Index i) { update_row<T, decltype(n)::value>(u, i, c, c + width); });
+      for_runs(FewRows<T>{u.h, u.ldh, u.n, u.runs, u.n_runs}, i0, i1, [&](Index i) {
+        settle(i, c, c + width);
+        update_row<T, decltype(n)::value>(u, i, c, c + width);
+      });
     });
   });
 }

@@ -264,11 +264,15 @@ struct DenseUpdate : Learning<T> {
   // Bit c % 32 of word [i · ldm + c / 32]: whether W[i, c] exists; null: all do.
   const std::uint32_t* mask;
   Index ldm;
+  // Of each row of w, how many steps it owes in which it would only have decayed: they come first, and
+  // are then no longer owed. Null: none. With n = 0 they are all that is done.
+  std::int32_t* owed;
 };
 
 // A dense layer that learns from few_rows examples at the most: the update that the last batch left,
 // then the forward pass of this one. `last` has a rate and decay alone, no memory and no mask; both have
-// the same number of examples.
+// the same number of examples. A row that is silent in both may owe its
+// decay, if nothing else reads W meanwhile.
 template <class T>
 struct DenseOnline {
   DenseForward<T> forward;
@@ -468,7 +472,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 9;
+constexpr std::uint32_t kernel_abi = 10;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.
