@@ -25,7 +25,8 @@ class SGD:
         α in [0, 1). The velocities v live in the network, start at zero, and are dropped by a step
         without momentum, or with another kind of optimizer.
     weight_decay : float
-        γ, at least 0 (the paper's experiments use 1e-6). Training refuses η γ above 1.
+        γ, at least 0 (the paper's experiments use 1e-6). Training refuses η γ above 1. In float32 an η γ
+        below 3e-8 is lost in rounding: the weights don't decay at all. Use ``dtype="float64"`` then.
     reduction : {"mean", "sum"}
         Whether a batch's examples are averaged or added.
 
