@@ -167,3 +167,24 @@ def test_a_device_that_is_none(device):
         (ValueError, TypeError), match=r"device was .*'cpu', 'cuda' or 'cuda:<number>'"
     ):
         fa.Network(3, [fa.Dense(2)], device=device)
+
+
+@pytest.mark.parametrize("devices", [(DEVICE, "cpu"), ("cpu", DEVICE), ORDERS[:2]])
+def test_what_one_device_learned_another_goes_on_with(devices, rng, tmp_path):
+    """Weights, feedback that learns, and the optimizer's memory."""
+    layers = [fa.Dense(7, "tanh"), fa.Dense(2)]
+    x, y = rng.standard_normal((6, 5)), rng.standard_normal((6, 2))
+    more = [{} if device == "cpu" else {"matmul_library": "cublas"} for device in devices]
+    nets = [
+        fa.Network(5, layers, "kp", dtype="float64", device=device, **options)
+        for device, options in zip(devices, more, strict=True)
+    ]
+    optimizer = fa.Adam(0.01)
+    nets[0].step(x, y, optimizer)
+    fa.save(tmp_path / "net.fastfa", nets[0])
+    assert fa.load(tmp_path / "net.fastfa", into=nets[1]) is nets[1]
+    for net in nets:
+        net.step(x, y, optimizer)
+    for name, array in nets[1].state_dict().items():
+        assert relative_error(array, np.array(nets[0].state_dict()[name])) < 1e-12
+    assert nets[1].device == devices[1]

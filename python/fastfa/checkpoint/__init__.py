@@ -75,7 +75,7 @@ def load(path: Path, into: Saved | None = None) -> Any:
         None: it is built from the file. A schedule, augmentation or callback that isn't fastfa's own is
         missing then: the network of such a trainer can be used, training it is refused. Otherwise a
         network, ensemble or trainer made as the saved one was, which is given the state; a network may
-        also be given that of a trainer's. Callbacks find theirs by their class.
+        also be given that of a trainer's, and be on another device. Callbacks find theirs by their class.
 
     Returns
     -------
@@ -87,6 +87,8 @@ def load(path: Path, into: Saved | None = None) -> Any:
     CheckpointError
         If the file is malformed, damaged, not fastfa's, of another schema, or doesn't fit ``into``,
         which is then unchanged. No memory is taken for arrays before their sizes were found to be right.
+    DeviceError
+        If the saved network's device isn't to be had here; give it to one ``into`` on another.
     OSError
         If the file can't be read.
     """

@@ -101,6 +101,9 @@ def _memory(net: Network) -> dict[str, np.ndarray]:
     return found
 
 
+_WHERE = ("device", "matmul_precision", "matmul_library")  # not what a network is
+
+
 class Plan:
     """A described network before it is built: what it is made from, and which tensors it needs.
 
@@ -197,8 +200,9 @@ class Plan:
         return net
 
     def check_like(self, net: Network) -> None:
-        """Refuse a network that is another one than the described."""
-        found = difference(self.configuration, _configuration(net))
+        """Refuse a network that is another one than the described, wherever both compute."""
+        saved, own = self.configuration, _configuration(net)
+        found = difference(*({k: v for k, v in c.items() if k not in _WHERE} for c in (saved, own)))
         if found is not None:
             raise Mismatch(f"another network: {found}")
 
