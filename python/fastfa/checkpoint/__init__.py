@@ -74,8 +74,8 @@ def load(path: Path, into: Saved | None = None) -> Any:
     into
         None: it is built from the file. A schedule, augmentation or callback that isn't fastfa's own is
         missing then: the network of such a trainer can be used, training it is refused. Otherwise a
-        network, ensemble or trainer made as the saved one was, which is given the state; a network may
-        also be given that of a trainer's, and be on another device. Callbacks find theirs by their class.
+        network, ensemble or trainer made as the saved one was, but for the device, which is given the
+        state; a network may also be given that of a trainer's. Callbacks find theirs by their class.
 
     Returns
     -------
