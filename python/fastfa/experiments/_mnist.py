@@ -31,6 +31,7 @@ DEFAULTS = {
     "local": None,
     "activation": "tanh",
     "dropout": 0.0,
+    "input_dropout": 0.0,
     "gain": 0.1,
     "optimizer": "adam",
     "weight_decay": 0.0,
@@ -109,6 +110,8 @@ def classifier(spec: Settings, data: Dataset, seed: int) -> Network:
     layers += [Dense(n, activation) for n in spec["hidden"]]
     if spec["dropout"]:
         layers = [part for layer in layers for part in (layer, Dropout(spec["dropout"]))]
+    if spec["input_dropout"]:
+        layers.insert(0, Dropout(spec["input_dropout"]))
     feedback = Feedback("uniform", gain=spec["gain"]) if spec["rule"] == "fa" else spec["rule"]
     outputs = Dense(data.classes, "tanh")
     net = Network(data.image_shape, [*layers, outputs], feedback=feedback, seed=seed)

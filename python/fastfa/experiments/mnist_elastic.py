@@ -19,7 +19,8 @@ PAPER = {"local": 0.8, "elastic": 0.5}  # %
 
 def _nets(settings: Any) -> dict[str, Any]:
     local = settings["nets"]["local"]
-    return {"local": local, "elastic": local | {"distortion": _DISTORTION}}
+    distorted = local | {"distortion": _DISTORTION, "input_dropout": 0.0}
+    return {"local": local, "elastic": distorted}
 
 
 def draw(results: Results) -> Any:

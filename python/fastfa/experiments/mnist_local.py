@@ -10,18 +10,19 @@ from ._figures import FA, FA4
 
 # Note 5: "6 maps of neurons in which each neuron could 'see' only a 6x6 patch", weights not shared:
 # 6 · 23 · 23 = 3174, "a 784-3174-1500-1500-10 network trained with feedback alignment obtained 0.8%".
-# The sentence leaves open whether dropout or leaky units were in it: ours has tanh and none.
+# The sentence leaves open whether dropout or leaky units were in it. Ours has tanh units and drops a
+# fifth of the pixels: with 10,000 training images held out, 30 epochs, one seed, that gave 1.22 % where
+# without it there was 1.30 %; 60 epochs gave 1.21 % (mean of the last ten), dropout of hidden units,
+# leaky units and plain SGD more.
 STYLES = {"fa": ("FA, dense", FA, "-"), "local": ("FA, local", FA4, "-")}
 PAPER = {"fa": 1.32, "local": 0.8}  # %
-_QUICK, _PAPER = [[3, 6], [200, 200]], [[6, 6], [1500, 1500]]
 
 
-def nets(local: list[Any]) -> dict[str, Any]:
+def nets(local: list[int], hidden: list[int], **more: Any) -> dict[str, Any]:
     """The dense network with three hidden layers, and the one whose first layer is local."""
-    first, rest = local
     return {
-        "fa": {"hidden": [rest[0], *rest]},
-        "local": {"local": first, "hidden": rest},
+        "fa": {"hidden": [hidden[0], *hidden]},
+        "local": {"local": local, "hidden": hidden} | more,
     }
 
 
@@ -35,8 +36,8 @@ EXPERIMENT = Experiment(
     title="handwritten digits with local receptive fields, weights not shared",
     where="Supplementary Note 5",
     presets={
-        "quick": shared.QUICK | {"nets": nets(_QUICK)},
-        "paper": shared.PAPER | {"nets": nets(_PAPER), "runs": 2},
+        "quick": shared.QUICK | {"nets": nets([3, 6], [200, 200])},
+        "paper": shared.PAPER | {"nets": nets([6, 6], [1500, 1500], input_dropout=0.2), "runs": 2},
     },
     conditions=shared.conditions,
     run=shared.run,
