@@ -91,9 +91,10 @@ def test_rows_without_input_decay_all_the_same(rng, batch_size, decay, dtype, ru
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_rows_of_several_blocks_of_columns_decay(rng, batch_size):
+@pytest.mark.parametrize("rule", ["fa", "bp"])
+def test_rows_of_several_blocks_of_columns_decay(rng, batch_size, rule):
     layers = [(4400, "relu"), (90, "relu"), (5, "linear")]  # relu: hidden units are silent, too
-    loop, steps = make(layers=layers), make(layers=layers)
+    loop, steps = make(rule, layers=layers), make(rule, layers=layers)
     x, y = silent_for_long(rng, loop, 37)
     loop.train_epoch(x, y, fa.SGD(0.01, weight_decay=0.1), batch_size=batch_size)
     in_turn(steps, x, y, fa.SGD(0.01, weight_decay=0.1), batch_size)

@@ -244,7 +244,6 @@ struct Layer {
       late.delta = Buffer<T>(backend, few_rows, n_out);
       if (may_owe) late.owed = Buffer<std::int32_t>(backend, 1, n_in);
     }
-    if (late.rule.decay != rule.decay) catch_up(backend);
     backend.copy(below.data(), late.h.data(), n * late.h.ld());
     backend.copy(delta.data(), late.delta.data(), n * late.delta.ld());
     late.rule = rule;
