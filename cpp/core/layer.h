@@ -278,8 +278,7 @@ struct Layer {
             of_bias.v.data(),
             of_bias.s.data(),
             with_bias ? mask.data() : nullptr,
-            mask.ld(),
-            nullptr};
+            mask.ld()};
   }
   DenseUpdate<T> late_update() const {
     DenseUpdate<T> pack =

@@ -22,26 +22,10 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
       source.learn(*backend_, rule.learning, h, layers_[l].units, batch.n, b, f.of_b, false);
       continue;
     }
-    backend_->dense_update({rule.learning,
-                            source.delta.data(),
-                            source.delta.ld(),
-                            batch.n,
-                            source.n_out,
-                            source.units.data(),
-                            static_cast<Index>(source.units.size()),
-                            h.data(),
-                            h.ld(),
-                            layers_[l].n_out,
-                            b.data(),
-                            b.ld(),
-                            f.of_b.v.data(),
-                            f.of_b.s.data(),
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            0,
-                            nullptr});
+    backend_->dense_update({rule.learning, source.delta.data(), source.delta.ld(), batch.n, source.n_out,
+                            source.units.data(), static_cast<Index>(source.units.size()), h.data(),
+                            h.ld(), layers_[l].n_out, b.data(), b.ld(), f.of_b.v.data(), f.of_b.s.data(),
+                            nullptr, nullptr, nullptr, nullptr, 0});
   }
 }
 
@@ -91,26 +75,10 @@ void Network<T>::Impl::mirror(Index n) {
     Learning<T> towards{};
     towards.rate = static_cast<T>(lr / (examples * sigma * sigma));
     towards.decay = static_cast<T>(lr);
-    backend_->dense_update({towards,
-                            above.h.data(),
-                            above.h.ld(),
-                            n,
-                            above.n_out,
-                            above.units.data(),
-                            static_cast<Index>(above.units.size()),
-                            noise.data(),
-                            noise.ld(),
-                            layer.n_out,
-                            b.data(),
-                            b.ld(),
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            nullptr,
-                            0,
-                            nullptr});
+    backend_->dense_update({towards, above.h.data(), above.h.ld(), n, above.n_out, above.units.data(),
+                            static_cast<Index>(above.units.size()), noise.data(), noise.ld(),
+                            layer.n_out, b.data(), b.ld(), nullptr, nullptr, nullptr, nullptr, nullptr,
+                            nullptr, 0});
   }
 }
 

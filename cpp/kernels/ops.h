@@ -266,7 +266,7 @@ struct DenseUpdate : Learning<T> {
   Index ldm;
   // Of each row of w, how many steps it owes in which it would only have decayed: they come first, and
   // are then no longer owed. Null: none. With n = 0 they are all that is done.
-  std::int32_t* owed;
+  std::int32_t* owed = nullptr;
 };
 
 // A dense layer that learns from few_rows examples at the most: the update that the last batch left,
