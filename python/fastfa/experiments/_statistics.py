@@ -147,7 +147,7 @@ def _side(low: float, high: float, least: float, most: float) -> bool | None:
     """Whether the interval lies between `least` and `most`; None: on both sides, or there is none."""
     if least < low and high < most:
         return True
-    return False if high < least or low > most else None
+    return False if high <= least or low >= most else None
 
 
 def _note(mean: float, bound: float, relation: str, unit: str, what: str) -> str:
