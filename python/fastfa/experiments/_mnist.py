@@ -257,6 +257,7 @@ def draw(
 
 def _percent_ticks(ax: Any) -> None:
     low, high = ax.get_ylim()
-    ticks = [t for t in (0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 90) if low <= t <= high]
+    every = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 90)
+    ticks = [t for t in every if low <= t <= high]
     ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
     ax.set_yticks([], minor=True)
