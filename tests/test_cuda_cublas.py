@@ -1,6 +1,6 @@
 """Dense products by cuBLAS: the emulated device has a stand-in with cuBLAS' own functions.
 
-On a GPU, with the real one: tests/test_gpu.py.
+With every activation, loss and optimizer: test_cuda_training.py; on a GPU, with the real one: test_gpu.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from device_arrays import Stream, emulator
 from devices import ORDERS, emulated, kernels_run
 from local_cases import Patches, local_case
 from parity import check, relative_error
-from parity_cases import ALL_RULES, HIDDEN, OUTPUTS, build, draw_data, plain_case
+from parity_cases import ALL_RULES, build, draw_data, plain_case
 
 pytestmark = emulated
 DEVICE = ORDERS[0]
@@ -40,21 +40,6 @@ def test_every_rule(rule, dtype):
     ran = kernels_run() - before
     assert ran["(cublas)"] > 0
     assert not any(ran[name] for name in PRODUCTS)
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_every_activation_loss_and_optimizer(output, dtype):
-    optimizers = [
-        {},
-        {"momentum": 0.9},
-        {"adam": True},
-        {"reduction": "sum"},
-        {"weight_decay": 0.1},
-    ]
-    for hidden, optimizer, batch in zip(HIDDEN, optimizers, BATCHES, strict=False):
-        case = plain_case((7, 11, 9, 4), hidden=(hidden,), output=output, batch=batch, **optimizer)
-        check(with_cublas(replace(case, drive="both")), dtype)
 
 
 @pytest.mark.parametrize("change", [{"bias": (False,)}, {"trainable": (False, True)},

@@ -123,6 +123,20 @@ def test_every_kernel_has_a_case():
     assert launches == {(name, name) for name in found}
 
 
+def check_two_steps(case: Case, n: int, dtype: str, optimizer: fa.SGD):
+    """The case's network and the reference after two steps on n examples, weights alike; and x."""
+    rng = np.random.default_rng(3)
+    net = build(case, dtype, rng)
+    ref = reference.of(net)
+    x, y = draw_data(case, n, dtype, rng)
+    for _ in range(2):
+        net.step(x, y, optimizer)
+        ref.step(x, y, optimizer)
+    for w, expected in zip(net.weights, ref.weights, strict=True):
+        assert relative_error(w, expected) < TOLERANCE[dtype]
+    return net, ref, x
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_products_large_enough_for_large_tiles(dtype):
     """Forward, B stored and transposed, update: more than 64 tiles of 128 × 128, none of them whole."""
@@ -136,15 +150,7 @@ def test_products_large_enough_for_large_tiles(dtype):
         for delta, expected in zip(net.deltas(x, y), ref.deltas(x, y), strict=True):
             assert relative_error(delta, expected) < TOLERANCE[dtype]
     case = plain_case((units, n, 2), rules=("bp",), momentum=0.9, device=ORDERS[2])
-    rng = np.random.default_rng(3)
-    net = build(case, dtype, rng)
-    ref = reference.of(net)
-    x, y = draw_data(case, 3, dtype, rng)
-    for _ in range(2):
-        net.step(x, y, fa.SGD(1e-3, momentum=0.9))
-        ref.step(x, y, fa.SGD(1e-3, momentum=0.9))
-    for w, expected in zip(net.weights, ref.weights, strict=True):
-        assert relative_error(w, expected) < TOLERANCE[dtype]
+    check_two_steps(case, 3, dtype, fa.SGD(1e-3, momentum=0.9))
 
 
 # Images (channels, height, width), and layers of one or a few positions, which need more than a block's
@@ -163,15 +169,7 @@ SHAPES = [
 def test_local_layers_with_many_inputs_or_maps(shape, dtype):
     image, patches = shape
     case = local_case(image, (patches,), 3, rules=("fa",), batch=35, device=ORDERS[2])
-    rng = np.random.default_rng(3)
-    net = build(case, dtype, rng)
-    ref = reference.of(net)
-    x, y = draw_data(case, 35, dtype, rng)
-    for _ in range(2):
-        net.step(x, y, fa.SGD(1e-2, momentum=0.9))
-        ref.step(x, y, fa.SGD(1e-2, momentum=0.9))
-    for w, expected in zip(net.weights, ref.weights, strict=True):
-        assert relative_error(w, expected) < TOLERANCE[dtype]
+    net, ref, x = check_two_steps(case, 35, dtype, fa.SGD(1e-2, momentum=0.9))
     assert relative_error(net.activations(x)[0], ref.activations(x)[0]) < TOLERANCE[dtype]
 
 

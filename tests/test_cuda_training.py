@@ -32,7 +32,8 @@ def test_every_rule(rule, dtype):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_every_activation_loss_and_optimizer(output, dtype):
+@pytest.mark.parametrize("library", ["fastfa", "cublas"])
+def test_every_activation_loss_and_optimizer(output, dtype, library):
     optimizers = [
         {},
         {"momentum": 0.9},
@@ -42,7 +43,7 @@ def test_every_activation_loss_and_optimizer(output, dtype):
     ]
     for hidden, optimizer, batch in zip(HIDDEN, optimizers, BATCHES, strict=False):
         case = plain_case((7, 11, 9, 4), hidden=(hidden,), output=output, batch=batch, **optimizer)
-        check(replace(case, device=DEVICE, drive="both"), dtype)
+        check(replace(case, device=DEVICE, drive="both", matmul_library=library), dtype)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in THROUGH if " " not in rule])

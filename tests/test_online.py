@@ -113,6 +113,31 @@ def test_whatever_the_feedback_depends_on(rng, rule, batch_size):
     assert_same(state(loop), state(steps))
 
 
+class Watching:
+    """A user's own feedback, which looks at the first layer's weights meanwhile."""
+
+    def __init__(self, rng):
+        self.b, self.w, self.seen = rng.normal(size=(70, 130)), None, []
+
+    def propagate(self, delta):
+        if self.w is not None:
+            self.seen.append(self.w.copy())
+        return delta @ self.b.T
+
+
+def test_custom_feedback_sees_the_weights_of_the_step(rng):
+    watching = [Watching(np.random.default_rng(1)) for _ in range(2)]
+    nets = [make([fa.Feedback(one), fa.Feedback("uniform")]) for one in watching]
+    x, y = silent_for_long(rng, nets[0], 30)
+    for one, net in zip(watching, nets, strict=True):
+        one.w = net.weights[0]
+    optimizer = fa.SGD(0.05, weight_decay=0.1)
+    nets[0].train_epoch(x, y, optimizer, batch_size=1)
+    in_turn(nets[1], x, y, optimizer, 1)
+    assert len(watching[0].seen) == 30
+    np.testing.assert_array_equal(watching[0].seen, watching[1].seen)
+
+
 @pytest.mark.parametrize("optimizer", [fa.SGD(0.02, momentum=0.9), fa.Adam(1e-3)])
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize(

@@ -287,7 +287,9 @@ bool Network<T>::Impl::may_defer(const Optimizer& optimizer) const {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
   if (!backend_->immediate() || !sgd || sgd->momentum != 0) return false;
   return std::all_of(teaching_.feedback.begin(), teaching_.feedback.end(), [](const Feedback<T>& f) {
-    return f.spec.plasticity == Plasticity::fixed && f.spec.matrix != Matrix::pseudoinverse;
+    // A custom one may look at W while it propagates.
+    return f.spec.plasticity == Plasticity::fixed && f.spec.matrix != Matrix::pseudoinverse &&
+           f.spec.matrix != Matrix::custom;
   });
 }
 
