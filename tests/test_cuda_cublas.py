@@ -1,6 +1,6 @@
 """Dense products by cuBLAS: the emulated device has a stand-in with cuBLAS' own functions.
 
-With every activation, loss and optimizer: test_cuda_training.py; on a GPU, with the real one: test_gpu.py.
+With every activation, loss and optimizer: test_cuda_training.py. With the real one: test_gpu.py.
 """
 
 from __future__ import annotations
