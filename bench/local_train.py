@@ -53,6 +53,12 @@ def make_network(rule: str, first: str, activation: str, seed: int) -> fa.Networ
     return net
 
 
+def distortion_of(train: fa.data.Normalised) -> fa.data.Distortion:
+    """What the images are trained with; outside of them is what black pixels became."""
+    background = float(-np.mean(train.mean) / np.mean(train.sd))
+    return fa.data.Distortion(alpha=20, sigma=4, translate=1, rotate=8, scale=0.08, fill=background)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("rule", choices=["fa", "bp"])
@@ -69,10 +75,7 @@ def main() -> None:
     data = fa.data.load("mnist")
     train = fa.data.normalise(data.train.x)
     test = fa.data.normalise(data.test.x, train.mean, train.sd)
-    background = float(-np.mean(train.mean) / np.mean(train.sd))
-    distortion = fa.data.Distortion(
-        alpha=20, sigma=4, translate=1, rotate=8, scale=0.08, fill=background
-    )
+    distortion = distortion_of(train)
     activation = options.activation or ("tanh" if options.distortions else "leaky_relu")
     rates = RATES[options.rule, options.distortions]
     epochs = options.epochs or EPOCHS[options.rule, options.distortions]
