@@ -285,6 +285,14 @@ def test_a_logger_in_a_missing_folder_fails_before_training(problem, tmp_path):
         assert trainer.net.steps == 0
 
 
+@pytest.mark.parametrize(("kind", "name"), [(CSVLogger, "h.csv"), (JSONLLogger, "h.jsonl")])
+def test_a_fit_that_is_refused_leaves_the_old_file(problem, tmp_path, kind, name):
+    (tmp_path / name).write_text("old\n")
+    with pytest.raises(ValueError, match="no validation set"):
+        make_trainer([kind(tmp_path / name), EarlyStopping()]).fit(problem)
+    assert (tmp_path / name).read_text() == "old\n"
+
+
 # ---- alignment -----------------------------------------------------------------------------------
 
 
@@ -330,6 +338,17 @@ def test_alignment_writes_each_layers_mean_over_the_epoch_into_the_record(proble
             ]
             assert len(taken) == 3
             assert record[f"angle_bp.{layer}"] == pytest.approx(np.mean(taken))
+
+
+def test_a_second_trainers_records_have_its_own_angles_only(problem):
+    x, labels = problem
+    probe = Alignment(x, one_hot(labels, CLASSES))
+    make_trainer([probe], epochs=1, feedback="bp").fit(problem)
+    second = make_trainer([probe], epochs=1)
+    (record,) = second.fit(problem)
+    found = [record["angle_bp.0"], record["angle_bp.1"]]
+    np.testing.assert_allclose(found, angles(second.net, x, one_hot(labels, CLASSES)), rtol=1e-4)
+    assert [row["batch"] for row in probe.rows if row["layer"] == 0] == [0, 6, 0, 6]
 
 
 def test_backprop_is_aligned_with_itself(problem):

@@ -236,7 +236,9 @@ def test_code_of_the_callers_cannot_be_saved(tmp_path, path):
 
 
 def test_what_is_no_network_and_weights_that_are_not_finite_are_refused(tmp_path, path):
-    with pytest.raises(fa.CheckpointError, match="it must be a Network, an Ensemble or a Trainer"):
+    with pytest.raises(
+        fa.CheckpointError, match=r"what was .*it must be a Network, an Ensemble or a Trainer"
+    ):
         fa.save(path, {"weights": 1})
     net = small()
     net.weights[0][1, 1] = np.nan

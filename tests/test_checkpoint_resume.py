@@ -339,7 +339,24 @@ def test_saving_in_the_middle_of_an_epoch_is_refused(tmp_path):
     with pytest.raises(fa.CheckpointError, match="in the middle of epoch 1; it must be between"):
         run.fit(cases.examples())
     assert [path.name for path in tmp_path.iterdir()] == ["net.st"]
-    fa.save(tmp_path / "run.st", run)  # once the fit has ended, it can be saved as it is
+    with pytest.raises(fa.CheckpointError, match="in the middle of epoch 1"):
+        fa.save(tmp_path / "run.st", run)  # resuming it would train that part of the epoch twice
+    run.callbacks = ()
+    run.fit(cases.examples())
+    fa.save(tmp_path / "run.st", run)
+
+
+def test_a_trainer_that_was_interrupted_is_one_again_when_a_checkpoint_is_loaded(tmp_path):
+    whole, run = cases.trainer("momentum"), cases.trainer("momentum", [Interrupt(15)])
+    fa.save(tmp_path / "start.st", run)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(cases.examples())
+    fa.load(tmp_path / "start.st", into=run)
+    fa.save(tmp_path / "again.st", run)
+    run.callbacks = ()
+    for each in (run, whole):
+        each.fit(cases.examples())
+    assert cases.digest(run) == cases.digest(whole)
 
 
 def test_a_trainer_that_cannot_be_saved_is_told_before_it_trains(tmp_path):

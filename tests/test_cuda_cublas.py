@@ -76,6 +76,21 @@ def test_recorded_steps_are_the_same_bits(library, optimizer, monkeypatch):
         np.testing.assert_array_equal(recorded, one_by_one)
 
 
+def test_a_recording_does_not_outlive_the_room_for_the_gradient(rng):
+    """A decay also moves layers that have no δ: the largest gradient is then another one."""
+    layers = [fa.Dense(40), fa.Dense(8), fa.Dense(4)]
+    net = fa.Network(64, layers, "shallow", device=DEVICE, matmul_library="cublas")
+    x, y = rng.normal(size=(40, 64)), rng.normal(size=(40, 4))
+    plain = fa.SGD(0.01)
+    before = kernels_run()
+    net.train_epoch(x, y, plain, batch_size=4)
+    net.train_epoch(x, y, plain, batch_size=4)
+    assert (kernels_run() - before)["(record)"] == 1
+    net.step(x[:4], y[:4], fa.SGD(0.01, weight_decay=0.1))
+    net.train_epoch(x, y, plain, batch_size=4)
+    assert (kernels_run() - before)["(record)"] == 2
+
+
 @pytest.mark.parametrize(("ticks", "chosen"), [(-(10**9), True), (10**9, False)])
 def test_the_faster_one_is_taken(ticks, chosen, rng):
     """Measured once for each shape, by a clock that is told; what is tried out leaves nothing behind."""

@@ -178,6 +178,46 @@ def test_an_exception_of_custom_feedback_is_raised(rng):
         fa.Ensemble(nets).train_epoch(*examples(nets[0], rng), fa.SGD(0.1), batch_size=1)
 
 
+def test_custom_feedback_must_not_call_a_network_of_the_ensemble(run_python):
+    """Whichever thread of the team it runs on; waiting for the network would be for ever."""
+    source = """
+import numpy as np
+import fastfa as fa
+nets = []
+class Caller:
+    def __init__(self, whom): self.whom = whom
+    def propagate(self, sent):
+        nets[self.whom].forward(np.zeros((1, 4)))
+fa.set_num_threads(2)
+nets += [fa.Network(4, [fa.Dense(6), fa.Dense(2)], [Caller((i + 1) % 4)]) for i in range(4)]
+try:
+    fa.Ensemble(nets).train_epoch(np.ones((4, 4)), np.ones((4, 2)), fa.SGD(0.1), batch_size=4)
+except RuntimeError as error:
+    print("called from within" in str(error), end="")
+nets[0].forward(np.zeros((1, 4)))
+"""
+    assert run_python(source) == "True"
+
+
+def test_lanes_that_one_had_to_leave_do_not_come_back_with_old_weights():
+    """Its first sum reaches the limit in the lanes' order of adding, and doesn't in its own."""
+    limit, unit, count = np.float32(1e14), np.float32(8388608), 1_400_000  # two chunks
+    x, y = np.full((count, 2), 0.5, "float32"), np.ones((count, 1), "float32")
+    x[0] = 1
+
+    def learner(seed):
+        return fa.Network(2, [fa.Dense(2, "logistic"), fa.Dense(1)], seed=seed)
+
+    nets, alone = [learner(seed) for seed in range(6)], learner(1)
+    nets[0].weights[0][0] = [0.75 * unit, -0.45 * unit]
+    nets[0].biases[0][0] = limit - unit
+    fa.Ensemble(nets).train_epoch(x, y, fa.SGD(1e-5), batch_size=1)
+    alone.train_epoch(x, y, fa.SGD(1e-5), batch_size=1)
+    assert [net.steps for net in nets] == [count] * 6
+    for mine, own in zip(nets[1].weights, alone.weights, strict=True):
+        np.testing.assert_allclose(mine, own, atol=1e-4)
+
+
 def test_bad_input():
     a, b = networks(2, [fa.Dense(3)])
     x, y = np.zeros((5, 6)), np.zeros((5, 3))

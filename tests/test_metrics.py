@@ -159,11 +159,22 @@ def test_alignment_leaves_the_network_alone(rng):
         (lambda: fa.metrics.angle(np.ones(3), np.ones(4)), ["3", "4"]),
         (lambda: fa.metrics.nse(np.ones((4, 2)), np.ones((4, 3))), ["2", "3"]),
         (
+            lambda: fa.metrics.error_rate(network("fa"), np.ones((2, 6)), [1, 4]),
+            [r"\[1, 4\]", r"\[0, 3\]"],
+        ),
+        (lambda: fa.metrics.error_rate(network("fa"), np.ones((2, 6)), [-1, 3]), [r"\[-1, 3\]"]),
+        (
             lambda: fa.metrics.nse(np.ones((4, 2)), np.zeros((4, 2))),
             ["constant|variance|vary|varies|same"],
         ),
     ],
-    ids=["angle shapes", "nse shapes", "nse of a constant target"],
+    ids=[
+        "angle shapes",
+        "nse shapes",
+        "labels from 1",
+        "labels below 0",
+        "nse of a constant target",
+    ],
 )
 def test_metrics_without_a_value_are_errors(call, words):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the words are checked below)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import fastfa as fa
 import numpy as np
@@ -389,3 +390,27 @@ def test_feedback_can_be_copied():
     feedback = fa.Feedback("normal", scale=0.5)
     assert copy.copy(feedback) is feedback
     assert copy.deepcopy([feedback])[0] is feedback
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_network_is_neither_copied_nor_pickled(way):
+    """A shallow copy would share the core, and each would change under the other."""
+    with pytest.raises(TypeError, match=r"write it by fastfa\.save"):
+        way(network())
+
+
+def test_cross_entropy_wants_probabilities(rng):
+    net = fa.Network(5, [fa.Dense(4), fa.Dense(3, "logistic")], loss="cross_entropy")
+    x, y = examples(rng)
+    before = net.state_dict()
+    for name, use in {
+        "evaluate": net.evaluate,
+        "deltas": net.deltas,
+        "step": lambda x, y: net.step(x, y, SGD),
+        "train_epoch": lambda x, y: net.train_epoch(x, y, SGD, batch_size=5),
+    }.items():
+        with pytest.raises(ValueError, match=rf"\[{name}\] Y lies in \[-.*must lie in \[0, 1\]"):
+            use(x, 2 * y - 1)
+    assert_same_state(before, net.state_dict())
+    net.forward_step(x[:1])
+    net.apply_error(np.full((1, 3), -2.0), SGD)  # an error may have any size

@@ -167,6 +167,20 @@ fa.metrics.alignment(net, small, np.ones((5, 3)))
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sizes_beyond_all_addresses_are_no_memory(dtype):
+    """In bytes, rounded up, it would be 2**64 and so nothing."""
+    with pytest.raises(MemoryError):
+        fa.Network(2**31 - 16, [fa.Dense(2**31 - 1, bias=False)], dtype=dtype)
+
+
+def test_the_core_measures_no_alignment_of_nothing():
+    net = fa.Network(4, [fa.Dense(3), fa.Dense(2)])
+    nothing = np.empty((0, 4), "float32"), np.empty((0, 2), "float32")
+    with pytest.raises(ValueError, match=r"\[alignment\] X has no rows"):
+        net._net.alignment(*nothing, True, True, 0)
+
+
 def test_removed_weights_are_zero_again_after_loading(rng):
     net = network(density=0.3)
     gone = net.weights[0] == 0

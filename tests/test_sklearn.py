@@ -206,6 +206,17 @@ def test_early_stopping_holds_out_and_keeps_the_best():
     assert again.history_["validation_loss"] == losses[:2]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_early_stopping_never_holds_out_all_that_counts(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(20, 3)), rng.normal(size=20)
+    for few in (np.arange(20) < 3, np.where(np.arange(20) < 1, 1000.0, 0.001)):
+        model = FeedbackAlignmentRegressor(
+            (5,), early_stopping=True, validation_fraction=0.3, max_epochs=3, random_state=seed
+        ).fit(X, y, sample_weight=few.astype(float))
+        assert np.isfinite(model.loss_curve_).all()
+
+
 def test_whole_weights_are_counts():
     X, y = iris()
     w = np.random.default_rng(0).integers(0, 4, 150)

@@ -233,6 +233,30 @@ def test_the_system_says_no(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_link_that_leads_nowhere_yet_is_followed(tmp_path):
+    (tmp_path / "below").mkdir()
+    link, second = tmp_path / "link", tmp_path / "below" / "second"
+    link.symlink_to("below/second")
+    second.symlink_to(tmp_path / "file")
+    assert network().call("save", os.fsencode(link)) == 0, last_error()
+    assert link.is_symlink()
+    assert second.is_symlink()
+    assert (tmp_path / "file").is_file()
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert network().call("save", os.fsencode(pipe)) == STATUS["IO"]
+    assert "cannot put a file in the place of" in last_error()
+    with pytest.raises(OSError, match="a file can't take its place"):
+        fa.save(pipe, fa.Network(2, [fa.Dense(2)]))
+    with pytest.raises(IsADirectoryError):
+        fa.save(tmp_path, fa.Network(2, [fa.Dense(2)]))
+    assert pipe.is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_the_mode_of_a_file_and_a_link_to_it_are_kept(tmp_path):
     net, real, link = network(), tmp_path / "real", tmp_path / "link"
     real.write_bytes(b"old")

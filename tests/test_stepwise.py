@@ -286,6 +286,23 @@ def test_feedback_may_be_switched_between_the_parts(rng):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("units", [7, 300], ids=["tiny", "wide"])
+@pytest.mark.parametrize("pair", [("fa", "shallow"), ("shallow", "fa")])
+def test_feedback_switched_after_the_pass_leaves_its_deltas(units, pair, rng):
+    first, then = pair
+    layers = [fa.Dense(units, "tanh"), fa.Dense(3)]
+    left, right = fa.Network(5, layers, first, seed=4), fa.Network(5, layers, first, seed=4)
+    x, e = rng.normal(size=(1, 5)), rng.normal(size=(1, 3))
+    for net in (left, right):
+        net.forward_step(x)
+        net.feedback_step(e)
+    right.set_feedback(then)
+    for net in (left, right):
+        net.update_step(fa.SGD(0.1))
+    for a, b in zip(left.weights, right.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
 def test_weights_written_in_between_count_from_then_on(rng):
     """Activations are those of the forward pass; feedback and update take the weights as they are."""
     net = network("bp")

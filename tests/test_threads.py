@@ -260,6 +260,32 @@ def test_the_gil_is_released_while_an_epoch_runs():
     assert after - before > 100
 
 
+READING = """
+import threading, time
+import numpy as np
+import fastfa as fa
+net = fa.Network(100, [fa.Dense(64), fa.Dense(10)])
+x = np.random.default_rng(0).random((2000, 100), dtype="float32")
+order = np.tile(np.arange(2000), 40)
+net.forward_step(x[:1])
+data, how = (x, x[:, :10].copy(), fa.SGD(1e-4)), {"order": order, "batch_size": 1}
+learner = threading.Thread(target=net.train_epoch, args=data, kwargs=how)
+learner.start()
+while learner.is_alive():
+    net.state
+    try:
+        net.feedback_step([0] * 10)  # a list: converted in Python, which asks for how many examples
+    except RuntimeError:
+        pass  # there is no pass to go on with
+print("read", end="")
+"""
+
+
+def test_what_a_step_left_may_be_read_while_another_thread_trains(run_python):
+    """It waits for the network without holding the GIL, which the one who trains asks for."""
+    assert run_python(READING) == "read"
+
+
 FORK = """
 import os, signal, sys, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork beside threads

@@ -237,6 +237,7 @@ def test_a_validation_fraction_is_split_off_as_split_does(problem):
         ({"schedule": "constant"}, "schedule was 'constant'"),
         ({"callbacks": Callback()}, "callbacks was"),
         ({"callbacks": [print]}, r"callbacks\[0\] was"),
+        ({"callbacks": [Watch(), Watch(every=0)]}, r"callbacks\[1\].every was 0"),
         ({"targets": (1, 0)}, r"targets was \(1, 0\)"),
         ({"targets": 1}, "targets was 1"),
         ({"targets": (0, float("nan"))}, r"targets\[1\] was nan"),
@@ -318,6 +319,48 @@ def test_a_rate_that_a_schedule_makes_up_is_checked(problem):
     with pytest.raises(ValueError, match="lr for epoch 1 was nan"):
         make_trainer(net, schedule=lambda epoch: float("nan")).fit(problem)
     assert_same_bits(net, untouched)
+
+
+def test_an_augmentation_may_return_any_view_of_the_right_values(problem):
+    x, labels = problem
+    made = [make_net(), make_net()]
+    flipped = np.ascontiguousarray(x[:, ::-1])
+    for net, augment in zip(
+        made, (lambda x, shape, **_: x[:, ::-1], lambda x, shape, **_: flipped), strict=True
+    ):
+        make_trainer(net, augment=augment).fit((x, labels))
+    assert_same_bits(*made)
+
+
+def test_an_augmentation_cant_write_into_the_examples(problem):
+    def blacken(x, shape, **_):
+        x[:] = 0
+        return x
+
+    kept = problem[0].copy()
+    with pytest.raises(ValueError, match="read-only"):
+        make_trainer(make_net(), augment=blacken).fit(problem)
+    np.testing.assert_array_equal(problem[0], kept)
+
+
+def test_an_augmentation_of_another_kind_is_refused(problem):
+    for augment in (lambda x, shape, **_: x.tolist(), lambda x, shape, **_: x[:5]):
+        with pytest.raises(ValueError, match=r"augment returned an array of float"):
+            make_trainer(make_net(), augment=augment).fit(problem)
+
+
+def test_one_output_has_no_error_rate(problem, rng):
+    """argmax over one unit is always 0, which is no classification."""
+    x, y = problem[0], rng.normal(size=(N, 1))
+    net = fa.Network(INPUTS, [fa.Dense(5), fa.Dense(1, "linear")])
+    loss, error = net.evaluate(x, y)
+    assert np.isfinite(loss)
+    assert np.isnan(error)
+    history = make_trainer(net).fit((x, y), validation=0.2, test=(x, y))
+    assert not [key for key in history.columns if key.endswith("error")]
+    assert {"train_loss", "validation_loss", "test_loss"} <= set(history.columns)
+    with pytest.raises(ValueError, match="monitor was 'validation_error'; it must be a key"):
+        make_trainer(net, callbacks=[fa.EarlyStopping()]).fit((x, y), validation=0.2)
 
 
 # ---- divergence, interruption, stop --------------------------------------------------------------

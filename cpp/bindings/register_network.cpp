@@ -145,9 +145,9 @@ void register_step(py::class_<Network<T>>& network) {
             return true;
           },
           py::arg("e"), py::arg("optimizer"), py::arg("target"))
-      .def("step_examples", [](Net& net) { return net.step_state().examples; })
+      .def("step_examples", [](Net& net) { return released([&] { return net.step_state(); }).examples; })
       .def("step_state", [](Net& net) -> py::object {
-        const StepState state = net.step_state();
+        const StepState state = released([&] { return net.step_state(); });
         if (state.examples == 0) return py::none();
         PerLayer<T> h(net, state.examples), delta(net, state.has_deltas ? state.examples : 0);
         if (!state.has_deltas) delta.views.clear();

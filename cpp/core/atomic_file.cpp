@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
+#include <filesystem>
 #include <system_error>
 
 namespace fastfa {
@@ -15,11 +15,14 @@ namespace {
 
 // Through links, so that the file they lead to is replaced and not the link.
 std::string resolved(const std::string& path) {
-  char* real = ::realpath(path.c_str(), nullptr);
-  if (!real) return path;  // it doesn't exist yet
-  std::string found = real;
-  std::free(real);
-  return found;
+  std::filesystem::path at = path;
+  for (int links = 0; links < 40; ++links) {
+    std::error_code none;
+    const std::filesystem::path to = std::filesystem::read_symlink(at, none);
+    if (none) break;  // it is no link
+    at = at.parent_path() / to;  // `to` alone where it is absolute
+  }
+  return at.string();
 }
 
 std::string folder_of(const std::string& path) {
@@ -40,6 +43,10 @@ std::string neighbour(const std::string& path) {
 AtomicFile::AtomicFile(const std::string& path) : target_(resolved(path)) {
   struct stat before{};
   const bool existed = ::stat(target_.c_str(), &before) == 0;
+  if (existed && !S_ISREG(before.st_mode)) {
+    errno = S_ISDIR(before.st_mode) ? EISDIR : EINVAL;
+    fail("cannot put a file in the place of");
+  }
   for (int tries = 0; file_ < 0; ++tries) {  // a killed process of the same number may have left one
     temporary_ = neighbour(target_);
     file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

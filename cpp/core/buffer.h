@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "core/place.h"
@@ -25,6 +27,8 @@ class Buffer {
  public:
   Buffer() = default;
   Buffer(Place& place, Index rows, Index cols) : rows_(rows), cols_(cols), ld_(padded<T>(cols)) {
+    constexpr Index most = std::numeric_limits<Index>::max() / Index{sizeof(T)};
+    if (rows > 0 && ld_ > most / rows) throw std::bad_alloc();
     const std::shared_ptr<void> memory =
         place.allocate(static_cast<std::size_t>(rows * ld_) * sizeof(T));
     data_ = std::shared_ptr<T>(memory, static_cast<T*>(memory.get()));

@@ -103,7 +103,7 @@ class Training {
  private:
   struct Team {
     std::vector<std::size_t> members;
-    std::unique_ptr<Lanes<T>> lanes;
+    std::unique_ptr<Lanes<T>> lanes;  // null: each alone
   };
 
   // Who goes in lanes: those of a kind of which there are enough, spread evenly over as many teams as it
@@ -197,28 +197,31 @@ class Training {
 
   void alone(std::size_t i, const Index* order, Index n) {
     if (out_.stopped[i]) return;
+    working_for = caller_;
     try {
       nets_[i]->train(x_, y_, optimizers_[i], batch_size_, order, n, {}, out_.results[i]);
     } catch (...) {
       out_.stopped[i] = std::current_exception();
     }
+    working_for = {};
   }
 
-  // Where one lane can't go on, all of the team do the rest of the chunk alone; so do those of a team
-  // that has lost one, from then on.
+  // Where one lane can't go on, all of the team go on alone: the lanes' copies of the weights are behind
+  // from then on.
   void together(Team& team, const Index* order, Index n) {
     Index done = 0;
-    const auto lost = [&](std::size_t i) { return out_.stopped[i] != nullptr; };
-    if (std::none_of(team.members.begin(), team.members.end(), lost)) {
+    if (team.lanes) {
       std::vector<EpochResult*> results;
       for (std::size_t i : team.members) results.push_back(&out_.results[i]);
       done = team.lanes->run(x_, y_, order, n, results);
       for (std::size_t i : team.members) nets_[i]->steps_ += done;
     }
     if (done == n) return;
+    team.lanes = nullptr;
     for (std::size_t i : team.members) alone(i, order + done, n - done);
   }
 
+  const std::thread::id caller_ = std::this_thread::get_id();
   std::vector<Impl*> nets_;
   MatrixView<const T> x_, y_;
   const std::vector<Optimizer>& optimizers_;

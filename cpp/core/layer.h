@@ -173,6 +173,8 @@ struct Layer {
     if (!is_local()) return;
     in_across = Buffer<T>(place, n_in, batch);
     out_across = Buffer<T>(place, n_out, batch);
+    gradient = Buffer<T>(place, 1, local_tiles * local.block());
+    bias_gradient = Buffer<T>(place, 1, n_out);
   }
 
   void reserve_memory(Place& place, Memory memory) {
@@ -219,10 +221,6 @@ struct Layer {
              bool with_bias) const {
     T* const b = with_bias ? bias.data() : nullptr;
     if (is_local()) {
-      if (!gradient) {
-        gradient = Buffer<T>(backend, 1, local_tiles * local.block());
-        bias_gradient = Buffer<T>(backend, 1, n_out);
-      }
       backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
       backend.local_update({rule, local, in_across.data(), in_across.ld(), delta.data(), delta.ld(), n,
                             out_across.data(), out_across.ld(), weights.data(), weights.ld(),
@@ -287,7 +285,7 @@ struct Layer {
     return pack;
   }
 
-  mutable Buffer<T> gradient, bias_gradient;  // scratch of local updates
+  Buffer<T> gradient, bias_gradient;  // scratch of local updates
 };
 
 }  // namespace fastfa

@@ -80,7 +80,8 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
 
 template <class T>
 void Network<T>::Impl::check_reentry() const {
-  if (holder_ == std::this_thread::get_id()) {
+  const std::thread::id holder = holder_;
+  if (holder == std::this_thread::get_id() || (holder != std::thread::id() && holder == working_for)) {
     throw std::runtime_error(
         "[Network] the network was called from within a call of its own; neither propagate() of its "
         "feedback nor a signal handler may use it meanwhile");
@@ -217,13 +218,13 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
                         double perturbation, const Poll& poll) {
   impl_->check_data("deltas", x, &y);
   check_out("deltas", out, x.rows, impl_->layers_);
-  Teaching<T> other;
+  Teaching<T> other;  // dies after the locks are gone: it may run code of the caller's
+  Session<T> session(*impl_);
   const bool own = !feedback && perturbation == 0;
   if (!own) {
     other = make_teaching<T>(*impl_->backend_, feedback ? *feedback : std::vector<FeedbackSpec>(),
                              perturbation, impl_->spec_.layers, impl_->spec_.seed);
   }
-  Session<T> session(*impl_);
   Teaching<T>& how = own ? impl_->teaching_ : other;
   const Aside aside(*impl_);
   impl_->prepare(how);

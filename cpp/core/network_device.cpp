@@ -32,6 +32,7 @@ bool Network<T>::reaches(const void* data, std::size_t bytes) const {
 }
 template <class T>
 OwnedMatrix<T> Network<T>::allocate(std::int64_t rows, std::int64_t cols) {
+  Session<T> session(*impl_);
   std::shared_ptr<void> memory =
       impl_->backend_->allocate(static_cast<std::size_t>(rows * cols) * sizeof(T));
   return {{static_cast<T*>(memory.get()), rows, cols, cols, 1}, memory};

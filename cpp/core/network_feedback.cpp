@@ -61,11 +61,10 @@ OwnedMatrix<T> Network<T>::feedback_array(int hidden) {
 }
 template <class T>
 void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation) {
-  impl_->check_reentry();
-  Teaching<T> made =
+  Teaching<T> made;  // then what was there before: it dies after the locks are gone
+  Session<T> session(*impl_);
+  made =
       make_teaching<T>(*impl_->backend_, feedback, perturbation, impl_->spec_.layers, impl_->spec_.seed);
-  // What was there before dies after the locks are gone: it may run code of the caller's.
-  std::lock_guard<std::mutex> lock(impl_->mutex_);
   std::lock_guard<std::mutex> brief(impl_->teaching_mutex_);
   std::swap(impl_->teaching_, made);
   impl_->tiny_.current = false;
@@ -76,6 +75,7 @@ template <class T>
 std::vector<LayerAlignment> Network<T>::alignment(MatrixView<const T> x, MatrixView<const T> y,
                                                   const AlignmentChoice& choice, const Poll& poll) {
   impl_->check_data("alignment", x, &y);
+  if (x.rows < 1) refuse("[alignment] X has no rows; it must have at least 1");
   Session<T> session(*impl_);
   const Aside aside(*impl_);
   return impl_->alignment(x, y, choice, poll);

@@ -197,7 +197,7 @@ class Network<T>::Impl {
     const char* what;
     std::int64_t step, adam_step;
   };
-  [[noreturn]] void diverged(const Site& site);
+  [[noreturn]] void diverged(Site site);
 
   struct Recorded {
     std::shared_ptr<void> graph;      // null: there is none
@@ -279,6 +279,9 @@ inline bool asks_to_stop(const Poll& poll) {
   const KeepSubnormals plain;
   return poll();
 }
+
+// The thread for which this one, a worker of an ensemble's, trains networks that the former holds.
+inline thread_local std::thread::id working_for;
 
 // Holds the network and its backend for one call.
 template <class T>

@@ -120,6 +120,9 @@ bool Network<T>::Impl::update_tiny(Index n, const Rule<T>& rule) {
   if (!backend_->immediate() || n != 1 || rule.memory != Memory::none || !tiny_plan().feedback) {
     return false;
   }
+  for (std::size_t l = 0; l + 1 < layers_.size(); ++l) {  // of the pass; the feedback may be another now
+    if (layers_[l].delta_zero == (tiny_.layers[l].b != nullptr)) return false;
+  }
   TinyStep<T> step = tiny_step();
   step.rate = rule.learning.rate;
   step.decay = rule.learning.decay;

@@ -53,7 +53,7 @@ void Network<T>::Impl::settle() {
 }
 
 template <class T>
-void Network<T>::Impl::diverged(const Site& site) {
+void Network<T>::Impl::diverged(Site site) {
   forget_checks();
   steps_ = site.step;  // those that were asked for since have changed nothing
   adam_steps_ = site.adam_step;
@@ -93,7 +93,7 @@ void Network<T>::Impl::collect(EpochResult& result) {
   template void Network<T>::Impl::forget_checks();          \
   template void Network<T>::Impl::check(int, const char*);  \
   template void Network<T>::Impl::settle();                 \
-  template void Network<T>::Impl::diverged(const Site&);    \
+  template void Network<T>::Impl::diverged(Site);    \
   template void Network<T>::Impl::tally(const Batch<T>&);   \
   template void Network<T>::Impl::open(const EpochResult&); \
   template void Network<T>::Impl::collect(EpochResult&)

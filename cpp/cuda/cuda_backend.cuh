@@ -61,7 +61,7 @@ class CudaBackend final : public Backend<T> {
   void wait_for(std::uintptr_t handle) override { device_->wait_for(handle); }
 
   bool can_record() const override { return records_; }
-  Index allocations() const override { return allocations_; }
+  Index allocations() const override { return allocations_ + (library_ ? library_->moves() : 0); }
   void begin_record(Live* live) override {
     device_->begin_record();
     live_ = live;
@@ -214,23 +214,27 @@ class CudaBackend final : public Backend<T> {
       });
     };
     if (!library_) return own(u);
-    T* const gradient = library_->gradient(u.n_in, u.ldw);
-    const Product<T> product{u.n_in,  u.n_out, u.n,   u.h,      u.ldh, true,
-                             u.delta, u.ldd,   false, gradient, u.ldw};
+    Product<T> product{u.n_in,  u.n_out, u.n,   u.h,     u.ldh, true,
+                       u.delta, u.ldd,   false, nullptr, u.ldw};
+    const bool tf32 = in_tf32(product);
+    std::shared_ptr<void> memory;
+    DenseUpdate<T> rehearsal = u;
+    if (live_ && !library_->has_room(u.n_in, u.ldw)) return own(u);
+    try {
+      product.c = library_->gradient(u.n_in, u.ldw);
+      if (library_->undecided(product, tf32) && !live_) rehearsal = library_->rehearsal(u, memory);
+    } catch (const std::bad_alloc&) {  // other layers have had their update: so must this one
+      return own(u);
+    }
     const auto theirs = [&](const DenseUpdate<T>& update) {
-      library_->multiply(product, in_tf32(product));
+      library_->multiply(product, tf32);
       device_->launch("finish_update", grid_for(u.n_in * u.n_out), plain(), cuda::finish_update<T>,
-                      update, static_cast<const T*>(gradient), u.ldw, static_cast<const Live*>(live_));
+                      update, static_cast<const T*>(product.c), u.ldw, static_cast<const Live*>(live_));
       if (!u.bias) return;
       device_->launch("finish_update_bias", grid_of(ceil_div(u.n_out, warp)), block_of(warp, bias_warps),
                       cuda::finish_update_bias<T>, update, static_cast<const Live*>(live_));
     };
-    const bool tf32 = in_tf32(product);
-    if (library_->undecided(product, tf32) && !live_) {
-      std::shared_ptr<void> memory;
-      const DenseUpdate<T> rehearsal = library_->rehearsal(u, memory);
-      library_->decide(product, tf32, [&] { own(rehearsal); }, [&] { theirs(rehearsal); });
-    }
+    if (memory) library_->decide(product, tf32, [&] { own(rehearsal); }, [&] { theirs(rehearsal); });
     library_->forms(product, tf32) ? theirs(u) : own(u);
   }
 

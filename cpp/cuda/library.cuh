@@ -1,8 +1,10 @@
 // Which dense products a library forms: none, all, or those in which it has been measured to be faster.
 #pragma once
 
+#include <array>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "cuda/blas.h"
 #include "cuda/launch.cuh"
@@ -39,29 +41,41 @@ class Library {
 
   void multiply(const Product<T>& p, bool tf32) { blas_.multiply(p, tf32, device_->stream()); }
 
-  // Room for a gradient. It has its size after a network's first step, so before any is recorded.
+  // Room for a gradient; none can be made while a step is recorded.
+  bool has_room(Index rows, Index ld) const {
+    return gradient_.bytes >= static_cast<std::size_t>(rows * ld) * sizeof(T);
+  }
   T* gradient(Index rows, Index ld) {
-    const std::size_t bytes = static_cast<std::size_t>(rows * ld) * sizeof(T);
-    if (gradient_.bytes < bytes) {
+    if (!has_room(rows, ld)) {
+      const std::size_t bytes = static_cast<std::size_t>(rows * ld) * sizeof(T);
       gradient_ = {};  // first: there may not be room for both
+      ++moves_;
       gradient_ = {device_->reserve(bytes), bytes};
     }
     return static_cast<T*>(gradient_.memory.get());
   }
 
+  Index moves() const { return moves_; }  // of that room so far
+
   // `u`, changing copies of what it would change; they are there as long as `memory` is.
   DenseUpdate<T> rehearsal(const DenseUpdate<T>& u, std::shared_ptr<void>& memory) {
-    const Index of_w = u.n_in * u.ldw, of_bias = u.ldw;
-    memory = device_->reserve(static_cast<std::size_t>(3 * (of_w + of_bias)) * sizeof(T));
-    device_->clear(memory.get(), static_cast<std::size_t>(3 * (of_w + of_bias)) * sizeof(T));
-    T* at = static_cast<T*>(memory.get());
-    const auto replace = [&at](T*& part, Index count) {
-      if (part) part = at;
-      at += count;
-    };
     DenseUpdate<T> other = u;
-    for (T** part : {&other.w, &other.v, &other.s}) replace(*part, of_w);
-    for (T** part : {&other.bias, &other.v_bias, &other.s_bias}) replace(*part, of_bias);
+    const std::array<std::pair<T**, Index>, 6> parts{{{&other.w, u.n_in * u.ldw},
+                                                      {&other.v, u.n_in * u.ldw},
+                                                      {&other.s, u.n_in * u.ldw},
+                                                      {&other.bias, u.ldw},
+                                                      {&other.v_bias, u.ldw},
+                                                      {&other.s_bias, u.ldw}}};
+    Index count = 0;
+    for (const auto& [part, size] : parts) count += *part ? size : 0;
+    memory = device_->reserve(static_cast<std::size_t>(count) * sizeof(T));
+    device_->clear(memory.get(), static_cast<std::size_t>(count) * sizeof(T));
+    T* at = static_cast<T*>(memory.get());
+    for (const auto& [part, size] : parts) {
+      if (!*part) continue;
+      *part = at;
+      at += size;
+    }
     return other;
   }
 
@@ -76,6 +90,7 @@ class Library {
   std::shared_ptr<void> workspace_;
   Blas blas_;
   Loan gradient_;
+  Index moves_ = 0;
   std::map<Shape, bool> faster_;
 };
 

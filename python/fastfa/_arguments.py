@@ -42,7 +42,26 @@ def inputs(net: Network, where: str, name: str, values: Any, *, there: bool = Fa
 def targets(
     net: Network, where: str, name: str, values: Any, n: int, *, there: bool = False
 ) -> Any:
-    """Targets (n, n_out), laid out like inputs."""
+    """Targets (n, n_out), laid out like inputs; within [0, 1] where the loss asks for that."""
+    y = outputs(net, where, name, values, n, there=there)
+    if isinstance(y, np.ndarray):
+        check_probabilities(net, where, name, float(y.min()), float(y.max()))
+    return y
+
+
+def check_probabilities(net: Network, where: str, name: str, low: float, high: float) -> None:
+    """Refuse targets from low to high that are no probabilities, which cross-entropy compares."""
+    if net.loss == "cross_entropy" and (low < 0 or high > 1):
+        raise ValueError(
+            f"[{where}] {name} lies in [{low:g}, {high:g}]; with loss='cross_entropy' it must lie in "
+            "[0, 1]"
+        )
+
+
+def outputs(
+    net: Network, where: str, name: str, values: Any, n: int, *, there: bool = False
+) -> Any:
+    """What has a value for each output, (n, n_out), laid out like inputs."""
     if _device_arrays.is_one(values):
         _only_there(where, name, values, there)
         size = net.output_size

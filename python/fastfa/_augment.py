@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from . import _check
 from ._examples import Examples
 
@@ -50,7 +52,10 @@ class Ahead:
         return self._made[epoch]
 
     def _make(self, epoch: int) -> Examples:
-        x = self._augment(self._examples.x, self._shape, seed=self._seed, epoch=epoch)
+        given = self._examples.x.view()
+        given.flags.writeable = False
+        made = self._augment(given, self._shape, seed=self._seed, epoch=epoch)
+        x = np.ascontiguousarray(made)
         if x.shape != self._examples.x.shape or x.dtype != self._examples.x.dtype:
             raise ValueError(
                 f"[fit] augment returned an array of {x.dtype} and shape {x.shape}; it must be like X, "

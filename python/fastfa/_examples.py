@@ -85,9 +85,7 @@ def fingerprint(examples: Examples) -> str:
 
 
 def _targets(net: Network, values: np.ndarray, n: int, name: str) -> np.ndarray:
-    y = _arguments.targets(net, "fit", f"{name} Y", values, n)
-    _check_probabilities(net, f"{name} Y", float(y.min()), float(y.max()))
-    return y
+    return _arguments.targets(net, "fit", f"{name} Y", values, n)
 
 
 def _from_labels(
@@ -104,16 +102,8 @@ def _from_labels(
             f"[fit] {name} labels lies in [{low}, {high}]; the network has {net.output_size} "
             f"outputs, so it must lie in [0, {net.output_size - 1}]"
         )
-    _check_probabilities(net, "targets", *targets)
+    _arguments.check_probabilities(net, "fit", "targets", *targets)
     return one_hot(labels, net.output_size, *targets, dtype=net.dtype)
-
-
-def _check_probabilities(net: Network, what: str, low: float, high: float) -> None:
-    if net.loss == "cross_entropy" and (low < 0 or high > 1):
-        raise ValueError(
-            f"[fit] {what} lies in [{low:g}, {high:g}]; with loss='cross_entropy' it must lie in "
-            "[0, 1]"
-        )
 
 
 def _describe(value: Any) -> str:

@@ -284,7 +284,19 @@ class CSVLogger(Callback):
         self._header: list[str] = []
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        self._write()
+        self._begun = False
+
+    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+        self._begin()
+
+    def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        self._begin()  # of a fit that had no epoch left
+
+    def _begin(self) -> None:
+        """Not in `on_fit_begin`: there another callback may yet refuse the fit."""
+        if not self._begun:
+            self._write()
+        self._begun = True
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self._records.append(dict(record))
@@ -327,8 +339,20 @@ class JSONLLogger(Callback):
         self._records: list[Record] = []
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        with atomic_write(self.path) as file:
-            file.writelines(json_line(record).encode() for record in self._records)
+        self._begun = False
+
+    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+        self._begin()
+
+    def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        self._begin()  # of a fit that had no epoch left
+
+    def _begin(self) -> None:
+        """Not in `on_fit_begin`: there another callback may yet refuse the fit."""
+        if not self._begun:
+            with atomic_write(self.path) as file:
+                file.writelines(json_line(record).encode() for record in self._records)
+        self._begun = True
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self._records.append(dict(record))
@@ -400,14 +424,16 @@ class Alignment(Callback):
         self.X, self.Y, self.every, self.pseudobackprop = X, Y, every, pseudobackprop
         self.rows: list[dict[str, Any]] = []
         self._measured_at = -1
-        self._epoch = 0
+        self._epoch = self._first = 0  # the first row of this epoch
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         self._epoch = trainer.epoch
+        if trainer.batch == 0:  # a trainer that this callback hasn't seen
+            self._measured_at = -1
         self._measure(trainer)
 
     def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
-        self._epoch = epoch
+        self._epoch, self._first = epoch, len(self.rows)
 
     def on_batches(self, trainer: Trainer, batch: int) -> None:
         self._measure(trainer)
@@ -415,9 +441,8 @@ class Alignment(Callback):
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self._measure(trainer)
         layers: dict[int, list[dict[str, Any]]] = {}
-        for row in self.rows:
-            if row["epoch"] == self._epoch:
-                layers.setdefault(row["layer"], []).append(row)
+        for row in self.rows[self._first :]:
+            layers.setdefault(row["layer"], []).append(row)
         for layer, rows in layers.items():
             for key in rows[0]:
                 if key not in _PLACE and all(np.ndim(row[key]) == 0 for row in rows):

@@ -21,7 +21,7 @@ class Ensemble:
     """Networks that see the same examples in the same order: other seeds, scales, rules or rates.
 
     Each learns as it would alone, to rounding, with the same bits at any number of threads. As many as
-    there are threads learn at a time; three or more tiny networks of one kind that learn online go
+    there are threads learn at a time; six or more tiny networks of one kind that learn online go
     through the lanes of the processor's vectors together. What makes a kind are the sizes, activations
     and routes; seeds, weights, B and η may differ. On a GPU, tiny networks that learn online all learn
     at once, in one launch, each in a block of its own; others one after another.

@@ -31,7 +31,8 @@ class History:
     ``train_error``, ``validation_loss``, ``validation_error``, ``test_loss``, ``test_error``
     (those of the sets that it was given), ``seconds`` (of training alone) and
     ``samples_per_second``; callbacks may add keys. Losses are means over examples, errors are
-    fractions of examples between 0 and 1.
+    fractions of examples between 0 and 1; a network with one output, which tells no classes apart, has
+    none.
 
     Attributes
     ----------

@@ -64,6 +64,11 @@ def error_rate(net: Network, X: Any, labels: Any) -> float:
             f"[error_rate] labels was an array of {labels.dtype} and shape {labels.shape}; "
             "it must be one-dimensional, of integers"
         )
+    if len(labels) and (labels.min() < 0 or labels.max() >= net.output_size):
+        raise ValueError(
+            f"[error_rate] labels lies in [{labels.min()}, {labels.max()}]; the network has "
+            f"{net.output_size} outputs, so it must lie in [0, {net.output_size - 1}]"
+        )
     predicted = net.predict(X)
     if len(predicted) != len(labels):
         raise ValueError(

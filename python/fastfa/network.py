@@ -20,7 +20,10 @@ _CORES = {"float32": _core.NetworkFloat32, "float64": _core.NetworkFloat64}
 
 
 class Evaluation(NamedTuple):
-    """Mean loss per example, and the fraction whose largest output is not their largest target."""
+    """Mean loss per example, and the fraction whose largest output is not their largest target.
+
+    With one output there is no largest: ``error_rate`` is NaN.
+    """
 
     loss: float
     error_rate: float
@@ -312,7 +315,13 @@ class Network(Stepwise, OnDevice):
         """Mean loss and error rate on inputs X (N, n_in) and targets Y (N, n_out)."""
         x, y = self._xy("evaluate", X, Y)
         loss, wrong, n = self._net.evaluate(x, y)
-        return Evaluation(loss, wrong / n)
+        return Evaluation(loss, wrong / n if self.output_size > 1 else math.nan)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "[Network] a network can't be copied or pickled; write it by fastfa.save, or make another "
+            "one and give it net.state_dict()"
+        )
 
     # ---- learning ------------------------------------------------------------------------------
 

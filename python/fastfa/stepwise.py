@@ -159,6 +159,6 @@ class Stepwise:
             if value.ndim == 1:
                 value = value[None]
             n = self._net.step_examples() or len(value)
-            return _arguments.targets(self, where, name, value, n)
+            return _arguments.outputs(self, where, name, value, n)
 
         return one("e", e), None if target is None else one("target", target)

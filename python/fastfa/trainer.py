@@ -266,8 +266,6 @@ class Trainer:
                 if not _all_finite(self.net):
                     self.net.load_state_dict(good)
                 raise
-            finally:
-                self._within = None
         for callback in self.callbacks:
             callback.on_fit_end(self, self.history)
         self._plan = None
@@ -299,11 +297,14 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_epoch_begin(self, epoch)
         if self._stopping:
+            self._within = None
             return False
         loss, error, seconds, seen = self._train(self._order(epoch, len(examples.x)), examples, bar)
         record: Record = {"epoch": epoch, "lr": rate, "train_loss": loss, "train_error": error}
         for name, part in measured.items():
             record[f"{name}_loss"], record[f"{name}_error"] = map(float, self.net.evaluate(*part))
+        if self.net.output_size == 1:  # which has no classes
+            record = {key: value for key, value in record.items() if not key.endswith("_error")}
         record |= {"seconds": seconds, "samples_per_second": seen / max(seconds, 1e-9)}
         for callback in self.callbacks:
             callback.on_epoch_end(self, record)
@@ -335,7 +336,8 @@ class Trainer:
             seen, seconds, wrong = seen + len(part), seconds + elapsed, wrong + more
             self.batch += batches
             self._adapt_chunk(batches, elapsed)
-            bar.set_postfix_str(f"loss {loss / seen:.4f}, error {wrong / seen:.2%}", refresh=False)
+            error = f", error {wrong / seen:.2%}" if self.net.output_size > 1 else ""
+            bar.set_postfix_str(f"loss {loss / seen:.4f}{error}", refresh=False)
             bar.update(len(part))
             for callback in self.callbacks:
                 if callback.every is not None and self.batch % callback.every == 0:
@@ -419,6 +421,8 @@ def _check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
             raise TypeError(
                 f"[Trainer] callbacks[{index}] was {callback!r}; it must be a fastfa.Callback"
             )
+        if callback.every is not None:
+            _check.integer("Trainer", f"callbacks[{index}].every", callback.every, 1)
     return tuple(callbacks)
 
 

@@ -142,9 +142,9 @@ def _described(path: Path, what: Saved) -> tuple[Described, Tensors]:
 
 
 def _kind(name: str, what: Any) -> str:
-    for name, kind in {"network": Network, "ensemble": Ensemble, "trainer": Trainer}.items():
-        if isinstance(what, kind):
-            return name
+    for kind, known in {"network": Network, "ensemble": Ensemble, "trainer": Trainer}.items():
+        if isinstance(what, known):
+            return kind
     raise TypeError(f"{name} was {what!r}; it must be a Network, an Ensemble or a Trainer")
 
 

@@ -219,4 +219,4 @@ class TrainerPlan:
         history = History(check_records(unpack(own["history"], tensors)))
         trainer.optimizer = build(own["optimizer"], *OPTIMIZERS)
         trainer.history, trainer._plan, trainer._stopping = history, plan, stopped
-        trainer.epoch, trainer.batch = epoch, batch
+        trainer.epoch, trainer.batch, trainer._within = epoch, batch, None

@@ -29,7 +29,11 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first; default 0")
     parser.add_argument("--out", default="reproduced", metavar="DIR", help="default: reproduced")
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="processes, a thread each; default 1"
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes, of one thread each; default 1: this process with all threads",
     )
     parser.set_defaults(run=run)
 

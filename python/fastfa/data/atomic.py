@@ -24,6 +24,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     path : str or path-like
         Where the finished file shall be.
 
+    Raises
+    ------
+    OSError
+        If there is something else than a file: a folder, a device, a pipe; or no file can be made.
+
     Yields
     ------
     BinaryIO
@@ -32,6 +37,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():  # said here, because else it would be said of the temporary file
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
+    if target.exists() and not target.is_file():
+        code = errno.EISDIR if target.is_dir() else errno.EINVAL
+        raise OSError(code, f"{os.strerror(code)}, a file can't take its place", str(target))
     temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
         # Not tempfile: its files are readable by their owner alone, whatever the umask says.

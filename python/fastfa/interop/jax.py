@@ -117,10 +117,15 @@ def to_function(
         _layer(net, i, _matrix_of(net, i) if feedback and i > 0 else None)
         for i in range(len(net.layers))
     ]
-    size = net.input_size
+    size, shape = net.input_size, net.input_shape
 
     def apply(parameters: Parameters, x: Any) -> jax.Array:
-        h = jnp.asarray(x).reshape(-1, size)
+        h = jnp.asarray(x)
+        if h.shape[1:] not in ((size,), shape):
+            raise ValueError(
+                f"[apply] x has shape {h.shape}; it must be (N, {size}) or (N, *{shape})"
+            )
+        h = h.reshape(-1, size)
         for layer, values in zip(layers, parameters, strict=True):
             h = layer(values["W"], values.get("b", 0.0), h)
         return h

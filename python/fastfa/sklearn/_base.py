@@ -197,11 +197,14 @@ class FeedbackAlignment(BaseEstimator):
         seed: int,
         strata: np.ndarray | None,
     ) -> tuple[Any, ...]:
-        rows = np.arange(len(X))
+        rows = np.arange(len(X)) if wanted is None else np.flatnonzero(wanted)
         stay, held = train_test_split(
-            rows, test_size=self.validation_fraction, random_state=seed % 2**32, stratify=strata
+            rows,
+            test_size=self.validation_fraction,
+            random_state=seed % 2**32,
+            stratify=None if strata is None else strata[rows],
         )
-        wanted = None if wanted is None else wanted[stay]
+        wanted = None if wanted is None else presentations_wanted(wanted[stay])
         return X[stay], Y[stay], wanted, (X[held], Y[held])
 
     def _seed(self) -> int:
