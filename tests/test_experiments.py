@@ -28,6 +28,8 @@ QUICK = ("coupled", "decoupled", "flow-field", "linear", "small-weights", "theor
 # These have small data sets, or none, and a module of tests of their own.
 CLASSIFIERS = ("mnist-deep", "mnist-local", "mnist-elastic", "mnist-ten", "mnist-back-image")
 ELSEWHERE = (*CLASSIFIERS, "svhn", "timit", "autoencoder")
+# What the paper says and we don't find.
+DIFFERS = {"xor": ["There feedback alignment is quicker"]}
 SLOW = tuple(name for name in experiments.NAMES if name not in (*QUICK, *ELSEWHERE))
 
 
@@ -40,7 +42,7 @@ def claims_that_fail(summary):
     """Those not reproduced; a small data set decides nothing about the error on the whole one."""
     undecided = ("undecided", "mnist-mini is a tenth of the set: no comparison")
     return [
-        claim
+        claim["text"]
         for claim in summary["claims"]
         if claim["verdict"] != "reproduced" and (claim["verdict"], claim["note"]) != undecided
     ]
@@ -87,14 +89,14 @@ def toy_experiment(monkeypatch):
 @pytest.mark.parametrize("name", QUICK)
 def test_quick_preset_reproduces_the_paper(name, tmp_path):
     summary = reproduce(get(name), "quick", out=tmp_path)
-    assert claims_that_fail(summary) == []
+    assert claims_that_fail(summary) == DIFFERS.get(name, [])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_slower_quick_preset_reproduces_the_paper(name, tmp_path):
     summary = reproduce(get(name), "quick", out=tmp_path)
-    assert claims_that_fail(summary) == []
+    assert claims_that_fail(summary) == DIFFERS.get(name, [])
 
 
 def without_learning(curves):
@@ -132,6 +134,15 @@ def test_feedback_alignment_that_is_slower_is_a_difference():
     assert verdict.word == "differs"
     assert verdict.ours == pytest.approx(2, rel=0.1)
     assert "off the bound by +" in verdict.note
+
+
+def test_an_epoch_more_to_learn_is_a_difference():
+    (claim,) = (c for c in get("mnist").claims if "as quickly" in c.text)
+    quick = [{"error": [5 + i / 9, 2.9, 2.0]} for i in range(3)]
+    late = [{"error": [5 + i / 9, 3.1, 3.1, 2.9]} for i in range(3)]
+    for settings, word in (({"data": "mnist"}, "differs"), ({"data": "mnist-mini"}, "undecided")):
+        assert claim.measure(Results(settings, {"fa": late, "bp": quick})).word == word
+    assert claim.measure(Results({"data": "mnist"}, {"fa": quick, "bp": late})).holds
 
 
 # ---- statistics ----------------------------------------------------------------------------------

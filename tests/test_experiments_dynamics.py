@@ -105,7 +105,7 @@ BREAKS = [
     ("decoupled", "... in the order", replaced("together", "abe", lambda v: v[::-1])),
     ("decoupled", "When tr(AᵀBE) falls", replaced("together", "error", level)),
     ("coupled", "W aligns", scaled("100-50-20", "bw", -1)),
-    ("coupled", "tr(AᵀBE) varies", swapped_networks),
+    ("coupled", "Relative to its mean, tr(AᵀBE) varies", swapped_networks),
     ("coupled", "... and so does tr(BW)", swapped_networks),
     ("coupled", "... and so does the error", swapped_networks),
     ("coupled", "A is aligned", scaled("100-50-20", "abe", -1)),

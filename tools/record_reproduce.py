@@ -2,8 +2,8 @@
 
     python tools/record_reproduce.py OUT NAME ...
 
-Copies OUT/NAME/paper/results.json (without its runs) and figure.png to docs/results/reproduce, and makes
-the table of docs/reproduce.md anew from everything that is there.
+Copies OUT/NAME/paper/results.json (without its runs) and figure.png to docs/results/reproduce.
+Afterwards tools/site/tables.py makes the tables anew from everything that is there.
 """
 
 from __future__ import annotations
@@ -13,15 +13,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from fastfa.experiments import NAMES
-
-ROOT = Path(__file__).resolve().parent.parent
-RECORDS = ROOT / "docs/results/reproduce"
-PAGE = ROOT / "docs/reproduce.md"
-HEAD = (
-    "| experiment | claim | the paper | ours (95 % interval) | verdict |\n|---|---|---|---|---|\n"
-)
-UNITS = {"x": "×", "%": "%", "°": "°", "": ""}
+RECORDS = Path(__file__).resolve().parent.parent / "docs/results/reproduce"
 
 
 def record(out: Path, name: str) -> None:
@@ -31,29 +23,6 @@ def record(out: Path, name: str) -> None:
     shutil.copyfile(out / name / "paper/figure.png", RECORDS / f"{name}.png")
 
 
-def rows(name: str) -> str:
-    content = json.loads((RECORDS / f"{name}.json").read_text(encoding="utf-8"))
-    lines = ""
-    for claim in content["claims"]:
-        ours, low, high = (f"{claim[key]:.3g}" for key in ("ours", "low", "high"))
-        text = claim["text"].replace("|", "∥")
-        lines += (
-            f"| [{name}](results/reproduce/{name}.png) | {text} | {claim['paper']} "
-            f"| {ours}{UNITS[claim['unit']]} ({low} – {high}) | {claim['verdict']} |\n"
-        )
-    return lines
-
-
-def main(out: Path, names: list[str]) -> None:
-    for name in names:
-        record(out, name)
-    table = HEAD + "".join(rows(n) for n in NAMES if (RECORDS / f"{n}.json").exists())
-    page = PAGE.read_text(encoding="utf-8")
-    begin = page.index(HEAD)
-    end = page.find("\n\n", begin)
-    rest = "" if end < 0 else page[end + 1 :]
-    PAGE.write_text(page[:begin] + table + rest, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    for each in sys.argv[2:]:
+        record(Path(sys.argv[1]), each)

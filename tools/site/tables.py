@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
-PAGES = ("README.md", "docs/benchmarks.md", "docs/gallery.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/gallery.md", "docs/reproduce.md")
 PEERS = {
     "jax": "JAX",
     "torch-manual": "PyTorch by hand",
@@ -40,7 +40,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]], numbers: bool =
         ["---"] + ["---:" if numbers else "---"] * (len(columns) - 1),
         *map(list, rows),
     ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(c.replace("|", "∥") for c in line) + " |" for line in lines)
 
 
 def digits(value: float, count: int = 3) -> str:
@@ -235,8 +235,8 @@ def _experiment(name: str) -> str:
     title = result["title"][0].upper() + result["title"][1:]
     claims = result["claims"]
     good = sum(claim["verdict"] == "reproduced" for claim in claims)
-    rows = [[claim["text"], claim["paper"], _value(claim), claim["verdict"]] for claim in claims]
     many = "1 seed" if len(result["seeds"]) == 1 else f"{len(result['seeds'])} seeds"
+    runs = "" if len(result["seeds"]) == _preset_runs(name) else f" --runs {len(result['seeds'])}"
     figure = f"![{title}](results/reproduce/{name}.png)\n\n"
     if not (RESULTS / "reproduce" / f"{name}.png").exists():
         figure = ""
@@ -244,12 +244,36 @@ def _experiment(name: str) -> str:
         (
             f"## {name}",
             f"**{title}.** {result['where']}.",
-            f"{figure}`fastfa reproduce {name} --preset {result['preset']}`: {many}, "
+            f"{figure}`fastfa reproduce {name} --preset {result['preset']}{runs}`: {many}, "
             f"{result['job_seconds']:.0f} s of one thread; {good} of {len(claims)} claims reproduced. "
             f"[Settings, seeds and versions](results/reproduce/{name}.json)",
-            table(["claim", "the paper", "ours (95 % interval)", "verdict"], rows, numbers=False),
+            table(CLAIM, map(_claim, claims), numbers=False),
         )
     )
+
+
+def claims() -> str:
+    """Every claim of every experiment, for docs/reproduce.md."""
+    rows = [
+        [f"[{name}](results/reproduce/{name}.png)", *_claim(claim)]
+        for name in recorded()
+        for claim in load(f"reproduce/{name}.json")["claims"]
+    ]
+    return table(["experiment", *CLAIM], rows, numbers=False)
+
+
+CLAIM = ("claim", "the paper", "ours (95 % interval)", "asked", "verdict")
+
+
+def _claim(claim: dict[str, Any]) -> list[str]:
+    asked = claim["note"].partition("; off")[0]
+    return [claim["text"], claim["paper"], _value(claim), asked, claim["verdict"]]
+
+
+def _preset_runs(name: str) -> int:
+    from fastfa.experiments import get
+
+    return int(get(name).presets["paper"]["runs"])
 
 
 def _value(claim: dict[str, Any]) -> str:
@@ -273,6 +297,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "local-mnist": local_mnist,
     "gallery": gallery,
     "paper": paper,
+    "claims": claims,
 }
 
 

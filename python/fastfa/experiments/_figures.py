@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # The paper's: figures 1 and 2, and in figure 2d magenta and blue for four layers; cyan and magenta in
 # Supplementary Figure 6 for a frozen first layer.
 BP, FA, SHALLOW = COLOURS["BP"], COLOURS["FA"], COLOURS["shallow"]
-REINFORCEMENT = "#5f5f5f"
+REINFORCEMENT, SHALLOW_FAST = "#5f5f5f", "#d9a441"
 BP4, FA4 = "#c2379b", "#1f5fbf"
 FROZEN_BP, FROZEN_FA = "#17a2b8", "#c2379b"
 RED = "#c0392b"
@@ -53,7 +53,13 @@ def _lines(
 
 
 def finish(
-    ax: Axes, x: str, y: str, *, title: str | None = None, legend: str | None = None, log: str = ""
+    ax: Axes,
+    x: str,
+    y: str,
+    *,
+    title: str | None = None,
+    legend: str | tuple[float, float] | None = None,
+    log: str = "",
 ) -> None:
     """Labels, a plain frame, and a legend at the place `legend` if one is wanted."""
     ax.set_xlabel(x)

@@ -168,9 +168,9 @@ def near(condition: str, other: str, whole: float, small: float | None = None) -
         gap = results.last(condition, "error") - results.last(other, "error")
         quick = used_data(results).startswith("mnist-mini")
         if quick and small is None:
-            return _undecided(gap, results, "mnist")
-        what = f"error less that of {other}, in points{_stand_in(results)}"
-        return below(gap, small if quick else whole, "%", what)
+            return _undecided(gap, results, "mnist", "points")
+        what = f"error less that of {other}{_stand_in(results)}"
+        return below(gap, small if quick else whole, "points", what)
 
     return measure
 
@@ -196,10 +196,10 @@ def aligned(condition: str, layer: int, bound: float) -> Any:
     return measure
 
 
-def _undecided(values: np.ndarray, results: Results, data: str) -> Verdict:
+def _undecided(values: np.ndarray, results: Results, data: str, unit: str = "%") -> Verdict:
     used = used_data(results)
     why = "is a tenth of the set" if used.startswith("mnist-mini") else f"is not {data}"
-    return Verdict(*interval(values), "%", None, f"{used} {why}: no comparison")
+    return Verdict(*interval(values), unit, None, f"{used} {why}: no comparison")
 
 
 def _stand_in(results: Results) -> str:

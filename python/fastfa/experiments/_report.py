@@ -57,7 +57,7 @@ def number(claim: Mapping[str, Any]) -> str:
     """Our number with its interval, ``1.3 (1.1 to 1.5) %``; a dash where there is none."""
     if claim.get("ours") is None:
         return "–"
-    unit = {"": "", "°": "°", "x": " ×", "%": " %"}[claim["unit"]]
+    unit = {"": "", "°": "°", "x": " ×", "%": " %", "points": " points"}[claim["unit"]]
     if claim["low"] is None:
         return f"{claim['ours']:.3g}{unit} (one run)"
     return f"{claim['ours']:.3g} ({claim['low']:.3g} to {claim['high']:.3g}){unit}"

@@ -189,11 +189,11 @@ def _start_worker() -> None:
 
 
 def _missing_data(experiment: Experiment, settings: Settings) -> str | None:
-    """The message, on one line, if a data set of the experiment is not to be had."""
+    """The message, on one line, if a data set of the experiment is not to be had, or its reader."""
     try:
         for name in experiment.data(settings):
             load(name)
-    except DatasetNotFound as error:
+    except (DatasetNotFound, ImportError) as error:
         return " ".join(str(error).split())
     return None
 

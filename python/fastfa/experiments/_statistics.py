@@ -23,7 +23,8 @@ class Verdict:
     low, high : float
         Its 95 % interval; NaN where one run gives none.
     unit : str
-        Of these three: ``"°"``, ``"%"``, ``"x"`` (a ratio) or empty.
+        Of these three: ``"°"``, ``"%"``, ``"points"`` (a difference of percentages), ``"x"`` (a ratio)
+        or empty.
     holds : bool or None
         Whether the claim holds; None: the runs can't tell, as their interval lies on both sides.
     note : str
@@ -151,6 +152,7 @@ def _side(low: float, high: float, least: float, most: float) -> bool | None:
 
 
 def _note(mean: float, bound: float, relation: str, unit: str, what: str) -> str:
+    unit = f" {unit}" if unit == "points" else unit
     return (
         f"{what or 'mean'} {relation} {bound:.4g}{unit}; off the bound by {mean - bound:+.3g}{unit}"
     )

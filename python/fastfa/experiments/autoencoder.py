@@ -10,14 +10,17 @@ from .. import Adam, Dense, Feedback, Network, Trainer
 from ..data import load
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, FA, curve, finish, panels
-from ._statistics import Verdict, above, below, interval, log_ratio
+from ._statistics import Verdict, above, around, below, interval, log_ratio
 
 # Note 9: 784-1000-500-10-500-1000-784 tanh units on all of MNIST, pixels "between -0.9 and 0.9",
 # "average squared reconstruction error on the test set": BP 8.6, FA 30.2; without the bottleneck,
 # 784-1000-1000-1000-1000-1000-784: BP 1.5, FA 0.72. Read here as Σ e² over an image's pixels, mean over
-# images. No training is told: ours is Adam with batches of 100, and output biases that start at
+# images, in the units of pixels from 0 to 1, as in the work that the note refers to (Hinton &
+# Salakhutdinov 2006): in those from -0.9 to 0.9 every error is 3.24 times as large, and 8.6 from ten
+# units would be better than what they have from thirty. No training is told: ours is Adam with batches of 100, and output biases that start at
 # the mean image, without which the units of pixels that are always black hold up all the others.
 LOW, HIGH = -0.9, 0.9
+UNIT = (HIGH - LOW) ** 2
 _COMMON = {"gain": 0.1, "batch_size": 100, "probes": 200}
 PRESETS = {
     "quick": _COMMON
@@ -44,7 +47,7 @@ PAPER = {"narrow-bp": 8.6, "narrow-fa": 30.2, "wide-bp": 1.5, "wide-fa": 0.72}  
 
 
 def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
-    """Squared error of a test image after every epoch, and the error of the mean image."""
+    """Squared error of a test image after every epoch, and of the mean image; pixels LOW … HIGH."""
     shape, rule = condition.split("-")
     data = load(settings["data"])
     train, test = (LOW + (HIGH - LOW) * part.x for part in (data.train, data.test))
@@ -74,9 +77,14 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     }
 
 
+def _last(results: Results, condition: str) -> np.ndarray:
+    """The last epoch's error of every run, in the paper's units."""
+    return results.last(condition, "error") / UNIT
+
+
 def _reaches(condition: str) -> Any:
     def measure(results: Results) -> Verdict:
-        errors, paper = results.last(condition, "error"), PAPER[condition]
+        errors, paper = _last(results, condition), PAPER[condition]
         if results.settings["data"] != "mnist":
             return _undecided(errors, results)
         return below(errors, 1.25 * paper, what="Σ e² an image, 1.25 times the paper's")
@@ -87,6 +95,13 @@ def _reaches(condition: str) -> Any:
 def _undecided(values: np.ndarray, results: Results, unit: str = "") -> Verdict:
     note = f"{results.settings['data']} is a tenth of the set: no comparison"
     return Verdict(*interval(values), unit, None, note)
+
+
+def _as_bad(results: Results) -> Verdict:
+    errors, paper = _last(results, "narrow-fa"), PAPER["narrow-fa"]
+    if results.settings["data"] != "mnist":
+        return _undecided(errors, results)
+    return around(errors, paper, 0.25 * paper, what="Σ e² an image,")
 
 
 def _fails(results: Results) -> Verdict:
@@ -119,21 +134,21 @@ def draw(results: Results) -> Any:
     for ax, shape in zip(figure.axes, ("narrow", "wide"), strict=True):
         for rule, colour in (("bp", BP), ("fa", FA)):
             name = f"{shape}-{rule}"
-            error = results.of(name, "error")
+            error = results.of(name, "error") / UNIT
             curve(ax, np.arange(1, error.shape[1] + 1), error, colour, rule.upper())
             if ours:
                 ax.axhline(PAPER[name], color=colour, linewidth=0.9, linestyle="--")
         if ours:
             ax.plot([], [], color="grey", linewidth=0.9, linestyle="--", label="the paper")
-        mean = results.of(f"{shape}-fa", "mean_image")[0]
+        mean = results.of(f"{shape}-fa", "mean_image")[0] / UNIT
         ax.axhline(mean, color="grey", linewidth=0.9, linestyle=":", label="mean image")
-        finish(ax, "Epochs", "Squared error of a test image", legend="best", log="y")
+        finish(ax, "Epochs", "Squared error of a test image, pixels 0 to 1", legend="best", log="y")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set_title("-".join(map(str, [784, *results.settings[shape], 784])), fontsize="medium")
     low = 0.85 * min(ax.get_ylim()[0] for ax in figure.axes)
     for ax in figure.axes:
         ax.set_ylim(low, 1.15 * mean)
-        ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 30, 50, 70, 100, 150) if low <= t <= 1.15 * mean]
+        ticks = [t for t in (0.2, 0.5, 1, 2, 5, 10, 20, 30, 50) if low <= t <= 1.15 * mean]
         ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
         ax.set_yticks([], minor=True)
     return figure
@@ -149,7 +164,8 @@ EXPERIMENT = Experiment(
     data=lambda settings: [settings["data"]],
     claims=(
         Claim("Narrow: backprop's error", "8.6", _reaches("narrow-bp")),
-        Claim("Narrow: feedback alignment fails", "30.2 / 8.6 = 3.5", _fails),
+        Claim("Narrow: feedback alignment's error", "30.2", _as_bad),
+        Claim("Narrow: it fails where backprop doesn't", "30.2 / 8.6 = 3.5", _fails),
         Claim("Wide: backprop's error", "1.5", _reaches("wide-bp")),
         Claim("Wide: feedback alignment's error", "0.72", _reaches("wide-fa")),
         Claim("Wide: feedback alignment beats backprop", "0.72 / 1.5 = 0.48", _wide),

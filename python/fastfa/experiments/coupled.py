@@ -90,7 +90,11 @@ EXPERIMENT = Experiment(
     run=run,
     claims=(
         Claim("W aligns with B in every run", "identical trends", _aligned),
-        Claim("tr(AᵀBE) varies less in the larger network", "smaller variance", _less("abe")),
+        Claim(
+            "Relative to its mean, tr(AᵀBE) varies less in the larger network",
+            "smaller variance",
+            _less("abe"),
+        ),
         Claim("... and so does tr(BW)", "smaller variance", _less("bw")),
         Claim("... and so does the error", "smaller variance", _less("error")),
         Claim("A is aligned with BE in every run, all along", "identical trends", _positive),

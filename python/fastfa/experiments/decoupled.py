@@ -145,7 +145,9 @@ EXPERIMENT = Experiment(
     claims=(
         Claim("While A learns alone, the error hardly changes", "very little change", _no_change),
         Claim("... and tr(AᵀBE) becomes positive", "quickly increases, positive", _builds_up),
-        Claim("... and tr(BW) stays near zero", "small and close to zero", _w_still),
+        Claim(
+            "... and tr(BW), of a W that rests, is near zero", "small and close to zero", _w_still
+        ),
         Claim("When W learns, tr(BW) becomes positive", "quickly increases", _w_turns),
         Claim(
             "By turns: when A learns again, its teaching signals lower the error",
@@ -153,7 +155,7 @@ EXPERIMENT = Experiment(
             _teaches,
         ),
         Claim("tr(AᵀBE) stays positive in all regimens and runs", "stays positive", _positive),
-        Claim("Learning together looks the same in all runs", "all 20 the same", _same),
+        Claim("Learning together aligns W with B in all runs", "all 20 the same", _same),
         Claim("... in the order A, then W, too", "recapitulates the decoupled", _order),
         Claim("When tr(AᵀBE) falls, the error falls further", "driven by the error", _by_error),
     ),

@@ -12,8 +12,9 @@ from ._tasks import learning_curve, nonlinear_task, spaced, tanh_network
 
 # Supplementary Note 3: minibatches of 100, learning rate 0.05, target 30-20-10-10, networks 30-40-10 and
 # 30-40-20-10, tanh hidden and linear output units, x ~ N(0, 1), weights and biases uniform; Figure 6: 5
-# runs. Not given, and chosen here: the target's weights U(-1, 1), weights U(±1/√n_in), learners' biases
-# 0, errors of equal size to all layers, updates averaged over the batch.
+# runs. Not given, and chosen here: the target's weights U(-1, 1), weights U(±1/√n_in), errors of equal
+# size to all layers, updates averaged over the batch. Otherwise than in the paper, the learners' biases
+# begin at 0.
 _COMMON = {
     "target": [30, 20, 10, 10],
     "three": [30, 40, 10],

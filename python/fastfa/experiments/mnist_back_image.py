@@ -53,7 +53,7 @@ EXPERIMENT = Experiment(
             "-0.84 points",
             shared.near("fa", "bp", 1.0),
         ),
-        Claim("It teaches the hidden layers", "in words", shared.less("fa", "shallow", 0.7)),
+        Claim("It teaches the hidden layers", "a check of ours", shared.less("fa", "shallow", 0.7)),
     ),
     draw=draw,
 )

@@ -46,13 +46,15 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "Errors reach the layers below: it is far better than ten random layers",
-            "in words",
+            "propagated to the deepest layers",
             shared.less("fa", "shallow", 0.5),
         ),
         Claim(
-            "The updates of the last hidden layer align", "in words", shared.aligned("fa", -1, 80)
+            "The updates of the last hidden layer align",
+            "a check of ours",
+            shared.aligned("fa", -1, 80),
         ),
-        Claim("... and of the first", "in words", shared.aligned("fa", 0, 87)),
+        Claim("... and of the first", "a check of ours", shared.aligned("fa", 0, 87)),
     ),
     draw=draw,
 )

@@ -101,7 +101,7 @@ EXPERIMENT = Experiment(
         Claim("Initial fields are noise", "figure only", _initial),
         Claim("Backprop's have structure", "figure only", _structured("bp")),
         Claim("Feedback alignment's have structure", "figure only", _structured("fa")),
-        Claim("... as much as backprop's", "similar feature detectors", _similar("fa")),
+        Claim("... within half of backprop's", "similar feature detectors", _similar("fa")),
         Claim("... also with half of W and B removed", "similar", _similar("sparse")),
     ),
     draw=draw,

@@ -9,7 +9,7 @@ import numpy as np
 from .. import SGD, Dense, Feedback, Network, metrics
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, FA, finish, geometric, panels
-from ._statistics import Verdict, all_below, around, below, share
+from ._statistics import Verdict, all_below, around, below, log_ratio, share
 
 # Supplementary Note 4: learning rate 0.5 for both rules; 2-2-1 starts with W = (0.15, -0.13), has
 # B = (-3.75, -4.53), and ends with W = (-4.65, -4.55); in 2-25-1 "the elements are drawn from a normal
@@ -75,6 +75,19 @@ def _all_solved(results: Results) -> Verdict:
     return all_below(last, SOLVED, what="final squared error of both rules")
 
 
+def _quicker(results: Results) -> Verdict:
+    fa, bp = (
+        [
+            next((p for p, e in zip(points, mse, strict=True) if e < SOLVED), points[-1])
+            for mse in runs
+        ]
+        for points, runs in (
+            (results.of(name, "epochs")[0], results.of(name, "mse")) for name in ("25 fa", "25 bp")
+        )
+    )
+    return log_ratio(fa, bp, 1.0, "epochs until solved, FA / BP")
+
+
 def _small_angle(results: Results) -> Verdict:
     solved = results.of("2 fa", "solved") > 0
     paper = metrics.angle(W2_AFTER, B2)
@@ -137,6 +150,7 @@ EXPERIMENT = Experiment(
             _small_angle,
         ),
         Claim("Both solve it in 2-25-1", "solved (one run)", _all_solved),
+        Claim("There feedback alignment is quicker", "quicker", _quicker),
         Claim(
             "There W and B are unrelated before learning", "no obvious relationship", _not_before
         ),
