@@ -17,8 +17,9 @@ from ._statistics import Verdict, above, around, below, interval, log_ratio
 # 784-1000-1000-1000-1000-1000-784: BP 1.5, FA 0.72. Read here as Σ e² over an image's pixels, mean over
 # images, in the units of pixels from 0 to 1, as in the work that the note refers to (Hinton &
 # Salakhutdinov 2006): in those from -0.9 to 0.9 every error is 3.24 times as large, and 8.6 from ten
-# units would be better than what they have from thirty. No training is told: ours is Adam with batches of 100, and output biases that start at
-# the mean image, without which the units of pixels that are always black hold up all the others.
+# units would be better than what they have from thirty. No training is told: ours is Adam with batches
+# of 100, and output biases that start at the mean image, without which the units of pixels that are
+# always black hold up all the others.
 LOW, HIGH = -0.9, 0.9
 UNIT = (HIGH - LOW) ** 2
 _COMMON = {"gain": 0.1, "batch_size": 100, "probes": 200}
