@@ -19,7 +19,7 @@ std::string resolved(const std::string& path) {
   for (int links = 0; links < 40; ++links) {
     std::error_code none;
     const std::filesystem::path to = std::filesystem::read_symlink(at, none);
-    if (none) break;  // it is no link
+    if (none) break;             // it is no link
     at = at.parent_path() / to;  // `to` alone where it is absolute
   }
   return at.string();

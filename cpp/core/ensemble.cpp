@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
+#include <utility>
 
 #include "core/checks.h"
 #include "core/ensemble_blocks.h"
@@ -197,13 +199,13 @@ class Training {
 
   void alone(std::size_t i, const Index* order, Index n) {
     if (out_.stopped[i]) return;
-    working_for = caller_;
+    const std::thread::id before = std::exchange(working_for, caller_);
     try {
       nets_[i]->train(x_, y_, optimizers_[i], batch_size_, order, n, {}, out_.results[i]);
     } catch (...) {
       out_.stopped[i] = std::current_exception();
     }
-    working_for = {};
+    working_for = before;
   }
 
   // Where one lane can't go on, all of the team go on alone: the lanes' copies of the weights are behind

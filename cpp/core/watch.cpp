@@ -93,7 +93,7 @@ void Network<T>::Impl::collect(EpochResult& result) {
   template void Network<T>::Impl::forget_checks();          \
   template void Network<T>::Impl::check(int, const char*);  \
   template void Network<T>::Impl::settle();                 \
-  template void Network<T>::Impl::diverged(Site);    \
+  template void Network<T>::Impl::diverged(Site);           \
   template void Network<T>::Impl::tally(const Batch<T>&);   \
   template void Network<T>::Impl::open(const EpochResult&); \
   template void Network<T>::Impl::collect(EpochResult&)

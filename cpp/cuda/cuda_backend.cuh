@@ -214,8 +214,7 @@ class CudaBackend final : public Backend<T> {
       });
     };
     if (!library_) return own(u);
-    Product<T> product{u.n_in,  u.n_out, u.n,   u.h,     u.ldh, true,
-                       u.delta, u.ldd,   false, nullptr, u.ldw};
+    Product<T> product{u.n_in, u.n_out, u.n, u.h, u.ldh, true, u.delta, u.ldd, false, nullptr, u.ldw};
     const bool tf32 = in_tf32(product);
     std::shared_ptr<void> memory;
     DenseUpdate<T> rehearsal = u;
