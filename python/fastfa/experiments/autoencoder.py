@@ -143,7 +143,7 @@ def draw(results: Results) -> Any:
             ax.plot([], [], color="grey", linewidth=0.9, linestyle="--", label="the paper")
         mean = results.of(f"{shape}-fa", "mean_image")[0] / UNIT
         ax.axhline(mean, color="grey", linewidth=0.9, linestyle=":", label="mean image")
-        finish(ax, "Epochs", "Squared error of a test image, pixels 0 to 1", legend="best", log="y")
+        finish(ax, "Epochs", "Squared error of a test image (pixels 0–1)", legend="best", log="y")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set_title("-".join(map(str, [784, *results.settings[shape], 784])), fontsize="medium")
     low = 0.85 * min(ax.get_ylim()[0] for ax in figure.axes)
