@@ -199,6 +199,23 @@ nets[0].forward(np.zeros((1, 4)))
     assert run_python(source) == "True"
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_custom_feedback_may_call_another_network(threads, restore_threads):
+    helper = fa.Network(4, [fa.Dense(6)])
+
+    class Caller:
+        def propagate(self, sent):
+            return 0.0 * helper.forward(np.ones((len(sent), 4)))
+
+    fa.set_num_threads(threads)
+    nets = [fa.Network(4, [fa.Dense(6), fa.Dense(2)], [Caller()], seed=i) for i in range(4)]
+    order = np.arange(400) % 4
+    fa.Ensemble(nets).train_epoch(
+        np.ones((4, 4)), np.ones((4, 2)), fa.SGD(0.1), batch_size=1, order=order
+    )
+    assert [net.steps for net in nets] == [400] * 4
+
+
 def test_lanes_that_one_had_to_leave_do_not_come_back_with_old_weights():
     """Its first sum reaches the limit in the lanes' order of adding, and doesn't in its own."""
     limit, unit, count = np.float32(1e14), np.float32(8388608), 1_400_000  # two chunks

@@ -136,10 +136,16 @@ def test_feedback_alignment_that_is_slower_is_a_difference():
     assert "off the bound by +" in verdict.note
 
 
+def test_where_a_curve_first_lies_below():
+    found = statistics.first_below([1, 2, 4], [[5, 3, 1], [1, 5, 1], [5, 4, 4]], 3.5)
+    np.testing.assert_array_equal(found, [2, 1, np.nan])
+    assert statistics.log_ratio(found, [1.0, 1.0, 1.0]).word == "undecided"
+
+
 def test_an_epoch_more_to_learn_is_a_difference():
     (claim,) = (c for c in get("mnist").claims if "as quickly" in c.text)
     quick = [{"error": [5 + i / 9, 2.9, 2.0]} for i in range(3)]
-    late = [{"error": [5 + i / 9, 3.1, 3.1, 2.9]} for i in range(3)]
+    late = [{"error": [5 + i / 9, 3.1, 2.9]} for i in range(3)]
     for settings, word in (({"data": "mnist"}, "differs"), ({"data": "mnist-mini"}, "undecided")):
         assert claim.measure(Results(settings, {"fa": late, "bp": quick})).word == word
     assert claim.measure(Results({"data": "mnist"}, {"fa": quick, "bp": late})).holds

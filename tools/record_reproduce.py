@@ -13,12 +13,17 @@ import shutil
 import sys
 from pathlib import Path
 
+from fastfa.experiments import get
+
 RECORDS = Path(__file__).resolve().parent.parent / "docs/results/reproduce"
 
 
 def record(out: Path, name: str) -> None:
     found = json.loads((out / name / "paper/results.json").read_text(encoding="utf-8"))
     del found["runs"]
+    seeds, whole = len(found["seeds"]), get(name).presets["paper"]["runs"]
+    fewer = "" if seeds == whole else f" --runs {seeds}"
+    found["command"] = f"fastfa reproduce {name} --preset paper{fewer}"
     (RECORDS / f"{name}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     shutil.copyfile(out / name / "paper/figure.png", RECORDS / f"{name}.png")
 

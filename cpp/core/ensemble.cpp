@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 #include <utility>
 
 #include "core/checks.h"
@@ -199,13 +198,13 @@ class Training {
 
   void alone(std::size_t i, const Index* order, Index n) {
     if (out_.stopped[i]) return;
-    const std::thread::id before = std::exchange(working_for, caller_);
+    const auto* const before = std::exchange(held_together, &held_);
     try {
       nets_[i]->train(x_, y_, optimizers_[i], batch_size_, order, n, {}, out_.results[i]);
     } catch (...) {
       out_.stopped[i] = std::current_exception();
     }
-    working_for = before;
+    held_together = before;
   }
 
   // Where one lane can't go on, all of the team go on alone: the lanes' copies of the weights are behind
@@ -223,8 +222,8 @@ class Training {
     for (std::size_t i : team.members) alone(i, order + done, n - done);
   }
 
-  const std::thread::id caller_ = std::this_thread::get_id();
   std::vector<Impl*> nets_;
+  const std::vector<const void*> held_{nets_.begin(), nets_.end()};
   MatrixView<const T> x_, y_;
   const std::vector<Optimizer>& optimizers_;
   Index batch_size_;

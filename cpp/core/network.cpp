@@ -80,8 +80,10 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
 
 template <class T>
 void Network<T>::Impl::check_reentry() const {
-  const std::thread::id holder = holder_;
-  if (holder == std::this_thread::get_id() || (holder != std::thread::id() && holder == working_for)) {
+  const void* const self = this;
+  const bool together =
+      held_together && std::count(held_together->begin(), held_together->end(), self) > 0;
+  if (together || holder_ == std::this_thread::get_id()) {
     throw std::runtime_error(
         "[Network] the network was called from within a call of its own; neither propagate() of its "
         "feedback nor a signal handler may use it meanwhile");

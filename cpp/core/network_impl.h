@@ -280,8 +280,8 @@ inline bool asks_to_stop(const Poll& poll) {
   return poll();
 }
 
-// The thread for which this one, a worker of an ensemble's, trains networks that the former holds.
-inline thread_local std::thread::id working_for;
+// The networks that an ensemble holds while this thread, whichever of the team's, trains some of them.
+inline thread_local const std::vector<const void*>* held_together = nullptr;
 
 // Holds the network and its backend for one call.
 template <class T>

@@ -264,24 +264,16 @@ class EarlyStopping(Callback):
         return own | {"min_delta": best["min_delta"], "restore_best": best["restore"]}
 
 
-@final
-class CSVLogger(Callback):
-    """Writes each epoch's record as a line of a CSV table, as soon as there is one.
+class _Logger(Callback):
+    """Writes records to a file that is made anew when the first epoch begins.
 
-    The file is made anew at the first ``fit`` and grows in later ones; a resumed run brings it to
-    where its checkpoint was. If a record brings a key that the header lacks, the whole table is
-    written again.
-
-    Parameters
-    ----------
-    path
-        The file; its folder must exist.
+    Not in `on_fit_begin`, where another callback may yet refuse the fit.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._records: list[Record] = []
-        self._header: list[str] = []
+        self._begun = False
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         self._begun = False
@@ -293,10 +285,36 @@ class CSVLogger(Callback):
         self._begin()  # of a fit that had no epoch left
 
     def _begin(self) -> None:
-        """Not in `on_fit_begin`: there another callback may yet refuse the fit."""
         if not self._begun:
             self._write()
         self._begun = True
+
+    def _write(self) -> None:
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"records": self._records}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._records = check_records(state["records"])
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"path": os.fspath(self.path)}
+
+
+@final
+class CSVLogger(_Logger):
+    """Writes each epoch's record as a line of a CSV table, as soon as there is one.
+
+    The file is made anew at the first ``fit`` and grows in later ones; a resumed run brings it to
+    where its checkpoint was. If a record brings a key that the header lacks, the whole table is
+    written again.
+
+    Parameters
+    ----------
+    path
+        The file; its folder must exist.
+    """
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self._records.append(dict(record))
@@ -311,18 +329,9 @@ class CSVLogger(Callback):
         with atomic_write(self.path) as file:
             file.write(csv_table(self._records).encode() if self._records else b"")
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"records": self._records}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._records = check_records(state["records"])
-
-    def _arguments(self) -> dict[str, Any]:
-        return {"path": os.fspath(self.path)}
-
 
 @final
-class JSONLLogger(Callback):
+class JSONLLogger(_Logger):
     """Writes each epoch's record as a line of JSON, as soon as there is one.
 
     The file is made anew at the first ``fit`` and grows in later ones; a resumed run brings it to
@@ -334,39 +343,14 @@ class JSONLLogger(Callback):
         The file; its folder must exist.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self._records: list[Record] = []
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        self._begun = False
-
-    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
-        self._begin()
-
-    def on_fit_end(self, trainer: Trainer, history: History) -> None:
-        self._begin()  # of a fit that had no epoch left
-
-    def _begin(self) -> None:
-        """Not in `on_fit_begin`: there another callback may yet refuse the fit."""
-        if not self._begun:
-            with atomic_write(self.path) as file:
-                file.writelines(json_line(record).encode() for record in self._records)
-        self._begun = True
-
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self._records.append(dict(record))
         with open(self.path, "a", encoding="utf-8", newline="") as file:
             file.write(json_line(record))
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"records": self._records}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._records = check_records(state["records"])
-
-    def _arguments(self) -> dict[str, Any]:
-        return {"path": os.fspath(self.path)}
+    def _write(self) -> None:
+        with atomic_write(self.path) as file:
+            file.writelines(json_line(record).encode() for record in self._records)
 
 
 @final

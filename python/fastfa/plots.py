@@ -73,7 +73,10 @@ def plot_history(history: History, ax: Axes | None = None) -> Figure:
     """
     present = [key for key in _SETS if len(history) and key in history.columns]
     if not present:
-        raise ValueError("[plot] history has no records with an error; train at least one epoch")
+        raise ValueError(
+            "[plot] history has no records with an error; train at least one epoch (a network with "
+            "one output has none)"
+        )
     ax = new_figure().axes[0] if ax is None else ax
     for key in present:
         label, colour, style = _SETS[key]

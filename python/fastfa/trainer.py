@@ -289,7 +289,6 @@ class Trainer:
         self, epoch: int, examples: Examples, measured: dict[str, Examples], bar: tqdm
     ) -> bool:
         """One epoch with its evaluations and callbacks; False when training was to stop."""
-        self._within = epoch
         rate = self.schedule.lr(epoch, self.history)
         rate = _check.real("fit", f"the schedule's lr for epoch {epoch}", rate)
         self.optimizer = dataclasses.replace(self.optimizer, lr=rate)
@@ -297,8 +296,8 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_epoch_begin(self, epoch)
         if self._stopping:
-            self._within = None
             return False
+        self._within = epoch
         loss, error, seconds, seen = self._train(self._order(epoch, len(examples.x)), examples, bar)
         record: Record = {"epoch": epoch, "lr": rate, "train_loss": loss, "train_error": error}
         for name, part in measured.items():

@@ -236,7 +236,6 @@ def _experiment(name: str) -> str:
     claims = result["claims"]
     good = sum(claim["verdict"] == "reproduced" for claim in claims)
     many = "1 seed" if len(result["seeds"]) == 1 else f"{len(result['seeds'])} seeds"
-    runs = "" if len(result["seeds"]) == _preset_runs(name) else f" --runs {len(result['seeds'])}"
     figure = f"![{title}](results/reproduce/{name}.png)\n\n"
     if not (RESULTS / "reproduce" / f"{name}.png").exists():
         figure = ""
@@ -244,7 +243,7 @@ def _experiment(name: str) -> str:
         (
             f"## {name}",
             f"**{title}.** {result['where']}.",
-            f"{figure}`fastfa reproduce {name} --preset {result['preset']}{runs}`: {many}, "
+            f"{figure}`{result['command']}`: {many}, "
             f"{result['job_seconds']:.0f} s of one thread; {good} of {len(claims)} claims reproduced. "
             f"[Settings, seeds and versions](results/reproduce/{name}.json)",
             table(CLAIM, map(_claim, claims), numbers=False),
@@ -268,12 +267,6 @@ CLAIM = ("claim", "the paper", "ours (95 % interval)", "asked", "verdict")
 def _claim(claim: dict[str, Any]) -> list[str]:
     asked = claim["note"].partition("; off")[0]
     return [claim["text"], claim["paper"], _value(claim), asked, claim["verdict"]]
-
-
-def _preset_runs(name: str) -> int:
-    from fastfa.experiments import get
-
-    return int(get(name).presets["paper"]["runs"])
 
 
 def _value(claim: dict[str, Any]) -> str:

@@ -137,6 +137,12 @@ def log_ratio(smaller: Any, larger: Any, bound: float = 1.0, what: str = "") -> 
     return Verdict(mean, low, high, "x", holds, _note(mean, bound, "<", "x", what))
 
 
+def first_below(places: Any, curves: Any, bound: float) -> np.ndarray:
+    """Of `places` (points,), where each of `curves` (n, points) first lies below `bound`; or NaN."""
+    low = np.asarray(curves, np.float64) < bound
+    return np.where(low.any(axis=1), np.asarray(places, np.float64)[low.argmax(axis=1)], np.nan)
+
+
 def p_value(a: Any, b: Any) -> float:
     """Student's two-sample t-test of (n,) against (m,) values, two-sided, as in the paper."""
     from scipy import stats

@@ -170,7 +170,11 @@ EXPERIMENT = Experiment(
         Claim("Wide: backprop's error", "1.5", _reaches("wide-bp")),
         Claim("Wide: feedback alignment's error", "0.72", _reaches("wide-fa")),
         Claim("Wide: feedback alignment beats backprop", "0.72 / 1.5 = 0.48", _wide),
-        Claim("It is the bottleneck that it suffers from", "0.48 / 3.5 = 0.14", _bottleneck),
+        Claim(
+            "Relative to backprop, it is worse off with the bottleneck",
+            "0.48 / 3.5 = 0.14",
+            _bottleneck,
+        ),
         Claim("Wide: it reconstructs digits", "0.72", _learns),
     ),
     draw=draw,

@@ -10,7 +10,7 @@ from .. import SGD, Alignment, Dense, Feedback, Network, Trainer
 from ..data import Dataset, load, one_hot
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, FA, SHALLOW, curve, finish, panels, right_angle
-from ._statistics import Verdict, around, below, interval, log_ratio
+from ._statistics import Verdict, around, below, first_below, interval, log_ratio
 
 # Methods, task 2: 784-1000-10 logistic units with biases, 1-hot targets, weight decay 1e-6, ΔW ∝ e hᵀ,
 # 20 runs with new matrices; half of W and B removed, "neurons in h and y have a 25% chance of reciprocal
@@ -132,12 +132,8 @@ def _like_backprop(rule: str) -> Any:
 
 
 def _as_quickly(results: Results) -> Verdict:
-    fa, bp = (
-        np.array(
-            [next((i + 1 for i, e in enumerate(run) if e < LEARNED), len(run)) for run in runs]
-        )
-        for runs in (results.of("fa", "error"), results.of("bp", "error"))
-    )
+    curves = results.of("fa", "error"), results.of("bp", "error")
+    fa, bp = (first_below(1 + np.arange(c.shape[1]), c, LEARNED) for c in curves)
     if results.settings["data"] != "mnist":
         return _undecided(fa / bp, "x", results)
     return log_ratio(fa, bp, 1.25, f"epochs to {LEARNED} %, FA / BP")

@@ -9,7 +9,7 @@ import numpy as np
 from .. import SGD, Dense, Feedback, Network, metrics
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, FA, finish, geometric, panels
-from ._statistics import Verdict, all_below, around, below, log_ratio, share
+from ._statistics import Verdict, all_below, around, below, first_below, log_ratio, share
 
 # Supplementary Note 4: learning rate 0.5 for both rules; 2-2-1 starts with W = (0.15, -0.13), has
 # B = (-3.75, -4.53), and ends with W = (-4.65, -4.55); in 2-25-1 "the elements are drawn from a normal
@@ -76,15 +76,8 @@ def _all_solved(results: Results) -> Verdict:
 
 
 def _quicker(results: Results) -> Verdict:
-    fa, bp = (
-        [
-            next((p for p, e in zip(points, mse, strict=True) if e < SOLVED), points[-1])
-            for mse in runs
-        ]
-        for points, runs in (
-            (results.of(name, "epochs")[0], results.of(name, "mse")) for name in ("25 fa", "25 bp")
-        )
-    )
+    points = results.of("25 fa", "epochs")[0]
+    fa, bp = (first_below(points, results.of(f"25 {rule}", "mse"), SOLVED) for rule in ("fa", "bp"))
     return log_ratio(fa, bp, 1.0, "epochs until solved, FA / BP")
 
 

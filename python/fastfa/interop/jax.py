@@ -94,8 +94,8 @@ def to_function(
     Returns
     -------
     apply : callable
-        ``apply(parameters, x)`` with x (N, n_in) or (N, *input_shape) -> (N, n_out); to be jitted,
-        mapped and differentiated. Dropout is off.
+        ``apply(parameters, x)`` with x (N, n_in) or (N, *input_shape) -> (N, n_out); one example,
+        without N, is taken as N = 1. To be jitted, mapped and differentiated. Dropout is off.
     parameters : list of dict
         For each weighted layer ``{"W": …, "b": …}``, shaped as ``net.weights`` and ``net.biases``,
         without ``"b"`` where there is none.
@@ -117,13 +117,14 @@ def to_function(
         _layer(net, i, _matrix_of(net, i) if feedback and i > 0 else None)
         for i in range(len(net.layers))
     ]
-    size, shape = net.input_size, net.input_shape
+    size, flat, shape = net.input_size, (net.input_size,), net.input_shape
 
     def apply(parameters: Parameters, x: Any) -> jax.Array:
         h = jnp.asarray(x)
-        if h.shape[1:] not in ((size,), shape):
+        if (h.shape not in (flat, shape)) and h.shape[1:] not in (flat, shape):
             raise ValueError(
-                f"[apply] x has shape {h.shape}; it must be (N, {size}) or (N, *{shape})"
+                f"[apply] x has shape {h.shape}; an example's is {flat}"
+                + (f" or {shape}" if shape != flat else "")
             )
         h = h.reshape(-1, size)
         for layer, values in zip(layers, parameters, strict=True):
