@@ -172,5 +172,7 @@ def _taught(workload: Workload, rng: np.random.Generator, n: int) -> tuple[Array
         for teacher in teachers:
             y = ACTIVATION[workload.activation](y @ teacher.T)
         function = f"y from a random {'-'.join(map(str, workload.teacher))} network"
+    if workload.loss == "cross_entropy":
+        y, function = 1 / (1 + np.exp(-y)), f"{function}, then logistic"
     source = Source("normal", f"drawn: x ~ N(0, 1), {function}", 0.0)
     return x.astype(np.float32), y.astype(np.float32), source

@@ -57,7 +57,14 @@ def nse(target: Any, output: Any) -> float:
 
 
 def error_rate(net: Network, X: Any, labels: Any) -> float:
-    """The fraction of examples X (N, n_in) whose prediction is not their label, (N,) integers."""
+    """The fraction of examples X (N, n_in) whose prediction is not their label, (N,) integers.
+
+    Raises
+    ------
+    ValueError
+        If labels are no integers from 0 to n_out − 1, or not as many as X has rows, or the network has
+        one output.
+    """
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
