@@ -290,6 +290,13 @@ def test_missing_data_is_a_verdict(tmp_path, monkeypatch):
     assert "data not available" in (tmp_path / "report.html").read_text()
 
 
+def test_a_report_may_show_the_figures_beside_it(tmp_path, toy_experiment):
+    experiment, _ = toy_experiment
+    summary = reproduce(experiment, "quick", out=tmp_path) | {"figure": "beside.png"}
+    write_report(tmp_path / "report.html", [(summary, tmp_path)], embed=False)
+    assert 'src="beside.png"' in (tmp_path / "report.html").read_text()
+
+
 def test_numbers_without_matplotlib(tmp_path, toy_experiment, monkeypatch):
     def missing(results):
         raise ImportError("[plots] matplotlib is not installed")

@@ -2,7 +2,8 @@
 
     python tools/record_reproduce.py OUT NAME ...
 
-Copies OUT/NAME/paper/results.json (without its runs) and figure.png to docs/results/reproduce.
+Copies OUT/NAME/paper/results.json (without its runs) and figure.png to docs/results/reproduce, and makes
+the report there anew.
 Afterwards tools/site/tables.py makes the tables anew from everything that is there.
 """
 
@@ -13,7 +14,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from fastfa.experiments import get
+from fastfa.experiments import NAMES, get
+from fastfa.experiments._report import write_report
 
 RECORDS = Path(__file__).resolve().parent.parent / "docs/results/reproduce"
 
@@ -24,10 +26,18 @@ def record(out: Path, name: str) -> None:
     seeds, whole = len(found["seeds"]), get(name).presets["paper"]["runs"]
     fewer = "" if seeds == whole else f" --runs {seeds}"
     found["command"] = f"fastfa reproduce {name} --preset paper{fewer}"
+    found["figure"] = f"{name}.png"
     (RECORDS / f"{name}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     shutil.copyfile(out / name / "paper/figure.png", RECORDS / f"{name}.png")
+
+
+def report() -> None:
+    there = [RECORDS / f"{name}.json" for name in NAMES if (RECORDS / f"{name}.json").exists()]
+    found = [(json.loads(each.read_text(encoding="utf-8")), RECORDS) for each in there]
+    write_report(RECORDS / "report.html", found, embed=False)
 
 
 if __name__ == "__main__":
     for each in sys.argv[2:]:
         record(Path(sys.argv[1]), each)
+    report()

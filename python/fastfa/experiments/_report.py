@@ -23,7 +23,9 @@ pre { white-space: pre-wrap; font-size: .82rem; background: #f6f6f6; padding: .6
 """
 
 
-def write_report(path: Path, summaries: Sequence[tuple[Mapping[str, Any], Path]]) -> None:
+def write_report(
+    path: Path, summaries: Sequence[tuple[Mapping[str, Any], Path]], *, embed: bool = True
+) -> None:
     """Write the report.
 
     Parameters
@@ -32,8 +34,10 @@ def write_report(path: Path, summaries: Sequence[tuple[Mapping[str, Any], Path]]
         The HTML file, replaced as a whole.
     summaries
         Of each experiment what `reproduce` returned, and the folder with its figure.
+    embed
+        Whether figures are in the file; else it shows those that lie beside it.
     """
-    body = "".join(_section(summary, folder) for summary, folder in summaries)
+    body = "".join(_section(summary, folder if embed else None) for summary, folder in summaries)
     words = [claim["verdict"] for summary, _ in summaries for claim in summary["claims"]]
     counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
     links = "".join(_line(summary) for summary, _ in summaries)
@@ -72,7 +76,7 @@ def _line(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _section(summary: Mapping[str, Any], folder: Path) -> str:
+def _section(summary: Mapping[str, Any], folder: Path | None) -> str:
     rows = "".join(
         f"<tr><td>{escape(claim['text'])}</td><td>{escape(claim['paper'])}</td>"
         f"<td>{escape(number(claim))}</td><td>{_verdict(claim)}"
@@ -88,11 +92,14 @@ def _section(summary: Mapping[str, Any], folder: Path) -> str:
     )
 
 
-def _figure(summary: Mapping[str, Any], folder: Path) -> str:
+def _figure(summary: Mapping[str, Any], folder: Path | None) -> str:
     if not summary["figure"]:
         return f"<p>{escape(summary.get('no_figure', 'No figure.'))}</p>"
-    data = base64.b64encode((folder / summary["figure"]).read_bytes()).decode()
-    return f'<img alt="{escape(summary["title"])}" src="data:image/png;base64,{data}">'
+    source = summary["figure"]
+    if folder is not None:
+        data = base64.b64encode((folder / source).read_bytes()).decode()
+        source = f"data:image/png;base64,{data}"
+    return f'<img alt="{escape(summary["title"])}" src="{source}">'
 
 
 def _provenance(summary: Mapping[str, Any]) -> str:
