@@ -107,6 +107,18 @@ def random_case(seed: int, batch: int, depth: int):
     )
 
 
+def draw_rows(seed: int) -> tuple[tuple[int, int, int], Patches]:
+    """An image and a layer whose rows of units are about as long as one, two or three vectors."""
+    rng = np.random.default_rng([seed, 16])
+    kernel = rng.integers(1, 7, 2)
+    down = int(rng.integers(1, 4))
+    width = int(rng.choice([7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 40]))
+    left_over = int(rng.integers(down))  # rows of the image in no patch
+    height = int(rng.integers(0, 5)) * down + int(kernel[0]) + left_over
+    image = (int(rng.integers(1, 4)), height, width + int(kernel[1]) - 1)
+    return image, Patches(int(rng.integers(1, 14)), tuple(kernel.tolist()), (down, 1))
+
+
 # ---- one small network for the other tests -----------------------------------------------------
 
 SGD = fa.SGD(0.05, momentum=0.5, weight_decay=1e-3)

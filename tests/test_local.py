@@ -13,7 +13,16 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference
-from local_cases import ABSENT, BATCHES, THROUGH, Patches, draw_stack, local_case, random_case
+from local_cases import (
+    ABSENT,
+    BATCHES,
+    THROUGH,
+    Patches,
+    draw_rows,
+    draw_stack,
+    local_case,
+    random_case,
+)
 from parity import TOLERANCE, check, errors, relative_error
 from parity_cases import ALL_RULES, HIDDEN, OUTPUTS, build, draw_data
 
@@ -44,7 +53,45 @@ def test_the_random_networks_have_every_kind_of_shape():
         assert any(p.stride[0] != p.stride[1] for p in some)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", [1, 3, 4, 5, 33, 35, 69, 100])
+def test_local_rows_of_units_around_the_length_of_vectors(batch, dtype):
+    for seed in range(8):
+        image, patches = draw_rows(8 * batch + seed)
+        case = local_case(
+            image,
+            [patches],
+            3,
+            rules=("kp",) if seed % 2 else ("fa",),
+            hidden=(("tanh", "logistic", "linear")[seed % 3],),  # of a relu, some are at 0
+            bias=(seed % 5 > 0, True),
+            batch=batch,
+            short=batch // 2,
+            momentum=0.5 * (seed % 4 == 1),
+            weight_decay=0.02 * (seed % 4 > 1),
+        )
+        check(case, dtype)
+
+
+def test_the_rows_have_every_kind_of_shape():
+    drawn = [
+        draw_rows(8 * batch + seed) for batch in (1, 3, 4, 5, 33, 35, 69, 100) for seed in range(8)
+    ]
+    widths = [image[2] - patches.kernel[1] + 1 for image, patches in drawn]
+    assert set(widths) == {7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 40}
+    assert {image[0] for image, _ in drawn} == {1, 2, 3}
+    assert {patches.maps for _, patches in drawn} == set(range(1, 14))
+    assert {patches.stride[0] for _, patches in drawn} == {1, 2, 3}
+    of_a_position = [image[0] * p.kernel[0] * p.kernel[1] * p.maps for image, p in drawn]
+    assert min(of_a_position) < 16 < 1024 < max(of_a_position)  # few enough for the rows, and not
+
+
 EDGES = {
+    "one row of a vector": ((1, 16), [Patches(6, 1)]),
+    "one row of a vector and a unit": ((1, 3, 19), [Patches(7, 3)]),
+    "padded on one side only": ((1, 4, 20), [Patches(2, (1, 2), 1, "same")]),
+    "padded below only": ((1, 4, 20), [Patches(2, (2, 1), 1, "same")]),
+    "every second column": ((1, 4, 40), [Patches(6, (2, 3), (1, 2))]),
     "one pixel": ((1, 1), [Patches(1, 1), Patches(1, 1)]),
     "one pixel, padded by a large kernel": (
         (1, 1),

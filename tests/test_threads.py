@@ -21,6 +21,12 @@ SHAPES = {  # wide enough that the work is really split, odd enough that it does
         33,
         3,
     ),
+    "local, by rows": (
+        (2, 15, 29),
+        fa.LocallyConnected2D(7, (5, 4), stride=(2, 1), activation="logistic"),
+        33,
+        3,
+    ),
 }
 
 

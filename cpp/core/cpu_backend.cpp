@@ -55,9 +55,15 @@ class CpuBackend final : public Backend<T> {
   void tally(const Tally&) override {}  // its steps are added up one by one
   void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
   void dense_online(const DenseOnline<T>& args) override { run(kernels_.dense_online, args); }
-  void local_forward(const LocalForward<T>& args) override { run(kernels_.local_forward, args); }
+  void local_forward(const LocalForward<T>& args) override {
+    lay_across(args);
+    run(kernels_.local_forward, args);
+  }
   void local_back(const LocalBack<T>& args) override { run(kernels_.local_back, args); }
-  void local_update(const LocalUpdate<T>& args) override { run(kernels_.local_update, args); }
+  void local_update(const LocalUpdate<T>& args) override {
+    lay_across(args);
+    run(kernels_.local_update, args);
+  }
   void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
   bool tiny_forward(const TinyStep<T>& args) override { return kernels_.tiny_forward(args); }
   bool tiny_feedback(const TinyStep<T>& args) override { return kernels_.tiny_feedback(args); }
@@ -66,6 +72,11 @@ class CpuBackend final : public Backend<T> {
   Index lanes() const override { return kernels_.lanes; }
 
  private:
+  template <class Args>
+  void lay_across(const Args& f) {
+    if (kernels_.local_by_rows(f.shape)) return;
+    transpose({f.x, f.ldx, f.n, f.shape.inputs(), f.x_across, f.ldc});
+  }
   template <class Args>
   void run(const Op<Args>& op, const Args& args) {
     if (team_) {

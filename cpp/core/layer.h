@@ -173,7 +173,7 @@ struct Layer {
     if (!is_local()) return;
     in_across = Buffer<T>(place, n_in, batch);
     out_across = Buffer<T>(place, n_out, batch);
-    gradient = Buffer<T>(place, 1, local_tiles * local.block());
+    scratch = Buffer<T>(place, 1, local_tiles * local.scratch());
     bias_gradient = Buffer<T>(place, 1, n_out);
   }
 
@@ -186,10 +186,9 @@ struct Layer {
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs, Index n,
                Activation activation, const Buffer<T>& to, T* partial, int* bad) {
     if (is_local()) {
-      backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
-      backend.local_forward({local, in_across.data(), in_across.ld(), n, w.data(), w.ld(), bias.data(),
-                             static_cast<int>(activation), out_across.data(), out_across.ld(), to.data(),
-                             to.ld(), bad});
+      backend.local_forward({local, below.data(), below.ld(), n, w.data(), w.ld(), bias.data(),
+                             static_cast<int>(activation), in_across.data(), out_across.data(),
+                             out_across.ld(), scratch.data(), to.data(), to.ld(), bad});
       return;
     }
     const DenseForward<T> pass{below.data(),
@@ -221,11 +220,10 @@ struct Layer {
              bool with_bias) const {
     T* const b = with_bias ? bias.data() : nullptr;
     if (is_local()) {
-      backend.transpose({below.data(), below.ld(), n, n_in, in_across.data(), in_across.ld()});
-      backend.local_update({rule, local, in_across.data(), in_across.ld(), delta.data(), delta.ld(), n,
-                            out_across.data(), out_across.ld(), weights.data(), weights.ld(),
-                            moments.v.data(), moments.s.data(), b, of_bias.v.data(), of_bias.s.data(),
-                            gradient.data(), bias_gradient.data()});
+      backend.local_update({rule, local, below.data(), below.ld(), delta.data(), delta.ld(), n,
+                            in_across.data(), out_across.data(), out_across.ld(), weights.data(),
+                            weights.ld(), moments.v.data(), moments.s.data(), b, of_bias.v.data(),
+                            of_bias.s.data(), scratch.data(), bias_gradient.data()});
       return;
     }
     backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, with_bias));
@@ -285,7 +283,7 @@ struct Layer {
     return pack;
   }
 
-  Buffer<T> gradient, bias_gradient;  // scratch of local updates
+  Buffer<T> scratch, bias_gradient;  // of local layers
 };
 
 }  // namespace fastfa

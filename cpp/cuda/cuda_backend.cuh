@@ -238,7 +238,8 @@ class CudaBackend final : public Backend<T> {
   }
 
   void local_forward(const LocalForward<T>& f) override {
-    device_->require("local_forward", f.x, f.w, f.bias, f.a, f.bad);
+    device_->require("local_forward", f.x, f.x_across, f.w, f.bias, f.a, f.bad);
+    transpose({f.x, f.ldx, f.n, f.shape.inputs(), f.x_across, f.ldc});
     const Index positions = least(f.shape.positions(), most_y);
     device_->launch("local_forward", grid_of(ceil_div(f.n, warp), positions),
                     block_of(warp, local_warps), cuda::local_forward<T>, f);
@@ -249,8 +250,9 @@ class CudaBackend final : public Backend<T> {
     device_->launch("local_back", grid_of(ceil_div(b.n, warp), rows), warps(), cuda::local_back<T>, b);
   }
   void local_update(const LocalUpdate<T>& u) override {
-    device_->require("local_update", u.x, u.delta, u.across, u.w, u.v, u.s, u.bias, u.v_bias, u.s_bias,
-                     u.halted);
+    device_->require("local_update", u.x, u.x_across, u.delta, u.across, u.w, u.v, u.s, u.bias, u.v_bias,
+                     u.s_bias, u.halted);
+    transpose({u.x, u.ldx, u.n, u.shape.inputs(), u.x_across, u.ldc});
     transpose({u.delta, u.ldd, u.n, u.shape.units(), u.across, u.ldc});
     const Index parts = ceil_div(u.shape.patch() * u.shape.maps, local_weights);
     device_->launch("local_update", grid_of(least(u.shape.positions() * parts, Index{65535})),

@@ -1,6 +1,7 @@
-// a = σ(W x + b) of a locally connected layer: x (inputs, n) → a (n, units), overwritten. A block has a
-// position and a warp's width of examples, whose patches it gathers in shared memory, some inputs at a
-// time; its warps share out the maps, so that a weight is read once for all of the block's examples.
+// a = σ(W x + b) of a locally connected layer: x_across (inputs, n) → a (n, units), overwritten. A block
+// has a position and a warp's width of examples, whose patches it gathers in shared memory, some inputs
+// at a time; its warps share out the maps, so that a weight is read once for all of the block's
+// examples.
 #pragma once
 
 #include "cuda/local.cuh"
@@ -25,7 +26,7 @@ __global__ void __launch_bounds__(warp* local_warps) local_forward(LocalForward<
         __syncthreads();  // all are done with what was there
         for (int k = of_warp; k < count; k += local_warps) {
           const Index input = input_of(s, p, k0 + k);
-          patch[k * warp + lane] = input >= 0 && n < f.n ? f.x[input * f.ldx + n] : T(0);
+          patch[k * warp + lane] = input >= 0 && n < f.n ? f.x_across[input * f.ldc + n] : T(0);
         }
         __syncthreads();
         for (int k = 0; k < count; ++k) {

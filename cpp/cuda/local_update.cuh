@@ -1,6 +1,6 @@
 // The optimizer's step on a locally connected layer: at each position, the patch times δ, summed over
 // the examples in order, a thread for each weight. A block gathers in shared memory, some examples at a
-// time, the inputs and the deltas that its weights need; x (inputs, n) and across (units, n) have
+// time, the inputs and the deltas that its weights need; x_across (inputs, n) and across (units, n) have
 // examples side by side. Accumulates into w, bias and the optimizer's memory of them.
 #pragma once
 
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(local_weights) local_update(LocalUpdate<T> u, 
         const int row = i / width, n = i % width;
         const Index input = row < inputs ? input_of(s, p, k0 + row) : -1;
         T value = T(0);
-        if (n < count && input >= 0) value = u.x[input * u.ldx + n0 + n];
+        if (n < count && input >= 0) value = u.x_across[input * u.ldc + n0 + n];
         if (n < count && row >= inputs) {
           value = u.across[((m0 + row - inputs) % s.maps * s.positions() + p) * u.ldc + n0 + n];
         }

@@ -1,4 +1,5 @@
-// What the kernels of locally connected layers share: walking patches, and tiles of positions.
+// What the kernels of locally connected layers share: walking patches with examples side by side, and
+// tiles of positions.
 #pragma once
 
 #include "kernels/multiply.h"
@@ -104,6 +105,14 @@ inline void for_example_vecs(Index n, F&& f) {
   }
   for (; v + 2 <= vecs; v += 2) f(v, Rows<2>{});
   if (v < vecs) f(v, Rows<1>{});
+}
+
+// Calls f(first, Rows<Few>) as long as so many are left, then f(first, Rows<1>) for the rest.
+template <int Few, class F>
+inline void for_each_few(Index count, F&& f) {
+  Index i = 0;
+  for (; i + Few <= count; i += Few) f(i, Rows<Few>{});
+  for (; i < count; ++i) f(i, Rows<1>{});
 }
 
 // Calls f(first map, Rows<count>) for all maps, nearly equally many at once.

@@ -1,10 +1,9 @@
-// a = σ(W x + b) of a locally connected layer: x (inputs, n) → a (n, units), overwritten. Patches are
-// read where they lie; a position's weights are read once for each block of examples; units change their
-// order block by block, while they are in the cache.
+// a = σ(W x + b) of a locally connected layer: x_across (inputs, n) → a (n, units), overwritten. Patches
+// are read where they lie; a position's weights are read once for each block of examples; units change
+// their order block by block, while they are in the cache.
 #pragma once
 
-#include "kernels/local.h"
-#include "kernels/math.h"
+#include "kernels/local_rows_forward.h"
 
 namespace fastfa {
 namespace {
@@ -20,9 +19,9 @@ inline void local_forward_block(const LocalForward<T>& f, Index position, Index 
   Vec<T> acc[M][V] = {};
   const T* w = f.w + position * f.ldw + map;
   const auto add_run = [&](Index weight, Index pixel, Index count) {
-    const T* x = f.x + pixel * f.ldx + c;
+    const T* x = f.x_across + pixel * f.ldc + c;
     const T* wk = w + weight;
-    for (Index i = 0; i < count; ++i, x += f.ldx, wk += f.shape.maps) {
+    for (Index i = 0; i < count; ++i, x += f.ldc, wk += f.shape.maps) {
       Vec<T> row[V];
       for (int v = 0; v < V; ++v) row[v] = load(x + v * lanes<T>);
 #pragma GCC unroll 8
@@ -61,6 +60,7 @@ inline bool local_forward_position(const LocalForward<T>& f, Index p) {
 
 template <class T>
 void local_forward_run(const LocalForward<T>& f, int tile, int tile_end) {
+  if (local_by_rows<T>(f.shape)) return local_rows_forward(f, tile, tile_end);
   bool ok = true;
   for_position_blocks<T>(f.shape, f.n, tile, tile_end, [&](Index p, Index count) {
     for (Index i = 0; i < count; ++i) ok &= local_forward_position(f, p + i);

@@ -1,10 +1,9 @@
 // The optimizer's step on a locally connected layer: at each position, the patch times δ, summed over
-// the examples, in x (inputs, n) and δ (n, units). Accumulates into w, bias and the optimizer's memory
-// of them.
+// the examples, in x_across (inputs, n) and δ (n, units). Accumulates into w, bias and the optimizer's
+// memory of them.
 #pragma once
 
-#include "kernels/learn.h"
-#include "kernels/local.h"
+#include "kernels/local_rows_update.h"
 
 namespace fastfa {
 namespace {
@@ -41,7 +40,7 @@ inline void local_gradient_block(const LocalUpdate<T>& u, const T* x, const T* d
   Vec<T> acc[rounds * lanes<T>] = {};
   for (Index v = 0; v < vecs; ++v) {
     Vec<T> row[K];
-    for (int k = 0; k < K; ++k) row[k] = load(x + k * u.ldx + v * lanes<T>);
+    for (int k = 0; k < K; ++k) row[k] = load(x + k * u.ldc + v * lanes<T>);
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
       const Vec<T> d = load(delta + m * next_map + v * lanes<T>);
@@ -64,8 +63,8 @@ inline void local_gradient_run(const LocalUpdate<T>& u, Index position, Index pi
     const auto pixels = [&](auto wide) {
       for_maps(u.shape.maps, [&](Index map, auto maps) {
         local_gradient_block<T, decltype(wide)::value, decltype(maps)::value>(
-            u, u.x + (pixel + i) * u.ldx, u.across + (map * u.shape.positions() + position) * u.ldc,
-            g + i * u.shape.maps + map);
+            u, u.x_across + (pixel + i) * u.ldc,
+            u.across + (map * u.shape.positions() + position) * u.ldc, g + i * u.shape.maps + map);
       });
     };
     with_rows<decltype(pixels)&, local_pixels>(static_cast<int>(min(local_pixels, count - i)), pixels);
@@ -106,7 +105,8 @@ inline void local_bias_gradient(const LocalUpdate<T>& u, Index p) {
 
 template <class T>
 void local_update_run(const LocalUpdate<T>& u, int tile, int tile_end) {
-  T* g = u.gradient + tile * u.shape.block();
+  if (local_by_rows<T>(u.shape)) return local_rows_update(u, tile, tile_end);
+  T* g = u.scratch + tile * u.shape.scratch();
   for_position_blocks<T>(u.shape, u.n, tile, tile_end, [&](Index p, Index count) {
     units_across(u.shape, p, count, u.delta, u.ldd, u.n, u.across, u.ldc);
     for (Index i = 0; i < count; ++i) {

@@ -279,6 +279,9 @@ struct DenseOnline {
   DenseUpdate<T> last;
 };
 
+constexpr Index local_tiles = 32;          // of one operation, at the most
+constexpr Index local_few_weights = 1024;  // of a position, so few that those of many fit into a cache
+
 // A locally connected layer: each position (oy, ox) of each of `maps` has weights of its own for the
 // patch of kernel_h × kernel_w pixels of all channels that begins at (oy · stride − pad, ox · stride −
 // pad). Pixels outside the image are zero. Units are numbered (map, oy, ox), inputs (channel, y, x).
@@ -295,12 +298,15 @@ struct LocalShape {
   constexpr Index block() const { return padded_cols(kernel_h * kernel_w * maps); }
   constexpr Index inputs() const { return channels * height * width; }
   constexpr Index units() const { return maps * positions(); }
+  constexpr bool few_weights() const { return channels * block() <= local_few_weights; }
+  // Scratch of a tile: weights of as many positions as the widest vector has lanes, or of one channel.
+  constexpr Index scratch() const { return few_weights() ? 16 * channels * block() : block(); }
 };
 
-// The three operations work on examples side by side: x (inputs, n) is transposed from the usual order
-// and padded to whole vectors of examples, and so are units in `across` (units, n).
+// Arrays named `across` have examples side by side, padded to whole vectors: inputs or units in rows, n
+// in columns. They are scratch that a backend lays out where its kernels want it.
 
-// a = σ(W x + b) in the usual order, (n, units), overwritten
+// a = σ(W x + b), (n, units), overwritten
 template <class T>
 struct LocalForward {
   LocalShape shape;
@@ -311,8 +317,10 @@ struct LocalForward {
   Index ldw;
   const T* bias;  // (units); null: none
   int activation;
-  T* across;  // scratch
-  Index ldc;
+  T* x_across;
+  T* across;
+  Index ldc;   // of both
+  T* scratch;  // local_tiles rows of shape.scratch()
   T* a;
   Index lda;
   int* bad;
@@ -331,7 +339,7 @@ struct LocalBack {
   Index ldb;
 };
 
-// One update of W and the bias; δ (n, units) in the usual order.
+// One update of W and the bias; x (n, inputs), δ (n, units).
 template <class T>
 struct LocalUpdate : Learning<T> {
   LocalShape shape;
@@ -340,8 +348,9 @@ struct LocalUpdate : Learning<T> {
   const T* delta;
   Index ldd;
   Index n;
-  T* across;  // scratch
-  Index ldc;
+  T* x_across;
+  T* across;
+  Index ldc;  // of both
   T* w;
   Index ldw;
   T* v;     // null: no momentum
@@ -349,10 +358,9 @@ struct LocalUpdate : Learning<T> {
   T* bias;  // (units); null: none
   T* v_bias;
   T* s_bias;
-  T* gradient;       // scratch: local_tiles rows of shape.block()
+  T* scratch;        // local_tiles rows of shape.scratch()
   T* bias_gradient;  // scratch: (units), padding zero
 };
-constexpr Index local_tiles = 32;  // of one operation, at the most
 
 // One layer of a network that learns online within one core's cache.
 template <class T>
@@ -447,6 +455,7 @@ struct KernelSet {
   Op<LocalForward<T>> local_forward;
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
+  bool (*local_by_rows)(const LocalShape&);  // without arrays `across`
   void (*tiny_run)(const TinyRun<T>&);
   bool (*tiny_forward)(const TinyStep<T>&);
   bool (*tiny_feedback)(const TinyStep<T>&);
@@ -472,7 +481,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 10;
+constexpr std::uint32_t kernel_abi = 11;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

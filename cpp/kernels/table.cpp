@@ -49,6 +49,7 @@ constexpr KernelSet<T> kernels{
     {local_forward_tiles<T>, local_forward_run<T>, nullptr},
     {local_back_tiles<T>, local_back_run<T>, nullptr},
     {local_update_tiles<T>, local_update_run<T>, local_update_finish<T>},
+    local_by_rows<T>,
     tiny_run<T>,
     tiny_forward<T>,
     tiny_feedback<T>,

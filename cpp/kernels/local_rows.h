@@ -1,0 +1,95 @@
+// Locally connected layers whose output rows are at least a vector long: a vector holds neighbouring
+// positions of one map, in the usual order of units, and nothing changes order but the weights of as
+// many positions as it has lanes. Other layers, and those that are padded or leave out columns, have
+// examples side by side (local.h).
+#pragma once
+
+#include "kernels/local.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+bool local_by_rows(const LocalShape& s) {
+  return s.stride_w == 1 && s.pad_h == 0 && s.pad_w == 0 && s.out_w >= lanes<T> && s.few_weights() &&
+         s.out_w == s.width - s.kernel_w + 1 && (s.out_h - 1) * s.stride_h + s.kernel_h <= s.height;
+}
+
+// The positions of one vector: from p on, of which the first `done` belong to the vector before.
+struct Span {
+  Index p, done;
+  Index pixel;  // where the patch of the first begins
+  Index turn;   // lanes from here on are in the next row of the image,
+  Index jump;   // so many pixels further
+};
+
+template <class T>
+inline Span span_of(const LocalShape& s, Index p, Index count) {
+  const Index done = lanes<T> - count, first = p - done;
+  const Index oy = first / s.out_w, ox = first % s.out_w, turn = s.out_w - ox;
+  return {first, done, oy * s.stride_h * s.width + ox, turn,
+          turn < lanes<T> ? s.stride_h * s.width - s.out_w : 0};
+}
+
+// Every input of a patch: its pixel, from where the patch begins, and where the weights of all maps lie.
+struct Taps {
+  Index count = 0;
+  std::int32_t pixel[local_few_weights], weight[local_few_weights];
+
+  explicit Taps(const LocalShape& s) {
+    for (Index c = 0; c < s.channels; ++c) {
+      for (Index k = 0; k < s.kernel_h * s.kernel_w; ++k, ++count) {
+        const Index y = k / s.kernel_w, x = k % s.kernel_w;
+        pixel[count] = static_cast<std::int32_t>((c * s.height + y) * s.width + x);
+        weight[count] = static_cast<std::int32_t>(c * s.block() + k * s.maps);
+      }
+    }
+  }
+};
+
+template <class T>
+inline Vec<T> load_anywhere(const T* p) {
+  Vec<T> v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+// One pixel of the patches of a span, x being that of the first. Both loads end within the image:
+// whoever turns has a row below.
+template <class T>
+struct Reader {
+  Mask<T> before;
+  Index jump;
+
+  explicit Reader(const Span& span) : jump(span.jump) {
+    for (Index i = 0; i < lanes<T>; ++i) before[i] = i < span.turn ? -1 : 0;
+  }
+  Vec<T> operator()(const T* x) const {
+    const Vec<T> row = load_anywhere(x), next = load_anywhere(x + jump);
+    return before ? row : next;
+  }
+};
+
+// Weights of a span's positions, `rows` being theirs, lanes across: column c of `rows` becomes row c of
+// `to`, and the other way round, f(position, column, vector).
+template <class T>
+inline void weights_across(const T* rows, Index ldw, Index cols, T* to) {
+  for (Index c = 0; c < cols; c += lanes<T>) {
+    Vec<T> block[lanes<T>];
+    for (Index i = 0; i < lanes<T>; ++i) block[i] = load(rows + i * ldw + c);
+    transpose_block<T>(block);
+    for (Index i = 0; i < lanes<T>; ++i) store(to + (c + i) * lanes<T>, block[i]);
+  }
+}
+template <class T, class F>
+inline void weights_back(const T* from, Index cols, F&& f) {
+  for (Index c = 0; c < cols; c += lanes<T>) {
+    Vec<T> block[lanes<T>];
+    for (Index i = 0; i < lanes<T>; ++i) block[i] = load(from + (c + i) * lanes<T>);
+    transpose_block<T>(block);
+    for (Index i = 0; i < lanes<T>; ++i) f(i, c, block[i]);
+  }
+}
+
+}  // namespace
+}  // namespace fastfa
