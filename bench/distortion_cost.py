@@ -62,20 +62,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of an epoch without and with, taking turns, and the ratios of the pairs."""
     import fastfa as fa
-    import local_train
+    from fastfa.experiments import _mnist, get
 
     fa.set_num_threads(options.threads)
     data = fa.data.load(options.dataset)
     train = fa.data.normalise(data.train.x)
+    settings = get("mnist-elastic").presets["paper"]
+    net = settings | settings["nets"]["elastic"]
+    distortion = fa.data.Distortion(**net["distortion"], fill=_mnist.background(train))
     pairs = []
     for turn in range(options.rounds):
         took = {}
         for distorted in (False, True) if turn % 2 == 0 else (True, False):
             trainer = fa.Trainer(
-                local_train.make_network("fa", "local", "tanh", seed=turn),
+                _mnist.classifier(net, data, seed=turn),
                 fa.Adam(1e-4),
                 epochs=options.epochs + 2,
-                augment=local_train.distortion_of(train) if distorted else None,
+                augment=distortion if distorted else None,
                 callbacks=[clock := _clock(options.epochs)],
                 progress=False,
             )

@@ -57,7 +57,7 @@ def test_quick_preset_reproduces_what_a_small_set_can_tell(name, tmp_path):
     summary = reproduce(get(name), "quick", out=tmp_path)
     undecided = [c for c in summary["claims"] if c["verdict"] == "undecided"]
     assert all("a tenth of the set: no comparison" in c["note"] for c in undecided)
-    assert set(verdicts(summary).values()) == {"reproduced", "undecided"}
+    assert set(verdicts(summary).values()) <= {"reproduced", "undecided"}
 
 
 def test_deep_layers_learn_from_feedback_alignment():
@@ -91,6 +91,21 @@ def test_outputs_start_at_the_mean_of_the_targets():
     net = shared.classifier(spec, fa.data.load("mnist-mini"), 0)
     targets = fa.data.one_hot(np.arange(10), 10, shared.LOW, shared.HIGH)
     np.testing.assert_allclose(np.tanh(net.biases[-1]), targets.mean(), rtol=1e-5)
+
+
+def test_dropout_of_single_layers_and_smaller_initial_weights():
+    data = fa.data.load("mnist-mini")
+    spec = shared.QUICK | {"local": [2, 6], "hidden": [7, 5], "input_dropout": 0.2}
+    whole = shared.classifier(spec, data, 0)
+    net = shared.classifier(spec | {"dropout": [0.3, 0.0, 0.1], "initial": 0.5}, data, 0)
+    assert list(net.dropout) == [0.2, 0.3, 0.0, 0.1, 0.0]  # of the pixels, and of each layer
+    assert list(whole.dropout) == [0.2, 0.0, 0.0, 0.0, 0.0]
+    everywhere = shared.classifier(spec | {"dropout": 0.5, "input_dropout": 0.0}, data, 0)
+    assert list(everywhere.dropout) == [0.0, 0.5, 0.5, 0.5, 0.0]
+    for small, large in zip(net.weights, whole.weights, strict=True):
+        np.testing.assert_array_equal(2 * small, large)
+    with pytest.raises(ValueError, match="broadcast"):
+        shared.classifier(spec | {"dropout": [0.3, 0.0]}, data, 0)
 
 
 def test_the_narrow_autoencoder_fails_under_feedback_alignment_only():
@@ -221,6 +236,7 @@ def test_presets_are_the_papers_sizes():
 
     assert sizes("mnist-deep", "fa") == [784, 1500, 1500, 1500, 10]
     assert sizes("mnist-local", "local") == [784, 3174, 1500, 1500, 10]
+    assert sizes("mnist-local", "dense") == [784, 3174, 1500, 1500, 10]
     assert sizes("mnist-elastic", "elastic") == [784, 3174, 1500, 1500, 10]
     assert sizes("mnist-ten", "bp") == [784, *[1000] * 10, 10]
     assert sizes("mnist-back-image", "fa") == [784, 1500, 1500, 1500, 10]

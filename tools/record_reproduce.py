@@ -2,8 +2,8 @@
 
     python tools/record_reproduce.py OUT NAME ...
 
-Copies OUT/NAME/paper/results.json (without its runs) and figure.png to docs/results/reproduce, and makes
-the report there anew.
+Copies OUT/NAME/paper/results.json (of its runs, only the errors of classifiers after each epoch) and
+figure.png to docs/results/reproduce, and makes the report there anew.
 Afterwards tools/site/tables.py makes the tables anew from everything that is there.
 """
 
@@ -22,7 +22,11 @@ RECORDS = Path(__file__).resolve().parent.parent / "docs/results/reproduce"
 
 def record(out: Path, name: str) -> None:
     found = json.loads((out / name / "paper/results.json").read_text(encoding="utf-8"))
-    del found["runs"]
+    runs = found.pop("runs")
+    if "epochs" in found["settings"] and all("error" in run["result"] for run in runs):
+        found["errors"] = {run["condition"]: [] for run in runs}
+        for run in runs:
+            found["errors"][run["condition"]].append(run["result"]["error"])
     seeds, whole = len(found["seeds"]), get(name).presets["paper"]["runs"]
     fewer = "" if seeds == whole else f" --runs {seeds}"
     found["command"] = f"fastfa reproduce {name} --preset paper{fewer}"

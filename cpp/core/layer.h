@@ -173,7 +173,7 @@ struct Layer {
     if (!is_local()) return;
     in_across = Buffer<T>(place, n_in, batch);
     out_across = Buffer<T>(place, n_out, batch);
-    scratch = Buffer<T>(place, 1, local_tiles * local.scratch());
+    scratch = Buffer<T>(place, 1, local_tiles * local.template scratch<T>());
     bias_gradient = Buffer<T>(place, 1, n_out);
   }
 

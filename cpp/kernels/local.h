@@ -18,7 +18,7 @@ inline Index local_tiles_of(Index count, Index work) {
   return work < 131072 ? 1 : min(count, local_tiles);
 }
 
-// Positions are taken in blocks of as many as a vector has lanes, whose units change order together.
+// Positions are taken in blocks of as many as a vector has lanes.
 template <class T>
 inline Index position_tiles(const LocalShape& s, Index n) {
   return local_tiles_of((s.positions() + lanes<T> - 1) / lanes<T>, s.units() * s.patch() * n);

@@ -1,7 +1,7 @@
 // Locally connected layers whose output rows are at least a vector long: a vector holds neighbouring
 // positions of one map, in the usual order of units, and nothing changes order but the weights of as
-// many positions as it has lanes. Other layers, and those that are padded or leave out columns, have
-// examples side by side (local.h).
+// many positions as it has lanes. Layers with short rows, padding, strides along a row or many weights a
+// position have examples side by side instead (local.h).
 #pragma once
 
 #include "kernels/local.h"
@@ -38,10 +38,12 @@ struct Taps {
 
   explicit Taps(const LocalShape& s) {
     for (Index c = 0; c < s.channels; ++c) {
-      for (Index k = 0; k < s.kernel_h * s.kernel_w; ++k, ++count) {
-        const Index y = k / s.kernel_w, x = k % s.kernel_w;
-        pixel[count] = static_cast<std::int32_t>((c * s.height + y) * s.width + x);
-        weight[count] = static_cast<std::int32_t>(c * s.block() + k * s.maps);
+      Index of_block = c * s.block();
+      for (Index y = 0; y < s.kernel_h; ++y) {
+        for (Index x = 0; x < s.kernel_w; ++x, ++count, of_block += s.maps) {
+          pixel[count] = static_cast<std::int32_t>((c * s.height + y) * s.width + x);
+          weight[count] = static_cast<std::int32_t>(of_block);
+        }
       }
     }
   }
@@ -70,8 +72,8 @@ struct Reader {
   }
 };
 
-// Weights of a span's positions, `rows` being theirs, lanes across: column c of `rows` becomes row c of
-// `to`, and the other way round, f(position, column, vector).
+// From the rows of w to the lanes of a span and back: column c of the i-th position is lane i of row c.
+// The way back calls f(i, c, the vector of columns from c on).
 template <class T>
 inline void weights_across(const T* rows, Index ldw, Index cols, T* to) {
   for (Index c = 0; c < cols; c += lanes<T>) {

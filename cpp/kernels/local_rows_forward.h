@@ -18,7 +18,7 @@ inline bool local_rows_block(const LocalForward<T>& f, const Span& span, const R
     const T* w = weights + (taps.weight[k] + map) * lanes<T>;
     Vec<T> pixel[E];
     for (int e = 0; e < E; ++e) pixel[e] = read(x + e * f.ldx + taps.pixel[k]);
-    __builtin_prefetch(ahead + k % E * f.ldx + taps.pixel[k]);  // its line is the next taps', too
+    __builtin_prefetch(ahead + k % E * f.ldx + taps.pixel[k]);  // often its line is the next taps', too
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
       const Vec<T> row = load(w + m * lanes<T>);
@@ -28,17 +28,18 @@ inline bool local_rows_block(const LocalForward<T>& f, const Span& span, const R
   }
   alignas(64) T block[E * M * lanes<T>];
   for (int m = 0; m < M; ++m) {
-    const T* bias = f.bias + (map + m) * f.shape.positions() + span.p;
-    const Vec<T> b = f.bias ? load_anywhere(bias) : Vec<T>{};
+    const Index unit = (map + m) * f.shape.positions() + span.p;
+    const Vec<T> b = f.bias ? load_anywhere(f.bias + unit) : Vec<T>{};
     for (int e = 0; e < E; ++e) store(block + (e * M + m) * lanes<T>, acc[e][m] + b);
   }
   const bool ok = row_within_limit(block, E * M * lanes<T>);
   activate(block, E * M * lanes<T>, static_cast<Activation>(f.activation));
+  const Index count = lanes<T> - span.done;
   for (int e = 0; e < E; ++e) {
     for (int m = 0; m < M; ++m) {
       const T* from = block + (e * M + m) * lanes<T>;
       T* to = f.a + (example + e) * f.lda + (map + m) * f.shape.positions() + span.p;
-      store_unaligned(to + span.done, load_anywhere(from + span.done), lanes<T> - span.done);
+      store_unaligned(to + span.done, load_unaligned(from + span.done, count), count);
     }
   }
   return ok;
@@ -48,7 +49,7 @@ template <class T>
 void local_rows_forward(const LocalForward<T>& f, int tile, int tile_end) {
   const LocalShape& s = f.shape;
   const Taps taps(s);
-  T* weights = f.scratch + tile * s.scratch();
+  T* weights = f.scratch + tile * s.template scratch<T>();
   bool ok = true;
   for_position_blocks<T>(s, f.n, tile, tile_end, [&](Index p, Index count) {
     const Span span = span_of<T>(s, p, count);

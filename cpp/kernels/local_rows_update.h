@@ -69,7 +69,7 @@ void local_rows_update(const LocalUpdate<T>& u, int tile, int tile_end) {
   const LocalShape& s = u.shape;
   const Taps taps(s);
   const Index cols = s.channels * s.block(), chunks = (u.n + local_chunk - 1) / local_chunk;
-  T* sums = u.scratch + tile * s.scratch();
+  T* sums = u.scratch + tile * s.template scratch<T>();
   for_position_blocks<T>(s, u.n, tile, tile_end, [&](Index p, Index count) {
     const Span span = span_of<T>(s, p, count);
     const Reader<T> read(span);

@@ -106,7 +106,7 @@ inline void local_bias_gradient(const LocalUpdate<T>& u, Index p) {
 template <class T>
 void local_update_run(const LocalUpdate<T>& u, int tile, int tile_end) {
   if (local_by_rows<T>(u.shape)) return local_rows_update(u, tile, tile_end);
-  T* g = u.scratch + tile * u.shape.scratch();
+  T* g = u.scratch + tile * u.shape.template scratch<T>();
   for_position_blocks<T>(u.shape, u.n, tile, tile_end, [&](Index p, Index count) {
     units_across(u.shape, p, count, u.delta, u.ldd, u.n, u.across, u.ldc);
     for (Index i = 0; i < count; ++i) {

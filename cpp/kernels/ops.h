@@ -299,8 +299,12 @@ struct LocalShape {
   constexpr Index inputs() const { return channels * height * width; }
   constexpr Index units() const { return maps * positions(); }
   constexpr bool few_weights() const { return channels * block() <= local_few_weights; }
-  // Scratch of a tile: weights of as many positions as the widest vector has lanes, or of one channel.
-  constexpr Index scratch() const { return few_weights() ? 16 * channels * block() : block(); }
+  // Scratch of a tile of T: weights of as many positions as the widest vector has lanes, or of one
+  // channel.
+  template <class T>
+  constexpr Index scratch() const {
+    return few_weights() ? 64 / Index{sizeof(T)} * channels * block() : block();
+  }
 };
 
 // Arrays named `across` have examples side by side, padded to whole vectors: inputs or units in rows, n
@@ -320,7 +324,7 @@ struct LocalForward {
   T* x_across;
   T* across;
   Index ldc;   // of both
-  T* scratch;  // local_tiles rows of shape.scratch()
+  T* scratch;  // local_tiles rows of shape.scratch<T>()
   T* a;
   Index lda;
   int* bad;
@@ -358,7 +362,7 @@ struct LocalUpdate : Learning<T> {
   T* bias;  // (units); null: none
   T* v_bias;
   T* s_bias;
-  T* scratch;        // local_tiles rows of shape.scratch()
+  T* scratch;        // local_tiles rows of shape.scratch<T>()
   T* bias_gradient;  // scratch: (units), padding zero
 };
 

@@ -64,6 +64,12 @@ def interval(values: Any) -> tuple[float, float, float]:
     return mean, mean - float(half), mean + float(half)
 
 
+def no_comparison(values: Any, unit: str, used: str, wanted: str = "mnist") -> Verdict:
+    """What was measured on the data set `used` decides nothing about one on `wanted`."""
+    why = "is a tenth of the set" if used.startswith("mnist-mini") else f"is not {wanted}"
+    return Verdict(*interval(values), unit, None, f"{used} {why}: no comparison")
+
+
 def below(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
     """Holds if the whole interval of the mean lies below `bound`, fails if it lies above."""
     mean, low, high = interval(values)

@@ -10,7 +10,7 @@ from .. import Adam, Dense, Feedback, Network, Trainer
 from ..data import load
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, FA, curve, finish, panels
-from ._statistics import Verdict, above, around, below, interval, log_ratio
+from ._statistics import Verdict, above, around, below, log_ratio, no_comparison
 
 # Note 9: 784-1000-500-10-500-1000-784 tanh units on all of MNIST, pixels "between -0.9 and 0.9",
 # "average squared reconstruction error on the test set": BP 8.6, FA 30.2; without the bottleneck,
@@ -87,21 +87,16 @@ def _reaches(condition: str) -> Any:
     def measure(results: Results) -> Verdict:
         errors, paper = _last(results, condition), PAPER[condition]
         if results.settings["data"] != "mnist":
-            return _undecided(errors, results)
+            return no_comparison(errors, "", results.settings["data"])
         return below(errors, 1.25 * paper, what="Σ e² an image, 1.25 times the paper's")
 
     return measure
 
 
-def _undecided(values: np.ndarray, results: Results, unit: str = "") -> Verdict:
-    note = f"{results.settings['data']} is a tenth of the set: no comparison"
-    return Verdict(*interval(values), unit, None, note)
-
-
 def _as_bad(results: Results) -> Verdict:
     errors, paper = _last(results, "narrow-fa"), PAPER["narrow-fa"]
     if results.settings["data"] != "mnist":
-        return _undecided(errors, results)
+        return no_comparison(errors, "", results.settings["data"])
     return around(errors, paper, 0.25 * paper, what="Σ e² an image,")
 
 
@@ -113,7 +108,7 @@ def _fails(results: Results) -> Verdict:
 def _wide(results: Results) -> Verdict:
     errors = results.last("wide-fa", "error"), results.last("wide-bp", "error")
     if results.settings["data"] != "mnist":
-        return _undecided(errors[0] / errors[1], results, "x")
+        return no_comparison(errors[0] / errors[1], "x", results.settings["data"])
     return log_ratio(*errors, 1.0, "error, FA / BP, wide")
 
 

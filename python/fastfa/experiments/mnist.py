@@ -10,7 +10,7 @@ from .. import SGD, Alignment, Dense, Feedback, Network, Trainer
 from ..data import Dataset, load, one_hot
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, FA, SHALLOW, curve, finish, panels, right_angle
-from ._statistics import Verdict, around, below, first_below, interval, log_ratio
+from ._statistics import Verdict, around, below, first_below, log_ratio, no_comparison
 
 # Methods, task 2: 784-1000-10 logistic units with biases, 1-hot targets, weight decay 1e-6, ΔW ∝ e hᵀ,
 # 20 runs with new matrices; half of W and B removed, "neurons in h and y have a 25% chance of reciprocal
@@ -109,15 +109,10 @@ def _reaches(rule: str) -> Any:
     def measure(results: Results) -> Verdict:
         errors, paper = results.last(rule, "error"), PAPER[rule]
         if results.settings["data"] != "mnist":
-            return _undecided(errors, "%", results)
+            return no_comparison(errors, "%", results.settings["data"])
         return below(errors, paper + WITHIN, "%", f"error at the last epoch, paper's + {WITHIN}")
 
     return measure
-
-
-def _undecided(values: Any, unit: str, results: Results) -> Verdict:
-    note = f"{results.settings['data']} is a tenth of the set: no comparison"
-    return Verdict(*interval(values), unit, None, note)
 
 
 def _like_backprop(rule: str) -> Any:
@@ -135,7 +130,7 @@ def _as_quickly(results: Results) -> Verdict:
     curves = results.of("fa", "error"), results.of("bp", "error")
     fa, bp = (first_below(1 + np.arange(c.shape[1]), c, LEARNED) for c in curves)
     if results.settings["data"] != "mnist":
-        return _undecided(fa / bp, "x", results)
+        return no_comparison(fa / bp, "x", results.settings["data"])
     return log_ratio(fa, bp, 1.25, f"epochs to {LEARNED} %, FA / BP")
 
 
