@@ -113,9 +113,8 @@ def classifier(spec: Settings, data: Dataset, seed: int) -> Network:
         maps, kernel = spec["local"]
         layers.append(LocallyConnected2D(maps, kernel, activation=activation))
     layers += [Dense(n, activation) for n in spec["hidden"]]
-    rates = np.broadcast_to(
-        spec["dropout"], len(layers)
-    )  # one for all hidden layers, or one for each
+    # one rate for all hidden layers, or one for each
+    rates = np.broadcast_to(spec["dropout"], len(layers))
     for i, rate in reversed(list(enumerate([spec["input_dropout"], *rates]))):
         if rate:
             layers.insert(i, Dropout(float(rate)))
