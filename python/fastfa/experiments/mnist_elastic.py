@@ -12,7 +12,8 @@ from ._figures import FA4
 # combining the previous model alterations with this dataset augmentation, feedback alignment gives
 # 0.5%". The network is that of "mnist-local" with tanh units and whole initial weights, trained for
 # longer; every epoch has distortions of its own, in the place of the dropped pixels, so that it is these
-# two that are compared.
+# two that are compared. (Weights times 0.3 are worse here: 0.99 % against 0.84 % of 10,000 held-out
+# digits after 30 epochs, one seed, dense layers of 600 units.)
 _DISTORTION = {"alpha": 20.0, "sigma": 4.0, "translate": 1.0, "rotate": 8.0, "scale": 0.08}
 STYLES = {"local": ("FA, local", FA4, "-"), "elastic": ("FA, local, distortions", "#7a3fb0", "-")}
 PAPER = {"local": 0.8, "elastic": 0.5}  # %
