@@ -49,13 +49,6 @@ struct Taps {
   }
 };
 
-template <class T>
-inline Vec<T> load_anywhere(const T* p) {
-  Vec<T> v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-
 // One pixel of the patches of a span, x being that of the first. Both loads end within the image:
 // whoever turns has a row below.
 template <class T>
@@ -67,7 +60,7 @@ struct Reader {
     for (Index i = 0; i < lanes<T>; ++i) before[i] = i < span.turn ? -1 : 0;
   }
   Vec<T> operator()(const T* x) const {
-    const Vec<T> row = load_anywhere(x), next = load_anywhere(x + jump);
+    const Vec<T> row = load_unaligned(x), next = load_unaligned(x + jump);
     return before ? row : next;
   }
 };

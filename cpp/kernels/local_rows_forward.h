@@ -29,7 +29,7 @@ inline bool local_rows_block(const LocalForward<T>& f, const Span& span, const R
   alignas(64) T block[E * M * lanes<T>];
   for (int m = 0; m < M; ++m) {
     const Index unit = (map + m) * f.shape.positions() + span.p;
-    const Vec<T> b = f.bias ? load_anywhere(f.bias + unit) : Vec<T>{};
+    const Vec<T> b = f.bias ? load_unaligned(f.bias + unit) : Vec<T>{};
     for (int e = 0; e < E; ++e) store(block + (e * M + m) * lanes<T>, acc[e][m] + b);
   }
   const bool ok = row_within_limit(block, E * M * lanes<T>);

@@ -48,7 +48,7 @@ inline void local_rows_chunk(const LocalUpdate<T>& u, const Span& span, const Re
   Vec<T> bias[M] = {};
   for (Index i = begin; i < end; ++i) {
     for (int m = 0; m < M; ++m) {
-      const Vec<T> d = load_anywhere(u.delta + i * u.ldd + (map + m) * u.shape.positions() + span.p);
+      const Vec<T> d = load_unaligned(u.delta + i * u.ldd + (map + m) * u.shape.positions() + span.p);
       store(delta + ((i - begin) * M + m) * lanes<T>, d);
       bias[m] += d;
     }

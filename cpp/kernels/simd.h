@@ -52,7 +52,7 @@ inline void store(T* p, Vec<T> v) {
 
 // The first `count` elements at any address; the rest of the vector is zero, or isn't stored.
 template <class T>
-inline Vec<T> load_unaligned(const T* p, Index count) {
+inline Vec<T> load_unaligned(const T* p, Index count = lanes<T>) {
   Vec<T> v{};
   if (count >= lanes<T>) {
     std::memcpy(&v, p, sizeof v);
