@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
-PAGES = ("README.md", "docs/benchmarks.md", "docs/gallery.md", "docs/reproduce.md")
+PAGES = ("docs/benchmarks.md", "docs/gallery.md", "docs/reproduce.md")
 PEERS = {
     "jax": "JAX",
     "torch-manual": "PyTorch by hand",
@@ -215,7 +215,7 @@ def gallery() -> str:
 
 
 def paper() -> str:
-    """How many claims of each experiment hold, for the README; docs/reproduce.md has each of them."""
+    """How many claims of each experiment hold, to begin docs/reproduce.md, which has each of them."""
     rows = []
     for name in recorded():
         result = load(f"reproduce/{name}.json")
@@ -224,7 +224,7 @@ def paper() -> str:
         others = [f"{verdicts.count(v)} {v}" for v in sorted({*verdicts} - {"reproduced"})]
         rows.append(
             [
-                f"[{name}](docs/results/reproduce/{name}.png)",
+                f"[{name}](results/reproduce/{name}.png)",
                 result["title"],
                 result["where"],
                 str(len(result["seeds"])),
