@@ -1,5 +1,6 @@
 #include <exception>
 
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "fastfa/types.h"
 
@@ -18,6 +19,8 @@ void register_errors(py::module_&) {
     } catch (const DeviceError& error) {
       const py::object type = py::module_::import("fastfa.errors").attr("DeviceError");
       PyErr_SetObject(type.ptr(), type(error.what()).ptr());
+    } catch (const PythonError& error) {
+      error.restore();
     }
   });
 }
