@@ -33,15 +33,22 @@ inline bool gil_is_gone() { return interpreter_ends() && !finalises; }
   for (;;) pause();
 }
 
+// call(), which asks for the GIL, or runs code of Python's: that gives the GIL away for a while, and may
+// find it gone. Nothing may be unwound then, so call() should do little else.
+template <class Call>
+auto in_python(Call&& call) {
+  try {
+    return call();
+  } catch (const abi::__forced_unwind&) {
+    wait_for_ever();
+  }
+}
+
 // take(), which takes the GIL. Returns if that succeeds.
 template <class Take>
 auto take_gil(Take&& take) noexcept {
   if (gil_is_gone()) wait_for_ever();
-  try {
-    return take();
-  } catch (const abi::__forced_unwind&) {  // the end began after the question; nothing may be unwound
-    wait_for_ever();
-  }
+  return in_python(take);
 }
 
 // Without the GIL while it lives.

@@ -57,7 +57,7 @@ Poll signals() {
   return [] {
     if (gil_is_gone()) return true;
     const WithGil gil;
-    return PyErr_CheckSignals() != 0;
+    return in_python([] { return PyErr_CheckSignals(); }) != 0;
   };
 }
 

@@ -33,7 +33,10 @@ static Propagator propagator(const py::function& propagate) {
         const WithGil gil;
         try {
           const py::array_t<double> given({n, n_source}, delta);  // a copy, the callee's to keep
-          const auto made = py::cast<Array>((*held)(given));
+          const auto answer = py::reinterpret_steal<py::object>(
+              in_python([&] { return PyObject_CallOneArg(held->ptr(), given.ptr()); }));
+          if (!answer) throw py::error_already_set();
+          const auto made = in_python([&] { return py::cast<Array>(answer); });
           if (made.ndim() != 2 || made.shape(0) != n || made.shape(1) != n_l) {
             throw py::value_error("[Feedback] propagate(delta) returned an array of shape " +
                                   py::str(made.attr("shape")).cast<std::string>() + "; it must be (" +
