@@ -21,6 +21,10 @@ else()
   set(bytes_portable 16)
 endif()
 
+set(optimised -O3)
+if(FASTFA_SANITIZE)
+  set(optimised -O1)
+endif()
 set(FASTFA_KERNELS "")
 set(FASTFA_LEVELS "")
 set(export_map ${PROJECT_SOURCE_DIR}/cmake/kernels.map)
@@ -32,7 +36,7 @@ foreach(level ${levels})
   target_include_directories(${kernels} PRIVATE ${PROJECT_SOURCE_DIR}/cpp ${PROJECT_SOURCE_DIR}/cpp/include)
   target_include_directories(${kernels} SYSTEM PRIVATE ${FASTFA_EIGEN_DIR})
   # GCC 12 takes the deliberately undefined values of its own AVX-512 intrinsics for mistakes.
-  target_compile_options(${kernels} PRIVATE -O3 -ffp-contract=fast -fno-math-errno ${flags_${level}}
+  target_compile_options(${kernels} PRIVATE ${optimised} -ffp-contract=fast -fno-math-errno ${flags_${level}}
                                             "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>")
   target_compile_definitions(${kernels} PRIVATE FASTFA_LEVEL="${level}" FASTFA_VECTOR_BYTES=${bytes_${level}}
                                                 EIGEN_MPL2_ONLY EIGEN_DONT_PARALLELIZE)

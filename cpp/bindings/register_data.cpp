@@ -1,5 +1,6 @@
 #include <pybind11/numpy.h>
 
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "fastfa/distort.h"
 
@@ -18,7 +19,7 @@ py::array_t<T> distorted(const py::array_t<T, py::array::c_style>& x, const Dist
   own.width = x.shape(3);
   py::array_t<T> out({x.shape(0), x.shape(1), x.shape(2), x.shape(3)});
   T* const to = out.mutable_data();
-  py::gil_scoped_release release;
+  const WithoutGil released;
   distort(x.data(), to, x.shape(0), x.shape(1), first, own, seed, epoch);
   return out;
 }

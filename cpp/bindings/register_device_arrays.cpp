@@ -1,6 +1,7 @@
 // DLPack, the exchange of arrays between libraries, as far as it concerns arrays of numbers: its structs
 // are https://dmlc.github.io/dlpack/latest/c_api.html, unversioned.
 #include "bindings/device_arrays.h"
+#include "bindings/gil.h"
 #include "bindings/register.h"
 
 namespace py = pybind11;
@@ -86,7 +87,8 @@ py::capsule make_dlpack(const py::array& array, int id) {
                           0};
   sent->managed.context = sent.get();
   sent->managed.deleter = [](DLManagedTensor* tensor) {
-    const py::gil_scoped_acquire gil;
+    if (gil_is_gone()) return;  // left to the end of the process
+    const WithGil gil;
     delete static_cast<Sent*>(tensor->context);
   };
   // Whoever takes it renames the capsule, and calls the deleter later.

@@ -1,11 +1,19 @@
 #include <exception>
 
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "fastfa/types.h"
 
 namespace py = pybind11;
 
 namespace fastfa {
+
+static void raise(const py::object& type, const py::tuple& arguments) {
+  PyObject* made = in_python([&] { return PyObject_CallObject(type.ptr(), arguments.ptr()); });
+  if (!made) return;  // another exception is set
+  PyErr_SetObject(type.ptr(), made);
+  Py_DECREF(made);
+}
 
 // fastfa.errors defines the Python class, so that it is importable and documented there.
 void register_errors(py::module_&) {
@@ -14,10 +22,12 @@ void register_errors(py::module_&) {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const DivergenceError& error) {
       const py::object type = py::module_::import("fastfa.errors").attr("DivergenceError");
-      PyErr_SetObject(type.ptr(), type(error.what(), error.layer(), error.step()).ptr());
+      raise(type, py::make_tuple(error.what(), error.layer(), error.step()));
     } catch (const DeviceError& error) {
       const py::object type = py::module_::import("fastfa.errors").attr("DeviceError");
-      PyErr_SetObject(type.ptr(), type(error.what()).ptr());
+      raise(type, py::make_tuple(error.what()));
+    } catch (const PythonError& error) {
+      error.restore();
     }
   });
 }

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "bindings/device_arrays.h"
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "fastfa/ensemble.h"
 #include "fastfa/names.h"
@@ -54,8 +55,9 @@ py::object expose(const Owned& m) {
 
 Poll signals() {
   return [] {
-    py::gil_scoped_acquire gil;
-    return PyErr_CheckSignals() != 0;
+    if (gil_is_gone()) return true;
+    const WithGil gil;
+    return in_python([] { return PyErr_CheckSignals(); }) != 0;
   };
 }
 
@@ -63,7 +65,7 @@ Poll signals() {
 template <class F>
 auto released(F&& f) {
   try {
-    py::gil_scoped_release release;
+    const WithoutGil without;
     return f();
   } catch (const Interrupted&) {
     throw py::error_already_set();
@@ -133,7 +135,7 @@ void register_step(py::class_<Network<T>>& network) {
             return true;
           },
           py::arg("e"), py::arg("target"))
-      .def("update_step", &Net::update_step, py::call_guard<py::gil_scoped_release>(),
+      .def("update_step", &Net::update_step, py::call_guard<WithoutGil>(),
            py::arg("optimizer"))
       .def(
           "apply_error",
@@ -180,11 +182,11 @@ void register_class(py::module_& m, const char* name) {
            [](Net& net, std::uintptr_t pointer, std::size_t bytes) {
              return net.reaches(reinterpret_cast<const void*>(pointer), bytes);
            })
-      .def("use_tf32", &Net::use_tf32, py::call_guard<py::gil_scoped_release>())
-      .def("use_cublas", &Net::use_cublas, py::call_guard<py::gil_scoped_release>())
-      .def("use_stream", &Net::use_stream, py::call_guard<py::gil_scoped_release>())
+      .def("use_tf32", &Net::use_tf32, py::call_guard<WithoutGil>())
+      .def("use_cublas", &Net::use_cublas, py::call_guard<WithoutGil>())
+      .def("use_stream", &Net::use_stream, py::call_guard<WithoutGil>())
       .def("stream", &Net::stream)
-      .def("wait_for", &Net::wait_for, py::call_guard<py::gil_scoped_release>())
+      .def("wait_for", &Net::wait_for, py::call_guard<WithoutGil>())
       .def("weights",
            [](py::object self, int layer) { return expose(self.cast<Net&>().weights(layer), self); })
       .def("biases",
@@ -209,9 +211,9 @@ void register_class(py::module_& m, const char* name) {
            [](Net& net, int hidden) {
              return expose(released([&] { return net.feedback_array(hidden); }));
            })
-      .def("set_feedback", &Net::set_feedback, py::call_guard<py::gil_scoped_release>(),
+      .def("set_feedback", &Net::set_feedback, py::call_guard<WithoutGil>(),
            py::arg("feedback"), py::arg("perturbation"))
-      .def("reset_memory", &Net::reset_memory, py::call_guard<py::gil_scoped_release>())
+      .def("reset_memory", &Net::reset_memory, py::call_guard<WithoutGil>())
       .def("progress",
            [](Net& net) {
              const Progress p = released([&] { return net.progress(); });
@@ -238,9 +240,9 @@ void register_class(py::module_& m, const char* name) {
              const OwnedMatrix<T> b = released([&] { return net.kept_inverse(hidden); });
              return b.view.data ? expose(b) : py::none();
            })
-      .def("time_layer", &Net::time_layer, py::call_guard<py::gil_scoped_release>(), py::arg("layer"),
+      .def("time_layer", &Net::time_layer, py::call_guard<WithoutGil>(), py::arg("layer"),
            py::arg("n"), py::arg("repeats"))
-      .def("time_feedback", &Net::time_feedback, py::call_guard<py::gil_scoped_release>(),
+      .def("time_feedback", &Net::time_feedback, py::call_guard<WithoutGil>(),
            py::arg("hidden"), py::arg("n"), py::arg("repeats"))
       .def(
           "forward",

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "fastfa/philox.h"
 #include "fastfa/runtime.h"
@@ -33,7 +34,7 @@ void register_runtime(py::module_& m) {
         if (n < 0) throw std::invalid_argument("[permutation] n was negative; it must be 0 or more");
         py::array_t<std::int64_t> out(n);
         std::int64_t* data = out.mutable_data();
-        py::gil_scoped_release release;
+        const WithoutGil released;
         permutation(data, n, seed, epoch);
         return out;
       },

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "fastfa/names.h"
 #include "fastfa/network.h"
@@ -25,22 +26,26 @@ using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
 // propagate(delta) of the caller's object, called with the GIL held.
 static Propagator propagator(const py::function& propagate) {
-  // The last copy may be dropped by a thread without the GIL.
-  const std::shared_ptr<py::function> held(new py::function(propagate), [](py::function* f) {
-    py::gil_scoped_acquire gil;
-    delete f;
-  });
+  const std::shared_ptr<py::function> held = shared_with_core(py::function(propagate));
   return
       [held](const double* delta, std::int64_t n, std::int64_t n_source, double* out, std::int64_t n_l) {
-        py::gil_scoped_acquire gil;
-        const py::array_t<double> given({n, n_source}, delta);  // a copy, the callee's to keep
-        const auto made = py::cast<Array>((*held)(given));
-        if (made.ndim() != 2 || made.shape(0) != n || made.shape(1) != n_l) {
-          throw py::value_error("[Feedback] propagate(delta) returned an array of shape " +
-                                py::str(made.attr("shape")).cast<std::string>() + "; it must be (" +
-                                std::to_string(n) + ", " + std::to_string(n_l) + ")");
+        if (gil_is_gone()) throw Interrupted();
+        const WithGil gil;
+        try {
+          const py::array_t<double> given({n, n_source}, delta);  // a copy, the callee's to keep
+          const auto answer = py::reinterpret_steal<py::object>(
+              in_python([&] { return PyObject_CallOneArg(held->ptr(), given.ptr()); }));
+          if (!answer) throw py::error_already_set();
+          const auto made = in_python([&] { return py::cast<Array>(answer); });
+          if (made.ndim() != 2 || made.shape(0) != n || made.shape(1) != n_l) {
+            throw py::value_error("[Feedback] propagate(delta) returned an array of shape " +
+                                  py::str(made.attr("shape")).cast<std::string>() + "; it must be (" +
+                                  std::to_string(n) + ", " + std::to_string(n_l) + ")");
+          }
+          std::copy_n(made.data(), n * n_l, out);
+        } catch (py::error_already_set& error) {
+          throw PythonError(std::move(error));
         }
-        std::copy_n(made.data(), n * n_l, out);
       };
 }
 
@@ -138,7 +143,7 @@ void register_specs(py::module_& m) {
         }
         py::array_t<double> out({units, source});
         double* data = out.mutable_data();
-        py::gil_scoped_release release;
+        const WithoutGil released;
         feedback_array(spec, units, source, seed, layer, data);
         return out;
       },

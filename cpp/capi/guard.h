@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "core/sizes.h"
 #include "fastfa/fastfa.h"
 #include "fastfa/types.h"
 
@@ -38,6 +39,8 @@ fastfa_status guarded(F&& f) noexcept {
     return failed(FASTFA_BAD_FILE, e.what());
   } catch (const std::system_error& e) {
     return failed(e.code().category() == std::generic_category() ? FASTFA_IO : FASTFA_FAILED, e.what());
+  } catch (const NoMemory& e) {
+    return failed(FASTFA_NO_MEMORY, e.what());
   } catch (const std::bad_alloc&) {
     return failed(FASTFA_NO_MEMORY, "[fastfa] there is not enough memory for this");
   } catch (const std::length_error&) {

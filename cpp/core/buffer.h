@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <new>
 #include <vector>
 
 #include "core/place.h"
+#include "core/sizes.h"
 #include "kernels/ops.h"
 
 namespace fastfa {
@@ -17,6 +17,7 @@ namespace fastfa {
 // apart fall into few cache sets.
 template <class T>
 inline Index padded(Index cols) {
+  if (cols > most_numbers) throw std::bad_alloc();
   Index ld = (cols + 15) / 16 * 16;
   if (ld * Index{sizeof(T)} >= 1024 && ld * Index{sizeof(T)} % 1024 == 0) ld += 16;
   return ld;
@@ -27,8 +28,7 @@ class Buffer {
  public:
   Buffer() = default;
   Buffer(Place& place, Index rows, Index cols) : rows_(rows), cols_(cols), ld_(padded<T>(cols)) {
-    constexpr Index most = std::numeric_limits<Index>::max() / Index{sizeof(T)};
-    if (rows > 0 && ld_ > most / rows) throw std::bad_alloc();
+    if (size_product_or_less({rows, ld_}) < 0) throw std::bad_alloc();
     const std::shared_ptr<void> memory =
         place.allocate(static_cast<std::size_t>(rows * ld_) * sizeof(T));
     data_ = std::shared_ptr<T>(memory, static_cast<T*>(memory.get()));

@@ -3,6 +3,7 @@
 #include "core/checks.h"
 
 #include "core/layer.h"
+#include "core/sizes.h"
 
 #include <stdexcept>
 #include <string>
@@ -56,7 +57,13 @@ static void check_local(const LayerSpec& layer, Index inputs, const std::string&
       s.stride_h < 1 || s.stride_w < 1) {
     refuse(where + " has a shape, maps, kernel_size or stride below 1; each must be at least 1");
   }
-  if (s.channels * s.height * s.width != inputs) {
+  for (Index size : {s.channels, s.height, s.width, s.maps, s.kernel_h, s.kernel_w, s.stride_h,
+                     s.stride_w}) {
+    if (size < largest) continue;
+    refuse(where + " has a shape, maps, kernel_size or stride of " + std::to_string(size) +
+           "; each must be below 2^31");
+  }
+  if (size_product_or_less({s.channels, s.height, s.width}) != inputs) {
     refuse(where + " looks at inputs of shape (" + std::to_string(s.channels) + ", " +
            std::to_string(s.height) + ", " + std::to_string(s.width) + "); below it are " +
            std::to_string(inputs));
@@ -67,6 +74,11 @@ static void check_local(const LayerSpec& layer, Index inputs, const std::string&
            std::to_string(s.kernel_w) + "); the image is (" + std::to_string(s.height) + ", " +
            std::to_string(s.width) + "), so with padding 'valid' it must not be larger");
   }
+  // Of the weights of one position, rounded up to whole cache lines, of all, and of the units.
+  const Index block = size_product(where + ": a position's weights are", {s.kernel_h, s.kernel_w, s.maps});
+  const Index position = size_product(where + ": a position's weights are", {s.channels, padded<float>(block)});
+  size_product(where + ": its weights are", {k.out_h, k.out_w, position});
+  size_product(where + ": its units are", {s.maps, k.out_h, k.out_w});
   if (layer.density != 1) refuse(where + ".density must be 1 for a locally connected layer");
 }
 
@@ -74,7 +86,8 @@ template <class T>
 void check_spec(const NetworkSpec& spec) {
   const auto bad_size = [](Index n) { return n < 1 || n >= largest; };
   if (bad_size(spec.inputs)) {
-    refuse("[Network] input was " + std::to_string(spec.inputs) + "; it must be a positive integer");
+    refuse("[Network] input was " + std::to_string(spec.inputs) +
+           "; it must be a positive integer below 2^31");
   }
   if (!(spec.input_dropout >= 0 && spec.input_dropout < 1)) {
     refuse("[Network] input_dropout was " + text(spec.input_dropout) + "; it must be in [0, 1)");
@@ -86,7 +99,7 @@ void check_spec(const NetworkSpec& spec) {
     check_local(layer, l == 0 ? spec.inputs : units_of(spec.layers[l - 1]), where);
     if (bad_size(units_of(layer))) {
       refuse(where + ".units was " + std::to_string(units_of(layer)) +
-             "; it must be a positive integer");
+             "; it must be a positive integer below 2^31");
     }
     const double omega = layer.weight_scale.value_or(0.0);
     if (!(omega >= 0 && omega <= value_limit<T>)) {

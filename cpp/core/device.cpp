@@ -6,6 +6,7 @@
 
 #include "core/checks.h"
 #include "core/device_module.h"
+#include "core/fork.h"
 #include "core/library.h"
 #include "fastfa/runtime.h"
 
@@ -22,13 +23,18 @@ const DeviceModule& open_module(const std::string& device, const std::string& ki
             "this fastfa was built without CUDA; build it where nvcc (CUDA 12 or later) is found, "
             "or use device='cpu'");
   }
+  std::string path;
+#ifdef FASTFA_EMULATED
   // Developers may name another build of the emulated device, such as one with sanitizers.
   const char* other = kind == "cuda" ? nullptr : std::getenv("FASTFA_EMULATED_LIBRARY");
-  const std::string path =
-      other && *other
-          ? std::string(other)
-          : library_folder() + (kind == "cuda" ? "/fastfa_cuda.so" : "/fastfa_cuda_emulated.so");
+  if (other) path = other;
+#else
+  if (kind != "cuda") missing(device, "this fastfa was built without it; it is there for tests");
+#endif
   try {
+    if (path.empty()) {
+      path = library_folder() + (kind == "cuda" ? "/fastfa_cuda.so" : "/fastfa_cuda_emulated.so");
+    }
     const auto* table = static_cast<const DeviceModule*>(open_library(path, "fastfa_device"));
     if (table->abi != device_abi)
       throw std::runtime_error(path + " belongs to another version of fastfa");
@@ -39,12 +45,11 @@ const DeviceModule& open_module(const std::string& device, const std::string& ki
 }
 
 const DeviceModule& module_of(const std::string& device, const std::string& kind) {
-  if (kind == "cuda") {
-    static const DeviceModule& table = open_module(device, kind);
-    return table;
-  }
-  static const DeviceModule& table = open_module(device, kind);
-  return table;
+  static const DeviceModule* tables[2] = {nullptr, nullptr};
+  const std::lock_guard<std::mutex> lock(process_mutex());
+  const DeviceModule*& table = tables[kind == "cuda"];
+  if (!table) table = &open_module(device, kind);
+  return *table;
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/sizes.h"
 #include "core/text.h"
 #include "fastfa/philox.h"
 
@@ -157,6 +158,7 @@ template <class T>
 void distort(const T* x, T* out, std::int64_t n, std::int64_t channels, std::int64_t first,
              const Distortion& how, std::uint64_t seed, std::uint32_t epoch) {
   check(how, channels);
+  size_product("[Distortion] the images have", {n, channels, how.height, how.width});
   Field field(how);
   for (std::int64_t i = 0; i < n; ++i) {
     field.draw(seed, epoch, first + i);

@@ -77,7 +77,7 @@ class Training {
   Together run(const Index* order, Index n, const Poll& poll) {
     const std::shared_ptr<ThreadTeam> threads = ThreadTeam::instance();
     const auto tasks = static_cast<int>(teams_.size() + singles_.size());
-    const Index chunk = chunk_batches() * batch_size_;
+    const Index batches = chunk_batches(), chunk = batches > n / batch_size_ ? n : batches * batch_size_;
     if (blocks_) blocks_->lend(x_, y_, order, n);
     for (Index at = 0; at < n; at += chunk) {
       if (asks_to_stop(poll)) throw Interrupted();

@@ -4,11 +4,14 @@
 #include "core/isa.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "core/fork.h"
 #include "core/library.h"
 #include "fastfa/runtime.h"
 
@@ -64,9 +67,11 @@ std::string choose() {
 }
 
 const KernelTable& open_kernels() {
-  const std::string path = library_folder() + "/fastfa_kernels_" + choose() + ".so";
+  const std::string level = choose();
+  std::string path;
   const KernelTable* table = nullptr;
   try {
+    path = library_folder() + "/fastfa_kernels_" + level + ".so";
     table = static_cast<const KernelTable*>(open_library(path, "fastfa_kernels"));
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(std::string("[fastfa] cannot load kernels: ") + error.what());
@@ -80,8 +85,11 @@ const KernelTable& open_kernels() {
 }  // namespace
 
 const KernelTable& kernels() {
-  static const KernelTable& table = open_kernels();
-  return table;
+  static std::atomic<const KernelTable*> table{nullptr};
+  if (const KernelTable* open = table.load(std::memory_order_acquire)) return *open;
+  const std::lock_guard<std::mutex> lock(process_mutex());
+  if (!table.load(std::memory_order_relaxed)) table.store(&open_kernels(), std::memory_order_release);
+  return *table.load(std::memory_order_relaxed);
 }
 
 const char* version() { return FASTFA_VERSION; }

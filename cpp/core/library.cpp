@@ -2,17 +2,32 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <stdexcept>
 
 namespace fastfa {
 
-std::string library_folder() {
+namespace {
+
+// The loader may know this library by a relative path, which holds for the folder in which the process
+// was then. So this is asked while the library is loaded.
+std::string find_folder() {
   Dl_info info{};
   static const char here = 0;
-  if (dladdr(&here, &info) == 0 || !info.dli_fname) return ".";
-  const std::string path = info.dli_fname;
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
+  if (dladdr(&here, &info) == 0 || !info.dli_fname) return "";
+  const std::unique_ptr<char, void (*)(void*)> path(::realpath(info.dli_fname, nullptr), std::free);
+  return path ? std::string(path.get(), std::strrchr(path.get(), '/')) : "";
+}
+
+const std::string& folder = *new std::string(find_folder());
+
+}  // namespace
+
+std::string library_folder() {
+  if (folder.empty()) throw std::runtime_error("the folder of libfastfa can't be found");
+  return folder;
 }
 
 const void* open_library(const std::string& path, const char* entry) {

@@ -5,6 +5,7 @@
 
 namespace fastfa {
 
+// Where this library lies, an absolute path. Throws std::runtime_error where that isn't known.
 std::string library_folder();
 
 // What the library's function `entry`, which takes no arguments, returns. Opened RTLD_LOCAL, so that no

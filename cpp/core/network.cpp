@@ -1,18 +1,32 @@
 // Construction and the calls of the public Network, apart from those about feedback
 // (network_feedback.cpp). What a step does is in step.cpp.
 #include <algorithm>
+#include <cstdlib>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
 #include "core/checks.h"
 #include "core/network_impl.h"
+#include "core/sizes.h"
 
 namespace fastfa {
 namespace {
 
+// From the first number of an embedder's matrix to the last one, as many as can be addressed.
+template <class T>
+void check_span(const std::string& what, const MatrixView<T>& m) {
+  const auto apart = [](Index stride) {
+    return stride == std::numeric_limits<Index>::min() ? most_numbers : std::abs(stride);
+  };
+  size_product(what + " spans", {std::max(m.rows, Index{1}), apart(m.row_stride)});
+  size_product(what + " spans", {std::max(m.cols, Index{1}), apart(m.col_stride)});
+}
+
 // What embedders give to be written.
 template <class T>
 void check_out(const char* call, const MatrixView<T>& out, Index rows, Index cols) {
+  check_span("[" + std::string(call) + "] out", out);
   if (out.data && out.rows == rows && out.cols == cols) return;
   const std::string shape = "(" + std::to_string(out.rows) + ", " + std::to_string(out.cols) + ")";
   refuse("[" + std::string(call) + "] out" + (out.data ? " has shape " + shape : " was null") +
@@ -28,6 +42,15 @@ void check_out(const char* call, const std::vector<MatrixView<T>>& out, Index ro
   for (std::size_t l = 0; l < out.size(); ++l) check_out(call, out[l], rows, layers[l].n_out);
 }
 
+// Of a layer's weights.
+template <class T>
+double bytes_of(const LayerSpec& layer, Index n_in) {
+  const LocalShape k = local_shape(layer.local);
+  const Index fan_in = k.maps > 0 ? k.patch() : n_in;
+  return static_cast<double>(sizeof(T)) * static_cast<double>(fan_in) *
+         static_cast<double>(units_of(layer));
+}
+
 }  // namespace
 
 DivergenceError::DivergenceError(int layer, std::int64_t step, const std::string& what)
@@ -40,9 +63,13 @@ template <class T>
 Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_backend<T>(spec.device)) {
   check_spec<T>(spec);
   spec_.feedback.clear();  // arrays may be large, and feedback_ has them
+  stream_ = backend_->stream();
   for (const LayerSpec& layer : spec.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
-    layers_.emplace_back(*backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.size()));
+    const std::size_t l = layers_.size();
+    with_room("[Network] layers[" + std::to_string(l) + "]", bytes_of<T>(layer, n_in), [&] {
+      layers_.emplace_back(*backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(l));
+    });
   }
   teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec.layers, spec.seed);
   all_inputs_ = all_columns(spec.inputs);
@@ -55,8 +82,13 @@ template <class T>
 void Network<T>::Impl::reserve(Index batch) {
   if (batch <= batch_.capacity()) return;
   tiny_.current = false;
-  for (Layer<T>& layer : layers_) layer.reserve(*backend_, batch);
-  batch_.reserve(*backend_, batch, spec_.inputs, layers_.back().n_out);  // last: it has the capacity
+  double width = static_cast<double>(spec_.inputs);
+  for (const Layer<T>& layer : layers_) width += 2 * static_cast<double>(layer.n_out);
+  with_room("[Network] a batch of " + std::to_string(batch) + " examples",
+            static_cast<double>(sizeof(T)) * width * static_cast<double>(batch), [&] {
+              for (Layer<T>& layer : layers_) layer.reserve(*backend_, batch);
+              batch_.reserve(*backend_, batch, spec_.inputs, layers_.back().n_out);  // last: it has the
+            });                                                                      // capacity
 }
 
 // What one kind of optimizer remembers, another has no use for.
@@ -68,8 +100,13 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
     for (Layer<T>& layer : layers_) layer.reserve_memory(*backend_, Memory::none);
     for (Feedback<T>& f : teaching_.feedback) f.of_b = {};
   }
-  for (Layer<T>& layer : layers_) {
-    if (layer.spec.trainable) layer.reserve_memory(*backend_, memory);
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    Layer<T>& layer = layers_[l];
+    if (!layer.spec.trainable) continue;
+    const double moments = memory == Memory::adam ? 2 : 1;
+    with_room("[Network] the optimizer's memory of layers[" + std::to_string(l) + "]",
+              moments * static_cast<double>(layer.w.bytes()),
+              [&] { layer.reserve_memory(*backend_, memory); });
   }
   for (Feedback<T>& f : teaching_.feedback) {
     if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
@@ -78,8 +115,26 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
   }
 }
 
+// A network that another thread held is lost to the child; one that this thread holds, it will give back.
+// Not so an ensemble's: other threads were training it as well.
+template <class T>
+void Network<T>::Impl::in_child() {
+  const auto is_free = [](std::mutex& mutex) {
+    const std::unique_lock<std::mutex> lock(mutex, std::try_to_lock);
+    return lock.owns_lock();
+  };
+  const bool own = holder_ == std::this_thread::get_id() && !together_;
+  if (!backend_->immediate() || !(own || is_free(mutex_)) || !is_free(teaching_mutex_)) lost_ = true;
+}
+
+template <class T>
+void Network<T>::Impl::check_there() const {
+  if (lost_) throw ForkedWithin();
+}
+
 template <class T>
 void Network<T>::Impl::check_reentry() const {
+  check_there();
   const void* const self = this;
   const bool together =
       held_together && std::count(held_together->begin(), held_together->end(), self) > 0;
@@ -103,6 +158,8 @@ template <class T>
 void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x,
                                   const MatrixView<const T>* y) const {
   const std::string where = std::string("[") + call + "] ";
+  check_span(where + "X", x);
+  if (y) check_span(where + "Y", *y);
   if (x.cols != spec_.inputs || x.col_stride != 1) {
     refuse(where + "X has " + std::to_string(x.cols) + " columns; the network has " +
            std::to_string(spec_.inputs) + " inputs, contiguous in each row");
@@ -159,7 +216,9 @@ void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, c
 template <class T>
 Network<T>::Network(const NetworkSpec& spec) : impl_(new Impl(spec)) {}
 template <class T>
-Network<T>::~Network() = default;
+Network<T>::~Network() {
+  if (impl_->lost_) static_cast<void>(impl_.release());  // half changed, it can't be taken apart
+}
 
 template <class T>
 int Network<T>::layers() const {
@@ -179,11 +238,13 @@ std::int64_t Network<T>::steps() const {
 }
 template <class T>
 WeightView<T> Network<T>::weights(int layer) const {
+  impl_->check_there();
   const Layer<T>& l = impl_->layers_.at(static_cast<std::size_t>(layer));
   return l.view(l.w);
 }
 template <class T>
 MatrixView<T> Network<T>::biases(int layer) const {
+  impl_->check_there();
   const Buffer<T>& b = impl_->layers_.at(static_cast<std::size_t>(layer)).bias;
   return {b.data(), 1, b.cols(), b.ld(), 1};
 }
@@ -342,7 +403,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   for (Index at = 0; at < n;) {
     catch_up();
     if (asks_to_stop(poll)) throw Interrupted();
-    const Index begin = at, end = std::min(n, at + polls * batch_size);
+    const Index begin = at, end = polls > (n - at) / batch_size ? n : at + polls * batch_size;
     if (tiny) at += run_tiny(optimizer, order + at, end - at, result);
     while (at < end) {
       batch_.order = order + at;

@@ -1,6 +1,7 @@
 // The calls of the public Network that are about where its numbers are, and on what they are worked.
 #include "core/checks.h"
 #include "core/network_impl.h"
+#include "core/sizes.h"
 
 namespace fastfa {
 
@@ -33,8 +34,10 @@ bool Network<T>::reaches(const void* data, std::size_t bytes) const {
 template <class T>
 OwnedMatrix<T> Network<T>::allocate(std::int64_t rows, std::int64_t cols) {
   Session<T> session(*impl_);
+  const std::string where = "[allocate] a matrix of";
+  const auto bytes = static_cast<std::size_t>(size_product(where, {rows, cols})) * sizeof(T);
   std::shared_ptr<void> memory =
-      impl_->backend_->allocate(static_cast<std::size_t>(rows * cols) * sizeof(T));
+      with_room(where, static_cast<double>(bytes), [&] { return impl_->backend_->allocate(bytes); });
   return {{static_cast<T*>(memory.get()), rows, cols, cols, 1}, memory};
 }
 template <class T>
@@ -43,10 +46,11 @@ void Network<T>::use_stream(std::uintptr_t stream) {
   if (impl_->backend_->immediate()) refuse("[use_stream] the network is on 'cpu'; it has no stream");
   impl_->backend_->wait();
   impl_->backend_->use_stream(stream);
+  impl_->stream_ = impl_->backend_->stream();
 }
 template <class T>
 std::uintptr_t Network<T>::stream() const {
-  return impl_->backend_->stream();
+  return impl_->stream_;
 }
 template <class T>
 void Network<T>::wait_for(std::uintptr_t stream) {

@@ -4,6 +4,7 @@
 
 #include "core/checks.h"
 #include "core/network_impl.h"
+#include "core/sizes.h"
 #include "core/text.h"
 #include "fastfa/names.h"
 
@@ -22,6 +23,7 @@ Teaching<T> make_teaching(Place& place, const std::vector<FeedbackSpec>& feedbac
 // Looks at one layer's feedback while nobody replaces it.
 template <class T, class Look>
 static auto look(typename Network<T>::Impl& net, int hidden, Look&& at) {
+  net.check_there();
   std::lock_guard<std::mutex> lock(net.teaching_mutex_);
   return at(net.teaching_.feedback.at(static_cast<std::size_t>(hidden)));
 }
@@ -155,6 +157,7 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
   LayerSpec own, above;
   own.units = units;
   above.units = n_source;
+  size_product("[toarray] the array has", {units, n_source});
   const std::vector<Feedback<double>> made =
       make_feedback<double>(host(), {spec}, {own, above}, seed, layer);
   const std::unique_ptr<Backend<double>> backend = make_cpu_backend<double>();

@@ -11,6 +11,7 @@
 #include "core/batch.h"
 #include "core/feedback.h"
 #include "core/float_mode.h"
+#include "core/fork.h"
 #include "core/layer.h"
 #include "core/thread_team.h"
 #include "fastfa/network.h"
@@ -69,8 +70,20 @@ struct Rule {
   bool moves_anyway() const { return memory != Memory::none || learning.decay != 0; }
 };
 
+// Written by whoever holds the network, read by anybody.
+class Counter {
+ public:
+  operator std::int64_t() const { return n_.load(std::memory_order_relaxed); }
+  void operator=(std::int64_t n) { n_.store(n, std::memory_order_relaxed); }
+  void operator+=(std::int64_t more) { *this = *this + more; }
+  void operator++() { *this += 1; }
+
+ private:
+  std::atomic<std::int64_t> n_{0};
+};
+
 template <class T>
-class Network<T>::Impl {
+class Network<T>::Impl final : public HearsOfForks {
  public:
   explicit Impl(const NetworkSpec& spec);
 
@@ -145,7 +158,9 @@ class Network<T>::Impl {
   std::vector<LayerAlignment> alignment(MatrixView<const T> x, MatrixView<const T> y,
                                         const AlignmentChoice& choice, const Poll& poll);
 
-  void check_reentry() const;
+  void in_child() override;
+  void check_there() const;    // throws ForkedWithin where lost_
+  void check_reentry() const;  // the same, and where this thread would wait for itself
   void reserve(Index batch);
   void reserve_memory(Memory memory);
   void reset_memory();
@@ -182,7 +197,7 @@ class Network<T>::Impl {
   Probe<T> probe_;
   std::vector<Run> all_inputs_;
   Buffer<T> partial_;  // of one-row products
-  std::int64_t steps_ = 0;
+  Counter steps_;
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
   bool learning_ = false;                  // within a step: there is dropout
@@ -190,6 +205,9 @@ class Network<T>::Impl {
   std::mutex mutex_;                       // held by whoever works with the network
   std::mutex teaching_mutex_;              // held briefly where teaching_ is looked at or replaced
   std::atomic<std::thread::id> holder_{};  // of mutex_
+  std::atomic<std::uintptr_t> stream_{0};  // of the backend
+  bool together_ = false;                  // held for an ensemble
+  bool lost_ = false;                      // forked at a bad moment; or on a device, which can't be forked
 
  private:
   struct Site {
@@ -289,8 +307,12 @@ class Session {
  public:
   template <class Impl>
   explicit Session(Impl& impl, bool alone = false)
-      : lock_((impl.check_reentry(), impl.mutex_)), holder_(impl.holder_), backend_(*impl.backend_) {
+      : lock_((impl.check_reentry(), impl.mutex_)),
+        holder_(impl.holder_),
+        together_(impl.together_),
+        backend_(*impl.backend_) {
     backend_.begin(alone);
+    together_ = alone;
     impl.forget_checks();
     holder_ = std::this_thread::get_id();
   }
@@ -304,6 +326,7 @@ class Session {
  private:
   std::lock_guard<std::mutex> lock_;
   std::atomic<std::thread::id>& holder_;
+  bool& together_;
   FlushSubnormals flush_;
   Backend<T>& backend_;
 };

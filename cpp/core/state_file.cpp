@@ -1,5 +1,9 @@
 // Network::save and load: weights, biases and feedback that is stored, as safetensors, by the names of
 // Python's state_dict().
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <array>
 #include <cerrno>
 #include <cmath>
@@ -94,12 +98,20 @@ void require_little_endian() {
 class InputFile {
  public:
   explicit InputFile(const std::string& path) : where_("[load] '" + path + "'") {
-    file_.reset(std::fopen(path.c_str(), "rb"));
-    if (!file_) fail();
-    if (std::fseek(file_.get(), 0, SEEK_END) != 0) fail();
-    const long size = std::ftell(file_.get());
-    if (size < 0 || std::fseek(file_.get(), 0, SEEK_SET) != 0) fail();
-    size_ = static_cast<std::uint64_t>(size);
+    // Of a pipe or a device neither opening nor reading need ever end.
+    const int file = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0) fail();
+    struct stat found{};
+    const bool known = ::fstat(file, &found) == 0;
+    if (known && S_ISREG(found.st_mode)) file_.reset(::fdopen(file, "rb"));
+    if (!file_) {
+      const int why = errno;
+      ::close(file);
+      if (known && S_ISDIR(found.st_mode)) throw_system(EISDIR);
+      if (known && !S_ISREG(found.st_mode)) throw FormatError(where_ + ": it is not a regular file");
+      throw_system(why);
+    }
+    size_ = static_cast<std::uint64_t>(found.st_size);
   }
   void read(void* to, std::uint64_t bytes) {
     errno = 0;
@@ -114,7 +126,10 @@ class InputFile {
   const std::string& where() const { return where_; }
 
  private:
-  [[noreturn]] void fail() const { throw std::system_error(errno, std::generic_category(), where_); }
+  [[noreturn]] void fail() const { throw_system(errno); }
+  [[noreturn]] void throw_system(int why) const {
+    throw std::system_error(why, std::generic_category(), where_);
+  }
 
   struct Close {
     void operator()(std::FILE* f) const { std::fclose(f); }
@@ -194,11 +209,7 @@ void Network<T>::save(const std::string& path) const {
 template <class T>
 void Network<T>::load(const std::string& path) {
   require_little_endian();
-  const Session<T> session(*impl_);
-  std::vector<OwnedWeights<T>> held;
-  const std::vector<Entry<T>> parts = parts_of(*this, impl_->teaching_.feedback.size(), held);
-
-  InputFile file(path);
+  InputFile file(path);  // before the network is held: it may be on a disk that doesn't answer
   std::uint64_t length = 0;
   if (file.size() < sizeof length) throw FormatError(file.where() + ": it ends too early");
   file.read(&length, sizeof length);
@@ -210,6 +221,10 @@ void Network<T>::load(const std::string& path) {
   std::string json(length, '\0');
   file.read(json.data(), length);
   const TensorHeader header = parse_tensor_header(json, rest - length, file.where());
+
+  const Session<T> session(*impl_);
+  std::vector<OwnedWeights<T>> held;
+  const std::vector<Entry<T>> parts = parts_of(*this, impl_->teaching_.feedback.size(), held);
   check_header(header, parts, file.where());
 
   // All of it is read and looked at before any of it is written.

@@ -1,7 +1,5 @@
 #include "core/thread_team.h"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "core/float_mode.h"
+#include "core/fork.h"
 #include "fastfa/runtime.h"
 
 namespace fastfa {
@@ -46,20 +45,18 @@ int default_size() {
   return n == 0 ? 1 : static_cast<int>(n);
 }
 
-// Never destroyed: other threads may still train while the process ends.
-std::mutex& team_mutex = *new std::mutex;  // guards the two below
+// Never destroyed: other threads may still train while the process ends. process_mutex() guards both.
 std::shared_ptr<ThreadTeam>& team = *new std::shared_ptr<ThreadTeam>;
 int team_size = 0;
 
-// In a forked child only the forking thread exists, and the old team's locks may be in any state: forget
-// it. prepare() took the lock, so the child finds it in a known state.
-void prepare() { team_mutex.lock(); }
-void in_parent() { team_mutex.unlock(); }
-void in_child() {
-  new std::shared_ptr<ThreadTeam>(std::move(team));  // leaked on purpose: its threads are gone
-  team.reset();
-  team_mutex.unlock();
-}
+// In a forked child the old team's threads are gone, and its locks may be in any state: forget it.
+class ForgetsTeam final : public HearsOfForks {
+  void in_child() override {
+    new std::shared_ptr<ThreadTeam>(std::move(team));  // leaked on purpose
+    team.reset();
+  }
+};
+ForgetsTeam& forgets_team = *new ForgetsTeam;
 
 }  // namespace
 
@@ -90,6 +87,7 @@ struct ThreadTeam::State {
     }
   };
 
+  const int born = forks();
   std::mutex busy;  // held by the caller whose work is under way
   std::vector<std::thread> workers;
   std::unique_ptr<Share[]> shares;
@@ -172,7 +170,8 @@ ThreadTeam::~ThreadTeam() {
 
 void ThreadTeam::dispatch(int tiles, Task task, const void* context) {
   State& s = *state_;
-  std::unique_lock<std::mutex> lock(s.busy, std::try_to_lock);
+  std::unique_lock<std::mutex> lock;
+  if (s.born == forks()) lock = std::unique_lock<std::mutex>(s.busy, std::try_to_lock);
   if (!lock.owns_lock() || s.workers.empty()) {
     task(context, 0, tiles);
     return;
@@ -191,16 +190,15 @@ void ThreadTeam::dispatch(int tiles, Task task, const void* context) {
     if (i < spins_before_yield) {
       relax();
     } else {
+      if (s.born != forks()) throw ForkedWithin();
       std::this_thread::yield();
     }
   }
 }
 
 std::shared_ptr<ThreadTeam> ThreadTeam::instance() {
-  std::lock_guard<std::mutex> lock(team_mutex);
+  std::lock_guard<std::mutex> lock(process_mutex());
   if (!team) {
-    static const bool handlers = (pthread_atfork(prepare, in_parent, in_child), true);
-    static_cast<void>(handlers);
     if (team_size == 0) team_size = default_size();
     team = std::make_shared<ThreadTeam>(team_size);
   }
@@ -212,14 +210,14 @@ void ThreadTeam::resize(int threads) {
     throw std::invalid_argument("[set_num_threads] n was " + std::to_string(threads) +
                                 "; it must be between 1 and " + std::to_string(max_threads));
   }
-  std::lock_guard<std::mutex> lock(team_mutex);
+  std::lock_guard<std::mutex> lock(process_mutex());
   if (threads == team_size) return;
   team_size = threads;
   team.reset();  // whoever is using the old team keeps it until done
 }
 
 int ThreadTeam::size() {
-  std::lock_guard<std::mutex> lock(team_mutex);
+  std::lock_guard<std::mutex> lock(process_mutex());
   if (team_size == 0) team_size = default_size();
   return team_size;
 }

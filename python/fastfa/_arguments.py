@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from .optim import SGD, Adam
 
 if TYPE_CHECKING:
     from .network import Network
+
+_MOST_UNITS = 2**31 - 1  # of a layer
 
 
 def inputs(net: Network, where: str, name: str, values: Any, *, there: bool = False) -> Any:
@@ -89,10 +92,27 @@ def _only_there(where: str, name: str, values: Any, there: bool) -> None:
 
 def input_shape(value: Any) -> tuple[int, ...]:
     if not isinstance(value, Sequence):
-        return (_check.integer("Network", "input", value, 1, 2**31 - 1),)
+        return (_check.integer("Network", "input", value, 1, _MOST_UNITS),)
     if isinstance(value, str) or len(value) not in (2, 3):
-        raise ValueError(f"[Network] input was {value!r}; it must be n, (H, W) or (C, H, W)")
-    return tuple(_check.integer("Network", f"input[{i}]", n, 1) for i, n in enumerate(value))
+        raise ValueError(
+            f"[Network] input was {_check.shown(value)}; it must be n, (H, W) or (C, H, W)"
+        )
+    shape = tuple(
+        _check.integer("Network", f"input[{i}]", n, 1, _MOST_UNITS) for i, n in enumerate(value)
+    )
+    units("input", shape)
+    return shape
+
+
+def units(name: str, shape: Sequence[int]) -> int:
+    """How many units a layer of this shape has: no more than the core can number."""
+    count = math.prod(shape)
+    if count > _MOST_UNITS:
+        raise ValueError(
+            f"[Network] {name} has shape {tuple(shape)}, which makes {count} units; there must be at "
+            f"most {_MOST_UNITS}"
+        )
+    return count
 
 
 def layers(value: Any) -> tuple[tuple[Layer, ...], tuple[float, ...]]:

@@ -10,18 +10,35 @@ from typing import Any
 
 import numpy as np
 
+_INT64_MAX = 2**63 - 1
+_LONGEST = 200  # characters of a value in a message
+
+
+def shown(value: Any) -> str:
+    """`value` for an error message: its repr, cut if it is long. Of a huge integer, about how much."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        sign = "-" if value < 0 else ""
+        return f"{sign}10**{int(value.bit_length() * math.log10(2))} or so"
+    try:
+        text = repr(value)
+    except ValueError as error:  # a huge integer within it
+        text = f"a {type(value).__name__} that can't be shown ({error})"
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
 
 def integer(where: str, name: str, value: Any, low: int, high: int | None = None) -> int:
-    """`value` as an int in [low, high]; bools and floats are refused."""
+    """`value` as an int in [low, high], by default of at most 64 bits; bools and floats are refused."""
     limits = f"an integer of at least {low}" if high is None else f"an integer in [{low}, {high}]"
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"[{where}] {name} was {value!r}; it must be {limits}")
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"[{where}] {name} was {value!r}; it must be {limits}") from None
+        raise TypeError(f"[{where}] {name} was {shown(value)}; it must be {limits}") from None
+    if high is None and number > _INT64_MAX:
+        high, limits = _INT64_MAX, f"an integer in [{low}, {_INT64_MAX}]"
     if number < low or (high is not None and number > high):
-        raise ValueError(f"[{where}] {name} was {value!r}; it must be {limits}")
+        raise ValueError(f"[{where}] {name} was {shown(value)}; it must be {limits}")
     return number
 
 
@@ -39,27 +56,34 @@ def real(
     right = ")" if open_high or high == math.inf else "]"
     limits = f"{'(' if open_low else '['}{low:g}, {high:g}{right}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"[{where}] {name} was {value!r}; it must be a number in {limits}")
-    number = float(value)
+        raise TypeError(f"[{where}] {name} was {shown(value)}; it must be a number in {limits}")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer or a fraction beyond the largest float
+        number = math.inf
     inside = (number > low if open_low else number >= low) and (
         number < high if open_high else number <= high
     )
     if not (math.isfinite(number) and inside):
-        raise ValueError(f"[{where}] {name} was {value!r}; it must be a finite number in {limits}")
+        raise ValueError(
+            f"[{where}] {name} was {shown(value)}; it must be a finite number in {limits}"
+        )
     return number
 
 
 def choice(where: str, name: str, value: Any, known: Sequence[str]) -> str:
     """`value` if it is one of `known`."""
     if not isinstance(value, str):
-        raise TypeError(f"[{where}] {name} was {value!r}; it must be one of {', '.join(known)}")
+        raise TypeError(
+            f"[{where}] {name} was {shown(value)}; it must be one of {', '.join(known)}"
+        )
     if value not in known:
         import difflib  # only for the message
 
         close = difflib.get_close_matches(value, known, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(
-            f"[{where}] {name} was {value!r}; it must be one of {', '.join(known)}{hint}"
+            f"[{where}] {name} was {shown(value)}; it must be one of {', '.join(known)}{hint}"
         )
     return value
 
@@ -67,7 +91,7 @@ def choice(where: str, name: str, value: Any, known: Sequence[str]) -> str:
 def flag(where: str, name: str, value: Any) -> bool:
     """`value` if it is a bool."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"[{where}] {name} was {value!r}; it must be True or False")
+        raise TypeError(f"[{where}] {name} was {shown(value)}; it must be True or False")
     return bool(value)
 
 
@@ -96,7 +120,13 @@ def numeric(where: str, name: str, value: Any, dtype: np.dtype) -> np.ndarray:
             f"[{where}] {name} has dtype {array.dtype}; it must hold real numbers ({dtype})"
         )
     with np.errstate(over="ignore"):  # what overflows is found as not finite
-        return np.ascontiguousarray(array, dtype=dtype)
+        try:
+            return np.ascontiguousarray(array, dtype=dtype)
+        except MemoryError:
+            raise MemoryError(
+                f"[{where}] {name} has shape {array.shape} and takes {array.size * dtype.itemsize} "
+                f"bytes as a C-contiguous array of {dtype}; there is not so much memory"
+            ) from None
 
 
 def finite(where: str, name: str, array: np.ndarray) -> None:

@@ -117,6 +117,7 @@ class Network(Stepwise, OnDevice):
         for i, layer in enumerate(self.layers):
             spec, shape = layer._build(self.shapes[-1], f"layers[{i}]", self.dropout[i + 1])
             built.append(spec)
+            _arguments.units(f"layers[{i}]", shape)
             self.shapes.append(shape)
         matrices, perturbation = specs(self._feedback)
         self._net = _CORES[self.dtype.name](
