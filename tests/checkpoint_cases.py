@@ -70,6 +70,12 @@ CASES = {
     "node perturbation": (dense(9, 7), fa.NodePerturbation(0.1), fa.SGD(0.01), {}, {}),
     "pseudoinverse": (dense(9, 7), fa.Feedback("pseudoinverse", refresh=8), fa.SGD(0.05), {}, {}),
     "every matrix": (dense(*[6] * len(_KINDS)), _KINDS, fa.SGD(0.05, momentum=0.5), {}, {}),
+    "scale": (
+        dense(9, 8, 7),
+        [fa.Feedback("binary", growth=3.0), fa.Feedback("ternary", gain=0.2, growth=0.5, route="direct"),
+         fa.Feedback("hadamard", scale="equal_before_slope", gain=0.4)],
+        fa.SGD(0.05), {}, {},
+    ),
     "array": (
         [fa.Dense(9, "tanh", trainable=False), fa.Dense(7, "tanh", bias=False, density=0.5),
          fa.Dense(CLASSES, "tanh")],

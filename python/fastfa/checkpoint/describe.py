@@ -51,11 +51,18 @@ def build(description: Any, *classes: type) -> Any:
     return by_name[kind](**fields)
 
 
+# A file's words for the rules of scale are those of when "equal_error" meant errors that are equal
+# before ∘ σ′: so files of then mean what they meant, and a fastfa of then refuses what it would misread.
+_SCALE_WORDS = {"equal_error": "equal_after_slope", "equal_before_slope": "equal_error"}
+
+
 def describe_feedback(rule: Feedback) -> dict[str, Any]:
     """The arguments that aren't None, but for the array, which is a tensor's business."""
     fields = {name: getattr(rule, name) for name in Feedback.__slots__ if name != "array"}
     if isinstance(rule.plasticity, WeightMirror):
         fields["plasticity"] = describe(rule.plasticity)
+    if isinstance(rule.scale, str):
+        fields["scale"] = _SCALE_WORDS[rule.scale]
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -64,6 +71,10 @@ def build_feedback(description: Any, array: np.ndarray | None = None) -> Feedbac
     fields = dict(description)
     if isinstance(fields.get("plasticity"), dict):
         fields["plasticity"] = build(fields["plasticity"], WeightMirror)
+    if isinstance(fields.get("scale"), str):
+        ours = {word: rule for rule, word in _SCALE_WORDS.items()}
+        fields["scale"] = _check.choice("Feedback", "scale", fields["scale"], tuple(ours))
+        fields["scale"] = ours[fields["scale"]]
     return Feedback(**fields, array=array)
 
 

@@ -56,6 +56,12 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "errors of equal magnitude reach every layer", "BETA"),
         Setting("feedback_gain", float, None, "the same as a multiple of the output error",
                 "GAIN"),
+        Setting("feedback_growth", float, None, "how much larger errors are from layer to layer "
+                "downwards; default: 1", "FACTOR"),
+        Setting("feedback_scale_rule", str, None, "equal_error, where errors are equal after the "
+                "units' slope (default), or equal_before_slope", "NAME"),
+        Setting("feedback_calibrate", int, None, "measure errors on N training examples first, "
+                "and give B the size that has feedback_gain and feedback_growth there", "N"),
         Setting("feedback_density", float, None, "of sparse and ternary matrices: the share that "
                 "isn't zero", "SHARE"),
         Setting("feedback_rank", int, None, "of low_rank matrices", "RANK"),
