@@ -85,7 +85,7 @@ def build_trainer(
         epochs=settings.epochs,
         shuffle=settings.shuffle,
         seed=seed,
-        schedule=parse_schedule(settings.schedule),
+        schedule=_schedule(settings),
         callbacks=callbacks,
         progress=progress,
         augment=augment,
@@ -94,6 +94,18 @@ def build_trainer(
     if settings.feedback_calibrate is not None:
         _calibrate(settings, data, trainer)
     return trainer
+
+
+def _schedule(settings: argparse.Namespace) -> Any:
+    """The schedule, after a warm-up if there is one."""
+    from ..schedules import Warmup
+
+    schedule = parse_schedule(settings.schedule, settings.epochs)
+    given = _given(settings, ("warmup_updates", "warmup_epochs", "warmup_start"))
+    own = {name.removeprefix("warmup_"): value for name, value in given.items()}
+    if own.keys() == {"start"}:
+        _refuse(given, "a warm-up, of warmup_updates or warmup_epochs")
+    return make("warmup_", Warmup, {"then": schedule} | own) if own else schedule
 
 
 def _calibrate(settings: argparse.Namespace, data: Dataset, trainer: Trainer) -> None:
