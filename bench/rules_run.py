@@ -143,22 +143,25 @@ def _feedback(run: Run, setup: Setup) -> Any:
     ]
 
 
+_EQUAL = "equal_before_slope"  # the default when the tables on record were made
+
+
 def _other_matrix(matrix: str, route: str, most: int, gain: float | None) -> fa.Feedback:
     options = dict(_MATRIX_OPTIONS.get(matrix, {}))
     if "rank" in options:
         options["rank"] = min(options["rank"], most)
-    return fa.Feedback(matrix, route=route, gain=gain, **options)
+    return fa.Feedback(matrix, scale=_EQUAL, route=route, gain=gain, **options)
 
 
 def _with_gain(rule: fa.Feedback, gain: float | None) -> fa.Feedback:
-    """The preset with another gain, if it is drawn."""
-    if gain is None or rule.scale is None:
+    """The preset with this gain, if it is drawn."""
+    if rule.scale is None:
         return rule
     given = {
         name: getattr(rule, name)
         for name in ("matrix", "route", "plasticity", "density", "magnitude")
     }
-    return fa.Feedback(gain=gain, **given)
+    return fa.Feedback(scale=_EQUAL, gain=gain, **given)
 
 
 def _schedule(run: Run) -> dict[int, float]:

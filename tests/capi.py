@@ -69,6 +69,8 @@ class Feedback(Sized):
         ("mirror_every", c.c_int64),
         ("propagate", PROPAGATE),
         ("user", c.c_void_p),
+        ("growth", c.c_double),
+        ("before_slope", c.c_int32),
     ]
     defaults = (b"uniform", b"layerwise", b"fixed", b"uniform", -1.0, 0.0, 0.5, 0, 1)
 

@@ -57,6 +57,15 @@ CASES = {
     "plateau": (dense(9), "fa", fa.SGD(0.05, momentum=0.5), {}, {"schedule": _PLATEAU}),
     "steps": (dense(9), "fa", fa.SGD(0.05), {}, {"schedule": {2: 0.01, 4: 0.1}}),
     "exponential": (dense(9), "fa", fa.Adam(0.05), {}, {"schedule": fa.Exponential(0.7)}),
+    "cosine": (dense(9), "fa", fa.SGD(0.05), {}, {"schedule": fa.Cosine(3, min_lr=0.01)}),
+    "warm-up": (
+        dense(9), "fa", fa.SGD(0.05, momentum=0.5), {},
+        {"schedule": fa.Warmup(fa.Cosine(4), updates=11), "batch_size": 7},
+    ),
+    "warm-up of steps": (
+        dense(9, 7), "fa", fa.Adam(0.05), {},
+        {"schedule": fa.Warmup({2: 0.01, 4: 0.1}, epochs=2, start=0.3)},
+    ),
     "kolen-pollack": (dense(9, 7), "kp", fa.SGD(0.05, momentum=0.8, weight_decay=0.1), {}, {}),
     "kolen-pollack adam": (
         dense(9, 7), fa.Feedback("normal", route="direct", plasticity="kolen_pollack"),
@@ -70,6 +79,12 @@ CASES = {
     "node perturbation": (dense(9, 7), fa.NodePerturbation(0.1), fa.SGD(0.01), {}, {}),
     "pseudoinverse": (dense(9, 7), fa.Feedback("pseudoinverse", refresh=8), fa.SGD(0.05), {}, {}),
     "every matrix": (dense(*[6] * len(_KINDS)), _KINDS, fa.SGD(0.05, momentum=0.5), {}, {}),
+    "scale": (
+        dense(9, 8, 7),
+        [fa.Feedback("binary", growth=3.0), fa.Feedback("ternary", gain=0.2, growth=0.5, route="direct"),
+         fa.Feedback("hadamard", scale="equal_before_slope", gain=0.4)],
+        fa.SGD(0.05), {}, {},
+    ),
     "array": (
         [fa.Dense(9, "tanh", trainable=False), fa.Dense(7, "tanh", bias=False, density=0.5),
          fa.Dense(CLASSES, "tanh")],

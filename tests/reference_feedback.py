@@ -152,25 +152,68 @@ def density_of(fb) -> float:
     return fb.density if fb.density is not None else {"sparse": 0.5, "ternary": 2 / 3}[fb.matrix]
 
 
-def variance_of(fb, widths: list[int], layer: int, pattern=None) -> float:
+SLOPES = {
+    "linear": (lambda a: a, np.ones_like),
+    "tanh": (np.tanh, lambda a: 1 - np.tanh(a) ** 2),
+    "logistic": (
+        lambda a: 0.5 + 0.5 * np.tanh(a / 2),
+        lambda a: np.exp(-np.abs(a)) / (1 + np.exp(-np.abs(a))) ** 2,
+    ),
+    "relu": (lambda a: np.maximum(a, 0), lambda a: (a > 0) + 0.5 * (a == 0)),
+    "leaky_relu": (
+        lambda a: np.where(a > 0, a, a / 20),
+        lambda a: np.where(a > 0, 1.0, 1 / 20),
+    ),
+}
+
+
+def expected_slopes(net) -> list[float]:
+    """E[σ′(a)²] of each hidden layer, a ~ N(0, v); v = inputs of a unit · ω²/3 · E[h²] of the one below.
+
+    The first one's inputs have a mean square of 1. By Gauss and Legendre on many short intervals.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    edges = np.linspace(-12, 12, 2401)
+    half = np.diff(edges)[:, None] / 2
+    z = (edges[:-1, None] + half + half * nodes).ravel()
+    density = (half * weights).ravel() * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    slopes, below = [], 1.0
+    for layer, shape in zip(net.layers[:-1], net.shapes[:-2], strict=True):
+        local = hasattr(layer, "maps")
+        fan_in = shape[0] * np.prod(layer.kernel_size) if local else np.prod(shape)
+        omega = 1 / np.sqrt(fan_in) if layer.weight_scale is None else layer.weight_scale
+        variance = fan_in * getattr(layer, "density", 1.0) * omega**2 / 3 * below
+        value, slope = SLOPES[layer.activation]
+        a = np.sqrt(variance) * z
+        slopes.append(float(density @ slope(a) ** 2))
+        below = float(density @ value(a) ** 2)
+    return slopes
+
+
+def variance_of(fb, widths: list[int], layer: int, pattern=None, slopes=None) -> float:
     """equal_error: mean square of B of hidden layer ``layer``; widths are n_0 … n_L.
 
     With a pattern, of its elements: a unit sends to n_l / (number of weights) of the units above.
+    ``slopes`` are E[σ′²] of the hidden layers; None: 1, as for linear units.
     """
-    n_out, n_top = widths[-1], widths[-2]
-    gain = np.sqrt(n_out / (3 * n_top)) if fb.gain is None else fb.gain
-    from_output = layer == len(widths) - 3 or fb.route != "layerwise"
+    n_out, n_top, top = widths[-1], widths[-2], len(widths) - 3
+    slopes = [1.0] * (top + 1) if slopes is None or fb.scale == "equal_before_slope" else slopes
+    default = np.sqrt(slopes[top] * n_out / (3 * n_top))
+    gain = default if fb.gain is None else fb.gain
+    growth = 1.0 if fb.growth is None else fb.growth
     sources = n_out if fb.route != "layerwise" else widths[layer + 2]
     if pattern is not None:
         sources = np.prod(pattern.shape) / widths[layer + 1]
-    return (gain**2 if from_output else 1.0) / sources
+    below = fb.route == "layerwise" and layer < top
+    wanted = growth if below else gain * growth ** (top - layer)
+    return wanted**2 / (sources * slopes[layer])
 
 
-def scale_of(fb, widths: list[int], layer: int, pattern=None) -> float:
+def scale_of(fb, widths: list[int], layer: int, pattern=None, slopes=None) -> float:
     """β, or the standard deviation: as given, or what gives the elements that mean square."""
     if isinstance(fb.scale, int | float):
         return float(fb.scale)
-    v = variance_of(fb, widths, layer, pattern)
+    v = variance_of(fb, widths, layer, pattern, slopes)
     if fb.matrix in ("uniform", "procedural"):
         return np.sqrt(3 * v)
     if fb.matrix == "sign":
@@ -202,7 +245,7 @@ def custom(fb, n_source: int) -> np.ndarray:
     return np.asarray(fb.matrix.propagate(np.eye(n_source)), dtype=np.float64).T
 
 
-def matrix_of(fb, widths: list[int], seed: int, layer: int, pattern=None) -> Matrix:
+def matrix_of(fb, widths: list[int], seed: int, layer: int, pattern=None, slopes=None) -> Matrix:
     """What a ``fastfa.Feedback`` (not "array") is in hidden layer ``layer``; see Feedback.matrix."""
     shape = (widths[layer + 1], widths[layer + 2] if fb.route == "layerwise" else widths[-1])
     if hasattr(fb.matrix, "propagate"):
@@ -213,7 +256,7 @@ def matrix_of(fb, widths: list[int], seed: int, layer: int, pattern=None) -> Mat
         return Pseudoinverse(fb.refresh)
     if fb.matrix == "zero":
         return np.zeros(shape)
-    scale = scale_of(fb, widths, layer, pattern)
+    scale = scale_of(fb, widths, layer, pattern, slopes)
     if fb.matrix == "sign":
         return sign(fb, shape, scale, seed, layer, pattern)
     if pattern is not None:
@@ -242,7 +285,7 @@ def of(net) -> list[Feedback]:
     if not isinstance(net.feedback, tuple):
         return []
     widths = [int(np.prod(shape)) for shape in net.shapes]
-    state, result = net.state_dict(), []
+    state, slopes, result = net.state_dict(), expected_slopes(net), []
     for layer, (fb, b) in enumerate(zip(net.feedback, net.feedback_matrices, strict=True)):
         pattern, above = None, net.layers[layer + 1]
         if fb.route == "layerwise" and hasattr(above, "maps") and fb.matrix in PATTERNED:
@@ -252,6 +295,6 @@ def of(net) -> list[Feedback]:
         elif pattern is not None and fb.matrix == "uniform":
             matrix = state[f"feedback.{layer}"].astype(np.float64)  # it may have learned
         else:
-            matrix, pattern = matrix_of(fb, widths, net.seed, layer, pattern), None
+            matrix, pattern = matrix_of(fb, widths, net.seed, layer, pattern, slopes), None
         result.append(Feedback(matrix, fb.route, plasticity_of(fb), pattern))
     return result

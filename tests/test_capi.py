@@ -266,6 +266,7 @@ def test_nulls_are_refused_by_every_function():
         "forward": (x, x),
         "activations": (x, None, n),
         "deltas": (x, x, None, n),
+        "calibrate_feedback": (x, x, c.c_double(1), c.c_double(1)),
         "evaluate": (x, x, c.byref(result)),
         "train_epoch": (x, x, sgd, c.c_int64(1), None, n, None, None, None),
         "step": (x, x, sgd, None),

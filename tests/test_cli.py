@@ -18,7 +18,7 @@ from fastfa import trainer as trainer_module
 from fastfa.cli import main
 from fastfa.cli.settings import SETTINGS, parse_schedule, read_config
 from fastfa.history import History
-from fastfa.schedules import Constant, Exponential, Plateau, Steps
+from fastfa.schedules import Constant, Cosine, Exponential, Plateau, Steps, Warmup
 
 QUICK = ("mnist-mini", "--hidden", "20", "--epochs", "2", "--lr", "0.5")
 
@@ -269,6 +269,21 @@ def test_a_malformed_config_json_is_one_clear_line(tmp_path, capsys, text):
     assert "config.json" in err
 
 
+def test_a_warm_up_comes_before_the_schedule(tmp_path, capsys):
+    flags = (*QUICK, "--schedule", "cosine", "--warmup-updates", 9, "--warmup-start", 0.1)
+    flags = (*flags, "--epochs", 2, "--hidden", 8, "--lr", 0.1, "--save", tmp_path / "run.st")
+    assert train(*flags) == 0
+    trainer = fa.load(tmp_path / "run.st")
+    assert trainer.schedule == Warmup(Cosine(2, initial=0.1), updates=9, start=0.1)
+    for wrong, words in (
+        (("--warmup-start", 0.5), "warmup_start was 0.5"),
+        (("--warmup-updates", 0), "warmup_updates was 0"),
+        (("--warmup-updates", 3, "--warmup-epochs", 3), "one of them must be given"),
+    ):
+        assert train(*QUICK, *wrong) == 1
+        assert words in capsys.readouterr().err
+
+
 def test_schedules_are_read_from_their_text():
     assert parse_schedule("constant") == Constant()
     assert parse_schedule("plateau") == Plateau()
@@ -276,13 +291,26 @@ def test_schedules_are_read_from_their_text():
         factor=0.5, patience=2, monitor="train_loss"
     )
     assert parse_schedule("exponential:0.9") == Exponential(0.9)
+    assert parse_schedule("cosine", 7) == Cosine(7)
+    assert parse_schedule("cosine:epochs=5,min_lr=1e-4", 7) == Cosine(5, min_lr=1e-4)
     assert parse_schedule("steps:10=0.01,20=1e-3") == Steps({10: 0.01, 20: 0.001})
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "cosine", "constant:1", "steps", "steps:1", "steps:a=1", "steps:0=1", "steps:3=-1"),
+        *(
+            "",
+            "sine",
+            "cosine:3",
+            "cosine:epochs=0",
+            "constant:1",
+            "steps",
+            "steps:1",
+            "steps:a=1",
+            "steps:0=1",
+            "steps:3=-1",
+        ),
         *("exponential", "exponential:x", "plateau:speed=1", "plateau:patience=x"),
         "plateau:monitor=test_loss",
     ],

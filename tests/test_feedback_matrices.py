@@ -62,16 +62,17 @@ def test_each_kind_is_the_draw_of_its_own_stream(kind, options, route, seed):
         widths = [5, units, source, 6]
         rank = min(options.get("rank", 1), units, source, 6)
         given = {**options, "rank": rank} if "rank" in options else options
-        for scale in (0.25, "equal_error"):
+        for scale in (0.25, "equal_error", "equal_before_slope"):
             fb = named(kind, given, route=route, scale=scale)
             net = network(fb, widths, seed=seed)
+            slopes = reference_feedback.expected_slopes(net)
             for layer, b in enumerate(net.feedback_matrices):
-                expected = reference_feedback.matrix_of(fb, widths, seed, layer)
+                expected = reference_feedback.matrix_of(fb, widths, seed, layer, slopes=slopes)
                 assert b.shape == expected.shape
                 size = np.abs(expected).max(initial=0)
                 np.testing.assert_allclose(b, expected, rtol=0, atol=1e-12 * size)
-                used = reference_feedback.scale_of(fb, widths, layer)
-                assert net.feedback_scales[layer] == pytest.approx(used, rel=1e-14)
+                used = reference_feedback.scale_of(fb, widths, layer, slopes=slopes)
+                assert net.feedback_scales[layer] == pytest.approx(used, rel=1e-13)
 
 
 @pytest.mark.parametrize("magnitude", ["uniform", "fixed", "redrawn"])

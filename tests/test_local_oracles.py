@@ -6,6 +6,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference
+import reference_feedback
 import reference_local
 import reference_streams as streams
 from local_cases import SGD, assert_alike, examples, network
@@ -137,12 +138,12 @@ def test_weights_and_feedback_are_their_philox_streams(seed, dtype):
 def test_equal_error_counts_weights_and_not_units():
     """The sign's scale too; and matrices that are dense, or another route, are as ever."""
     net = network(["usf", "usf"])
-    count = net.weights[1].size
-    assert net.feedback_scales[0] == pytest.approx(np.sqrt(45 / count))
+    count, slope = net.weights[1].size, reference_feedback.expected_slopes(net)[0]
+    assert net.feedback_scales[0] == pytest.approx(np.sqrt(45 / count / slope))
     net.set_feedback(["frsf", "usf"])
-    assert net.feedback_scales[0] == pytest.approx(np.sqrt(3 * 45 / count))
+    assert net.feedback_scales[0] == pytest.approx(np.sqrt(3 * 45 / count / slope))
     net.set_feedback(fa.Feedback("normal"))
-    assert net.feedback_scales[0] == pytest.approx(1 / np.sqrt(75))
+    assert net.feedback_scales[0] == pytest.approx(1 / np.sqrt(75 * slope))
     assert net.feedback_matrices[0].shape == (45, 75)
 
 

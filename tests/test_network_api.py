@@ -9,6 +9,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference
+import reference_feedback
 
 SGD = fa.SGD(0.1, momentum=0.5)
 
@@ -198,17 +199,19 @@ def spread(matrix: np.ndarray) -> float:
 @pytest.mark.parametrize("route", ["layerwise", "direct"])
 @pytest.mark.parametrize("kind", ["uniform", "normal"])
 def test_equal_error_scales(kind, route, gain):
-    """var(B) = gain²/n_out topmost (direct: everywhere), 1/n_source below; β = √(3 var)."""
+    """var(B) = gain²/(n_out s) topmost (direct: everywhere), 1/(n_source s) below; β = √(3 var)."""
     widths = [60, 200, 150, 120, 10]
     layers = [fa.Dense(n, "tanh") for n in widths[1:]]
     feedback = fa.Feedback(kind, scale="equal_error", gain=gain, route=route)
     net = fa.Network(widths[0], layers, feedback, seed=2, dtype="float64")
     n_out, n_top = widths[-1], widths[-2]
-    used = np.sqrt(n_out / (3 * n_top)) if gain is None else gain
+    slopes = reference_feedback.expected_slopes(net)
+    used = np.sqrt(slopes[-1] * n_out / (3 * n_top)) if gain is None else gain
     draw = reference.uniform if kind == "uniform" else reference.normal
     for layer, b in enumerate(net.feedback_matrices):
         topmost = layer == len(widths) - 3
         variance = used**2 / n_out if topmost or route == "direct" else 1 / widths[layer + 2]
+        variance /= slopes[layer]
         scale = np.sqrt(3 * variance) if kind == "uniform" else np.sqrt(variance)
         expected = draw(b.shape, scale, 2, reference.FEEDBACK, layer)
         np.testing.assert_allclose(b, expected, rtol=1e-13, atol=1e-14)

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
+import fastfa as fa
+import numpy as np
 import pytest
 from fastfa.history import History
-from fastfa.schedules import Constant, Exponential, Plateau, Schedule, Steps, as_schedule
+from fastfa.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    Plateau,
+    Schedule,
+    Steps,
+    Warmup,
+    as_schedule,
+)
 
 
 def rates(schedule: Schedule, epochs: int, losses: list[float] | None = None, **columns) -> list:
@@ -67,6 +81,94 @@ def test_plateau_takes_a_loss_that_is_not_a_number_for_no_progress():
     assert given == pytest.approx([1.0, 1.0, 1.0, 0.1])
 
 
+def test_cosine_falls_along_half_a_wave_and_stays_down():
+    given = rates(Cosine(4, min_lr=0.2).starting_at(1.0), 6)
+    wave = [0.2 + 0.8 * (1 + math.cos(math.pi * k / 4)) / 2 for k in range(4)]
+    assert given == pytest.approx([*wave, 0.2, 0.2], rel=1e-14)
+    assert given[0] == 1.0
+    assert rates(Cosine(1, initial=0.5).starting_at(9.0), 3) == [0.5, 0.0, 0.0]
+
+
+def test_warmup_over_epochs_grows_in_equal_steps():
+    schedule = Warmup(epochs=3, start=0.2).starting_at(0.5)
+    assert rates(schedule, 5) == pytest.approx([0.2, 0.3, 0.4, 0.5, 0.5])
+    assert schedule.warm_updates == 0
+    assert schedule.share(0) == 1.0
+
+
+OTHERS = [
+    None,
+    {2: 0.05, 4: 0.01},
+    lambda epoch: 0.3 / epoch,
+    Constant(0.2),
+    Exponential(0.5),
+    Plateau(patience=1),
+    Cosine(4),
+    Warmup(epochs=2),
+]
+
+
+@pytest.mark.parametrize("then", OTHERS)
+def test_warmup_composes_with_every_schedule(then):
+    losses = [1.0, 0.5, 0.5, 0.5, 0.5]
+    plain = rates(as_schedule(then, 0.1), 5, losses)
+    warm = rates(as_schedule(Warmup(then, epochs=2), 0.1), 5, losses)
+    assert warm == pytest.approx([plain[0] / 3, plain[1] * 2 / 3, *plain[2:]], rel=1e-14)
+    by_updates = as_schedule(Warmup(then, updates=3), 0.1)
+    assert rates(by_updates, 5, losses) == plain
+    assert [by_updates.share(k) for k in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+
+
+def net_and_data(seed=4):
+    rng = np.random.default_rng(seed)
+    layers = [fa.Dense(9, "tanh"), fa.Dense(3, "tanh")]
+    net = fa.Network(5, layers, seed=seed, dtype="float64")
+    return net, rng.standard_normal((23, 5)), rng.uniform(-0.9, 0.9, (23, 3))
+
+
+@pytest.mark.parametrize("optimizer", [fa.SGD(0.3, momentum=0.9, weight_decay=0.01), fa.Adam(0.1)])
+@pytest.mark.parametrize("updates", [1, 3, 7, 9, 50])
+def test_a_warmup_over_updates_gives_each_one_its_own_rate(optimizer, updates):
+    net, x, y = net_and_data()
+    schedule = Warmup({2: 0.2}, updates=updates, start=0.1)
+    trainer = fa.Trainer(
+        net, optimizer, batch_size=4, epochs=1, seed=6, schedule=schedule, progress=False
+    )
+    for _ in range(3):  # each a fit of its own: there is one warm-up
+        trainer.fit((x, y))
+    other, _, _ = net_and_data()
+    done, told = 0, []
+    for epoch in range(1, 4):
+        order = fa.data.permutation(23, 6, epoch)
+        for first in range(0, 23, 4):
+            part = order[first : first + 4]
+            done += 1
+            share = min(1.0, 0.1 + 0.9 * done / (updates + 1)) if done <= updates else 1.0
+            rate = (optimizer.lr if epoch == 1 else 0.2) * share
+            other.step(x[part], y[part], dataclasses.replace(optimizer, lr=rate))
+        told.append(rate)
+    for ours, theirs in zip(net.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert trainer.history["lr"] == pytest.approx(told, rel=1e-15)
+
+
+def test_callbacks_are_called_during_a_warmup_as_otherwise():
+    class Counts(fa.Callback):
+        every = 4
+
+        def __init__(self):
+            self.at = []
+
+        def on_batches(self, trainer, batch):
+            self.at.append(batch)
+
+    counts = Counts()
+    net, x, y = net_and_data()
+    fa.Trainer(net, fa.SGD(0.1), batch_size=2, epochs=2, schedule=Warmup(updates=7),
+               callbacks=[counts], progress=False).fit((x, y))  # fmt: skip
+    assert counts.at == [4, 8, 12, 16, 20, 24]
+
+
 def test_a_callable_and_a_dict_are_schedules():
     assert rates(as_schedule(lambda epoch: 1 / epoch, 0.5), 3) == [1, 1 / 2, 1 / 3]
     assert rates(as_schedule({2: 0.1}, 0.5), 3) == [0.5, 0.1, 0.1]
@@ -89,6 +191,16 @@ def test_a_callable_and_a_dict_are_schedules():
         (lambda: Plateau(patience=True), "patience"),
         (lambda: Plateau(min_delta=1.0), "min_delta"),
         (lambda: Plateau(min_lr=-1.0), "min_lr"),
+        (lambda: Cosine(0), "epochs"),
+        (lambda: Cosine(2.5), "epochs"),
+        (lambda: Cosine(3, min_lr=-1), "min_lr"),
+        (lambda: Warmup(), "updates was None and epochs None"),
+        (lambda: Warmup(updates=1, epochs=1), "updates was 1 and epochs 1"),
+        (lambda: Warmup(updates=0), "updates"),
+        (lambda: Warmup(epochs=1.5), "epochs"),
+        (lambda: Warmup(epochs=1, start=1.0), "start"),
+        (lambda: Warmup("cosine", epochs=1), r"\[Warmup\] then"),
+        (lambda: Warmup({0: 1.0}, epochs=1), "an epoch of rates was 0"),
         (lambda: as_schedule("plateau", 0.1), "schedule"),
         (lambda: as_schedule(Plateau, 0.1), "schedule"),
     ],

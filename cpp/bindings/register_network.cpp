@@ -282,6 +282,13 @@ void register_class(py::module_& m, const char* name) {
           },
           py::arg("x"), py::arg("y"), py::arg("feedback"), py::arg("perturbation"))
       .def(
+          "calibrate_feedback",
+          [](Net& net, const Given<T>& x, const Given<T>& y, double gain, double growth) {
+            const auto xv = x.view, yv = y.view;
+            return released([&] { return net.calibrate_feedback(xv, yv, gain, growth, signals()); });
+          },
+          py::arg("x"), py::arg("y"), py::arg("gain"), py::arg("growth"))
+      .def(
           "alignment",
           [](Net& net, const Given<T>& x, const Given<T>& y, bool gradient, bool matrices,
              int pseudobackprop) {

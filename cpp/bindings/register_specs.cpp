@@ -87,9 +87,10 @@ void register_specs(py::module_& m) {
 
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,
-                       double gain, const std::optional<Array>& array, double density, std::int64_t rank,
-                       const std::string& magnitude, std::int64_t refresh, const std::string& plasticity,
-                       double mirror_lr, double mirror_noise, std::int64_t mirror_every,
+                       double gain, double growth, bool before_slope, const std::optional<Array>& array,
+                       double density, std::int64_t rank, const std::string& magnitude,
+                       std::int64_t refresh, const std::string& plasticity, double mirror_lr,
+                       double mirror_noise, std::int64_t mirror_every,
                        const std::optional<py::function>& custom) {
              FeedbackSpec spec;
              spec.matrix = parse<Matrix>(matrix);
@@ -97,6 +98,8 @@ void register_specs(py::module_& m) {
              spec.equal_error = !scale;
              spec.scale = scale.value_or(0.0);
              spec.gain = gain;
+             spec.growth = growth;
+             spec.before_slope = before_slope;
              if (array) {
                if (array->ndim() != 2) {
                  throw std::invalid_argument("[Feedback] array must have two dimensions");
@@ -117,9 +120,9 @@ void register_specs(py::module_& m) {
              return spec;
            }),
            py::kw_only(), py::arg("matrix"), py::arg("route"), py::arg("scale"), py::arg("gain"),
-           py::arg("array"), py::arg("density"), py::arg("rank"), py::arg("magnitude"),
-           py::arg("refresh"), py::arg("plasticity"), py::arg("mirror_lr"), py::arg("mirror_noise"),
-           py::arg("mirror_every"), py::arg("custom"));
+           py::arg("growth"), py::arg("before_slope"), py::arg("array"), py::arg("density"),
+           py::arg("rank"), py::arg("magnitude"), py::arg("refresh"), py::arg("plasticity"),
+           py::arg("mirror_lr"), py::arg("mirror_noise"), py::arg("mirror_every"), py::arg("custom"));
 
   py::class_<Sgd>(m, "Sgd").def(
       py::init([](double lr, double momentum, double weight_decay, const std::string& reduction) {

@@ -90,6 +90,8 @@ FeedbackSpec feedback_spec(const fastfa_feedback& given) {
   f.equal_error = given.scale < 0;
   f.scale = f.equal_error ? 0.0 : given.scale;
   f.gain = given.gain;
+  if (given.growth != 0) f.growth = given.growth;
+  f.before_slope = given.before_slope != 0;
   f.density = given.density;
   f.rank = given.rank;
   f.refresh = given.refresh;
@@ -196,6 +198,8 @@ extern "C" fastfa_status fastfa_preset(const char* name, fastfa_feedback* feedba
     own.magnitude = fastfa::name(f.magnitude);
     own.scale = -1.0;
     own.gain = 0.0;
+    own.growth = 0.0;
+    own.before_slope = 0;
     if (f.matrix == fastfa::Matrix::sparse) own.density = f.density;
     // struct_size is what it was, and so the caller's own.
     std::memcpy(feedback, &own, std::min(own.struct_size, sizeof own));

@@ -78,6 +78,14 @@ fastfa_status fastfa_deltas(fastfa_network* net, fastfa_view x, fastfa_view y, c
   });
 }
 
+fastfa_status fastfa_calibrate_feedback(fastfa_network* net, fastfa_view x, fastfa_view y, double gain,
+                                        double growth) {
+  return with(net, [&](auto& n) {
+    using T = FASTFA_T;
+    n.calibrate_feedback(read<T>("x", x), read<T>("y", y), gain, growth);
+  });
+}
+
 fastfa_status fastfa_evaluate(fastfa_network* net, fastfa_view x, fastfa_view y, fastfa_result* result) {
   return with(net, [&](auto& n) {
     using T = FASTFA_T;

@@ -117,7 +117,7 @@ class Instruments {
   void run(Matrix matrix, std::size_t lowest, Deltas& to) {
     std::vector<FeedbackSpec> specs(hidden_);
     for (std::size_t l = 0; l < hidden_; ++l) specs[l].matrix = l < lowest ? Matrix::zero : matrix;
-    Teaching<T> how{make_feedback<T>(*net_.backend_, specs, net_.spec_.layers, net_.spec_.seed), 0.0};
+    Teaching<T> how = make_teaching<T>(*net_.backend_, specs, 0.0, net_.spec_);
     net_.prepare(how);
     net_.feedback(how.feedback, net_.batch_, static_cast<int>(lowest));
     keep(to, lowest);
@@ -238,7 +238,8 @@ class Instruments {
     FeedbackSpec spec;
     spec.matrix = Matrix::transpose;
     const std::vector<LayerSpec> pair{net_.spec_.layers[l], net_.spec_.layers[l + 1]};
-    return std::move(make_feedback<T>(*net_.backend_, {spec}, pair, net_.spec_.seed)[0].matrix);
+    const Index inputs = net_.layers_[l].n_in;
+    return std::move(make_feedback<T>(*net_.backend_, {spec}, inputs, pair, net_.spec_.seed)[0].matrix);
   }
 
   Buffer<T> times_w(std::size_t l, const Buffer<T>& chain, const Layer<T>& above) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "core/expected_slope.h"
 #include "core/random.h"
 #include "core/sizes.h"
 #include "core/text.h"
@@ -25,20 +26,28 @@ std::int64_t source_units(const FeedbackSpec& spec, std::size_t layer, const Uni
 }
 bool is_last(std::size_t layer, const Units& units) { return layer + 2 == units.size(); }
 
-// Var(B) = 1 / (sources of each unit), times gain² where the source is the output: into the last hidden
+// δ_l = (B δ_source) ∘ σ′(a) has the mean square Var(B) · sources of each unit · E[σ′²] · that of
+// δ_source, which is to be growth², times gain² where the source is the output: into the last hidden
 // layer, and for the routes from the output. Through a local layer a unit has fewer sources, on average.
+// `slopes` are E[σ′²] of the layers; 1 where errors are to be equal before ∘ σ′.
 double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const Units& units,
-                            const LayerSpec& above) {
+                            const LayerSpec& above, const std::vector<double>& slopes) {
   auto sources = static_cast<double>(source_units(spec, layer, units));
   if (is_local(spec, above)) {
     const LocalShape s = local_shape(above.local);
     sources = static_cast<double>(s.units() * s.patch()) / static_cast<double>(s.inputs());
   }
-  if (spec.route == Route::layerwise && !is_last(layer, units)) return 1.0 / sources;
-  const auto n_out = static_cast<double>(units.back());
-  const auto n_top = static_cast<double>(units[units.size() - 2]);
-  const double gain = spec.gain > 0 ? spec.gain : std::sqrt(n_out / (3.0 * n_top));
-  return gain * gain / sources;
+  const double slope = spec.before_slope ? 1.0 : slopes[layer];
+  if (spec.route == Route::layerwise && !is_last(layer, units)) {
+    return spec.growth * spec.growth / (sources * slope);
+  }
+  const std::size_t top = units.size() - 2;
+  const double growth = std::pow(spec.growth, static_cast<double>(top - layer));
+  if (spec.gain > 0) return spec.gain * spec.gain * growth * growth / (sources * slope);
+  const auto n_out = static_cast<double>(units.back()), n_top = static_cast<double>(units[top]);
+  const double gain = std::sqrt(n_out / (3.0 * n_top)),
+               top_slope = spec.before_slope ? 1.0 : slopes[top];
+  return gain * gain * growth * growth * (top_slope / slope) / sources;
 }
 
 // The variance of B's elements at scale 1; 0 for kinds without a scale.
@@ -69,11 +78,11 @@ double unit_variance(const FeedbackSpec& spec) {
   return 0.0;
 }
 
-double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units,
-                const LayerSpec& above) {
+double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerSpec& above,
+                const std::vector<double>& slopes) {
   const double unit = unit_variance(spec);
   if (unit == 0) return 0.0;
-  return spec.equal_error ? std::sqrt(equal_error_variance(spec, layer, units, above) / unit)
+  return spec.equal_error ? std::sqrt(equal_error_variance(spec, layer, units, above, slopes) / unit)
                           : spec.scale;
 }
 
@@ -149,6 +158,10 @@ void check(const FeedbackSpec& spec, std::size_t layer, const Units& units, cons
     refuse(name_of(layer) + ".gain was " + text(spec.gain) + "; it must be at least 0 and at most " +
            limit_text<T>());
   }
+  if (!(spec.growth > 0 && spec.growth <= value_limit<T>)) {
+    refuse(name_of(layer) + ".growth was " + text(spec.growth) + "; it must be above 0 and at most " +
+           limit_text<T>());
+  }
   if (spec.matrix != Matrix::array) return;
   const std::int64_t n_l = units[layer], n_source = source_units(spec, layer, units);
   const auto shape = [](std::int64_t r, std::int64_t c) {
@@ -208,6 +221,8 @@ bool follows_weights(Matrix matrix) {
   return matrix == Matrix::transpose || matrix == Matrix::pseudoinverse || matrix == Matrix::sign;
 }
 
+bool has_scale(const FeedbackSpec& spec) { return unit_variance(spec) != 0; }
+
 bool is_local(const FeedbackSpec& spec, const LayerSpec& above) {
   if (above.local.maps == 0 || spec.route != Route::layerwise) return false;
   return follows_weights(spec.matrix) || spec.matrix == Matrix::uniform;
@@ -215,8 +230,8 @@ bool is_local(const FeedbackSpec& spec, const LayerSpec& above) {
 
 template <class T>
 std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
-                                       const std::vector<LayerSpec>& layers, std::uint64_t seed,
-                                       std::uint32_t first) {
+                                       std::int64_t inputs, const std::vector<LayerSpec>& layers,
+                                       std::uint64_t seed, std::uint32_t first) {
   Units units;
   for (const LayerSpec& layer : layers) units.push_back(units_of(layer));
   if (specs.size() + 1 != units.size()) {
@@ -225,13 +240,17 @@ std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackS
   }
   for (std::size_t l = 0; l < specs.size(); ++l) check<T>(specs[l], l, units, layers[l + 1]);
 
+  const bool by_slope = std::any_of(specs.begin(), specs.end(), [](const FeedbackSpec& spec) {
+    return unit_variance(spec) > 0 && spec.equal_error && !spec.before_slope;
+  });
+  const std::vector<double> slopes = by_slope ? expected_slopes(layers, inputs) : std::vector<double>();
   std::vector<Feedback<T>> made;
   for (std::size_t l = 0; l < specs.size(); ++l) {
     const Index n_source = source_units(specs[l], l, units);
-    const double scale = scale_of(specs[l], l, units, layers[l + 1]);
+    const double scale = scale_of(specs[l], l, units, layers[l + 1], slopes);
     if (!(scale <= value_limit<T>)) {
       refuse(name_of(l) + "'s scale came out at " + text(scale) + "; it must be at most " +
-             limit_text<T>() + ": a smaller gain or a larger density makes it smaller");
+             limit_text<T>() + ": a smaller gain or growth or a larger density makes it smaller");
     }
     Feedback<T> f{specs[l], scale, n_source, nullptr, {}};
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
@@ -267,11 +286,11 @@ void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer
 }
 
 template std::vector<Feedback<float>> make_feedback(Place&, const std::vector<FeedbackSpec>&,
-                                                    const std::vector<LayerSpec>&, std::uint64_t,
-                                                    std::uint32_t);
+                                                    std::int64_t, const std::vector<LayerSpec>&,
+                                                    std::uint64_t, std::uint32_t);
 template std::vector<Feedback<double>> make_feedback(Place&, const std::vector<FeedbackSpec>&,
-                                                     const std::vector<LayerSpec>&, std::uint64_t,
-                                                     std::uint32_t);
+                                                     std::int64_t, const std::vector<LayerSpec>&,
+                                                     std::uint64_t, std::uint32_t);
 template void write_matrix(FeedbackMatrix<float>*, const Scene<float>&, const Buffer<float>&, float*);
 template void write_matrix(FeedbackMatrix<double>*, const Scene<double>&, const Buffer<double>&,
                            double*);

@@ -93,13 +93,14 @@ bool follows_weights(Matrix matrix);
 // Is B of the pattern of the local layer that it leads through? So are Wᵀ, sign(Wᵀ) and, layerwise,
 // `uniform`: a random weight of its own for every weight of that layer.
 bool is_local(const FeedbackSpec& spec, const LayerSpec& above);
+bool has_scale(const FeedbackSpec& spec);  // a size of its own, in one number
 
-// One feedback for each hidden layer of `layers`, all weighted layers. The streams are those of layers
-// from `first` on. Throws std::invalid_argument naming the argument.
+// One feedback for each hidden layer of `layers`, all weighted layers above `inputs`. The streams are
+// those of layers from `first` on. Throws std::invalid_argument naming the argument.
 template <class T>
 std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
-                                       const std::vector<LayerSpec>& layers, std::uint64_t seed,
-                                       std::uint32_t first = 0);
+                                       std::int64_t inputs, const std::vector<LayerSpec>& layers,
+                                       std::uint64_t seed, std::uint32_t first = 0);
 
 // Writes Bᵀ to `to` (n_source, n_l): what becomes of the unit vectors.
 template <class T>

@@ -71,7 +71,7 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
       layers_.emplace_back(*backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(l));
     });
   }
-  teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec.layers, spec.seed);
+  teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec_);
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
   for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
@@ -200,20 +200,6 @@ void Network<T>::Impl::set_batch(MatrixView<const T> x, MatrixView<const T> y, I
 }
 
 template <class T>
-template <class Visit>
-void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll,
-                                 Visit&& visit) {
-  const Index block_rows = backend_->block_rows();
-  reserve(std::min(x.rows, block_rows));
-  for (Index first = 0; first < x.rows; first += block_rows) {
-    if (asks_to_stop(poll)) throw Interrupted();
-    set_batch(x, y, first, std::min(block_rows, x.rows - first));
-    forward(batch_);
-    visit(first, batch_.n);
-  }
-}
-
-template <class T>
 Network<T>::Network(const NetworkSpec& spec) : impl_(new Impl(spec)) {}
 template <class T>
 Network<T>::~Network() {
@@ -286,7 +272,7 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   const bool own = !feedback && perturbation == 0;
   if (!own) {
     other = make_teaching<T>(*impl_->backend_, feedback ? *feedback : std::vector<FeedbackSpec>(),
-                             perturbation, impl_->spec_.layers, impl_->spec_.seed);
+                             perturbation, impl_->spec_);
   }
   Teaching<T>& how = own ? impl_->teaching_ : other;
   const Aside aside(*impl_);

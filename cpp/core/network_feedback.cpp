@@ -11,8 +11,10 @@
 namespace fastfa {
 template <class T>
 Teaching<T> make_teaching(Place& place, const std::vector<FeedbackSpec>& feedback, double perturbation,
-                          const std::vector<LayerSpec>& layers, std::uint64_t seed) {
-  if (perturbation == 0) return {make_feedback<T>(place, feedback, layers, seed), 0.0};
+                          const NetworkSpec& net) {
+  if (perturbation == 0) {
+    return {make_feedback<T>(place, feedback, net.inputs, net.layers, net.seed), 0.0};
+  }
   if (!(perturbation >= 1e-9 && perturbation <= 1e6)) {
     refuse("[Network] perturbation was " + text(perturbation) + "; it must be in [1e-9, 1e6]");
   }
@@ -65,8 +67,7 @@ template <class T>
 void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation) {
   Teaching<T> made;  // then what was there before: it dies after the locks are gone
   Session<T> session(*impl_);
-  made =
-      make_teaching<T>(*impl_->backend_, feedback, perturbation, impl_->spec_.layers, impl_->spec_.seed);
+  made = make_teaching<T>(*impl_->backend_, feedback, perturbation, impl_->spec_);
   std::lock_guard<std::mutex> brief(impl_->teaching_mutex_);
   std::swap(impl_->teaching_, made);
   impl_->tiny_.current = false;
@@ -159,7 +160,7 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
   above.units = n_source;
   size_product("[toarray] the array has", {units, n_source});
   const std::vector<Feedback<double>> made =
-      make_feedback<double>(host(), {spec}, {own, above}, seed, layer);
+      make_feedback<double>(host(), {spec}, 1, {own, above}, seed, layer);
   const std::unique_ptr<Backend<double>> backend = make_cpu_backend<double>();
   const Buffer<double> transposed(host(), n_source, units),
       partial(host(), partial_rows, padded_cols(units));
@@ -173,9 +174,9 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
 
 // The rest of the class is instantiated in network.cpp.
 template Teaching<float> make_teaching(Place&, const std::vector<FeedbackSpec>&, double,
-                                       const std::vector<LayerSpec>&, std::uint64_t);
+                                       const NetworkSpec&);
 template Teaching<double> make_teaching(Place&, const std::vector<FeedbackSpec>&, double,
-                                        const std::vector<LayerSpec>&, std::uint64_t);
+                                        const NetworkSpec&);
 #define FASTFA_INSTANTIATE(T)                                                                          \
   template OwnedMatrix<T> Network<T>::feedback(int) const;                                             \
   template OwnedWeights<T> Network<T>::feedback_state(int) const;                                      \

@@ -1,6 +1,7 @@
 // The network itself. step() is the paper's algorithm; the rest serves it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -28,7 +29,7 @@ struct Teaching {
 
 template <class T>
 Teaching<T> make_teaching(Place& place, const std::vector<FeedbackSpec>& feedback, double perturbation,
-                          const std::vector<LayerSpec>& layers, std::uint64_t seed);
+                          const NetworkSpec& net);
 
 // Deltas of the hidden layers that the instruments keep apart, with as many rows as the layers' own.
 template <class T>
@@ -296,6 +297,20 @@ inline bool asks_to_stop(const Poll& poll) {
   if (!poll) return false;
   const KeepSubnormals plain;
   return poll();
+}
+
+template <class T>
+template <class Visit>
+void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll,
+                                 Visit&& visit) {
+  const Index block_rows = backend_->block_rows();
+  reserve(std::min(x.rows, block_rows));
+  for (Index first = 0; first < x.rows; first += block_rows) {
+    if (asks_to_stop(poll)) throw Interrupted();
+    set_batch(x, y, first, std::min(block_rows, x.rows - first));
+    forward(batch_);
+    visit(first, batch_.n);
+  }
 }
 
 // The networks that an ensemble holds while this thread, whichever of the team's, trains some of them.

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .embed import get_cmake_dir, get_include, get_library_dir
     from .ensemble import Ensemble
     from .history import History
-    from .schedules import Constant, Exponential, Plateau, Schedule, Steps
+    from .schedules import Constant, Cosine, Exponential, Plateau, Schedule, Steps, Warmup
     from .trackers import MLflowLogger, TensorBoardLogger
     from .trainer import Trainer
 
@@ -54,6 +54,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Constant",
+    "Cosine",
     "Dense",
     "DeviceArray",
     "DeviceError",
@@ -76,6 +77,7 @@ __all__ = [
     "Steps",
     "TensorBoardLogger",
     "Trainer",
+    "Warmup",
     "WeightMirror",
     "__version__",
     "build_info",
@@ -114,10 +116,12 @@ _LAZY = {
     "Ensemble": "ensemble",
     "History": "history",
     "Constant": "schedules",
+    "Cosine": "schedules",
     "Exponential": "schedules",
     "Plateau": "schedules",
     "Schedule": "schedules",
     "Steps": "schedules",
+    "Warmup": "schedules",
     "MLflowLogger": "trackers",
     "TensorBoardLogger": "trackers",
     "Trainer": "trainer",

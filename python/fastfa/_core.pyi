@@ -70,6 +70,8 @@ class FeedbackSpec:
         route: str,
         scale: float | None,
         gain: float,
+        growth: float,
+        before_slope: bool,
         array: np.ndarray | None,
         density: float,
         rank: int,
@@ -156,6 +158,9 @@ class _Network:
         feedback: Sequence[FeedbackSpec] | None,
         perturbation: float,
     ) -> list[np.ndarray]: ...
+    def calibrate_feedback(
+        self, x: _Matrix, y: _Matrix, gain: float, growth: float
+    ) -> list[float]: ...
     def alignment(
         self, x: _Matrix, y: _Matrix, gradient: bool, matrices: bool, pseudobackprop: int
     ) -> list[dict[str, Any]]: ...

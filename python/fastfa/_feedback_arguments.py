@@ -23,6 +23,7 @@ SCALED = (
     "hadamard",
     "procedural",
 )
+SCALE_RULES = ("equal_error", "equal_before_slope")
 PLASTIC = ("uniform", "normal", "orthogonal", "array")  # a dense B of its own
 DENSITIES = {"sparse": 0.5, "ternary": 2 / 3}  # the defaults
 
@@ -46,27 +47,32 @@ def kind(matrix: Any) -> str:
     return _check.choice("Feedback", "matrix", matrix, _core.MATRICES)
 
 
-def size(kind: str, scale: Any, gain: Any) -> tuple[float | str | None, float | None]:
-    """(scale, gain); scale is None where the matrix has no size of its own."""
+def size(
+    kind: str, scale: Any, gain: Any, growth: Any
+) -> tuple[float | str | None, float | None, float | None]:
+    """(scale, gain, growth); scale is None where the matrix has no size of its own."""
     if isinstance(scale, str):
-        _check.choice("Feedback", "scale", scale, ("equal_error",))
+        _check.choice("Feedback", "scale", scale, SCALE_RULES)
     else:
         scale = _check.real("Feedback", "scale", scale)
-    if gain is not None:
-        gain = _check.real("Feedback", "gain", gain, open_low=True)
-        if scale != "equal_error":
+    given = {"gain": gain, "growth": growth}
+    for name, value in given.items():
+        if value is None:
+            continue
+        given[name] = _check.real("Feedback", name, value, open_low=True)
+        if not isinstance(scale, str):
             raise ValueError(
-                f"[Feedback] gain was {gain!r} beside scale={scale!r}; "
-                "it applies to scale='equal_error' only"
+                f"[Feedback] {name} was {value!r} beside scale={scale!r}; "
+                "it applies to scale='equal_error' (or 'equal_before_slope') only"
             )
     if kind in SCALED:
-        return scale, gain
-    if scale != "equal_error" or gain is not None:
+        return scale, given["gain"], given["growth"]
+    if scale != "equal_error" or gain is not None or growth is not None:
         raise ValueError(
-            f"[Feedback] scale was {scale!r} and gain {gain!r} for matrix={kind!r}; "
-            f"they must not be given: they apply to {_listed(SCALED)} only"
+            f"[Feedback] scale was {scale!r}, gain {gain!r} and growth {growth!r} for "
+            f"matrix={kind!r}; they must not be given: they apply to {_listed(SCALED)} only"
         )
-    return None, None
+    return None, None, None
 
 
 def route(kind: str, value: Any) -> str:

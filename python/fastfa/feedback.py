@@ -68,19 +68,27 @@ class Feedback:
         ``propagate`` makes of the identity. It must not call the network, nor hold a reference to it
         (a cycle that Python can't see through). Every batch calls it from the compiled loop, in
         float64: slower than the other kinds, and Python code sets the pace.
-    scale : float or "equal_error"
+    scale : float, "equal_error" or "equal_before_slope"
         The size of B. β of U(−β, β) for ``uniform``, ``procedural`` and what ``sparse`` keeps, of the
         magnitudes U(0, β) for ``sign`` with other than uniform magnitudes; |B| for ``binary``,
         ``hadamard``, ``sign`` and what ``ternary`` keeps; the elements' standard deviation for
         ``normal``, ``orthogonal`` and ``low_rank``. With ``"equal_error"`` errors of the same
-        magnitude reach every layer, the paper's rule (supplement, Note 5): the mean square of B is
-        gain²/n_out into the last hidden layer, and everywhere on the routes direct and target;
-        layerwise, 1/n_source below. ``Network.feedback_scales`` tells what came of it.
+        magnitude reach every layer, the paper's rule (supplement, Note 5): the δ of each layer, after
+        ∘ σ′, has the same root mean square. The mean square of B is gain²/(n_out s) into the last
+        hidden layer, and everywhere on the routes direct and target; layerwise, 1/(n_source s) below.
+        s is E[σ′(a)²] of the layer that B leads to, at the network's first weights and for inputs whose
+        mean square is 1; `Network.calibrate_feedback` measures on examples instead.
+        ``"equal_before_slope"`` is the same without s: errors are equal before ∘ σ′.
+        ``Network.feedback_scales`` tells what came of it.
     gain : float, optional
-        For ``"equal_error"``: the size of the errors that arrive, relative to the output error per
-        unit. Default √(n_out / (3 n_top)), what backprop would send at default initial weights;
-        n_top is the size of the last hidden layer. A large gain acts like a large learning rate and
-        can saturate the hidden units within a few steps.
+        For these two rules: the size of the errors that arrive, relative to the output's δ (on the route
+        target, to the target) per unit. Default: what backprop would send at default initial weights,
+        √(n_out / (3 n_top)) before ∘ σ′; n_top is the size of the last hidden layer. Times η it is the
+        hidden layers' learning rate: where the product is large in the first steps, units saturate.
+    growth : float, optional
+        For these two rules: how many times larger the errors are in a layer than in the one above.
+        Default 1. Layerwise it multiplies this layer's B; on the routes direct and target B is
+        multiplied by growth once for each hidden layer between this one and the output.
     route : {"layerwise", "direct", "target"}
         The source: the delta of the next layer up (feedback alignment), the output's delta (direct
         feedback alignment), or the target y* itself (direct random target projection). A matrix that
@@ -125,6 +133,7 @@ class Feedback:
         "array",
         "density",
         "gain",
+        "growth",
         "magnitude",
         "matrix",
         "plasticity",
@@ -137,6 +146,7 @@ class Feedback:
     matrix: MatrixName | CustomFeedback
     scale: float | str | None
     gain: float | None
+    growth: float | None
     route: RouteName
     plasticity: PlasticityName | WeightMirror
     density: float | None
@@ -149,8 +159,9 @@ class Feedback:
         self,
         matrix: MatrixName | CustomFeedback,
         *,
-        scale: float | Literal["equal_error"] = "equal_error",
+        scale: float | Literal["equal_error", "equal_before_slope"] = "equal_error",
         gain: float | None = None,
+        growth: float | None = None,
         route: RouteName = "layerwise",
         plasticity: PlasticityName | WeightMirror = "fixed",
         density: float | None = None,
@@ -162,11 +173,12 @@ class Feedback:
         kind = _given.kind(matrix)
         route = _given.route(kind, route)
         plasticity = _given.plasticity(kind, route, plasticity)
-        scale, gain = _given.size(kind, scale, gain)
+        scale, gain, growth = _given.size(kind, scale, gain, growth)
         for name, value in {
             "matrix": matrix,
             "scale": scale,
             "gain": gain,
+            "growth": growth,
             "route": route,
             "plasticity": plasticity,
             "density": _given.density(kind, density),
@@ -195,10 +207,18 @@ class Feedback:
         fields = {name: getattr(self, name) for name in self.__slots__}
         return fields | {"scale": "equal_error" if self.scale is None else self.scale}
 
+    def _changed(self, **arguments: Any) -> Feedback:
+        """This Feedback with some of its arguments replaced."""
+        return Feedback(**(self._fields() | arguments))
+
+    def _with_scale(self, scale: float) -> Feedback:
+        return self._changed(scale=scale, gain=None, growth=None)
+
     def __repr__(self) -> str:
         defaults = {
             "scale": "equal_error" if self._kind in _given.SCALED else None,
             "gain": None,
+            "growth": None,
             "route": "layerwise",
             "plasticity": "fixed",
             "density": _given.DENSITIES.get(self._kind),
@@ -226,7 +246,7 @@ class Feedback:
             The network's.
         layer : int
             The hidden layer, 0 the first. ``"equal_error"`` is taken as for the last one, n_source
-            being n_out.
+            being n_out, of linear units, whose slope is 1.
 
         Returns
         -------
@@ -286,6 +306,8 @@ class Feedback:
             route=self.route,
             scale=self.scale if isinstance(self.scale, float) else None,
             gain=self.gain or 0.0,
+            growth=self.growth or 1.0,
+            before_slope=self.scale == "equal_before_slope",
             array=self.array,
             density=self.density or 0.0,
             rank=self.rank or 0,

@@ -231,6 +231,57 @@ class Network(Stepwise, OnDevice):
         self._net.set_feedback(*specs(rules))
         self._feedback = rules
 
+    def calibrate_feedback(
+        self, X: Any, Y: Any, *, gain: float, growth: float = 1.0
+    ) -> list[float]:
+        """Give B the size at which the errors on these examples have the magnitude that is asked for.
+
+        Each hidden layer's B is multiplied by a number, so that the root mean square of δ, after ∘ σ′,
+        is ``gain`` times that of the output's δ in the last hidden layer, and in each layer below it
+        ``growth`` times that of the layer above. Weights stay, and so do the directions of B.
+
+        Parameters
+        ----------
+        X, Y : array_like
+            Inputs (N, n_in) and targets (N, n_out); a few hundred training examples will do.
+        gain : float
+            Above 0. Times η it acts as the hidden layers' learning rate.
+        growth : float
+            Above 0; 1 for errors of the same magnitude in all layers, the paper's rule (supplement,
+            Note 5).
+
+        Returns
+        -------
+        list of float
+            The new ``feedback_scales``. ``feedback`` says them too: with ``scale=`` these numbers
+            another network has the same B.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a layer's feedback has no size of its own (it follows the weights, sends nothing, or is
+            an object of yours), if its δ is zero on all these examples, or if an argument is outside
+            its range; the network is then unchanged.
+
+        Notes
+        -----
+        Dropout doesn't act here, as in `deltas`. A B that has learned, or was written to, is multiplied
+        as it is; one that was drawn is drawn again with the new scale.
+        """
+        where = "calibrate_feedback"
+        x, y = self._xy(where, X, Y)
+        gain = _check.real(where, "gain", gain, open_low=True)
+        growth = _check.real(where, "growth", growth, open_low=True)
+        scales = self._net.calibrate_feedback(x, y, gain, growth)
+        rules = [self._feedback[i] for i in self._fed]
+        self._feedback = tuple(
+            rule._with_scale(scales[i])
+            if rule.array is None
+            else rule._changed(array=self._net.feedback(i))
+            for i, rule in enumerate(rules)
+        )
+        return scales
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all weights, biases and feedback matrices that are stored dense.
 

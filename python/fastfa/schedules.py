@@ -1,7 +1,8 @@
 """Learning-rate schedules: which η an epoch uses.
 
-A schedule is asked once before each epoch. The built-in ones are frozen and read only the
-history, so training that goes on in a second ``fit`` goes on with the rate it had reached.
+A schedule is asked once before each epoch; only a warm-up over updates changes the rate within one.
+The built-in ones are frozen and read only the history, so training that goes on in a second ``fit``
+goes on with the rate it had reached.
 """
 
 from __future__ import annotations
@@ -18,6 +19,15 @@ from .history import History
 
 class Schedule(ABC):
     """What `Trainer` needs of a schedule. Subclass it, or give a callable ``epoch -> η``."""
+
+    @property
+    def warm_updates(self) -> int:
+        """From this update of the trainer's on, the rate is the same within an epoch; 0: always."""
+        return 0
+
+    def share(self, updates: int) -> float:
+        """What η is multiplied by for the update that comes after so many; 1 from `warm_updates` on."""
+        return 1.0
 
     @abstractmethod
     def lr(self, epoch: int, history: History) -> float:
@@ -126,6 +136,116 @@ class Exponential(Schedule):
 
 @final
 @dataclass(frozen=True)
+class Cosine(Schedule):
+    """η falls along half a cosine: η_k = m + (η_1 − m) (1 + cos(π (k − 1) / epochs)) / 2.
+
+    Parameters
+    ----------
+    epochs
+        After which ``min_lr`` is reached, and kept.
+    min_lr
+        m, at least 0.
+    initial
+        η_1; the optimizer's if None.
+
+    References
+    ----------
+    Loshchilov & Hutter, International Conference on Learning Representations (2017), equation 5,
+    without restarts.
+    """
+
+    epochs: int
+    min_lr: float = 0.0
+    initial: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_initial(self)
+        _set(
+            self,
+            epochs=_check.integer("Cosine", "epochs", self.epochs, 1),
+            min_lr=_check.real("Cosine", "min_lr", self.min_lr),
+        )
+
+    def starting_at(self, lr: float) -> Cosine:
+        return _starting_at(self, lr)
+
+    def lr(self, epoch: int, history: History) -> float:
+        if epoch > self.epochs:
+            return self.min_lr
+        height = (1 + math.cos(math.pi * (epoch - 1) / self.epochs)) / 2
+        return self.min_lr + (_first_rate(self) - self.min_lr) * height
+
+
+@final
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """Another schedule whose rates are smaller at first and grow to their own size in equal steps.
+
+    In the k-th of n updates or epochs, the rate is that of ``then`` times
+    start + (1 − start) k / (n + 1); after them it is that of ``then``. Large first steps of feedback
+    alignment can saturate units for good; after a warm-up it bears rates, or a gain of B, several times
+    as large.
+
+    Parameters
+    ----------
+    then
+        The schedule: None (constant), a `Schedule`, a mapping ``{epoch: η}`` or a callable, as for
+        `Trainer`. Its epochs are counted from the first one, warm-up included.
+    updates
+        n, at least 1: batches since the trainer's beginning. Or:
+    epochs
+        n, at least 1.
+    start
+        Where it begins, as a share of the rate, in [0, 1).
+
+    Notes
+    -----
+    The ``lr`` of an epoch's record is that of its last update. An epoch with a warm-up over updates is
+    trained an update at a time, which takes a little longer, and gives what one call would.
+    """
+
+    then: Any = None
+    updates: int | None = None
+    epochs: int | None = None
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        where = "Warmup"
+        if (self.updates is None) == (self.epochs is None):
+            raise ValueError(
+                f"[Warmup] updates was {self.updates!r} and epochs {self.epochs!r}; "
+                "one of them must be given"
+            )
+        for name in ("updates", "epochs"):
+            if getattr(self, name) is not None:
+                _set(self, **{name: _check.integer(where, name, getattr(self, name), 1)})
+        _set(
+            self,
+            start=_check.real(where, "start", self.start, high=1.0, open_high=True),
+            then=_named(self.then, where, "then"),
+        )
+
+    @property
+    def warm_updates(self) -> int:
+        return max(self.updates or 0, self.then.warm_updates)
+
+    def share(self, updates: int) -> float:
+        own = 1.0 if self.updates is None else self._part(updates + 1, self.updates)
+        return own * self.then.share(updates)
+
+    def starting_at(self, lr: float) -> Warmup:
+        return replace(self, then=self.then.starting_at(lr))
+
+    def lr(self, epoch: int, history: History) -> float:
+        rate = self.then.lr(epoch, history)
+        return rate if self.epochs is None else rate * self._part(epoch, self.epochs)
+
+    def _part(self, k: int, n: int) -> float:
+        return 1.0 if k > n else self.start + (1 - self.start) * k / (n + 1)
+
+
+@final
+@dataclass(frozen=True)
 class Plateau(Schedule):
     """The paper's schedule: η is divided by ten once progress has slowed.
 
@@ -213,18 +333,23 @@ def as_schedule(schedule: Any, lr: float) -> Schedule:
     schedule
         None (constant), a `Schedule`, a mapping ``{epoch: η}`` or a callable ``epoch -> η``.
     """
+    return _named(schedule, "Trainer", "schedule").starting_at(lr)
+
+
+def _named(schedule: Any, where: str, name: str) -> Schedule:
+    """What a user may give as a schedule, as a `Schedule`."""
     if schedule is None:
-        schedule = Constant()
-    elif isinstance(schedule, Mapping):
-        schedule = Steps(schedule)
-    elif not isinstance(schedule, Schedule):
-        if not callable(schedule) or isinstance(schedule, type):
-            raise TypeError(
-                f"[Trainer] schedule was {schedule!r}; it must be None, a Schedule, "
-                "a mapping {epoch: lr} or a callable epoch -> lr"
-            )
-        schedule = _FromCallable(schedule)
-    return schedule.starting_at(lr)
+        return Constant()
+    if isinstance(schedule, Mapping):
+        return Steps(schedule)
+    if isinstance(schedule, Schedule):
+        return schedule
+    if not callable(schedule) or isinstance(schedule, type):
+        raise TypeError(
+            f"[{where}] {name} was {schedule!r}; it must be None, a Schedule, "
+            "a mapping {epoch: lr} or a callable epoch -> lr"
+        )
+    return _FromCallable(schedule)
 
 
 def check_monitor(where: str, monitor: Any) -> None:

@@ -299,6 +299,7 @@ class Trainer:
             return False
         self._within = epoch
         loss, error, seconds, seen = self._train(self._order(epoch, len(examples.x)), examples, bar)
+        rate *= self.schedule.share(self.batch - 1)  # of the last update
         record: Record = {"epoch": epoch, "lr": rate, "train_loss": loss, "train_error": error}
         for name, part in measured.items():
             record[f"{name}_loss"], record[f"{name}_error"] = map(float, self.net.evaluate(*part))
@@ -324,12 +325,15 @@ class Trainer:
         loss = seconds = 0.0
         seen = wrong = 0
         while seen < len(order):
-            batches = self._next_chunk()
+            batches, optimizer = self._next_chunk(), self.optimizer
+            if self.batch < self.schedule.warm_updates:
+                rate = optimizer.lr * self.schedule.share(self.batch)
+                batches, optimizer = 1, dataclasses.replace(optimizer, lr=rate)
             part = order[seen : seen + batches * self.batch_size]
             batches = -(-len(part) // self.batch_size)
             begun = perf_counter()
             _, more, loss = self.net._train_chunk(
-                examples.x, examples.y, self.optimizer, self.batch_size, part, loss
+                examples.x, examples.y, optimizer, self.batch_size, part, loss
             )
             elapsed = perf_counter() - begun
             seen, seconds, wrong = seen + len(part), seconds + elapsed, wrong + more

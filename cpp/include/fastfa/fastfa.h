@@ -144,7 +144,7 @@ typedef struct fastfa_feedback {
   const char* route;      /* "layerwise", "direct", "target" */
   const char* plasticity; /* "fixed", "kolen_pollack", "weight_mirror" */
   const char* magnitude;  /* of "sign": "uniform", "fixed", "redrawn" */
-  double scale;           /* below 0: equal_error, from gain */
+  double scale;           /* below 0: equal_error, from gain and growth */
   double gain;            /* 0: what backprop would send at weights of the default scale */
   double density;         /* of "sparse" and "ternary", in (0, 1] */
   int64_t rank;           /* of "low_rank" */
@@ -155,6 +155,8 @@ typedef struct fastfa_feedback {
   int64_t mirror_every;
   fastfa_propagate propagate; /* of "custom" */
   void* user;                 /* handed to it; both must stay until the feedback is replaced */
+  double growth;        /* of equal_error: errors this much larger in each lower layer; 0: 1, equal */
+  int32_t before_slope; /* of equal_error, 1: their size is meant before the slope of the units */
 } fastfa_feedback;
 #define FASTFA_FEEDBACK_INIT \
   {sizeof(fastfa_feedback),  \
@@ -174,7 +176,9 @@ typedef struct fastfa_feedback {
    1.0,                      \
    1,                        \
    NULL,                     \
-   NULL}
+   NULL,                     \
+   0.0,                      \
+   0}
 
 /* Fills in a published rule: "bp", "fa", "dfa", "drtp", "shallow", "sparse_fa", "usf", "brsf", "frsf",
  * "kp", "wm", "pbp". struct_size must be set, by FASTFA_FEEDBACK_INIT. */
@@ -250,6 +254,12 @@ FASTFA_API fastfa_status fastfa_reset_memory(fastfa_network* net);
  * 0. Weights stay. */
 FASTFA_API fastfa_status fastfa_set_feedback(fastfa_network* net, const fastfa_feedback* feedback,
                                              int64_t n, double perturbation);
+
+/* Multiplies each B so that on these examples the deltas' root mean square, after the slope, is `gain`
+ * times the output's in the last hidden layer, and `growth` times that of the layer above in the others.
+ */
+FASTFA_API fastfa_status fastfa_calibrate_feedback(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                                   double gain, double growth);
 
 /* A safetensors file of weights, biases and stored feedback; see Network::save and load in network.h. */
 FASTFA_API fastfa_status fastfa_save(fastfa_network* net, const char* path);

@@ -64,6 +64,12 @@ class FASTFA_API Network {
   // perturbation > 0: by node perturbation instead, and `feedback` is empty. Throws before it changes
   // anything.
   void set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation = 0.0);
+  // Multiplies each B by a number, so that on these examples the root mean square of δ, after ∘ σ′, is
+  // `gain` times the output's in the last hidden layer and `growth` times that of the layer above below
+  // it. Weights and directions stay. Returns the new scales (0 for arrays). For kinds that have a scale,
+  // and arrays; throws std::invalid_argument before it changes anything.
+  std::vector<double> calibrate_feedback(MatrixView<const T> x, MatrixView<const T> y, double gain,
+                                         double growth = 1.0, const Poll& poll = {});
 
   // After writing to weights: velocities and moments start again at zero, removed weights are zero, and
   // feedback that follows the weights is made anew.

@@ -78,16 +78,19 @@ using Propagator = std::function<void(const double* delta, std::int64_t n, std::
                                       double* out, std::int64_t n_l)>;
 
 // The feedback into one hidden layer. `scale` is β of U(−β, β), |B| where B has one magnitude, else the
-// standard deviation of B's elements. With equal_error it follows from `gain`: errors of the same
-// magnitude, gain times the output error per unit, reach every layer (the paper's rule). gain 0 means
-// what backprop would send at weights of the default scale, √(n_out / (3 n_top)), n_top being the size
-// of the last hidden layer.
+// standard deviation of B's elements. With equal_error it follows from `gain` and `growth`: errors δ of
+// the same magnitude, gain times the output's per unit, reach every layer (the paper's rule), or ones
+// that are `growth` times larger from layer to layer downwards. gain 0 means what backprop would send at
+// weights of the default scale: √(n_out / (3 n_top)) before ∘ σ′, n_top being the size of the last
+// hidden layer. δ is meant after ∘ σ′, whose size is that expected of inputs with mean square 1 and the
+// weights at first (core/expected_slope.h); with before_slope it is meant before.
 struct FeedbackSpec {
   Matrix matrix = Matrix::uniform;
   Route route = Route::layerwise;
   bool equal_error = true;
   double scale = 0.0;
-  double gain = 0.0;
+  double gain = 0.0, growth = 1.0;
+  bool before_slope = false;
   std::vector<double> values;  // array: B (rows = n_l, cols = n_source), row-major
   std::int64_t rows = 0, cols = 0;
   double density = 0.0;                      // sparse, ternary

@@ -15,12 +15,12 @@ from ..layers import Dense, Dropout, LocallyConnected2D
 from ..optim import SGD, Adam
 from ..perturbation import NodePerturbation
 from ..plasticity import WeightMirror
-from ..schedules import Constant, Exponential, Plateau, Steps
+from ..schedules import Constant, Cosine, Exponential, Plateau, Steps, Warmup
 from .file import DTYPES
 
 LAYERS = (Dense, LocallyConnected2D, Dropout)
 OPTIMIZERS = (SGD, Adam)
-SCHEDULES = (Constant, Steps, Exponential, Plateau)
+SCHEDULES = (Constant, Steps, Exponential, Plateau, Cosine, Warmup)
 _KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, Distortion)
 
 Tensors = dict[str, np.ndarray]
@@ -28,7 +28,7 @@ Tensors = dict[str, np.ndarray]
 
 def is_known(thing: Any) -> bool:
     """Whether `describe` has words for it."""
-    return type(thing) in _KNOWN
+    return type(thing) in _KNOWN and (not isinstance(thing, Warmup) or is_known(thing.then))
 
 
 def describe(thing: Any) -> dict[str, Any]:
@@ -36,6 +36,8 @@ def describe(thing: Any) -> dict[str, Any]:
     fields = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
     if isinstance(thing, Steps):  # JSON's keys are strings
         fields["rates"] = [list(step) for step in thing.rates.items()]
+    if isinstance(thing, Warmup):
+        fields["then"] = describe(thing.then)
     return {"kind": type(thing).__name__} | fields
 
 
@@ -48,7 +50,14 @@ def build(description: Any, *classes: type) -> Any:
         raise ValueError(f"kind was {kind!r}; it must be one of {', '.join(by_name)}")
     if kind == "Steps":
         fields["rates"] = dict(fields["rates"])
+    if kind == "Warmup":
+        fields["then"] = build(fields["then"], *SCHEDULES)
     return by_name[kind](**fields)
+
+
+# A file's words for the rules of scale are those of when "equal_error" meant errors that are equal
+# before ∘ σ′: so files of then mean what they meant, and a fastfa of then refuses what it would misread.
+_SCALE_WORDS = {"equal_error": "equal_after_slope", "equal_before_slope": "equal_error"}
 
 
 def describe_feedback(rule: Feedback) -> dict[str, Any]:
@@ -56,6 +65,8 @@ def describe_feedback(rule: Feedback) -> dict[str, Any]:
     fields = {name: getattr(rule, name) for name in Feedback.__slots__ if name != "array"}
     if isinstance(rule.plasticity, WeightMirror):
         fields["plasticity"] = describe(rule.plasticity)
+    if isinstance(rule.scale, str):
+        fields["scale"] = _SCALE_WORDS[rule.scale]
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -64,6 +75,10 @@ def build_feedback(description: Any, array: np.ndarray | None = None) -> Feedbac
     fields = dict(description)
     if isinstance(fields.get("plasticity"), dict):
         fields["plasticity"] = build(fields["plasticity"], WeightMirror)
+    if isinstance(fields.get("scale"), str):
+        ours = {word: rule for rule, word in _SCALE_WORDS.items()}
+        fields["scale"] = _check.choice("Feedback", "scale", fields["scale"], tuple(ours))
+        fields["scale"] = ours[fields["scale"]]
     return Feedback(**fields, array=array)
 
 

@@ -27,6 +27,8 @@ _FEEDBACK = (
     "feedback_route",
     "feedback_scale",
     "feedback_gain",
+    "feedback_growth",
+    "feedback_scale_rule",
     "feedback_density",
     "feedback_rank",
     "feedback_magnitude",
@@ -76,18 +78,53 @@ def build_trainer(
     """The trainer that the settings describe, of a new network with this seed."""
     from .. import Trainer
 
-    return Trainer(
+    trainer = Trainer(
         build_network(settings, data, seed),
         build_optimizer(settings),
         batch_size=settings.batch_size,
         epochs=settings.epochs,
         shuffle=settings.shuffle,
         seed=seed,
-        schedule=parse_schedule(settings.schedule),
+        schedule=_schedule(settings),
         callbacks=callbacks,
         progress=progress,
         augment=augment,
         targets=None if settings.targets is None else tuple(settings.targets),
+    )
+    if settings.feedback_calibrate is not None:
+        _calibrate(settings, data, trainer)
+    return trainer
+
+
+def _schedule(settings: argparse.Namespace) -> Any:
+    """The schedule, after a warm-up if there is one."""
+    from ..schedules import Warmup
+
+    schedule = parse_schedule(settings.schedule, settings.epochs)
+    given = _given(settings, ("warmup_updates", "warmup_epochs", "warmup_start"))
+    own = {name.removeprefix("warmup_"): value for name, value in given.items()}
+    if own.keys() == {"start"}:
+        _refuse(given, "a warm-up, of warmup_updates or warmup_epochs")
+    return make("warmup_", Warmup, {"then": schedule} | own) if own else schedule
+
+
+def _calibrate(settings: argparse.Namespace, data: Dataset, trainer: Trainer) -> None:
+    """Give B the size that the first of the examples that are trained on ask for."""
+    examples = trainer._prepare(data.train, settings.validation, None)["train"]
+    count, most = settings.feedback_calibrate, len(examples.x)
+    if not 1 <= count <= most:
+        raise ValueError(
+            f"[train] feedback_calibrate was {count}; it must be from 1 to {most}, the number of "
+            "training examples"
+        )
+    if settings.feedback_gain is None:
+        raise ValueError(
+            "[train] feedback_gain was not given beside feedback_calibrate; it must be the size of "
+            "the errors, as a multiple of the output's"
+        )
+    growth = 1.0 if settings.feedback_growth is None else settings.feedback_growth
+    trainer.net.calibrate_feedback(
+        examples.x[:count], examples.y[:count], gain=settings.feedback_gain, growth=growth
     )
 
 
@@ -113,6 +150,7 @@ def build_feedback(settings: argparse.Namespace) -> Feedback | NodePerturbation:
     _check.choice("train", "feedback", settings.feedback, rules)
     parts, mirror = _given(settings, _FEEDBACK), _given(settings, _MIRROR)
     if settings.feedback == NODE_PERTURBATION:
+        parts |= _given(settings, ("feedback_calibrate",))
         _refuse(parts | mirror, "a rule with a feedback matrix, which 'np' has not")
         sigma = settings.perturbation
         return NodePerturbation(SIGMA if sigma is None else sigma)
@@ -122,6 +160,10 @@ def build_feedback(settings: argparse.Namespace) -> Feedback | NodePerturbation:
     own = {name: getattr(rule, name) for name in ("matrix", "route", "plasticity")}
     if given.get("matrix", rule.matrix) == rule.matrix:
         own |= {n: getattr(rule, n) for n in ("density", "rank", "magnitude", "refresh")}
+    if "scale_rule" in given:
+        if "scale" in given:
+            _refuse({"feedback_scale_rule": given["scale_rule"]}, "feedback without feedback_scale")
+        given["scale"] = given.pop("scale_rule")
     whole = own | given
     if mirror:
         if whole["plasticity"] != "weight_mirror":

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def check_settings(settings: argparse.Namespace) -> None:
 def check_training(settings: argparse.Namespace, data: Dataset, trainer: Trainer) -> None:
     """What training itself would refuse, when its folder is there already."""
     from .. import Dense, Network
-    from ..schedules import Steps
+    from ..schedules import Cosine, Steps, Warmup
 
     n = len(data.train)
     if settings.validation is not None and not 0 < (count := round(settings.validation * n)) < n:
@@ -48,8 +48,12 @@ def check_training(settings: argparse.Namespace, data: Dataset, trainer: Trainer
             "must leave at least one in each part"
         )
     # The limits of a rate depend on the batch, and the core knows them: a step of nothing asks it.
-    # Of the schedules only `Steps` can raise it.
-    steps = trainer.schedule.rates.values() if isinstance(trainer.schedule, Steps) else ()
+    # Of the schedules only `Steps` and `Cosine` can raise it.
+    schedule: Any = trainer.schedule
+    schedule = schedule.then if isinstance(schedule, Warmup) else schedule
+    steps = list(schedule.rates.values()) if isinstance(schedule, Steps) else []
+    if isinstance(schedule, Cosine):
+        steps = [schedule.min_lr]
     zeros = np.zeros((min(settings.batch_size, n), 1))
     for rate in (trainer.optimizer.lr, *steps):
         optimizer = dataclasses.replace(trainer.optimizer, lr=rate)

@@ -200,21 +200,23 @@ def _is_item(setting: Setting, value: Any) -> bool:
     return _is(setting.kind, value) or (setting.tables and isinstance(value, Mapping))
 
 
-def parse_schedule(text: str) -> Any:
+def parse_schedule(text: str, epochs: int = 1) -> Any:
     """The schedule that a ``--schedule`` names.
 
     Parameters
     ----------
     text
-        ``constant``, ``plateau``, ``plateau:name=value,...``, ``exponential:decay`` or
-        ``steps:epoch=rate,...``.
+        ``constant``, ``plateau``, ``plateau:name=value,...``, ``exponential:decay``, ``cosine``,
+        ``cosine:name=value,...`` or ``steps:epoch=rate,...``.
+    epochs
+        Of the training, over which ``cosine`` falls if it isn't told.
 
     Raises
     ------
     ValueError
         If it names none.
     """
-    from ..schedules import Constant, Exponential, Plateau, Steps
+    from ..schedules import Constant, Cosine, Exponential, Plateau, Steps
 
     kind, _, rest = text.partition(":")
     try:
@@ -228,6 +230,10 @@ def parse_schedule(text: str) -> Any:
             kinds = {"factor": float, "patience": int, "min_delta": float, "min_lr": float,
                      "monitor": str}  # fmt: skip
             return Plateau(**{name: kinds[name](value) for name, value in _pairs(rest)})
+        if kind == "cosine":
+            kinds = {"epochs": int, "min_lr": float}
+            given = {name: kinds[name](value) for name, value in _pairs(rest)}
+            return Cosine(**{"epochs": epochs} | given)
     except (KeyError, TypeError, ValueError) as error:
         if str(error).startswith("["):
             raise
@@ -237,7 +243,8 @@ def parse_schedule(text: str) -> Any:
 
 _SCHEDULES = (
     "it must be constant, plateau, plateau:factor=0.1,patience=3,min_delta=0.01,min_lr=0,"
-    "monitor=train_loss, exponential:0.95 or steps:10=0.01,20=0.001"
+    "monitor=train_loss, exponential:0.95, cosine, cosine:epochs=30,min_lr=0 or "
+    "steps:10=0.01,20=0.001"
 )
 
 

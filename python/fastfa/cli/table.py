@@ -56,6 +56,12 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "errors of equal magnitude reach every layer", "BETA"),
         Setting("feedback_gain", float, None, "the same as a multiple of the output error",
                 "GAIN"),
+        Setting("feedback_growth", float, None, "how much larger errors are from layer to layer "
+                "downwards; default: 1", "FACTOR"),
+        Setting("feedback_scale_rule", str, None, "equal_error, where errors are equal after the "
+                "units' slope (default), or equal_before_slope", "NAME"),
+        Setting("feedback_calibrate", int, None, "measure errors on N training examples first, "
+                "and give B the size that has feedback_gain and feedback_growth there", "N"),
         Setting("feedback_density", float, None, "of sparse and ternary matrices: the share that "
                 "isn't zero", "SHARE"),
         Setting("feedback_rank", int, None, "of low_rank matrices", "RANK"),
@@ -85,7 +91,12 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("epochs", int, 20, "passes through the training set", "N"),
         Setting("shuffle", bool, True, "whether each epoch has an order of its own"),
         Setting("schedule", str, "constant", "constant, plateau, plateau:factor=0.1,patience=3, "
-                "exponential:0.95 or steps:10=0.01,20=0.001 (epoch=rate)", "SCHEDULE"),
+                "exponential:0.95, cosine or steps:10=0.01,20=0.001 (epoch=rate)", "SCHEDULE"),
+        Setting("warmup_updates", int, None, "rates that grow to those of the schedule in the "
+                "first N updates", "N"),
+        Setting("warmup_epochs", int, None, "the same in the first N epochs", "N"),
+        Setting("warmup_start", float, None, "where they begin, as a share of the schedule's; "
+                "default: 0", "SHARE"),
         Setting("early_stopping", int, None, "stop after N epochs without a lower validation "
                 "error, and keep the best weights", "N"),
         Setting("seed", int, 0, "of weights, feedback, shuffles and the validation split", "N"),

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import SGD, Adam, Dense, Dropout, Feedback, LocallyConnected2D, Network, Trainer, metrics
+from .. import (
+    SGD,
+    Adam,
+    Checkpoint,
+    Dense,
+    Dropout,
+    Feedback,
+    LocallyConnected2D,
+    Network,
+    Trainer,
+    metrics,
+)
 from ..data import Dataset, DatasetNotFound, Distortion, Normalised, load, normalise, one_hot
 from ._experiment import Results, Settings
 from ._figures import curve, finish, panels
@@ -34,6 +46,7 @@ DEFAULTS = {
     "input_dropout": 0.0,
     "initial": 1.0,  # of the weights, times U(±1/√n)
     "gain": 0.1,
+    "scales": None,  # of B in each hidden layer, the first one's first; else they follow from the gain
     "optimizer": "adam",
     "weight_decay": 0.0,
     "batch_size": 100,
@@ -76,9 +89,14 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
 
     ``settings["nets"][condition]`` overrides the settings. Nothing is decided by the test set.
     """
-    spec = settings | settings["nets"][condition]
     (name,) = names(settings)
-    data: Dataset = load(name)
+    return training(settings | settings["nets"][condition], load(name), seed)
+
+
+def training(
+    spec: Settings, data: Dataset, seed: int, checkpoint: Path | None = None
+) -> dict[str, Any]:
+    """`run` with these settings and examples; with a `checkpoint`, it goes on from that file."""
     train = normalise(data.train.x, per_feature=spec["per_feature"])
     test = normalise(data.test.x, train.mean, train.sd).x
     net = classifier(spec, data, seed)
@@ -88,11 +106,17 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     )
     before = angles(net, *probe) if spec["rule"] == "fa" else []
     distortion = spec["distortion"] and Distortion(**spec["distortion"], fill=background(train))
-    learning = trainer(spec, net, seed, distortion)
-    history = learning.fit((train.x, data.train.labels), test=(test, data.test.labels))
+    sets = (train.x, data.train.labels), None, (test, data.test.labels)
+    if checkpoint is not None and checkpoint.exists():
+        learning = Trainer.resume(checkpoint, *sets)
+    else:
+        saves = [Checkpoint(checkpoint)] if checkpoint is not None else []
+        learning = trainer(spec, net, seed, distortion, saves)
+        learning.fit(*sets)
+    net, history = learning.net, learning.history
     errors = [100 * error for error in history["test_error"]]
     return {
-        "data": name,
+        "data": data.name,
         "error": errors,
         "best": min(errors),
         "train_error": [100 * error for error in history["train_error"]],
@@ -118,7 +142,11 @@ def classifier(spec: Settings, data: Dataset, seed: int) -> Network:
     for i, rate in reversed(list(enumerate([spec["input_dropout"], *rates]))):
         if rate:
             layers.insert(i, Dropout(float(rate)))
-    feedback = Feedback("uniform", gain=spec["gain"]) if spec["rule"] == "fa" else spec["rule"]
+    feedback: Any = spec["rule"]
+    if feedback == "fa" and spec["scales"] is not None:
+        feedback = [Feedback("uniform", scale=scale) for scale in spec["scales"]]
+    elif feedback == "fa":
+        feedback = Feedback("uniform", scale="equal_before_slope", gain=spec["gain"])
     outputs = Dense(data.classes, "tanh")
     net = Network(data.image_shape, [*layers, outputs], feedback=feedback, seed=seed)
     for weights in net.weights:
@@ -127,7 +155,9 @@ def classifier(spec: Settings, data: Dataset, seed: int) -> Network:
     return net
 
 
-def trainer(spec: Settings, net: Network, seed: int, distortion: Any = None) -> Trainer:
+def trainer(
+    spec: Settings, net: Network, seed: int, distortion: Any = None, callbacks: Any = ()
+) -> Trainer:
     """Minibatches, with the rates of ``spec["lr"]``, pairs of an epoch and η from there on."""
     kind = {"adam": Adam, "sgd": SGD}[spec["optimizer"]]
     rates = {int(epoch): float(rate) for epoch, rate in spec["lr"]}
@@ -139,6 +169,7 @@ def trainer(spec: Settings, net: Network, seed: int, distortion: Any = None) -> 
         seed=seed,
         schedule=rates,
         augment=distortion,
+        callbacks=callbacks,
         progress=False,
     )
 

@@ -71,7 +71,7 @@ def tanh_network(
     *,
     seed: int,
     weight_scale: float | None = None,
-    feedback_scale: float | str = "equal_error",
+    feedback_scale: float | str = "equal_before_slope",
     frozen: Sequence[int] = (),
 ) -> Network:
     """tanh hidden units, linear outputs, biases, float64; layers whose index is in `frozen` stay."""

@@ -56,7 +56,9 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     net = Network(
         train.shape[1],
         [Dense(n, "tanh") for n in (*settings[shape], train.shape[1])],
-        feedback=Feedback("uniform", gain=settings["gain"]) if rule == "fa" else rule,
+        feedback=Feedback("uniform", scale="equal_before_slope", gain=settings["gain"])
+        if rule == "fa"
+        else rule,
         seed=seed,
     )
     net.biases[-1][...] = np.arctanh(mean)

@@ -38,7 +38,7 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     net = Network(
         n_in,
         [Dense(hidden, "tanh", weight_scale=low), Dense(n_out, weight_scale=top)],
-        feedback=Feedback("uniform", gain=settings["gain"]),
+        feedback=Feedback("uniform", scale="equal_before_slope", gain=settings["gain"]),
         seed=seed,
     )
     test, before = (X[n:], Y[n:]), _angles(net, X[:100], Y[:100])

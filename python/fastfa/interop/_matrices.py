@@ -9,15 +9,18 @@ from ..feedback import Feedback
 
 def changed(rule: Feedback, **changes: object) -> Feedback:
     """The rule with some of its arguments replaced."""
-    return Feedback(**(rule._fields() | changes))  # type: ignore[arg-type]
+    return rule._changed(**changes)
 
 
 def scaled_for(rule: Feedback, *, last: bool) -> Feedback:
     """The rule so that ``toarray`` gives a layerwise B of the last hidden layer, or of one below it.
 
-    There "equal_error" means a variance of 1/n_source, which is what gain 1 is above.
+    Below, "equal_error" means a variance of growth²/n_source, which is what gain² is above. The slope of
+    the units is taken as 1: the layer that multiplies by B doesn't know them.
     """
-    return rule if last or rule.scale != "equal_error" else changed(rule, gain=1.0)
+    if last or not isinstance(rule.scale, str):
+        return rule
+    return changed(rule, gain=1.0 if rule.growth is None else rule.growth, growth=None)
 
 
 def drawn(rule: Feedback, units: int, source: int, *, seed: int, layer: int) -> np.ndarray:
@@ -29,6 +32,6 @@ def magnitudes(rule: Feedback, units: int, source: int, *, seed: int, layer: int
     """|B| (units, source) of a "sign" rule with fixed magnitudes, (1, 1) with uniform ones; float64."""
     # The same size and, for those drawn once, the same stream as these matrices have.
     matrix = "binary" if rule.magnitude == "uniform" else "uniform"
-    like = Feedback(matrix, scale=rule.scale, gain=rule.gain)
+    like = Feedback(matrix, scale=rule.scale, gain=rule.gain)  # toarray has no use for growth
     sizes = np.abs(like.toarray(units, source, seed=seed, layer=layer))
     return sizes[:1, :1] if rule.magnitude == "uniform" else sizes

@@ -172,11 +172,12 @@ def _weighted(net: Network, i: int, *, feedback: bool) -> nn.Module:
             array=net.feedback_matrices[i - 1],
             scale="equal_error",
             gain=None,
+            growth=None,
             density=None,
             rank=None,
         )
-    elif rule.scale == "equal_error":
-        rule = changed(rule, scale=net.feedback_scales[i - 1], gain=None)
+    elif isinstance(rule.scale, str):
+        rule = rule._with_scale(net.feedback_scales[i - 1])
     return FeedbackLinear(
         units, layer.units, layer.bias, feedback=rule, seed=net.seed, layer=i - 1, dtype=dtype
     )

@@ -32,7 +32,8 @@ class FeedbackLinear(torch.nn.Linear):
     seed, layer : int
         Of a fastfa network that has the same B into its hidden layer ``layer`` (0 is the first).
     last : bool
-        Whether that is its last hidden layer, which is what ``"equal_error"`` depends on.
+        Whether that is its last hidden layer, which is what ``"equal_error"`` depends on. Errors are
+        then equal before ∘ σ′: this layer doesn't know the units below it, so their slope counts as 1.
 
     Attributes
     ----------
