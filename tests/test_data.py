@@ -80,6 +80,7 @@ def test_load_gives_grey_values_over_255_and_integer_labels(no_roots: Path, suff
 def test_the_roots_are_tried_in_order(no_roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ordered = [no_roots / "argument", no_roots / "environment", no_roots / "cache" / "fastfa"]
     monkeypatch.setenv("FASTFA_DATA", str(ordered[1]))
+    ordered[0].mkdir()
     for count, root in ((1, ordered[2]), (2, ordered[1]), (3, ordered[0])):
         write_set(root / "mnist", train=count)
         assert len(data.load("mnist", ordered[0]).train) == count
@@ -376,7 +377,7 @@ def test_a_split_checks_its_arrays() -> None:
             ValueError, match=r"\[Split\] labels has shape .* must be \(3,\) and int64"
         ):
             Split(x, wrong, (1, 2, 2))
-    with pytest.raises(ValueError, match=r"\[Split\] image_shape was \(1, 28, 28\); .* be 4"):
+    with pytest.raises(ValueError, match=r"\[Split\] image_shape was \(1, 28, 28\); .* product 4"):
         Split(x, labels)
 
 
