@@ -145,3 +145,37 @@ def test_what_is_no_matlab_file_is_refused(written, tmp_path: Path, content: byt
     (tmp_path / "svhn-grey" / "train_32x32.mat").write_bytes(content)
     with pytest.raises(ValueError, match=r"train_32x32.mat cannot be read .* MATLAB file"):
         data.load("svhn-grey", tmp_path)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_scipy_reads_the_same_numbers(tmp_path: Path, packed: bool) -> None:
+    from fastfa.data.limit import Limit
+    from fastfa.data.mat import variables
+
+    rng = np.random.default_rng(0)
+    values = {
+        "bytes": rng.integers(0, 256, (3, 4, 5), np.uint8),
+        "few": np.array([[1], [2]], np.uint8),
+        "doubles": rng.normal(size=(7, 2)),
+        "shorts": rng.integers(-9, 9, (2, 9)).astype(np.int16),
+        "longs": rng.integers(-9, 9, (4, 1)).astype(np.int64),
+        "singles": rng.normal(size=(1, 3)).astype(np.float32),
+        "nothing": np.zeros((0, 3)),
+        "text": np.array(["words"]),
+        "cells": np.array([[1, "a"]], object),
+        "both": rng.normal(size=(2, 2)) + 1j,
+    }
+    path = tmp_path / "a.mat"
+    scipy_io.savemat(path, values, do_compression=packed)
+    theirs = {name: (shape, kind) for name, shape, kind in scipy_io.whosmat(path)}
+    found = {}
+    for variable in variables(Limit("here", path)):
+        found[variable.name] = variable.shape, variable.kind
+        if variable.dtype.kind in "iuf" and not variable.kind.startswith("complex"):
+            numbers = variable.numbers(values[variable.name].size)
+            variable.close()
+            array = numbers.reshape(variable.shape, order="F")
+            assert np.array_equal(array, scipy_io.loadmat(path)[variable.name])
+    theirs["both"] = theirs["both"][0], "complex double"
+    theirs["text"] = (1, 5), "char"  # of which SciPy tells the number of strings
+    assert found == theirs

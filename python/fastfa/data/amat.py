@@ -39,7 +39,7 @@ def read_amat(
     transpose : bool, optional
         Whether rows and columns shall change places. Default: as the file's name says.
     limit : int, optional
-        Bytes of memory that the file may take. Default: 1 GiB, or 32 times its size if that is more.
+        Bytes of memory that the file may take. Default: 256 MiB, or 64 times its size if that is more.
 
     Returns
     -------

@@ -107,7 +107,9 @@ class _Columns:
         if isinstance(column, str):
             found = [at for at, name in enumerate(names) if name == column.strip()]
             if len(found) != 1:
-                known = ", ".join(names)[:200] if names else "a number, as there is no header"
+                known = "a number, as there is no header"
+                if names:
+                    known = f"the name of one column, of {', '.join(names)[:200]}"
                 raise ValueError(
                     f"{where}, which {self.name} has {len(found)} times; it must be {known}"
                 )
@@ -123,10 +125,10 @@ class _Columns:
             return column % width
         inside = named and _plain(names[named[0]]) == "y" and 0 < named[0] < width - 1
         if len(named) > 1 or inside:
-            several = ", ".join(repr(names[at]) for at in named)
+            several = ", ".join(repr(names[at]) for at in sorted({*named, width - 1}))
             raise ValueError(
-                f"{self.place} has columns {several}, and {names[-1]!r} as the last; label_column must "
-                "say which is the label (a name or a number)"
+                f"{self.place}: the label may be any of the columns {several}; label_column must say "
+                "which (a name or a number)"
             )
         self.by_default = not named
         return named[0] if named else width - 1

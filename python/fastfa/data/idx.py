@@ -47,7 +47,7 @@ def read_idx(path: str | os.PathLike[str], *, limit: int | None = None) -> npt.N
     path : str or path-like
         The file.
     limit : int, optional
-        Bytes of memory that the file may take. Default: 1 GiB, or 32 times its size if that is more.
+        Bytes of memory that the file may take. Default: 256 MiB, or 64 times its size if that is more.
 
     Returns
     -------

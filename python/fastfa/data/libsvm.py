@@ -51,7 +51,7 @@ def read_libsvm(
         first column is zero throughout does not tell: then say it, and say it for files that belong
         together.
     limit : int, optional
-        Bytes of memory that the file may take. Default: 1 GiB, or 32 times its size if that is more.
+        Bytes of memory that the file may take. Default: 256 MiB, or 64 times its size if that is more.
 
     Returns
     -------

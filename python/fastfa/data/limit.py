@@ -11,8 +11,8 @@ from typing import Any
 
 from .. import _check
 
-_LEAST = 1 << 30
-_TIMES = 32  # a number of two characters is four bytes in an array, and eight while it is read
+_LEAST = 1 << 28
+_TIMES = 64  # a number of two characters is eight bytes while it is read; gzip makes digits a tenth
 
 
 def path_of(where: str, name: str, path: Any) -> str:
@@ -30,7 +30,7 @@ def path_of(where: str, name: str, path: Any) -> str:
     if not isinstance(text, str):
         raise TypeError(f"[{where}] {name} was {path!r}; it must be a path")
     if not text or "\0" in text:
-        raise ValueError(f"[{where}] {name} was {text!r}; it must be the path of a file")
+        raise ValueError(f"[{where}] {name} was {text!r}; it must be a path")
     return text
 
 
@@ -47,7 +47,7 @@ class Limit:
         Its bytes on the disk.
     bytes : int
         Bytes of memory that its arrays may take, with what is kept beside them meanwhile: `limit`, or
-        by default 1 GiB, or 32 times the file's size where that is more. So what is large may become
+        by default 256 MiB, or 64 times the file's size where that is more. So what is large may become
         large, and what is small may not become gigabytes unless somebody says so.
 
     Raises

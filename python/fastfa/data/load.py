@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _check
 from .idx import read_idx
 from .image_shape import image_shape_of
 from .limit import Limit
@@ -166,6 +167,10 @@ class Dataset:
     classes: int
     image_shape: tuple[int, int, int]
 
+    def __post_init__(self) -> None:
+        image_shape_of("[Dataset] ", self.image_shape, self.train.x.shape[1])
+        _check.integer("Dataset", "classes", self.classes, 1)
+
 
 def load(name: str, root: Root = None, *, limit: int | None = None) -> Dataset:
     """Load a dataset that lies on this machine.
@@ -188,7 +193,7 @@ def load(name: str, root: Root = None, *, limit: int | None = None) -> Dataset:
         A folder to look in before the others. It must be there.
     limit : int, optional
         Bytes of memory that each file may take, with what is kept beside its arrays meanwhile. Default:
-        1 GiB, or 32 times the file's size if that is more.
+        256 MiB, or 64 times the file's size if that is more.
 
     Returns
     -------

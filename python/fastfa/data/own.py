@@ -95,7 +95,7 @@ def read(
         As for `from_arrays`; what the file says itself is the default.
     limit : int, optional
         Bytes of memory that the file (of two, each) may take, with what is kept beside the arrays
-        meanwhile. Default: 1 GiB, or 32 times the file's size if that is more.
+        meanwhile. Default: 256 MiB, or 64 times the file's size if that is more.
 
     Returns
     -------

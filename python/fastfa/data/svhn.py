@@ -7,6 +7,7 @@ unsupervised feature learning", NIPS workshop on deep learning, 2011. ``X`` is u
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from .. import _check
 from .limit import Limit, path_of
 from .load import Dataset, Split
-from .mat import Damaged, Variable, variables
+from .mat import Damaged, variables
 
 _BLOCK = 512  # images that are made grey at a time
 
@@ -38,7 +39,7 @@ def load_svhn(
     extra : bool
         Whether ``extra_32x32.mat`` is part of the training set; without, it need not be there.
     limit : int, optional
-        Bytes of memory that each file may take. Default: 1 GiB, or 32 times its size if that is more.
+        Bytes of memory that each file may take. Default: 256 MiB, or 64 times its size if that is more.
 
     Returns
     -------
@@ -68,14 +69,18 @@ def load_svhn(
 def _read(paths: list[Path], limit: int | None) -> Split:
     """The images of some files, one after the other in one array."""
     files = [_bounds(path, limit) for path in paths]
-    counts = [_count(file) for file in files]
+    counts = []
+    for file in files:
+        with _named(file):
+            counts.append(_count(file))
     with files[-1].memory():
         x = np.empty((sum(counts), 1024), np.float32)
         labels = np.empty(len(x), np.int64)
     begin = 0
     for file, count in zip(files, counts, strict=True):
         end = begin + count
-        _fill(file, x[begin:end], labels[begin:end])
+        with _named(file):
+            _fill(file, x[begin:end], labels[begin:end])
         begin = end
     return Split(x, labels, (1, 32, 32))
 
@@ -87,9 +92,11 @@ def _bounds(path: Path, limit: int | None) -> Limit:
         raise FileNotFoundError(f"[load_svhn] {path} is not there") from None
 
 
-def _variables(file: Limit) -> Iterator[Variable]:
+@contextlib.contextmanager
+def _named(file: Limit) -> Iterator[None]:
+    """Have what is damaged in a file named with it."""
     try:
-        yield from variables(file)
+        yield
     except Damaged as problem:
         raise ValueError(
             f"[load_svhn] {file.name} cannot be read ({problem}); it must be a MATLAB file, version 5"
@@ -100,7 +107,7 @@ def _count(file: Limit) -> int:
     """The number of images, from the headers of the variables alone."""
     place = f"[load_svhn] {file.name}"
     found: dict[str, tuple[tuple[int, ...], str]] = {}
-    for variable in _variables(file):
+    for variable in variables(file):
         if variable.name in found:
             raise ValueError(f"{place} holds {variable.name} twice; it must hold X and y once")
         found[variable.name] = (variable.shape, variable.kind)
@@ -122,7 +129,7 @@ def _count(file: Limit) -> int:
 
 def _fill(file: Limit, x: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
     """Read one file into its part of the arrays."""
-    for variable in _variables(file):
+    for variable in variables(file):
         if variable.name == "X":
             if variable.dtype != np.uint8:
                 raise ValueError(

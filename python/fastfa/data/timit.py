@@ -51,7 +51,7 @@ def load_timit(
     sa : bool
         Whether to take the two dialect sentences too.
     limit : int, optional
-        Bytes of memory that each file may take. Default: 1 GiB, or 32 times its size if that is more.
+        Bytes of memory that each file may take. Default: 256 MiB, or 64 times its size if that is more.
 
     Returns
     -------
