@@ -44,7 +44,7 @@ def read_csv(limit: Limit, label_column: int | str | None, header: bool | None) 
     labels = table.labels
     if columns.by_default and len(labels) > 1 and (labels == labels[0]).all():
         raise ValueError(
-            f"{columns.place}: the last column holds {labels[0]:.17g} in all {len(labels)} rows; "
+            f"{columns.place}: the last column holds {labels[0]:.15g} in all {len(labels)} rows; "
             "label_column must say which column is the label (-1 if it is this one)"
         )
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from .text import LARGEST, Lines, open_lines, single
 
 _BLOCK = 1 << 20  # characters that are parsed at once
 _PLAIN = b"0123456789+-.eE, \t\r\n"  # of these NumPy makes the numbers that `number` makes
+_QUOTED = re.compile(r'(?:"[^",\n]*"|[^",\n]*)(?:,(?:"[^",\n]*"|[^",\n]*))*\n?')
 
 Row = tuple[int, str]  # which of the lines that hold something, from 1; its text
 First = Callable[[list[str]], tuple[bool, int]]
@@ -103,23 +105,22 @@ def _parse(
     place: str, block: list[Row], delimiter: str | None, columns: int
 ) -> npt.NDArray[np.float64]:
     """The numbers of some lines, quickly where nothing but plain numbers is in them."""
-    texts = [text for _, text in block]
-    plain = _PLAIN if delimiter is None else _PLAIN + b'"'
-    if all(text.isascii() and not text.encode().translate(None, plain) for text in texts):
+    texts = [_plain(text, delimiter) for _, text in block]
+    if None not in texts:
         try:
-            rows = np.loadtxt(
-                texts,
-                np.float64,
-                delimiter=delimiter,
-                comments=None,
-                quotechar=None if delimiter is None else '"',
-                ndmin=2,
-            )
+            rows = np.loadtxt(texts, np.float64, delimiter=delimiter, comments=None, ndmin=2)
             if rows.shape == (len(block), columns) and (np.abs(rows) <= LARGEST).all():
                 return rows
         except ValueError:
             pass  # found again below, where it is told
     return np.array(list(_slowly(place, block, delimiter, columns)))
+
+
+def _plain(text: str, delimiter: str | None) -> str | None:
+    """A line of nothing but plain numbers, without quotes around them; None if it is another."""
+    if '"' in text and delimiter is not None and _QUOTED.fullmatch(text):
+        text = text.replace('"', "")
+    return text if text.isascii() and not text.encode().translate(None, _PLAIN) else None
 
 
 def _slowly(
@@ -162,7 +163,7 @@ def split_of(limit: Limit, table: Table, first_label: int, shape: tuple[int, int
     if wrong.any():
         at = int(np.argmax(wrong))
         raise ValueError(
-            f"[{limit.where}] {limit.name}: the label in row {at + 1} is {table.labels[at]:.17g}; "
+            f"[{limit.where}] {limit.name}: the label in row {at + 1} is {table.labels[at]:.15g}; "
             f"it must be a whole number from {first_label}"
         )
     return Split(table.x, labels.astype(np.int64), shape)
