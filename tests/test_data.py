@@ -80,12 +80,38 @@ def test_load_gives_grey_values_over_255_and_integer_labels(no_roots: Path, suff
 def test_the_roots_are_tried_in_order(no_roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ordered = [no_roots / "argument", no_roots / "environment", no_roots / "cache" / "fastfa"]
     monkeypatch.setenv("FASTFA_DATA", str(ordered[1]))
+    ordered[0].mkdir()
     for count, root in ((1, ordered[2]), (2, ordered[1]), (3, ordered[0])):
         write_set(root / "mnist", train=count)
         assert len(data.load("mnist", ordered[0]).train) == count
     assert len(data.load("mnist").train) == 2
     assert data.locate("mnist")[NAMES[0]] == ordered[1] / "mnist" / NAMES[0]
     assert data.locate("mnist", ordered[0])[NAMES[0]] == ordered[0] / "mnist" / NAMES[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["mnist", "mnist-mini", "svhn-grey", "mnist-mini-photo-background"]
+)
+def test_a_root_that_is_not_there_is_an_error(
+    no_roots: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_set(no_roots / "environment" / "mnist")
+    monkeypatch.setenv("FASTFA_DATA", str(no_roots / "environment"))
+    (no_roots / "file").write_text("")
+    for root in (no_roots / "misspelt", no_roots / "file", "~/no such folder"):
+        with pytest.raises(
+            FileNotFoundError, match=r"\[load\] root was .*; it must be a folder that"
+        ):
+            data.load(name, root)
+        with pytest.raises(FileNotFoundError, match=r"\[locate\] root was .*; it must be a folder"):
+            data.locate(name, root)
+    for root in ("", "a\0b"):
+        with pytest.raises(ValueError, match=r"\[load\] root was .*; it must be a path"):
+            data.load(name, root)
+    with pytest.raises(TypeError, match=r"\[load\] root was 5; it must be a path"):
+        data.load(name, 5)  # type: ignore[arg-type]
+    (no_roots / "empty").mkdir()
+    assert len(data.load("mnist", no_roots / "empty").train) == 5  # which is there, without the set
 
 
 def test_the_search_roots_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,8 +402,45 @@ def test_a_split_checks_its_arrays() -> None:
             ValueError, match=r"\[Split\] labels has shape .* must be \(3,\) and int64"
         ):
             Split(x, wrong, (1, 2, 2))
-    with pytest.raises(ValueError, match=r"\[Split\] image_shape was \(1, 28, 28\); .* be 4"):
+    with pytest.raises(ValueError, match=r"\[Split\] image_shape was \(1, 28, 28\); .* product 4"):
         Split(x, labels)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(1, -2, -2), (-1, -2, 2), (4, 1), (1, 1, 1, 4), (1, 2.0, 2), (0, 2, 2), 4, None, "114"],
+)
+def test_the_shape_of_an_image_is_three_positive_integers(shape: object) -> None:
+    x, labels = np.zeros((3, 4), np.float32), np.zeros(3, np.int64)
+    part = Split(x, labels, (1, 2, 2))
+    for make in (
+        lambda: Split(x, labels, shape),  # type: ignore[arg-type]
+        lambda: data.Dataset("a", part, part, 2, shape),  # type: ignore[arg-type]
+        lambda: data.from_arrays(x, labels, shape or "None"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"image_shape was .*; .* of product 4"):
+            make()
+    assert Split(x, labels, [1, np.int64(2), 2]).image_shape == (1, 2, 2)  # type: ignore[arg-type]
+    for classes in (0, -1, 2.0, True):
+        with pytest.raises((TypeError, ValueError), match=r"\[Dataset\] classes was"):
+            data.Dataset("a", part, part, classes, (1, 2, 2))  # type: ignore[arg-type]
+
+
+def test_masked_values_are_no_numbers() -> None:
+    x = np.ma.masked_equal(np.array([[1.0, 2.0], [3.0, 4.0]]), 3.0)
+    labels = np.ma.masked_equal(np.array([0, 1]), 1)
+    plain, zeros = np.zeros((2, 2)), np.zeros(2, np.int64)
+    for call in (
+        lambda: data.from_arrays(x, zeros),
+        lambda: data.from_arrays(plain, labels),
+        lambda: Split(x, zeros, (1, 1, 2)),
+        lambda: Split(plain, labels, (1, 1, 2)),
+        lambda: data.one_hot(labels, 2),
+        lambda: data.normalise(x),
+    ):
+        with pytest.raises(ValueError, match=r"has masked values; it must have a value everywhere"):
+            call()
+    assert data.from_arrays(np.ma.array(plain), zeros).x.tolist() == [[0, 0], [0, 0]]
 
 
 @given(
@@ -407,7 +470,8 @@ def test_one_hot_takes_every_integer_type_and_gives_zeros_and_ones() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (([0, 3], 3), ValueError, r"labels\[1\] was 3; it must be from 0 to 2"),
+        (([0, 3], 3), ValueError, r"labels\[1\] was 3; it must be from 0 to 2$"),
+        (([1, 3], 3), ValueError, r"labels\[1\] was 3; .* \(where labels count from 1, give label"),
         (([-1], 3), ValueError, r"labels\[0\] was -1; it must be from 0 to 2"),
         (([[0]], 3), ValueError, r"labels has shape \(1, 1\); it must be \(N,\)"),
         (([0.0], 3), TypeError, r"labels has dtype float64; it must be an integer one"),

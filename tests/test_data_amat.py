@@ -179,7 +179,7 @@ def test_the_list_shows_every_set(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert rows["mnist-rotation"].endswith(f"  {tmp_path / 'mnist-rotation'}")
     assert "0.1 MB" in rows["mnist-rotation"]
     assert "604388 + 26032" in rows["svhn-grey"]
-    assert "pip install fastfa[svhn]" in rows["svhn-grey"]
+    assert "http://ufldl.stanford.edu/housenumbers/" in rows["svhn-grey"]
     assert "made from mnist-mini" in rows["mnist-mini-photo-background"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import math
 import struct
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -163,11 +162,7 @@ def test_mfcc_refuses(wrong: np.ndarray) -> None:
 
 
 class TestCorpus:
-    """What needs soundfile."""
-
-    @pytest.fixture(autouse=True)
-    def _soundfile(self) -> None:
-        pytest.importorskip("soundfile", reason="soundfile is not installed (fastfa[timit])")
+    """Whole folders."""
 
     def test_frames_of_stops_are_taken_and_sa_sentences_left_out(self, corpus: Path) -> None:
         loaded = data.load("timit-stops", corpus.parent)
@@ -226,6 +221,17 @@ class TestCorpus:
                 r"line 2 goes from 50 to 2000; it must begin at 100 or later",
             ),
             ("", r"holds no phones; it must hold at least one"),
+            (
+                "٠ ١٦٠٠ b\n".encode().decode("latin-1"),
+                r"line 1 is .*; it must be two sample numbers",
+            ),
+            (
+                "0 3000 b\n1000 2000 d\n",
+                r"around sample 1040 lies in b of line 1 and in d of line 2; it must lie in one",
+            ),
+            ("0 3000 iy\n1000 2000 d\n", r"lies in iy of line 1 and in d of line 2"),
+            ("0 3000 d\n1000 2000 iy\n", r"lies in d of line 1 and in iy of line 2"),
+            ("0 9 h#\n0 3000 b\n10 20 iy\n2000 4000 b\n", r"b of line 2 and in b of line 4"),
             ("0 7000 h#\n7000 8400 b\n", r"b ends at sample 8400, but SX9.WAV has 8000"),
         ],
     )
@@ -261,6 +267,35 @@ class TestCorpus:
             data.load_timit(corpus)
         assert f"[load_timit] {path}" in str(caught.value)
 
+    def test_phones_may_overlap_where_no_frame_has_its_middle_or_no_stop_is(
+        self, corpus: Path
+    ) -> None:
+        path = corpus / "TEST" / "DR3" / "MXYZ0" / "SX9.PHN"
+        path.write_text("0 1640 h#\n1605 2000 b\n2000 4000 iy\n3000 5000 ae\n")
+        assert data.load_timit(corpus).test.labels.tolist() == [0, 0]
+
+    @pytest.mark.parametrize("order", ["01", "10"])
+    def test_soundfile_reads_the_same_samples(self, tmp_path: Path, order: str) -> None:
+        soundfile = pytest.importorskip("soundfile")
+        from fastfa.data.limit import Limit
+        from fastfa.data.sound import read_sound
+
+        samples = speech(seed=5)
+        ways = {
+            "a.wav": sphere(samples, order=order),
+            "b.wav": riff(samples),
+            "c.wav": riff(samples, b"LIST" + struct.pack("<I", 5) + b"data.\0"),
+        }
+        for name, content in ways.items():
+            (tmp_path / name).write_bytes(content)
+        for form in ("WAV", "WAVEX", "NIST"):
+            soundfile.write(tmp_path / f"{form}.wav", samples, RATE, "PCM_16", format=form)
+        for path in tmp_path.iterdir():
+            theirs, rate = soundfile.read(path, dtype="int16")
+            assert rate == RATE
+            assert np.array_equal(read_sound(Limit("here", path)), theirs)
+            assert np.array_equal(theirs, samples)
+
     def test_what_is_missing_is_named(self, corpus: Path, tmp_path: Path) -> None:
         (corpus / "TEST" / "DR3" / "MXYZ0" / "SX9.WAV").unlink()
         with pytest.raises(FileNotFoundError, match=r"SX9.WAV is not there"):
@@ -273,13 +308,6 @@ class TestCorpus:
         (tmp_path / "else" / "timit-stops").mkdir(parents=True)
         with pytest.raises(data.DatasetNotFound, match=r"without train, test\n"):
             data.load("timit-stops", tmp_path / "else")
-
-    def test_without_soundfile_the_error_says_what_to_install(
-        self, corpus: Path, monkeypatch
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "soundfile", None)
-        with pytest.raises(ImportError, match=r"pip install fastfa\[timit\]"):
-            data.load_timit(corpus)
 
 
 def test_libsvm_files_are_read_dense(tmp_path: Path) -> None:
@@ -317,8 +345,8 @@ def test_libsvm_reads_back_what_was_written(tmp_path: Path, seed: int) -> None:
         ("1 1:2 2:\n", r"line 1 has '2:'; it must be index:value"),
         ("1 1:nan\n", r"line 1 has '1:nan'; it must be index:value"),
         ("1 1:1e60\n", r"line 1 has '1:1e60'; it must be index:value"),
-        ("1 qid:3 1:2\n", r"line 1 has 'qid:3'; it must be index:value"),
-        ("1 0:2\n", r"line 1 has index 0; it must be from 1 to 39"),
+        ("1 1:2 qid:3\n", r"line 1 has 'qid:3'; it must be index:value"),
+        ("1 1:2 0:2\n", r"line 1 has index 0; it must be from 2 to 39"),
         ("1 2:2 2:3\n", r"line 1 has index 2; it must be from 3 to 39"),
         ("1 3:2 2:3\n", r"line 1 has index 2; it must be from 4 to 39"),
         ("1 40:2\n", r"line 1 has index 40; it must be from 1 to 39"),

@@ -178,7 +178,7 @@ def test_paper_presets_need_the_whole_set(name, no_data, tmp_path):
 
 
 def test_house_numbers_in_their_own_format(no_data, tmp_path):
-    pytest.importorskip("scipy.io", reason="SciPy is not installed (fastfa[svhn])")
+    pytest.importorskip("scipy.io", reason="SciPy, which writes the files, is not installed")
     from test_data_svhn import write_part
 
     for seed, (part, count) in enumerate({"train": 150, "extra": 50, "test": 40}.items()):
@@ -194,7 +194,6 @@ def test_house_numbers_in_their_own_format(no_data, tmp_path):
 
 
 def test_speech_in_its_own_format(no_data, tmp_path):
-    pytest.importorskip("soundfile", reason="soundfile is not installed (fastfa[timit])")
     from test_data_timit import write_sentence
 
     places = [f"TRAIN/DR1/S{n}/SX{n}" for n in range(8)] + ["TEST/DR3/T0/SX9", "TEST/DR3/T0/SI8"]

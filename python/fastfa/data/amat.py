@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import os
 
+from .limit import Limit
 from .load import Split
-from .table import read_table, split_of
+from .table import Table, read_table, split_of
 
 _SIDEWAYS = ("mnist_background_images_", "mnist_background_random_", "mnist_noise_variations_")
 
 
-def read_amat(path: str | os.PathLike[str], transpose: bool | None = None) -> Split:
+def read_amat(
+    path: str | os.PathLike[str], transpose: bool | None = None, *, limit: int | None = None
+) -> Split:
     """Read one .amat file, plain or gzip.
 
     Some of the sets are stored sideways: column after column, as MATLAB has it. Which ones is
@@ -35,6 +38,8 @@ def read_amat(path: str | os.PathLike[str], transpose: bool | None = None) -> Sp
         The file.
     transpose : bool, optional
         Whether rows and columns shall change places. Default: as the file's name says.
+    limit : int, optional
+        Bytes of memory that the file may take. Default: 256 MiB, or 64 times its size if that is more.
 
     Returns
     -------
@@ -45,14 +50,20 @@ def read_amat(path: str | os.PathLike[str], transpose: bool | None = None) -> Sp
     ------
     FileNotFoundError
         There is no such file.
-    ValueError
-        A line does not hold 785 finite numbers, a pixel is not from 0 to 1, or a label is no digit.
-        The message names the file and the row. (A file that ends early, but at the end of a line,
-        cannot be told from a smaller set: look at the length.)
+    TypeError, ValueError
+        A line does not hold 785 finite numbers, a pixel is not from 0 to 1, a label is no digit, or
+        the numbers would take more than `limit`. The message names the file and the row. (A file that
+        ends early, but at the end of a line, cannot be told from a smaller set: look at the length.)
     """
-    where, name = "read_amat", os.fspath(path)
-    table = read_table(where, path, None, 785)
-    x, labels = table[:, :784], table[:, 784]
+    where, bounds = "read_amat", Limit("read_amat", path, limit)
+    name = bounds.name
+
+    def first(fields: list[str]) -> tuple[bool, int]:
+        if len(fields) != 785:
+            raise ValueError(f"[{where}] {name}: row 1 has {len(fields)} fields; it must have 785")
+        return False, 784
+
+    x, labels = read_table(bounds, None, first)
     slack = 1e-6  # of a text that was rounded
     for wrong, what in (
         ((x < -slack) | (x > 1 + slack), "a pixel"),
@@ -69,4 +80,4 @@ def read_amat(path: str | os.PathLike[str], transpose: bool | None = None) -> Sp
         transpose = os.path.basename(name).startswith(_SIDEWAYS)
     if transpose:
         x = x.reshape(-1, 28, 28).transpose(0, 2, 1).reshape(-1, 784)
-    return split_of(where, path, x, labels, (1, 28, 28))
+    return split_of(bounds, Table(x, labels), 0, (1, 28, 28))

@@ -127,7 +127,8 @@ def _ask(url: str, have: int, timeout: float) -> _Answer | None:
 
     if response.status == 200:
         length = response.headers.get("Content-Length", "")
-        return _Answer(response, 0, int(length) if length.isdecimal() else None)
+        told = re.fullmatch("[0-9]{1,18}", length)
+        return _Answer(response, 0, int(length) if told else None)
     start, total = _content_range(response.headers)
     if response.status == 206 and have and start == have:
         return _Answer(response, start, total)
@@ -139,7 +140,9 @@ def _ask(url: str, have: int, timeout: float) -> _Answer | None:
 
 def _content_range(headers: Message) -> tuple[int | None, int | None]:
     """First byte and total of a Content-Range such as ``bytes 5-9/10`` or ``bytes 5-9/*``."""
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+    match = re.fullmatch(
+        r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)", headers.get("Content-Range", "")
+    )
     if match is None:
         return None, None
     start, total = match.groups()

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .atomic import atomic_write
+from .limit import Limit
 from .stream import CHUNK, IdxError, Source, open_source
 
 _TYPES: dict[int, np.dtype[Any]] = {
@@ -34,7 +35,7 @@ _CODES = {dtype: code for code, dtype in _TYPES.items()}
 _MOST_DIMENSIONS = 8
 
 
-def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+def read_idx(path: str | os.PathLike[str], *, limit: int | None = None) -> npt.NDArray[Any]:
     """Read an IDX file, plain or gzip (told apart by content, not by name).
 
     Nothing is allocated for the values before their declared size has been held against the
@@ -45,6 +46,8 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     ----------
     path : str or path-like
         The file.
+    limit : int, optional
+        Bytes of memory that the file may take. Default: 256 MiB, or 64 times its size if that is more.
 
     Returns
     -------
@@ -57,13 +60,18 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     FileNotFoundError
         There is no such file.
     IdxError
-        The file breaks the format, or bytes are missing, damaged or left over. The message names
-        the file and the byte.
+        The file breaks the format, bytes are missing, damaged or left over, or the values would take
+        more than `limit`. The message names the file and the byte.
     """
     with open_source(path) as source:
+        bounds = Limit("read_idx", path, limit)
         dtype, shape, begin = _read_header(source)
         _check_size(source, dtype, shape, begin)
-        array = np.empty(shape, dtype)
+        problem = bounds.problem(math.prod(shape) * dtype.itemsize, f"{dtype} of shape {shape}")
+        if problem:
+            _raise(source, 4, problem)
+        with bounds.memory():
+            array = np.empty(shape, dtype)
         _fill(source, array, begin)
         if source.read(1):
             _raise(source, begin + array.nbytes, "bytes are left over")

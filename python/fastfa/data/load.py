@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _check
 from .idx import read_idx
-from .places import Root, files_in, folders
+from .image_shape import image_shape_of
+from .limit import Limit
+from .places import Root, check_root, files_in, folders
 from .registry import (
     TEST_IMAGES,
     TEST_LABELS,
@@ -46,6 +49,11 @@ class Split:
     image_shape: tuple[int, int, int] = (1, 28, 28)
 
     def __post_init__(self) -> None:
+        for name, array in (("x", self.x), ("labels", self.labels)):
+            if np.ma.is_masked(array):
+                raise ValueError(
+                    f"[Split] {name} has masked values; it must have a value everywhere"
+                )
         if self.x.ndim != 2 or self.x.dtype not in (np.float32, np.float64):
             raise ValueError(
                 f"[Split] x has shape {self.x.shape} and dtype {self.x.dtype}; "
@@ -56,11 +64,8 @@ class Split:
                 f"[Split] labels has shape {self.labels.shape} and dtype {self.labels.dtype}; "
                 f"it must be ({len(self.x)},) and int64"
             )
-        if np.prod(self.image_shape) != self.x.shape[1]:
-            raise ValueError(
-                f"[Split] image_shape was {self.image_shape}; "
-                f"its product must be {self.x.shape[1]}, the length of a row of x"
-            )
+        shape = image_shape_of("[Split] ", self.image_shape, self.x.shape[1])
+        object.__setattr__(self, "image_shape", shape)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -162,8 +167,12 @@ class Dataset:
     classes: int
     image_shape: tuple[int, int, int]
 
+    def __post_init__(self) -> None:
+        image_shape_of("[Dataset] ", self.image_shape, self.train.x.shape[1])
+        _check.integer("Dataset", "classes", self.classes, 1)
 
-def load(name: str, root: Root = None) -> Dataset:
+
+def load(name: str, root: Root = None, *, limit: int | None = None) -> Dataset:
     """Load a dataset that lies on this machine.
 
     It is looked for in ``<root>/<name>/``, with these roots in order: `root`, ``$FASTFA_DATA``,
@@ -181,7 +190,10 @@ def load(name: str, root: Root = None) -> Dataset:
         ``"timit-stops"`` (`load_timit`); ``"mnist-photo-background"`` or
         ``"mnist-mini-photo-background"`` (`photo_background`).
     root : str or path-like, optional
-        A folder to look in before the others.
+        A folder to look in before the others. It must be there.
+    limit : int, optional
+        Bytes of memory that each file may take, with what is kept beside its arrays meanwhile. Default:
+        256 MiB, or 64 times the file's size if that is more.
 
     Returns
     -------
@@ -192,8 +204,13 @@ def load(name: str, root: Root = None) -> Dataset:
     ------
     ImportError
         The dataset needs a library that is not installed; the message names it.
-    ValueError
-        There is no dataset of this name, a file is malformed, or files disagree with each other.
+    TypeError, ValueError
+        There is no dataset of this name, a file is malformed or would take more than `limit`, or files
+        disagree with each other.
+    MemoryError
+        The machine has too little memory; the message names the file.
+    FileNotFoundError
+        `root` was given and is no folder.
     DatasetNotFound
         The files are in none of the places; the message says where they were looked for and how
         to get them. No other dataset is ever taken instead.
@@ -201,37 +218,38 @@ def load(name: str, root: Root = None) -> Dataset:
         A file is damaged.
     """
     info = dataset_info(name)
+    check_root("load", root)
     if info.format == "photos":
         from .photos import photo_background
 
-        return photo_background(load(info.made_from, root))
+        return photo_background(load(info.made_from, root, limit=limit))
     paths = _find(info, root)
     if info.format != "idx":
-        return _load_other(info, paths)
+        return _load_other(info, paths, limit)
     return Dataset(
         name=info.name,
-        train=_read_split(info, paths[TRAIN_IMAGES], paths[TRAIN_LABELS]),
-        test=_read_split(info, paths[TEST_IMAGES], paths[TEST_LABELS]),
+        train=_read_split(info, paths[TRAIN_IMAGES], paths[TRAIN_LABELS], limit),
+        test=_read_split(info, paths[TEST_IMAGES], paths[TEST_LABELS], limit),
         classes=info.classes,
         image_shape=info.image_shape,
     )
 
 
-def _load_other(info: DatasetInfo, paths: Mapping[str, Path]) -> Dataset:
+def _load_other(info: DatasetInfo, paths: Mapping[str, Path], limit: int | None) -> Dataset:
     """A dataset that is not IDX, through the reader of its format."""
     if info.format == "amat":
         from .amat import read_amat
 
-        train, test = (read_amat(path) for path in paths.values())
+        train, test = (read_amat(path, limit=limit) for path in paths.values())
         return Dataset(info.name, train, test, info.classes, info.image_shape)
     folder = next(iter(paths.values())).parent
     if info.format == "svhn":
         from .svhn import load_svhn
 
-        return load_svhn(folder)
+        return load_svhn(folder, limit=limit)
     from .timit import load_timit
 
-    return load_timit(folder)
+    return load_timit(folder, limit=limit)
 
 
 def _find(info: DatasetInfo, root: Root) -> Mapping[str, Path]:
@@ -259,8 +277,10 @@ def _find(info: DatasetInfo, root: Root) -> Mapping[str, Path]:
     raise DatasetNotFound("\n".join([f"[load] {info.name} was not found{packed} in", *looked, how]))
 
 
-def _read_split(info: DatasetInfo, images_path: Path, labels_path: Path) -> Split:
-    images, labels = read_idx(images_path), read_idx(labels_path)
+def _read_split(
+    info: DatasetInfo, images_path: Path, labels_path: Path, limit: int | None
+) -> Split:
+    images, labels = read_idx(images_path, limit=limit), read_idx(labels_path, limit=limit)
     _, height, width = info.image_shape
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (height, width):
         raise ValueError(
@@ -275,7 +295,11 @@ def _read_split(info: DatasetInfo, images_path: Path, labels_path: Path) -> Spli
     if labels.max() >= info.classes:
         at = int(np.argmax(labels >= info.classes))
         raise ValueError(
-            f"[load] {labels_path}: label {at} is {labels[at]}; it must be below {info.classes}"
+            f"[load] {labels_path}: label {at} is {labels[at]}; it must be below {info.classes}, as "
+            f"{info.name} has that many classes (fastfa.data.read((images, labels)) reads other sets)"
         )
-    x = np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
+    bounds = Limit("load", images_path, limit)
+    bounds.check(5 * images.size, f"uint8 of shape {images.shape}, as float32")
+    with bounds.memory():
+        x = np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
     return Split(x, labels.astype(np.int64), info.image_shape)

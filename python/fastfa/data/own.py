@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _check
 from .amat import read_amat
+from .csv_table import read_csv
 from .idx import read_idx
+from .image_shape import image_shape_of
 from .libsvm import read_libsvm
+from .limit import Limit, path_of
 from .load import Split
-from .table import read_table, split_of
+from .npz import read_npz
+from .table import split_of
 
 _PathLike = str | os.PathLike[str]
 
@@ -44,7 +50,8 @@ def from_arrays(
     TypeError
         `x` is not real numbers, or `labels` are not integers.
     ValueError
-        A shape does not fit, there are no examples, x is not finite, or a label is negative.
+        A shape does not fit, there are no examples, x is not finite, a label is negative, or values are
+        masked.
     """
     return _checked("from_arrays", "", x, labels, image_shape)
 
@@ -52,15 +59,18 @@ def from_arrays(
 def read(
     source: _PathLike | tuple[_PathLike, _PathLike],
     *,
-    label_column: int = -1,
+    label_column: int | str | None = None,
+    header: bool | None = None,
+    first_label: int = 0,
     image_shape: tuple[int, int, int] | None = None,
+    limit: int | None = None,
 ) -> Split:
     """Read a file of your own, or a pair of IDX files, by the ending of its name.
 
     - ``.npz``: arrays ``x`` and ``labels`` (or ``y``), as of `from_arrays`; nothing in it is ever
       unpickled.
-    - ``.csv``: numbers with commas between, an example a line, one column of which is the label; a
-      first line of words is a header.
+    - ``.csv``: numbers with commas between, in quotes or not, an example a line, one column of which is
+      the label; a first line of words is a header.
     - ``.amat``: as `read_amat`. ``.libsvm``, ``.svm``: as `read_libsvm`.
     - (images, labels): two IDX files, as `read_idx`.
 
@@ -71,10 +81,21 @@ def read(
     ----------
     source : str or path-like, or a pair of them
         The file, or the files of the images and of the labels.
-    label_column : int
-        Of a CSV file: 0 for the first column, -1 for the last.
+    label_column : int or str, optional
+        Of a CSV file: the label's column, 0 for the first, -1 for the last, or its name in the header.
+        Default: the column that the header calls label, target, class, species, y or so; else the last,
+        if it holds two classes or more.
+    header : bool, optional
+        Of a CSV file: whether its first line names the columns. Default: whether that is words. A
+        first line 0, 1, 2, ... may be either, and is refused unless this is given.
+    first_label : int
+        What the file calls class 0. It is subtracted from the labels; so 1 for EMNIST's letters, which
+        are 1 to 26.
     image_shape : tuple of int, optional
         As for `from_arrays`; what the file says itself is the default.
+    limit : int, optional
+        Bytes of memory that the file (of two, each) may take, with what is kept beside the arrays
+        meanwhile. Default: 256 MiB, or 64 times the file's size if that is more.
 
     Returns
     -------
@@ -84,63 +105,61 @@ def read(
     ------
     FileNotFoundError
         There is no such file.
-    ValueError
-        The ending is another, or the file is malformed; the message names it.
+    MemoryError
+        The machine has too little memory; the message names the file.
+    TypeError, ValueError
+        The ending is another, the file is malformed or would take more than `limit`, or an argument is
+        wrong or not for such a file; the message names it.
     """
+    first_label = _check.integer("read", "first_label", first_label, -(10**6), 10**6)
+    ending = "" if isinstance(source, tuple | list) else _ending(source)
+    for name, value in (("label_column", label_column), ("header", header)):
+        if value is not None and ending != ".csv":
+            raise ValueError(f"[read] {name} was {value!r}; it must be None but for .csv files")
     if isinstance(source, tuple | list):
-        return _pair(source, image_shape)
-    name = os.fspath(source)
-    ending = Path(name.removesuffix(".gz")).suffix.lower()
+        return _pair(source, first_label, image_shape, limit)
     if ending == ".npz":
-        return _npz(name, image_shape)
+        bounds = Limit("read", source, limit)
+        x, labels = read_npz(bounds, ("x",), ("labels", "y"))
+        return _checked("read", f"{bounds.name}: ", x, labels, image_shape, first_label, bounds)
     if ending == ".csv":
-        return _csv(name, label_column, image_shape)
-    readers: dict[str, Any] = {".amat": read_amat, ".libsvm": read_libsvm, ".svm": read_libsvm}
-    if ending not in readers:
+        bounds = Limit("read", source, limit)
+        table = read_csv(bounds, label_column, header)
+        split = split_of(bounds, table, first_label, (1, 1, table.x.shape[1]))
+    elif ending == ".amat":
+        if first_label:
+            raise ValueError(f"[read] first_label was {first_label}; it must be 0 for .amat files")
+        split = read_amat(source, limit=limit)
+    else:
+        split = read_libsvm(source, first_label=first_label, limit=limit)
+    if image_shape is None:
+        return split
+    return Split(split.x, split.labels, image_shape_of("[read] ", image_shape, split.x.shape[1]))
+
+
+_ENDINGS = (".npz", ".csv", ".amat", ".libsvm", ".svm")
+
+
+def _ending(source: _PathLike) -> str:
+    name = path_of("read", "source", source)
+    ending = Path(name.removesuffix(".gz")).suffix.lower()
+    if ending not in _ENDINGS:
         raise ValueError(
             f"[read] source was {name!r}; it must end in .npz, .csv, .amat, .libsvm or .svm, "
             "or be a pair of IDX files (images, labels)"
         )
-    split: Split = readers[ending](name)
-    return Split(split.x, split.labels, image_shape or split.image_shape)
+    return ending
 
 
-def _pair(source: Any, image_shape: tuple[int, int, int] | None) -> Split:
+def _pair(
+    source: Any, first_label: int, image_shape: tuple[int, int, int] | None, limit: int | None
+) -> Split:
     if len(source) != 2:
         raise ValueError(f"[read] source has {len(source)} files; it must be (images, labels)")
-    images, labels = (read_idx(path) for path in source)
-    return _checked("read", f"{os.fspath(source[0])}: ", images, labels, image_shape)
-
-
-def _npz(name: str, image_shape: tuple[int, int, int] | None) -> Split:
-    try:
-        # Opened here, because of a damaged file np.load leaves its own open.
-        with open(name, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            key = "labels" if "labels" in file.files else "y"
-            if "x" not in file.files or key not in file.files:
-                held = ", ".join(file.files)
-                raise ValueError(f"it holds {held or 'nothing'}, not x and labels")
-            x, labels = file["x"], file[key]
-    except (FileNotFoundError, PermissionError, MemoryError):
-        raise
-    except Exception as error:  # of a damaged file NumPy and zipfile raise nearly anything
-        raise ValueError(
-            f"[read] {name} cannot be read ({error}); it must be an .npz file with x and labels"
-        ) from error
-    return _checked("read", f"{name}: ", x, labels, image_shape)
-
-
-def _csv(name: str, label_column: int, image_shape: tuple[int, int, int] | None) -> Split:
-    table = read_table("read", name, ",")
-    width = table.shape[1]
-    if width < 2:
-        raise ValueError(f"[read] {name} has {width} column; it must have two or more")
-    if not -width <= label_column < width:
-        raise ValueError(
-            f"[read] label_column was {label_column}; it must be from {-width} to {width - 1}"
-        )
-    x = np.delete(table, label_column, axis=1)
-    return split_of("read", name, x, table[:, label_column], image_shape or (1, 1, width - 1))
+    images, labels = (read_idx(path, limit=limit) for path in source)
+    bounds = Limit("read", source[0], limit)
+    place = f"{bounds.name}: "
+    return _checked("read", place, images, labels, image_shape, first_label, bounds)
 
 
 def _checked(
@@ -149,9 +168,14 @@ def _checked(
     x: npt.ArrayLike,
     labels: npt.ArrayLike,
     image_shape: tuple[int, int, int] | None,
+    first_label: int = 0,
+    limit: Limit | None = None,
 ) -> Split:
-    values, classes = np.asarray(x), np.asarray(labels)
     place = f"[{where}] {source}"
+    for name, given in (("x", x), ("labels", labels)):
+        if np.ma.is_masked(given):
+            raise ValueError(f"{place}{name} has masked values; it must have a value everywhere")
+    values, classes = np.asarray(x), np.asarray(labels)
     if values.dtype.kind not in "fiu":
         raise _kind(source, f"{place}x has dtype {values.dtype}; it must be of real numbers")
     if classes.dtype.kind not in "iu":
@@ -163,22 +187,24 @@ def _checked(
         )
     if classes.shape != values.shape[:1]:
         raise ValueError(f"{place}labels has shape {classes.shape}; it must be ({len(values)},)")
-    if classes.min() < 0 or classes.max() > 10**6:
-        at = int(np.argmax((classes < 0) | (classes > 10**6)))
-        raise ValueError(f"{place}labels[{at}] was {classes[at]}; it must be from 0 to 1000000")
+    low, high = first_label, first_label + 10**6
+    if classes.min() < low or classes.max() > high:
+        at = int(np.argmax((classes < low) | (classes > high)))
+        raise ValueError(f"{place}labels[{at}] was {classes[at]}; it must be from {low} to {high}")
     dtype = np.float64 if values.dtype == np.float64 else np.float32
-    rows = np.array(values.reshape(len(values), -1), dtype, order="C")
+    if limit is not None:
+        need = values.nbytes + values.size * np.dtype(dtype).itemsize
+        limit.check(need, f"x, {values.dtype} of shape {values.shape}, as {np.dtype(dtype)}")
+    with limit.memory() if limit is not None else contextlib.nullcontext():
+        rows = np.array(values.reshape(len(values), -1), dtype, order="C")
     if values.dtype == np.uint8:
         rows /= np.float32(255)
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
         raise ValueError(f"{place}x holds {rows[row, column]} in row {row}; it must be finite")
-    shape = image_shape or (1,) * (4 - values.ndim) + values.shape[1:]
-    if np.prod(shape) != rows.shape[1] or len(shape) != 3:
-        raise ValueError(
-            f"{place}image_shape was {shape}; it must be three numbers of product {rows.shape[1]}"
-        )
-    return Split(rows, classes.astype(np.int64), shape)
+    shape = (1,) * (4 - values.ndim) + values.shape[1:] if image_shape is None else image_shape
+    shape = image_shape_of(place, shape, rows.shape[1])
+    return Split(rows, classes.astype(np.int64) - first_label, shape)
 
 
 def _kind(source: str, message: str) -> Exception:

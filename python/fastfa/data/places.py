@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .limit import path_of
 from .registry import DatasetInfo, dataset_info
 
 Root = str | os.PathLike[str] | None
@@ -35,6 +36,22 @@ def search_roots(root: Root = None) -> list[Path]:
     roots.append(cache_root())
     roots += [Path("/usr/share/datasets"), Path("/usr/local/share/datasets")]
     return list(dict.fromkeys(place for place in roots if place is not None))
+
+
+def check_root(where: str, root: Root) -> None:
+    """Refuse a root that was given but isn't there: the others would be taken instead, unnoticed.
+
+    Raises
+    ------
+    FileNotFoundError
+        It is no folder.
+    TypeError, ValueError
+        It is no path.
+    """
+    if root is not None and not os.path.isdir(os.path.expanduser(path_of(where, "root", root))):
+        raise FileNotFoundError(
+            f"[{where}] root was {os.fspath(root)!r}; it must be a folder that is there"
+        )
 
 
 def folders(info: DatasetInfo, root: Root = None) -> list[Path]:
@@ -76,7 +93,8 @@ def locate(name: str, root: Root = None) -> dict[str, Path | None]:
     name : str
         One that `load` takes. A set that is made from another lies where that other does.
     root : str or path-like, optional
-        A folder to look in before the others. ``mnist-mini`` always comes from the package.
+        A folder to look in before the others; it must be there. ``mnist-mini`` always comes from the
+        package.
 
     Returns
     -------
@@ -86,10 +104,13 @@ def locate(name: str, root: Root = None) -> dict[str, Path | None]:
 
     Raises
     ------
+    FileNotFoundError
+        `root` is no folder.
     ValueError
         There is no dataset of this name.
     """
     info = dataset_info(name)
+    check_root("locate", root)
     if info.made_from:
         return locate(info.made_from, root)
     some: dict[str, Path | None] = dict.fromkeys(file.name for file in info.files)

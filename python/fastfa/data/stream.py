@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from .limit import path_of
+
 CHUNK = 1 << 16  # bytes moved at a time
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_EXPANSION = 1032  # deflate's best: two bits that stand for 258 bytes
@@ -122,7 +124,7 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
     IdxError
         `path` is a folder, a pipe or a device. (Opening a pipe could wait for ever.)
     """
-    name = os.fspath(path)
+    name = path_of("read_idx", "path", path)
     mode = os.stat(name).st_mode
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"

@@ -2,169 +2,168 @@
 
 from __future__ import annotations
 
-import contextlib
-import gzip
+import csv
 import itertools
-import os
-import zlib
-from collections.abc import Iterator
-from typing import Any, TextIO
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .limit import Limit
 from .load import Split
+from .text import LARGEST, Lines, open_lines, single
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_LARGEST = float(np.finfo(np.float32).max)
+_BLOCK = 1 << 20  # characters that are parsed at once
+_PLAIN = b"0123456789+-.eE, \t\r\n"  # of these NumPy makes the numbers that `number` makes
+_QUOTED = re.compile(r'(?:"[^",\n]*"|[^",\n]*)(?:,(?:"[^",\n]*"|[^",\n]*))*\n?')
 
-
-@contextlib.contextmanager
-def open_text(where: str, path: str | os.PathLike[str]) -> Iterator[TextIO]:
-    """Open a text file, gzip or not by its first bytes; what is wrong with it is a ValueError.
-
-    Parameters
-    ----------
-    where : str
-        The public function, for the messages.
-    path : str or path-like
-        The file. A folder or a pipe is refused, as nothing that can be read to its end.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ValueError
-        It is no regular file, its gzip data are damaged, or it is not text.
-    """
-    name = os.fspath(path)
-    if os.path.exists(name) and not os.path.isfile(name):
-        raise ValueError(f"[{where}] {name} is not a regular file; it must be one")
-    with open(name, "rb") as raw:
-        packed = raw.read(2) == _GZIP_MAGIC
-    try:
-        with (gzip.open if packed else open)(name, "rt", encoding="utf-8-sig") as file:
-            yield file  # type: ignore[misc]
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise ValueError(f"[{where}] {name} holds the byte {byte:02x}; it must be text") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"[{where}] {name} is gzip, but damaged: {error}") from None
+Row = tuple[int, str]  # which of the lines that hold something, from 1; its text
+First = Callable[[list[str]], tuple[bool, int]]
 
 
-def read_table(
-    where: str, path: str | os.PathLike[str], delimiter: str | None, columns: int | None = None
-) -> npt.NDArray[np.float32]:
+class Table(NamedTuple):
+    """The numbers of a file. x: (rows, columns - 1), float32. labels: (rows,), float64."""
+
+    x: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.float64]
+
+
+def read_table(limit: Limit, delimiter: str | None, first: First) -> Table:
     """All numbers of a text file, each line a row of as many.
 
     Parameters
     ----------
-    where : str
-        The public function, for the messages.
-    path : str or path-like
-        The file, plain or gzip. Empty lines are passed over, and so is a first line in which no
-        field is a number, as a header.
+    limit : Limit
+        The file, plain or gzip. Empty lines are passed over.
     delimiter : str or None
-        Between the fields; None for any white space.
-    columns : int, optional
-        How many a line must have. Default: as many as the first has.
-
-    Returns
-    -------
-    ndarray, shape (rows, columns), float32
-        Rounded from what the text says.
+        Between the fields, which may then be in quotes; None for any white space.
+    first : callable
+        Is given the fields of the first line. Answers whether they are a header, and which column
+        (from 0) holds the labels; refuses what cannot be so.
 
     Raises
     ------
     ValueError
-        A line has another number of fields, a field is no finite number, or there is no line.
+        A line has another number of fields, a field is no finite number, there is no line, or the table
+        would take more memory than it may.
     """
-    name = os.fspath(path)
-    with open_text(where, path) as file:
-        first = next((line for line in file if line.strip()), "")
-        fields = [text.strip() for text in first.strip("\n").split(delimiter)]
-        header = bool(first) and not any(_is_number(text) for text in fields)
-        wanted = len(fields) if columns is None else columns
-        if header and len(fields) != wanted:
-            raise ValueError(
-                f"[{where}] {name}: its first line has {len(fields)} words; it must have {wanted}"
-            )
-        lines = _Counted(file if header else itertools.chain([first], file))
-        blocks = []
-        while True:
-            block = list(itertools.islice(lines, 1024))
-            if not block:
-                break
-            blocks.append(_parse(where, name, block, delimiter, wanted))
-    if not blocks:
-        raise ValueError(f"[{where}] {name} holds no numbers; it must hold at least one line")
-    return np.concatenate(blocks)
+    place = f"[{limit.where}] {limit.name}"
+    xs: list[npt.NDArray[np.float32]] = []
+    labels: list[npt.NDArray[np.float64]] = []
+    with open_lines(limit) as lines:
+        opening = next(iter(lines), None)
+        if opening is not None:
+            fields = _fields(place, (1, opening[1]), delimiter)
+            header, label = first(fields)
+            rows = 0
+            for block in _blocks(lines, [] if header else [opening[1]], header):
+                rows += len(block)
+                # Of each row the numbers as read, and the block and the whole that they end up in.
+                limit.check(
+                    rows * (8 * len(fields) + 16), f"{rows} rows or more of {len(fields)} columns"
+                )
+                values = _parse(place, block, delimiter, len(fields))
+                labels.append(values[:, label].copy())
+                xs.append(np.delete(values, label, axis=1).astype(np.float32))
+    if not xs:
+        raise ValueError(f"{place} holds no numbers; it must hold at least one line")
+    with limit.memory():
+        return Table(np.concatenate(xs), np.concatenate(labels))
 
 
-class _Counted:
-    """Lines with their place among those that are not empty, for the messages."""
+def _blocks(lines: Lines, start: list[str], header: bool) -> Iterator[list[Row]]:
+    """The rows, so many at a time as make up some text."""
+    block: list[Row] = []
+    size = 0
+    texts = itertools.chain(start, (text for _, text in lines))
+    for at, text in enumerate(texts, 1):
+        block.append((at, text))
+        size += len(text)
+        if size >= _BLOCK:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
 
-    def __init__(self, lines: Any) -> None:
-        self._lines = iter(lines)
-        self._at = 0
 
-    def __iter__(self) -> _Counted:
-        return self
-
-    def __next__(self) -> tuple[int, str]:
-        for line in self._lines:
-            if line.strip():
-                self._at += 1
-                return self._at, line
-        raise StopIteration
+def _fields(place: str, row: Row, delimiter: str | None) -> list[str]:
+    at, text = row
+    if delimiter is None:
+        return text.split()
+    if '"' not in text:
+        return [field.strip() for field in text.split(delimiter)]
+    try:
+        read = csv.reader([text], delimiter=delimiter, skipinitialspace=True, strict=True)
+        return [field.strip() for field in next(read)]
+    except csv.Error as error:
+        raise ValueError(f"{place}: row {at} has quotes that do not match ({error})") from None
 
 
 def _parse(
-    where: str, name: str, block: list[tuple[int, str]], delimiter: str | None, columns: int
-) -> npt.NDArray[np.float32]:
-    """The numbers of some lines; the first line that is wrong is looked for only if one is."""
-    try:
-        rows = np.loadtxt(
-            [line for _, line in block], np.float32, delimiter=delimiter, comments=None, ndmin=2
-        )
-        if rows.shape[1] == columns and np.isfinite(rows).all():
-            return rows
-    except ValueError:
-        pass
-    for at, line in block:
-        place = f"[{where}] {name}: row {at}"
-        fields = line.strip("\n").split(delimiter)
+    place: str, block: list[Row], delimiter: str | None, columns: int
+) -> npt.NDArray[np.float64]:
+    """The numbers of some lines, quickly where nothing but plain numbers is in them."""
+    texts = [_plain(text, delimiter) for _, text in block]
+    if None not in texts:
+        try:
+            rows = np.loadtxt(texts, np.float64, delimiter=delimiter, comments=None, ndmin=2)
+            if rows.shape == (len(block), columns) and (np.abs(rows) <= LARGEST).all():
+                return rows
+        except ValueError:
+            pass  # found again below, where it is told
+    return np.array(list(_slowly(place, block, delimiter, columns)))
+
+
+def _plain(text: str, delimiter: str | None) -> str | None:
+    """A line of nothing but plain numbers, without quotes around them; None if it is another."""
+    if '"' in text and delimiter is not None and _QUOTED.fullmatch(text):
+        text = text.replace('"', "")
+    return text if text.isascii() and not text.encode().translate(None, _PLAIN) else None
+
+
+def _slowly(
+    place: str, block: Iterable[Row], delimiter: str | None, columns: int
+) -> Iterator[npt.NDArray[np.float64]]:
+    """The numbers of some lines, field by field; the first that is wrong is told."""
+    for row in block:
+        fields = _fields(place, row, delimiter)
         if len(fields) != columns:
-            raise ValueError(f"{place} has {len(fields)} fields; it must have {columns}")
-        for column, text in enumerate(fields, 1):
-            if not _is_number(text) or not abs(float(text)) <= _LARGEST:
-                raise ValueError(
-                    f"{place}, field {column} is {text.strip()[:40]!r}; it must be a finite number"
-                )
-    raise ValueError(f"[{where}] {name}: rows {block[0][0]} to {block[-1][0]} cannot be read")
+            raise ValueError(
+                f"{place}: row {row[0]} has {len(fields)} fields; it must have {columns}"
+            )
+        values = [single(text) for text in fields]
+        if None in values:
+            column = values.index(None)
+            missing = is_missing(fields[column])
+            raise ValueError(
+                f"{place}: row {row[0]}, field {column + 1} is {fields[column][:40]!r}; "
+                "it must be a finite number"
+                + (" (fill in what is missing, or leave its rows out)" if missing else "")
+            )
+        yield np.array(values, np.float64)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text  # which Python takes between digits, and a data file does not
+_MISSING = {
+    *("?", ".", "-", "--", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "nil", "none"),
+    *("missing", "inf", "-inf", "infinity"),
+}
 
 
-def split_of(
-    where: str,
-    path: str | os.PathLike[str],
-    x: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.float32],
-    image_shape: tuple[int, int, int],
-) -> Split:
+def is_missing(text: str) -> bool:
+    """Whether a field says in one of the usual ways that its value is not there."""
+    return not text.strip() or text.strip().lower() in _MISSING
+
+
+def split_of(limit: Limit, table: Table, first_label: int, shape: tuple[int, int, int]) -> Split:
     """The examples and labels of a table, the labels having been found to be whole numbers."""
+    labels = table.labels - first_label
     wrong = (labels != np.floor(labels)) | (labels < 0) | (labels > 1e6)
     if wrong.any():
         at = int(np.argmax(wrong))
         raise ValueError(
-            f"[{where}] {os.fspath(path)}: the label in row {at + 1} is {labels[at]:g}; "
-            "it must be a whole number from 0"
+            f"[{limit.where}] {limit.name}: the label in row {at + 1} is {table.labels[at]:.15g}; "
+            f"it must be a whole number from {first_label}"
         )
-    return Split(np.ascontiguousarray(x), labels.astype(np.int64), image_shape)
+    return Split(table.x, labels.astype(np.int64), shape)

@@ -10,12 +10,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .. import _check
+from .limit import Limit, path_of
 from .load import Dataset, Split
-from .mfcc import HOP, RATE, mfcc
+from .mfcc import HOP, mfcc
+from .sound import read_sound
 
 STOPS = ("b", "d", "g", "p", "t", "k")
 _KNOWN = (
@@ -23,10 +27,13 @@ _KNOWN = (
     "y hh hv el iy ih eh ey ae aa aw ay ah ao oy ow uh uw ux er ax ix axr ax-h pau epi h#"
 )
 _PHONES = frozenset(_KNOWN.split())
-_LINE = re.compile(r"(\d{1,9})[ \t]+(\d{1,9})[ \t]+(\S+)\s*")
+_LINE = re.compile(r"([0-9]{1,9})[ \t]+([0-9]{1,9})[ \t]+(\S+)\s*")
+_SPREAD = 64  # bytes that a character of a .PHN file may take
 
 
-def load_timit(folder: str | os.PathLike[str], sa: bool = False) -> Dataset:
+def load_timit(
+    folder: str | os.PathLike[str], sa: bool = False, *, limit: int | None = None
+) -> Dataset:
     """Read the stop consonants of a TIMIT folder as 39 features for each 10 ms.
 
     The task is that of note 7 in the supplement of Lillicrap et al. (2016), after Cotter, Srebro and
@@ -43,6 +50,8 @@ def load_timit(folder: str | os.PathLike[str], sa: bool = False) -> Dataset:
         The folder that holds ``TRAIN`` and ``TEST`` (or ``train`` and ``test``).
     sa : bool
         Whether to take the two dialect sentences too.
+    limit : int, optional
+        Bytes of memory that each file may take. Default: 256 MiB, or 64 times its size if that is more.
 
     Returns
     -------
@@ -51,16 +60,16 @@ def load_timit(folder: str | os.PathLike[str], sa: bool = False) -> Dataset:
 
     Raises
     ------
-    ImportError
-        soundfile is not installed.
     FileNotFoundError
         There is no such folder, or a sentence lacks its sound.
-    ValueError
+    TypeError, ValueError
         There are no sentences, a sound is not of one channel, 16 bits and 16,000 samples a second, or
-        shorter than it says, or phones are malformed. The message names the file.
+        not as long as it says, phones are malformed, a frame lies in two of which one is a stop, or a
+        file would take more than `limit`. The message names the file.
     """
-    place = Path(folder)
-    train, test = (_read_part(_folder(place, name), sa) for name in ("train", "test"))
+    _check.flag("load_timit", "sa", sa)
+    place = Path(path_of("load_timit", "folder", folder))
+    train, test = (_read_part(_folder(place, name), sa, limit) for name in ("train", "test"))
     return Dataset("timit-stops", train, test, len(STOPS), (1, 1, 39))
 
 
@@ -71,13 +80,13 @@ def _folder(place: Path, name: str) -> Path:
     raise FileNotFoundError(f"[load_timit] {place} has no folder {name} or {name.upper()}")
 
 
-def _read_part(folder: Path, sa: bool) -> Split:
+def _read_part(folder: Path, sa: bool, limit: int | None) -> Split:
     """All sentences below a folder, in the order of their names."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".phn")
     chosen = [path for path in paths if sa or not path.name.lower().startswith("sa")]
     features, labels = [], []
     for path in chosen:
-        x, y = _read_sentence(path)
+        x, y = _read_sentence(path, limit)
         features.append(x)
         labels.append(y)
     if not sum(len(each) for each in labels):
@@ -88,53 +97,87 @@ def _read_part(folder: Path, sa: bool) -> Split:
     return Split(np.concatenate(features), np.concatenate(labels), (1, 1, 39))
 
 
-def _read_sentence(path: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+class _Phone(NamedTuple):
+    """A line of a .PHN file: first sample, sample after the last, name, and which line it is."""
+
+    begin: int
+    end: int
+    name: str
+    line: int
+
+
+def _read_sentence(
+    path: Path, limit: int | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """The features and labels of the frames whose middle lies in a stop."""
-    phones = _read_phones(path)
+    phones = _read_phones(Limit("load_timit", path, limit))
     sound = _beside(path)
-    signal = _read_sound(sound)
+    signal = read_sound(Limit("load_timit", sound, limit))
     frames = mfcc(signal)
     middles = HOP * np.arange(len(frames)) + HOP // 2
+    _check_overlaps(path, phones, middles)
     rows, labels = [], []
-    for begin, end, phone in phones:
-        if phone not in STOPS:
+    for phone in phones:
+        if phone.name not in STOPS:
             continue
-        if end > len(signal) + HOP:
+        if phone.end > len(signal) + HOP:
             raise ValueError(
-                f"[load_timit] {path}: {phone} ends at sample {end}, "
+                f"[load_timit] {path}: {phone.name} ends at sample {phone.end}, "
                 f"but {sound.name} has {len(signal)}; they must belong together"
             )
-        inside = np.flatnonzero((begin <= middles) & (middles < end))
+        inside = np.arange(*np.searchsorted(middles, (phone.begin, phone.end)))
         rows.append(inside)
-        labels.append(np.full(len(inside), STOPS.index(phone)))
+        labels.append(np.full(len(inside), STOPS.index(phone.name)))
     if not rows:
         return frames[:0], np.empty(0, np.int64)
     return frames[np.concatenate(rows)], np.concatenate(labels).astype(np.int64)
 
 
-def _read_phones(path: Path) -> list[tuple[int, int, str]]:
+def _check_overlaps(path: Path, phones: list[_Phone], middles: npt.NDArray[np.int64]) -> None:
+    """Refuse a frame that would be one of a stop and of another phone: it has no one label."""
+    longest: dict[bool, _Phone] = {}  # of the phones so far (False) and of the stops (True)
+    for phone in phones:
+        stop = phone.name in STOPS
+        before = longest.get(not stop)
+        if before is not None:
+            shared = np.searchsorted(middles, (phone.begin, min(phone.end, before.end)))
+            if shared[0] < shared[1]:
+                raise ValueError(
+                    f"[load_timit] {path}: the frame around sample {middles[shared[0]]} lies in "
+                    f"{before.name} of line {before.line} and in {phone.name} of line {phone.line}; "
+                    "it must lie in one"
+                )
+        for key in (False, True) if stop else (False,):
+            if key not in longest or phone.end > longest[key].end:
+                longest[key] = phone
+
+
+def _read_phones(file: Limit) -> list[_Phone]:
     """The lines of a .PHN file, in order."""
-    phones: list[tuple[int, int, str]] = []
+    phones: list[_Phone] = []
     before = 0
-    for at, line in enumerate(path.read_text(encoding="latin-1").splitlines(), 1):
+    file.check(_SPREAD * file.size, "its phones")
+    with open(file.name, "rb") as raw:
+        text = raw.read(file.size).decode("latin-1")
+    for at, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         match = _LINE.fullmatch(line)
         if match is None or match[3].lower() not in _PHONES:
             raise ValueError(
-                f"[load_timit] {path}: line {at} is {line[:40]!r}; "
+                f"[load_timit] {file.name}: line {at} is {line[:40]!r}; "
                 "it must be two sample numbers and a phone of TIMIT"
             )
         begin, end = int(match[1]), int(match[2])
         if not before <= begin < end:
             raise ValueError(
-                f"[load_timit] {path}: line {at} goes from {begin} to {end}; "
+                f"[load_timit] {file.name}: line {at} goes from {begin} to {end}; "
                 f"it must begin at {before} or later, and end after it begins"
             )
         before = begin
-        phones.append((begin, end, match[3].lower()))
+        phones.append(_Phone(begin, end, match[3].lower(), at))
     if not phones:
-        raise ValueError(f"[load_timit] {path} holds no phones; it must hold at least one")
+        raise ValueError(f"[load_timit] {file.name} holds no phones; it must hold at least one")
     return phones
 
 
@@ -145,48 +188,3 @@ def _beside(path: Path) -> Path:
         if sound.is_file():
             return sound
     raise FileNotFoundError(f"[load_timit] {path.with_suffix('.WAV')} is not there")
-
-
-def _read_sound(path: Path) -> npt.NDArray[np.int16]:
-    """The samples, by libsndfile, which reads both SPHERE and RIFF, but no compressed SPHERE."""
-    try:
-        import soundfile
-    except ImportError as error:
-        raise ImportError(
-            "[load_timit] soundfile is not installed; get it with: pip install fastfa[timit]"
-        ) from error
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            found = (file.format, file.subtype, file.channels, file.samplerate)
-            if found[0] not in ("NIST", "WAV", "WAVEX") or found[1:] != ("PCM_16", 1, RATE):
-                raise ValueError(
-                    f"it holds {found[0]} {found[1]}, {found[2]} channels, {found[3]} samples a second"
-                )
-            samples: npt.NDArray[np.int16] = file.read(dtype="int16")
-    except (soundfile.LibsndfileError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"[load_timit] {path} cannot be read ({error}); it must be SPHERE or WAV of one channel, "
-            f"16 bits, {RATE} samples a second, not compressed"
-        ) from error
-    declared = _declared(path)
-    if len(samples) != declared or len(samples) < HOP:
-        raise ValueError(
-            f"[load_timit] {path} has {len(samples)} samples; it must have {declared}, as it says, "
-            f"and {HOP} or more"
-        )
-    return samples
-
-
-def _declared(path: Path) -> int:
-    """How many samples the header promises: libsndfile is content with fewer."""
-    data = path.read_bytes()
-    if data.startswith(b"NIST_1A"):
-        match = re.search(rb"\bsample_count -i (\d{1,12})\s", data[:4096].partition(b"end_head")[0])
-        return int(match[1]) if match else -1
-    at = 12  # chunks of RIFF: a name, a size, that many bytes and one more if they are odd
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at + 4 : at + 8], "little")
-        if data[at : at + 4] == b"data":
-            return size // 2
-        at += 8 + size + size % 2
-    return -1

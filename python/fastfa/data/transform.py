@@ -48,6 +48,8 @@ def one_hot(
         raise TypeError(f"[one_hot] classes was {classes!r}; it must be a positive integer")
     if classes < 1:
         raise ValueError(f"[one_hot] classes was {classes}; it must be a positive integer")
+    if np.ma.is_masked(labels):
+        raise ValueError("[one_hot] labels has masked values; it must have a value everywhere")
     index = np.asarray(labels)
     if index.ndim != 1:
         raise ValueError(f"[one_hot] labels has shape {index.shape}; it must be (N,)")
@@ -56,8 +58,10 @@ def one_hot(
     wrong = (index < 0) | (index >= classes)
     if wrong.any():
         at = int(np.argmax(wrong))
+        from_one = index.min() >= 1 and index.max() == classes
         raise ValueError(
             f"[one_hot] labels[{at}] was {index[at]}; it must be from 0 to {classes - 1}"
+            + (" (where labels count from 1, give labels - 1)" if from_one else "")
         )
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(
@@ -127,6 +131,8 @@ def normalise(
             f"[normalise] x was {getattr(x, 'dtype', type(x).__name__)}; "
             "it must be an array of float32 or float64"
         )
+    if np.ma.is_masked(x):
+        raise ValueError("[normalise] x has masked values; it must have a value everywhere")
     if x.ndim < 1 or x.size == 0:
         raise ValueError(f"[normalise] x has shape {x.shape}; it must hold at least one example")
     if (mean is None) != (sd is None):

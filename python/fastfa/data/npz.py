@@ -1,0 +1,111 @@
+"""Arrays of an .npz file, each looked at before it is allocated; nothing is ever unpickled.
+
+The format is NumPy's (NEP 1, "A simple file format for NumPy arrays"): a zip archive of .npy files,
+each a header with type and shape, and then the values.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .limit import Limit
+
+_PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what np.savez and np.savez_compressed write
+
+
+def read_npz(limit: Limit, *choices: tuple[str, ...]) -> list[npt.NDArray[Any]]:
+    """Of each of some choices of names, the first array that the file holds.
+
+    Raises
+    ------
+    ValueError
+        The file is no .npz file or damaged, none of the names is there, an array holds Python
+        objects, or the arrays would take more memory than they may. The message names the file.
+    """
+    place = f"[{limit.where}] {limit.name}"
+    must = "it must be an .npz file with x and labels"
+    try:
+        with open(limit.name, "rb") as raw, limit.memory(), zipfile.ZipFile(raw) as archive:
+            return _arrays(limit, archive, choices)
+    except _Refused as problem:
+        raise ValueError(f"{place} cannot be read ({problem}); {must}") from None
+    except (FileNotFoundError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # of a damaged file zipfile and NumPy raise nearly anything
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{place} cannot be read (damaged: {what[:200]}); {must}") from None
+
+
+class _Refused(Exception):
+    """Why a file is not read, in our own words."""
+
+
+def _arrays(
+    limit: Limit, archive: zipfile.ZipFile, choices: tuple[tuple[str, ...], ...]
+) -> list[npt.NDArray[Any]]:
+    held = [name.removesuffix(".npy") for name in archive.namelist()]
+    arrays = []
+    need = 0
+    for names in choices:
+        there = [name for name in names if name in held]
+        if not there:
+            raise _Refused(f"it holds {', '.join(held)[:200] or 'nothing'}, not x and labels")
+        if held.count(there[0]) > 1:
+            raise _Refused(f"it holds {there[0]} {held.count(there[0])} times")
+        info = archive.infolist()[held.index(there[0])]
+        if info.compress_type not in _PACKED:
+            raise _Refused(f"{there[0]} is packed by method {info.compress_type}")
+        with archive.open(info) as file:
+            array = _array(limit, file, there[0], info.file_size, need)
+        need += array.nbytes
+        arrays.append(array)
+    return arrays
+
+
+def _array(limit: Limit, file: IO[bytes], name: str, size: int, held: int) -> npt.NDArray[Any]:
+    """One .npy file of `size` bytes; `held` bytes are taken already."""
+    shape, columns_first, dtype = _header(file, name)
+    if dtype.hasobject:
+        raise _Refused(f"{name} holds Python objects, which fastfa never unpickles; save numbers")
+    if dtype.kind not in "fiub":
+        raise _Refused(f"{name} has dtype {dtype}; it must be of real numbers")
+    if any(length < 0 for length in shape):
+        raise _Refused(f"{name} has shape {shape}")
+    count = math.prod(shape)
+    problem = limit.problem(held + count * dtype.itemsize, f"{name}, {dtype} of shape {shape},")
+    if problem:
+        raise _Refused(problem)
+    present = size - file.tell()
+    if present != count * dtype.itemsize:
+        need = count * dtype.itemsize
+        raise _Refused(f"{name} is {dtype} of shape {shape}, {need} bytes, but {present} are there")
+    values = np.empty(count, dtype)
+    view = values.view(np.uint8).data if count else memoryview(b"")
+    filled = 0
+    while filled < len(view):
+        data = file.read(min(1 << 16, len(view) - filled))
+        if not data:
+            raise _Refused(f"{len(view) - filled} bytes of {name} are missing")
+        view[filled : filled + len(data)] = data
+        filled += len(data)
+    if file.read(1):
+        raise _Refused(f"bytes are left over after {name}")
+    return values.reshape(shape[::-1]).T if columns_first else values.reshape(shape)
+
+
+def _header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type, as NumPy reads them: the header is a literal, no code."""
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        if version == (2, 0):
+            return np.lib.format.read_array_header_2_0(file)
+    except Exception:  # NumPy's own words may advise to unpickle, or to trust the file
+        raise _Refused(f"{name} is no .npy file, or damaged") from None
+    raise _Refused(f"{name} has version {version} of the format, not 1.0 or 2.0")
