@@ -115,6 +115,10 @@ class Result(c.Structure):
     _fields_ = [("loss", c.c_double), ("wrong", c.c_int64), ("examples", c.c_int64)]
 
 
+class WeightedResult(Sized):
+    _fields_ = fields("loss:d missed:d weight:d examples:i")
+
+
 for name in ("layers", "inputs", "units", "steps"):
     getattr(LIBRARY, f"fastfa_{name}").restype = c.c_int64
 for name in ("version", "last_error"):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import reference
 import reference_feedback
-from parity_cases import Case, build, draw_data, optimizer_of
+from parity_cases import Case, build, draw_data, draw_weights, optimizer_of
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 # A float32 pre-activation this close to a kink of relu, relative to the layer's largest, may well
@@ -59,8 +59,10 @@ def ill_posed(ref: reference.Network, dtype: str) -> bool:
     return False
 
 
-def errors(net: fa.Network, ref: reference.Network, x, y) -> Iterator[tuple[str, float]]:
-    """The relative error of every array that both can show, on the examples x, y."""
+def errors(
+    net: fa.Network, ref: reference.Network, x, y, counts=None
+) -> Iterator[tuple[str, float]]:
+    """The relative error of every array that both can show, on the examples x, y and what they count."""
     for i, (w, b) in enumerate(zip(ref.weights, ref.biases, strict=True)):
         yield f"weights[{i}]", relative_error(net.weights[i], w)
         # not only small, but zero
@@ -75,23 +77,32 @@ def errors(net: fa.Network, ref: reference.Network, x, y) -> Iterator[tuple[str,
     for i, (h, expected) in enumerate(zip(net.activations(x), ref.activations(x), strict=True)):
         yield f"activations[{i}]", relative_error(h, expected)
     yield "forward", relative_error(net.forward(x), ref.forward(x))
-    for i, (delta, expected) in enumerate(zip(net.deltas(x, y), ref.deltas(x, y), strict=True)):
+    both = zip(net.deltas(x, y, sample_weight=counts), ref.deltas(x, y, counts), strict=True)
+    for i, (delta, expected) in enumerate(both):
         yield f"deltas[{i}]", relative_error(delta, expected)
-    yield "loss", relative_error(net.evaluate(x, y).loss, np.mean(ref.losses(x, y)))
+    if counts is None or counts.any():
+        loss = net.evaluate(x, y, sample_weight=counts).loss
+        yield "loss", relative_error(loss, np.average(ref.losses(x, y), weights=counts))
 
 
-def train_core(net: fa.Network, case: Case, sgd, x, y, order: np.ndarray) -> list[float]:
+def train_core(net: fa.Network, case: Case, sgd, x, y, w, order: np.ndarray) -> list[float]:
     """Trains on ``order`` in batches by step(), train_epoch(), or both; each call's mean loss."""
     batches = [order[i : i + case.batch] for i in range(0, len(order), case.batch)]
+
+    def step(rows: np.ndarray) -> float:
+        own = {} if w is None else {"sample_weight": w[rows]}
+        return net.step(x[rows], y[rows], sgd, **own)
+
+    def epoch(order: np.ndarray) -> float:
+        own = {} if w is None else {"sample_weight": w}
+        return net.train_epoch(x, y, sgd, batch_size=case.batch, order=order, **own)
+
     if case.drive == "step":
-        return [net.step(x[rows], y[rows], sgd) for rows in batches]
+        return [step(rows) for rows in batches]
     if case.drive == "epoch":
-        return [net.train_epoch(x, y, sgd, batch_size=case.batch, order=order)]
-    losses = [net.step(x[rows], y[rows], sgd) for rows in batches[:3]]
-    for part in (batches[3:10], batches[10:]):
-        rows = np.concatenate(part)
-        losses.append(net.train_epoch(x, y, sgd, batch_size=case.batch, order=rows))
-    return losses
+        return [epoch(order)]
+    losses = [step(rows) for rows in batches[:3]]
+    return losses + [epoch(np.concatenate(part)) for part in (batches[3:10], batches[10:])]
 
 
 def disagreements(case: Case, dtype: str) -> dict[str, float] | None:
@@ -100,6 +111,7 @@ def disagreements(case: Case, dtype: str) -> dict[str, float] | None:
     net = build(case, dtype, rng)
     ref, sgd = reference.of(net), optimizer_of(case)
     x, y = draw_data(case, 2 * case.batch + 5, dtype, rng)
+    w = draw_weights(case, len(x), dtype, rng)
     order = rng.integers(0, len(x), STEPS * case.batch - case.short)  # with repetition
     batches = [order[i : i + case.batch] for i in range(0, len(order), case.batch)]
     assert len(batches) == STEPS
@@ -107,21 +119,24 @@ def disagreements(case: Case, dtype: str) -> dict[str, float] | None:
     for rows in batches:
         if ill_posed(ref, dtype) or kink_distance(ref, x[rows]).min() < KINK[dtype]:
             return None
-        reference_losses.append(ref.step(x[rows], y[rows], sgd))
-    core_losses = train_core(net, case, sgd, x, y, order)
+        reference_losses.append(ref.step(x[rows], y[rows], sgd, None if w is None else w[rows]))
+    core_losses = train_core(net, case, sgd, x, y, w, order)
     found = {}
     if case.drive == "epoch":
-        weights = [len(rows) for rows in batches]
-        found["loss of the epoch"] = relative_error(
-            np.array(core_losses), np.average(reference_losses, weights=weights)
-        )
+        weights = [len(rows) if w is None else w[rows].sum(dtype=np.float64) for rows in batches]
+        expected = np.average(np.nan_to_num(reference_losses), weights=weights)
+        found["loss of the epoch"] = relative_error(np.array(core_losses), expected)
     else:
-        found["loss of a step"] = max(map(relative_error, core_losses[:3], reference_losses[:3]))
+        first = np.array([core_losses[:3], reference_losses[:3]])
+        assert (np.isnan(first[0]) == np.isnan(first[1])).all()  # of a batch without any weight
+        found["loss of a step"] = max(map(relative_error, *np.nan_to_num(first)))
     probe_x, probe_y = draw_data(case, 17, dtype, rng)
     if ill_posed(ref, dtype):
         return None
     clear = kink_distance(ref, probe_x) > KINK[dtype]
-    found.update(errors(net, ref, probe_x[clear], probe_y[clear]))
+    probe_w = draw_weights(case, len(probe_x), dtype, rng)
+    probe_w = None if probe_w is None else probe_w[clear]
+    found.update(errors(net, ref, probe_x[clear], probe_y[clear], probe_w))
     assert net.steps == STEPS
     return {name: error for name, error in found.items() if not error <= TOLERANCE[dtype]}
 

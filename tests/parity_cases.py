@@ -85,6 +85,7 @@ class Case:
     local: Sequence = ()  # these, from the bottom; see local_cases.py
     device: str = "cpu"
     matmul_library: str = "fastfa"
+    weighted: bool = False  # examples have weights, some of them 0
 
 
 def plain_case(widths: Sequence[int], **changes) -> Case:
@@ -207,6 +208,15 @@ def draw_data(
     else:
         y = rng.uniform(-1, 1, (count, n_out))
     return x.astype(dtype), y.astype(dtype)
+
+
+def draw_weights(case: Case, count: int, dtype: str, rng: np.random.Generator) -> np.ndarray | None:
+    """What each example counts, (count,), a fifth of them 0; None where the case has no weights."""
+    if not case.weighted:
+        return None
+    weights = rng.uniform(0, 2, count) * (rng.random(count) < 0.8)
+    weights[rng.integers(count)] = 1.5  # one at least
+    return weights.astype(dtype)
 
 
 def fan_ins(case: Case) -> list[int]:

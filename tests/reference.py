@@ -10,7 +10,9 @@ Equations (Lillicrap, Cownden, Tweed & Akerman 2016, with a bias and a σ at eve
     output delta     δ_L = e ∘ σ'(a_L) (squared error)  or  δ_L = e (cross-entropy)
     hidden delta     δ_l = (B_l δ_s) ∘ σ'(a_l), s = l+1 (layerwise) or L (direct);
                      y* in place of δ_s for the target route; backprop: s = l+1 and B_l = W_(l+1)ᵀ
-    gradient         g = s δᵀh - γ W;   s = 1/N or 1;   biases without γ
+    example weights  δ_L and L times w, and y* times w where the target route carries it
+    gradient         g = s δᵀh - γ W;   s = 1/N or 1, whatever w;   biases without γ
+    mean loss        Σ w L / Σ w
     SGD              v ← α v + η g,   W ← W + v
     Adam             m ← β1 m + (1-β1) g,   v ← β2 v + (1-β2) g²,
                      W ← W + η (m / (1-β1ᵗ)) / (√(v / (1-β2ᵗ)) + ε)
@@ -184,21 +186,22 @@ class Network:
 
     # ---- error -----------------------------------------------------------------------------------
 
-    def deltas(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-        """δ_l (N, n_l) of every weighted layer, downhill, per example."""
+    def deltas(self, x: np.ndarray, y: np.ndarray, w: np.ndarray | None = None) -> list[np.ndarray]:
+        """δ_l (N, n_l) of every weighted layer, downhill, per example, with its weight w (N,)."""
+        w = np.ones(len(x)) if w is None else np.asarray(w, dtype=np.float64)
         if self.perturbation:
-            return self.perturbed_deltas(x, y)
-        return self.deltas_from(self.pre_activations(x), y)
+            return self.perturbed_deltas(x, y, w)
+        return self.deltas_from(self.pre_activations(x), y, w)
 
-    def deltas_from(self, pre: list[np.ndarray], y: np.ndarray) -> list[np.ndarray]:
+    def deltas_from(self, pre: list[np.ndarray], y: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
         """The same from the a_l."""
-        out = self.layers[-1].activation
+        out, w = self.layers[-1].activation, w[:, None]
         y = np.asarray(y, dtype=np.float64)
         e = y - sigma(out, pre[-1])
         delta: list = [None] * len(pre)
-        delta[-1] = e if self.loss == "cross_entropy" else e * sigma_prime(out, pre[-1])
+        delta[-1] = w * (e if self.loss == "cross_entropy" else e * sigma_prime(out, pre[-1]))
         for i in reversed(range(len(pre) - 1)):
-            source = {"layerwise": delta[i + 1], "direct": delta[-1], "target": y}
+            source = {"layerwise": delta[i + 1], "direct": delta[-1], "target": w * y}
             b = self.feedback[i].at(self.matrix(i + 1), self.steps)
             carried = source[self.feedback[i].route] @ b.T
             delta[i] = carried * sigma_prime(self.layers[i].activation, pre[i])
@@ -213,10 +216,10 @@ class Network:
             for i in range(len(self.layers))
         ]
 
-    def perturbed_deltas(self, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    def perturbed_deltas(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
         """Node perturbation's δ_l (N, n_l), one sample of noise for each example."""
         noise = self.noise(len(x))
-        change = self.losses(x, y, noise) - self.losses(x, y)
+        change = w * (self.losses(x, y, noise) - self.losses(x, y))
         return [-change[:, None] * xi / self.perturbation**2 for xi in noise]
 
     # ---- learning --------------------------------------------------------------------------------
@@ -235,14 +238,15 @@ class Network:
         self.state[name] = v
         return value + v
 
-    def step(self, x: np.ndarray, y: np.ndarray, optimizer) -> float:
+    def step(self, x: np.ndarray, y: np.ndarray, optimizer, w: np.ndarray | None = None) -> float:
         """One update on one batch; the mean loss before it. Fields are those of fastfa's classes."""
+        w = np.ones(len(x)) if w is None else np.asarray(w, dtype=np.float64)
         if kind_of(optimizer) != self.kind:
             self.drop_state(kind_of(optimizer))
         self.adam_steps += self.kind == "adam"
         pre = self.pre_activations(x)
         loss = loss_per_example(self.loss, self.layers[-1].activation, pre[-1], y)
-        deltas, inputs = self.deltas(x, y), self.inputs(x, pre)
+        deltas, inputs = self.deltas(x, y, w), self.inputs(x, pre)
         s = 1 if getattr(optimizer, "reduction", "mean") == "sum" else 1 / len(x)
         # all from the values before the step: every g is made before any weight moves
         moves = []
@@ -267,7 +271,7 @@ class Network:
         for i, fb in enumerate(self.feedback):
             if hasattr(fb.plasticity, "every") and self.steps % fb.plasticity.every == 0:
                 fb.matrix = self.mirrored(i, len(x))
-        return float(np.mean(loss))
+        return float(np.sum(w * loss) / np.sum(w)) if w.any() else np.nan
 
     def mirrored(self, i: int, count: int) -> np.ndarray:
         """B of hidden layer i after one mirror phase with ``count`` rows of noise."""
@@ -286,15 +290,17 @@ class Network:
         self.state, self.adam_steps, self.kind = {}, 0, kind
 
     def train_epoch(
-        self, x: np.ndarray, y: np.ndarray, optimizer, *, batch_size: int, order=None
+        self, x: np.ndarray, y: np.ndarray, optimizer, *, batch_size: int, order=None, w=None
     ) -> float:
         """Steps over batches of ``order``; the last may be short. Mean loss over its examples."""
         order = np.arange(len(x)) if order is None else np.asarray(order)
+        w = np.ones(len(x)) if w is None else np.asarray(w, dtype=np.float64)
         total = 0.0
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            total += len(rows) * self.step(x[rows], y[rows], optimizer)
-        return total / len(order)
+            loss = self.step(x[rows], y[rows], optimizer, w[rows])
+            total += w[rows].sum() * loss if w[rows].any() else 0.0
+        return total / w[order].sum()
 
 
 def of(net) -> Network:

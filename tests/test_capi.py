@@ -96,6 +96,7 @@ def test_the_structs_of_these_tests_are_those_of_the_header(tmp_path):
         "matrix": capi.Matrix,
         "tensor": capi.Tensor,
         "result": capi.Result,
+        "weighted_result": capi.WeightedResult,
     }
     lines = [f'printf("%d ", (int)sizeof(fastfa_{name}));' for name in names]
     source = tmp_path / "sizes.c"
@@ -146,6 +147,59 @@ def test_training_is_pythons(batch, optimizer, rng):
     assert_same(ours, net)
     assert ours.call("evaluate", view(x), view(y), c.byref(result)) == 0
     assert (result.loss, result.wrong / 20) == tuple(net.evaluate(x, y))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch", [1, 6])
+def test_weighted_examples_are_pythons(batch, dtype, rng):
+    ours, net = pair("drtp", dtype)
+    x, y = examples(rng, dtype)
+    table = np.zeros((20, 3), dtype)  # weights in a table of the caller's
+    table[:, 1] = w = (rng.random(20) * (rng.random(20) < 0.7)).astype(dtype)
+    given = (view(x), view(y), view(table[:, 1:2]))
+    c_rule, rule = OPTIMIZERS["momentum"]
+    order, result, loss = rng.permutation(20)[:15], capi.WeightedResult(), c.c_double()
+    pointer = order.ctypes.data_as(c.POINTER(c.c_int64))
+    arguments = (c.byref(c_rule), c.c_int64(batch), pointer, c.c_int64(15), None, None)
+    assert ours.call("train_epoch_weighted", *given, *arguments, c.byref(result)) == 0, last_error()
+    expected = net.train_epoch(x, y, rule, batch_size=batch, order=order, sample_weight=w)
+    assert (result.loss, result.examples) == (expected, 15)
+    assert result.weight == pytest.approx(w[order].sum(dtype=np.float64), rel=1e-12)
+    assert ours.call("train_epoch_weighted", *given, *arguments, None) == 0, last_error()
+    net.train_epoch(x, y, rule, batch_size=batch, order=order, sample_weight=w)
+    assert ours.call("step_weighted", *given, c.byref(c_rule), c.byref(loss)) == 0, last_error()
+    assert loss.value == net.step(x, y, rule, sample_weight=w)
+    assert_same(ours, net)
+    assert ours.call("evaluate_weighted", *given, c.byref(result)) == 0, last_error()
+    found = (result.loss, result.missed / result.weight)
+    assert found == tuple(net.evaluate(x, y, sample_weight=w))
+    deltas = [np.zeros((20, n), dtype) for n in (12, 9, 4)]
+    matrices = (capi.Matrix * 3)(*map(view, deltas))
+    assert ours.call("deltas_weighted", *given, matrices, c.c_int64(3)) == 0, last_error()
+    for left, right in zip(deltas, net.deltas(x, y, sample_weight=w), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+    bad = -np.ones((20, 1), dtype)
+    for shape, message in {
+        (20, 1): "was -1; it must be at least 0 and at most 1e+14",
+        (19, 1): "sample_weight has shape (19, 1); it must be (20, 1)",
+        (10, 2): "sample_weight has shape (10, 2); it must be (20, 1)",
+    }.items():
+        weights = np.resize(bad, shape)
+        own = (view(x), view(y), view(weights))
+        for call, more in {
+            "train_epoch_weighted": (*arguments, None),
+            "step_weighted": (c.byref(c_rule), None),
+            "evaluate_weighted": (c.byref(result),),
+            "deltas_weighted": (matrices, c.c_int64(3)),
+        }.items():
+            assert ours.call(call, *own, *more) == STATUS["INVALID_ARGUMENT"]
+            assert message in last_error()
+    result.struct_size -= 1
+    assert ours.call("evaluate_weighted", *given, c.byref(result)) == STATUS["INVALID_ARGUMENT"]
+    assert "struct_size" in last_error()
+    assert ours.call("evaluate_weighted", *given, None) == STATUS["INVALID_ARGUMENT"]
+    assert_same(ours, net)
 
 
 def test_looking_is_pythons_with_any_strides(rng):
@@ -268,6 +322,10 @@ def test_nulls_are_refused_by_every_function():
         "deltas": (x, x, None, n),
         "calibrate_feedback": (x, x, c.c_double(1), c.c_double(1)),
         "evaluate": (x, x, c.byref(result)),
+        "deltas_weighted": (x, x, x, None, n),
+        "evaluate_weighted": (x, x, x, None),
+        "train_epoch_weighted": (x, x, x, sgd, c.c_int64(1), None, n, None, None, None),
+        "step_weighted": (x, x, x, sgd, None),
         "train_epoch": (x, x, sgd, c.c_int64(1), None, n, None, None, None),
         "step": (x, x, sgd, None),
         "forward_step": (x, x),

@@ -56,6 +56,7 @@ def cases(draw: st.DrawFn) -> Case:
         short=draw(st.integers(0, batch - 1)),
         drive=draw(st.sampled_from(["step", "epoch", "both"])),
         sparse=draw(st.booleans()),
+        weighted=draw(st.sampled_from([False, True])),
         seed=draw(st.integers(0, 2**64 - 1)),
     )
 

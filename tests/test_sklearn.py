@@ -15,7 +15,6 @@ sklearn = pytest.importorskip("sklearn", reason="needs scikit-learn")
 pd = pytest.importorskip("pandas", reason="needs pandas")
 
 from fastfa.sklearn import FeedbackAlignmentClassifier, FeedbackAlignmentRegressor
-from fastfa.sklearn._weights import drawn, presentations_wanted
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_digits, load_iris, make_regression
@@ -215,33 +214,6 @@ def test_early_stopping_never_holds_out_all_that_counts(seed):
             (5,), early_stopping=True, validation_fraction=0.3, max_epochs=3, random_state=seed
         ).fit(X, y, sample_weight=few.astype(float))
         assert np.isfinite(model.loss_curve_).all()
-
-
-def test_whole_weights_are_counts():
-    X, y = iris()
-    w = np.random.default_rng(0).integers(0, 4, 150)
-    options = {"random_state": 1, "max_epochs": 5, "batch_size": 1000}
-    weighted = FeedbackAlignmentClassifier(**options).fit(X, y, sample_weight=w)
-    repeated = FeedbackAlignmentClassifier(**options).fit(np.repeat(X, w, 0), np.repeat(y, w))
-    for a, b in zip(weighted.network_.weights, repeated.network_.weights, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
-
-
-def test_weights_are_shares_of_an_epoch():
-    rng = np.random.default_rng(0)
-    w = rng.random(40) ** 3
-    w[:3] = 0
-    wanted = presentations_wanted(w)
-    np.testing.assert_allclose(wanted, w / w.mean())
-    np.testing.assert_allclose(wanted, presentations_wanted(1e-300 * w))
-    counts = np.array([np.bincount(drawn(wanted, 7, k), minlength=40) for k in range(4000)])
-    assert (counts >= np.floor(wanted)).all()
-    assert (counts <= np.ceil(wanted)).all()
-    assert (abs(counts.sum(axis=1) - 40) <= 1).all()
-    assert abs(counts.mean(axis=0) - wanted).max() < 0.04  # 5 standard errors of a fair coin
-    np.testing.assert_array_equal(presentations_wanted(np.array([0.0, 3, 1])), [0, 3, 1])
-    assert len(drawn(np.array([0.0, 3, 1]), 1, 1)) == 4
-    assert presentations_wanted(np.array([1000.0, 3000])).tolist() == [0.5, 1.5]
 
 
 @pytest.mark.parametrize("weights", [np.zeros(150), np.r_[-1.0, np.ones(149)]])

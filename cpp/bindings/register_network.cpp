@@ -160,7 +160,19 @@ void register_step(py::class_<Network<T>>& network) {
       });
 }
 
-py::tuple as_tuple(const EpochResult& r) { return py::make_tuple(r.loss, r.wrong, r.examples); }
+py::tuple as_tuple(const EpochResult& r) { return py::make_tuple(r.loss, r.missed, r.weight); }
+
+// The weights of `rows` examples, or null for None.
+template <class T>
+const T* weights_of(const std::optional<Array<T>>& given, std::int64_t rows) {
+  if (!given) return nullptr;
+  if (given->ndim() != 1 || given->shape(0) != rows) {
+    throw std::invalid_argument(
+        "[fastfa] sample_weight must have one dimension and a value for each of " +
+        std::to_string(rows) + " examples");
+  }
+  return given->data();
+}
 
 template <class T>
 void register_class(py::module_& m, const char* name) {
@@ -272,15 +284,19 @@ void register_class(py::module_& m, const char* name) {
       .def(
           "deltas",
           [](Net& net, const Given<T>& x, const Given<T>& y,
-             const std::optional<std::vector<FeedbackSpec>>& feedback, double perturbation) {
+             const std::optional<std::vector<FeedbackSpec>>& feedback, double perturbation,
+             const std::optional<Array<T>>& sample_weight) {
             const auto xv = x.view, yv = y.view;
+            const T* const weights = weights_of(sample_weight, xv.rows);
             PerLayer<T> out(net, xv.rows);
             released([&] {
-              net.deltas(xv, yv, out.views, feedback ? &*feedback : nullptr, perturbation, signals());
+              net.deltas(xv, yv, out.views, feedback ? &*feedback : nullptr, perturbation, signals(),
+                         weights);
             });
             return out.arrays;
           },
-          py::arg("x"), py::arg("y"), py::arg("feedback"), py::arg("perturbation"))
+          py::arg("x"), py::arg("y"), py::arg("feedback"), py::arg("perturbation"),
+          py::arg("sample_weight").noconvert() = py::none())
       .def(
           "calibrate_feedback",
           [](Net& net, const Given<T>& x, const Given<T>& y, double gain, double growth) {
@@ -303,40 +319,48 @@ void register_class(py::module_& m, const char* name) {
           py::arg("pseudobackprop"))
       .def(
           "evaluate",
-          [](Net& net, const Given<T>& x, const Given<T>& y) {
+          [](Net& net, const Given<T>& x, const Given<T>& y,
+             const std::optional<Array<T>>& sample_weight) {
             const auto xv = x.view, yv = y.view;
-            return as_tuple(released([&] { return net.evaluate(xv, yv, signals()); }));
+            const T* const weights = weights_of(sample_weight, xv.rows);
+            return as_tuple(released([&] { return net.evaluate(xv, yv, signals(), weights); }));
           },
-          py::arg("x"), py::arg("y"))
+          py::arg("x"), py::arg("y"), py::arg("sample_weight").noconvert() = py::none())
       .def(
           "train_epoch",
           [](Net& net, const Given<T>& x, const Given<T>& y, const Optimizer& optimizer,
-             std::int64_t batch_size, const Array<std::int64_t>& order, double loss_sum) {
+             std::int64_t batch_size, const Array<std::int64_t>& order,
+             const std::optional<Array<T>>& sample_weight, double loss_sum, double missed_sum,
+             double weight_sum) {
             const auto xv = x.view, yv = y.view;
+            const T* const weights = weights_of(sample_weight, xv.rows);
+            EpochSums sums{loss_sum, missed_sum, weight_sum};
             if (order.ndim() != 1)
               throw std::invalid_argument("[train_epoch] order must have one dimension");
             const EpochResult r = released([&] {
               return net.train_epoch(xv, yv, optimizer, batch_size, order.data(), order.size(),
-                                     signals(), &loss_sum);
+                                     signals(), &sums, weights);
             });
-            return py::make_tuple(r.loss, r.wrong, r.examples, loss_sum);
+            return py::make_tuple(r.loss, sums.loss, sums.missed, sums.weight);
           },
           py::arg("x"), py::arg("y"), py::arg("optimizer"), py::arg("batch_size"),
-          py::arg("order").noconvert(), py::arg("loss_sum") = 0.0);
+          py::arg("order").noconvert(), py::arg("sample_weight").noconvert() = py::none(),
+          py::arg("loss_sum") = 0.0, py::arg("missed_sum") = 0.0, py::arg("weight_sum") = 0.0);
 }
 
-// (loss, wrong, examples) of each network, or the exception that stopped it.
+// (loss, missed, weight) of each network, or the exception that stopped it.
 template <class T>
 void register_together(py::module_& m) {
   m.def(
       "train_together",
       [](const std::vector<Network<T>*>& nets, const Given<T>& x, const Given<T>& y,
          const std::vector<Optimizer>& optimizers, std::int64_t batch_size,
-         const Array<std::int64_t>& order) {
+         const Array<std::int64_t>& order, const std::optional<Array<T>>& sample_weight) {
         const auto xv = x.view, yv = y.view;
+        const T* const weights = weights_of(sample_weight, xv.rows);
         const Together done = released([&] {
           return train_together(nets, xv, yv, optimizers, batch_size, order.data(), order.size(),
-                                signals());
+                                signals(), weights);
         });
         py::list rows;
         for (std::size_t i = 0; i < nets.size(); ++i) {
@@ -353,7 +377,7 @@ void register_together(py::module_& m) {
         return rows;
       },
       py::arg("networks"), py::arg("x"), py::arg("y"), py::arg("optimizers"), py::arg("batch_size"),
-      py::arg("order").noconvert());
+      py::arg("order").noconvert(), py::arg("sample_weight").noconvert() = py::none());
 }
 
 }  // namespace
@@ -363,6 +387,7 @@ void register_network(py::module_& m) {
   register_class<double>(m, "NetworkFloat64");
   register_together<float>(m);
   register_together<double>(m);
+  m.attr("MOST_WEIGHT") = most_weight;
 }
 
 }  // namespace fastfa

@@ -31,6 +31,59 @@ MatrixView<const T> target_of(const fastfa_view* target) {
   return target ? read<T>("target", *target) : MatrixView<const T>{};
 }
 
+// The weights of `rows` examples, side by side.
+template <class T>
+std::vector<T> weights_of(const fastfa_view& given, std::int64_t rows) {
+  const MatrixView<const T> view = read<T>("sample_weight", given);
+  if (view.rows != rows || view.cols != 1) {
+    refuse("[fastfa] sample_weight has shape (" + std::to_string(view.rows) + ", " +
+           std::to_string(view.cols) + "); it must be (" + std::to_string(rows) +
+           ", 1), one for each row of x");
+  }
+  std::vector<T> weights;
+  for (std::int64_t i = 0; i < rows; ++i) weights.push_back(view.data[i * view.row_stride]);
+  return weights;
+}
+
+// Where a result goes: as long as it is here, or longer in a newer header.
+void check_weighted(const fastfa_weighted_result* result, bool needed) {
+  if (needed) check_there("result", result);
+  if (!result || result->struct_size >= sizeof(*result)) return;
+  refuse("[fastfa_weighted_result] struct_size was " + std::to_string(result->struct_size) +
+         "; it must be sizeof(fastfa_weighted_result), as its _INIT makes it");
+}
+void tell(fastfa_weighted_result* result, const EpochResult& r) {
+  if (!result) return;
+  result->loss = r.loss;
+  result->missed = r.missed;
+  result->weight = r.weight;
+  result->examples = r.examples;
+}
+
+template <class T>
+EpochResult train(const char* call, Network<T>& net, const fastfa_view& x, const fastfa_view& y,
+                  const fastfa_view* sample_weight, const fastfa_optimizer* optimizer,
+                  std::int64_t batch_size, const std::int64_t* order, std::int64_t n, fastfa_poll poll,
+                  void* user) {
+  const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
+  std::vector<T> weights;
+  if (sample_weight) weights = weights_of<T>(*sample_weight, x.rows);
+  std::vector<std::int64_t> natural;
+  if (!order) {
+    natural.resize(static_cast<std::size_t>(x.rows));
+    std::iota(natural.begin(), natural.end(), std::int64_t{0});
+    order = natural.data();
+    n = x.rows;
+  }
+  if (n < 1) {
+    refuse("[" + std::string(call) + "] n was " + std::to_string(n) + "; it must be at least 1");
+  }
+  Poll asks;
+  if (poll) asks = [=] { return poll(user) != 0; };
+  return net.train_epoch(xv, yv, optimizer_of(optimizer), batch_size, order, n, asks, nullptr,
+                         weights.empty() ? nullptr : weights.data());
+}
+
 // One layer of what is kept of a step in parts.
 template <class T>
 void read_kept(Network<T>& n, std::int64_t layer, const fastfa_matrix& out, bool deltas) {
@@ -95,28 +148,47 @@ fastfa_status fastfa_evaluate(fastfa_network* net, fastfa_view x, fastfa_view y,
   });
 }
 
+fastfa_status fastfa_deltas_weighted(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                     fastfa_view sample_weight, const fastfa_matrix* out,
+                                     int64_t count) {
+  return with(net, [&](auto& n) {
+    using T = FASTFA_T;
+    const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
+    const std::vector<T> weights = weights_of<T>(sample_weight, x.rows);
+    n.deltas(xv, yv, per_layer(n, out, count, x.rows), nullptr, 0.0, {}, weights.data());
+  });
+}
+
+fastfa_status fastfa_evaluate_weighted(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                       fastfa_view sample_weight, fastfa_weighted_result* result) {
+  return with(net, [&](auto& n) {
+    using T = FASTFA_T;
+    check_weighted(result, true);
+    const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
+    const std::vector<T> weights = weights_of<T>(sample_weight, x.rows);
+    tell(result, n.evaluate(xv, yv, {}, weights.data()));
+  });
+}
+
 fastfa_status fastfa_train_epoch(fastfa_network* net, fastfa_view x, fastfa_view y,
                                  const fastfa_optimizer* optimizer, int64_t batch_size,
                                  const int64_t* order, int64_t n_order, fastfa_poll poll, void* user,
                                  fastfa_result* result) {
   return with(net, [&](auto& n) {
-    using T = FASTFA_T;
-    const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
-    std::vector<std::int64_t> natural;
-    if (!order) {
-      natural.resize(static_cast<std::size_t>(x.rows));
-      std::iota(natural.begin(), natural.end(), std::int64_t{0});
-      order = natural.data();
-      n_order = x.rows;
-    }
-    if (n_order < 1) {
-      refuse("[fastfa_train_epoch] n was " + std::to_string(n_order) + "; it must be at least 1");
-    }
-    Poll asks;
-    if (poll) asks = [=] { return poll(user) != 0; };
     const EpochResult r =
-        n.train_epoch(xv, yv, optimizer_of(optimizer), batch_size, order, n_order, asks);
+        train("fastfa_train_epoch", n, x, y, nullptr, optimizer, batch_size, order, n_order, poll, user);
     if (result) *result = {r.loss, r.wrong, r.examples};
+  });
+}
+
+fastfa_status fastfa_train_epoch_weighted(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                          fastfa_view sample_weight, const fastfa_optimizer* optimizer,
+                                          int64_t batch_size, const int64_t* order, int64_t n_order,
+                                          fastfa_poll poll, void* user, fastfa_weighted_result* result) {
+  return with(net, [&](auto& n) {
+    check_weighted(result, false);
+    tell(result, train("fastfa_train_epoch_weighted", n, x, y, &sample_weight, optimizer, batch_size,
+                       order, n_order, poll, user));
   });
 }
 
@@ -125,6 +197,16 @@ fastfa_status fastfa_step(fastfa_network* net, fastfa_view x, fastfa_view y,
   fastfa_result result = {0, 0, 0};
   const fastfa_status status =
       fastfa_train_epoch(net, x, y, optimizer, x.rows, nullptr, 0, nullptr, nullptr, &result);
+  if (status == FASTFA_OK && loss) *loss = result.loss;
+  return status;
+}
+
+fastfa_status fastfa_step_weighted(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                   fastfa_view sample_weight, const fastfa_optimizer* optimizer,
+                                   double* loss) {
+  fastfa_weighted_result result = FASTFA_WEIGHTED_RESULT_INIT;
+  const fastfa_status status = fastfa_train_epoch_weighted(net, x, y, sample_weight, optimizer, x.rows,
+                                                           nullptr, 0, nullptr, nullptr, &result);
   if (status == FASTFA_OK && loss) *loss = result.loss;
   return status;
 }

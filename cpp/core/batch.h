@@ -13,6 +13,7 @@ template <class T>
 struct Batch {
   MatrixView<const T> x, y;  // the caller's arrays; y.data may be null
   const Index* order = nullptr;
+  const T* weight = nullptr;  // of the caller's examples; null: all 1
   Index n = 0;
 
   Buffer<T> input;               // (n, n_in)
@@ -20,6 +21,7 @@ struct Batch {
   std::vector<Run> runs;         // the active inputs
   Buffer<double> loss;           // per example
   Buffer<unsigned char> wrong;   // per example
+  Buffer<double> weight_rows;    // per example, where there are weights
   Buffer<double> noisy_loss;     // the same two for node perturbation's second pass
   Buffer<unsigned char> noisy_wrong;
   Buffer<Index> natural;  // 0, 1, 2, … for calls without an order
@@ -36,6 +38,7 @@ struct Batch {
     active = Buffer<unsigned char>(place, 1, inputs);
     runs.reserve(static_cast<std::size_t>(inputs));
     wrong = Buffer<unsigned char>(place, 1, batch);
+    weight_rows = Buffer<double>(place, 1, batch);
     noisy_loss = Buffer<double>(place, 1, batch);
     noisy_wrong = Buffer<unsigned char>(place, 1, batch);
     natural = Buffer<Index>(place, 1, batch);
@@ -62,6 +65,7 @@ struct Batch {
     for (Index i = 0; i < n; ++i) {
       result.loss += loss.data()[i];
       result.wrong += wrong.data()[i];
+      if (weight) result.missed += wrong.data()[i] * weight_rows.data()[i];
     }
     result.examples += n;
   }

@@ -128,6 +128,20 @@ void check_spec(const NetworkSpec& spec) {
   }
 }
 
+template <class T>
+void check_weights(const char* call, const T* sample_weight, const Index* order, Index n) {
+  for (Index i = 0; sample_weight && i < n; ++i) {
+    const Index at = order ? order[i] : i;
+    const T weight = sample_weight[at];
+    if (weight >= 0 && weight <= static_cast<T>(most_weight)) continue;  // rounded as a caller's is
+    refuse("[" + std::string(call) + "] sample_weight[" + std::to_string(at) + "] was " +
+           text(static_cast<double>(weight)) + "; it must be at least 0 and at most " +
+           text(most_weight));
+  }
+}
+
+template void check_weights(const char*, const float*, const Index*, Index);
+template void check_weights(const char*, const double*, const Index*, Index);
 template void check_spec<float>(const NetworkSpec&);
 template void check_spec<double>(const NetworkSpec&);
 

@@ -58,12 +58,13 @@ class Training {
   using Impl = typename Network<T>::Impl;
 
   Training(const std::vector<Impl*>& nets, MatrixView<const T> x, MatrixView<const T> y,
-           const std::vector<Optimizer>& optimizers, Index batch_size)
+           const std::vector<Optimizer>& optimizers, Index batch_size, const T* sample_weight)
       : nets_(nets),
         x_(x),
         y_(y),
         optimizers_(optimizers),
         batch_size_(batch_size),
+        sample_weight_(sample_weight),
         out_{std::vector<EpochResult>(nets.size()), std::vector<std::exception_ptr>(nets.size())},
         tiny_(nets.size()) {
     if (nets[0]->backend_->immediate()) {
@@ -78,7 +79,7 @@ class Training {
     const std::shared_ptr<ThreadTeam> threads = ThreadTeam::instance();
     const auto tasks = static_cast<int>(teams_.size() + singles_.size());
     const Index batches = chunk_batches(), chunk = batches > n / batch_size_ ? n : batches * batch_size_;
-    if (blocks_) blocks_->lend(x_, y_, order, n);
+    if (blocks_) blocks_->lend(x_, y_, order, n, sample_weight_);
     for (Index at = 0; at < n; at += chunk) {
       if (asks_to_stop(poll)) throw Interrupted();
       const Index count = std::min(chunk, n - at);
@@ -96,7 +97,7 @@ class Training {
       });
     }
     for (EpochResult& r : out_.results) {
-      if (r.examples > 0) r.loss /= static_cast<double>(r.examples);
+      if (r.examples > 0) conclude(r, {}, sample_weight_, order, r.examples);
     }
     return std::move(out_);
   }
@@ -200,7 +201,8 @@ class Training {
     if (out_.stopped[i]) return;
     const auto* const before = std::exchange(held_together, &held_);
     try {
-      nets_[i]->train(x_, y_, optimizers_[i], batch_size_, order, n, {}, out_.results[i]);
+      nets_[i]->train(x_, y_, optimizers_[i], batch_size_, order, n, {}, out_.results[i],
+                      sample_weight_);
     } catch (...) {
       out_.stopped[i] = std::current_exception();
     }
@@ -214,7 +216,7 @@ class Training {
     if (team.lanes) {
       std::vector<EpochResult*> results;
       for (std::size_t i : team.members) results.push_back(&out_.results[i]);
-      done = team.lanes->run(x_, y_, order, n, results);
+      done = team.lanes->run(x_, y_, order, n, sample_weight_, results);
       for (std::size_t i : team.members) nets_[i]->steps_ += done;
     }
     if (done == n) return;
@@ -227,6 +229,7 @@ class Training {
   MatrixView<const T> x_, y_;
   const std::vector<Optimizer>& optimizers_;
   Index batch_size_;
+  const T* sample_weight_;  // of each example; null: all 1
   Together out_;
   std::vector<std::vector<TinyLayer<T>>> tiny_;  // of each network that is tiny
   std::vector<Team> teams_;
@@ -239,6 +242,15 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
                         MatrixView<const T> y, const std::vector<Optimizer>& optimizers,
                         std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
                         const Poll& poll) {
+  return train_together(networks, x, y, optimizers, batch_size, order, n, poll,
+                        static_cast<const T*>(nullptr));
+}
+
+template <class T>
+Together train_together(const std::vector<Network<T>*>& networks, MatrixView<const T> x,
+                        MatrixView<const T> y, const std::vector<Optimizer>& optimizers,
+                        std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
+                        const Poll& poll, const T* sample_weight) {
   using Impl = typename Network<T>::Impl;
   std::vector<Impl*> nets;
   for (Network<T>* net : networks) nets.push_back(&net->impl());
@@ -251,7 +263,7 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
       refuse("[train_epoch] network " + std::to_string(i) + " is on device '" + nets[i]->spec_.device +
              "', network 0 on '" + nets[0]->spec_.device + "'; all must be on the same");
     }
-    nets[i]->check_training(x, y, optimizers[i], batch_size, order, n);
+    nets[i]->check_training(x, y, optimizers[i], batch_size, order, n, sample_weight);
   }
   std::vector<Impl*> sorted = nets;
   std::sort(sorted.begin(), sorted.end());
@@ -260,7 +272,7 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
   }
   Sessions<T> held;
   for (Impl* net : sorted) held.sessions.push_back(std::make_unique<Session<T>>(*net, true));
-  return Training<T>(nets, x, y, optimizers, batch_size).run(order, n, poll);
+  return Training<T>(nets, x, y, optimizers, batch_size, sample_weight).run(order, n, poll);
 }
 
 template Together train_together(const std::vector<Network<float>*>&, MatrixView<const float>,
@@ -269,5 +281,11 @@ template Together train_together(const std::vector<Network<float>*>&, MatrixView
 template Together train_together(const std::vector<Network<double>*>&, MatrixView<const double>,
                                  MatrixView<const double>, const std::vector<Optimizer>&, std::int64_t,
                                  const std::int64_t*, std::int64_t, const Poll&);
+template Together train_together(const std::vector<Network<float>*>&, MatrixView<const float>,
+                                 MatrixView<const float>, const std::vector<Optimizer>&, std::int64_t,
+                                 const std::int64_t*, std::int64_t, const Poll&, const float*);
+template Together train_together(const std::vector<Network<double>*>&, MatrixView<const double>,
+                                 MatrixView<const double>, const std::vector<Optimizer>&, std::int64_t,
+                                 const std::int64_t*, std::int64_t, const Poll&, const double*);
 
 }  // namespace fastfa

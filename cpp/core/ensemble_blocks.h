@@ -22,7 +22,8 @@ class Blocks {
   explicit Blocks(Backend<T>& backend) : backend_(backend) {}
 
   // What all of them learn from; in slots of their own, for single networks lend as well.
-  void lend(MatrixView<const T> x, MatrixView<const T> y, const Index* order, Index n) {
+  void lend(MatrixView<const T> x, MatrixView<const T> y, const Index* order, Index n,
+            const T* sample_weight) {
     const auto bytes = [](const MatrixView<const T>& m) {
       return m.rows == 0 ? std::size_t{0}
                          : static_cast<std::size_t>((m.rows - 1) * m.row_stride + m.cols) * sizeof(T);
@@ -33,6 +34,9 @@ class Blocks {
     y_.data = static_cast<const T*>(backend_.lend(4, y.data, bytes(y)));
     order_ =
         static_cast<const Index*>(backend_.lend(5, order, static_cast<std::size_t>(n) * sizeof(Index)));
+    if (!sample_weight) return;
+    const auto size = static_cast<std::size_t>(x.rows) * sizeof(T);
+    weight_ = static_cast<const T*>(backend_.lend(7, sample_weight, size));
   }
 
   // Steps with examples order[at … at + n): how many each has done.
@@ -41,12 +45,12 @@ class Blocks {
     std::vector<TinyRun<T>> runs;
     for (std::size_t i = 0; i < members.size(); ++i) {
       const Member& m = members[i];
-      runs.push_back(
-          {{m.layers->data(), static_cast<Index>(m.layers->size()), m.loss, x_.data, x_.row_stride,
-            y_.data, y_.row_stride, order_ + at, n, &m.result->loss, &wrong[i], &done[i]},
-           m.rate,
-           m.decay,
-           m.input});
+      runs.push_back({{m.layers->data(), static_cast<Index>(m.layers->size()), m.loss, x_.data,
+                       x_.row_stride, y_.data, y_.row_stride, order_ + at, n, &m.result->loss, &wrong[i],
+                       &done[i], weight_, &m.result->missed},
+                      m.rate,
+                      m.decay,
+                      m.input});
     }
     if (!runs.empty()) backend_.tiny_together(runs.data(), static_cast<Index>(runs.size()));
     for (std::size_t i = 0; i < members.size(); ++i) {
@@ -60,6 +64,7 @@ class Blocks {
   Backend<T>& backend_;
   MatrixView<const T> x_, y_;
   const Index* order_ = nullptr;
+  const T* weight_ = nullptr;
 };
 
 }  // namespace fastfa

@@ -56,20 +56,22 @@ class Lanes {
 
   // Steps done; sums are added to each network's result.
   Index run(MatrixView<const T> x, MatrixView<const T> y, const Index* order, Index n,
-            const std::vector<EpochResult*>& results) {
-    std::vector<double> loss(static_cast<std::size_t>(backend_.lanes()));
+            const T* sample_weight, const std::vector<EpochResult*>& results) {
+    std::vector<double> loss(static_cast<std::size_t>(backend_.lanes())), missed(loss.size());
     std::vector<Index> wrong(loss.size());
     Index done = 0;
-    backend_.lane_run({{layers_.data(), static_cast<Index>(layers_.size()), loss_, x.data, x.row_stride,
-                        y.data, y.row_stride, order, n, loss.data(), wrong.data(), &done},
-                       rate_.data(),
-                       decay_.data(),
-                       decays_,
-                       scratch_.data()});
+    backend_.lane_run(
+        {{layers_.data(), static_cast<Index>(layers_.size()), loss_, x.data, x.row_stride, y.data,
+          y.row_stride, order, n, loss.data(), wrong.data(), &done, sample_weight, missed.data()},
+         rate_.data(),
+         decay_.data(),
+         decays_,
+         scratch_.data()});
     parameters([](const T& lane, T& own) { own = lane; });
     for (std::size_t i = 0; i < nets_.size(); ++i) {
       results[i]->loss += loss[i];
       results[i]->wrong += wrong[i];
+      results[i]->missed += missed[i];
       results[i]->examples += done;
     }
     return done;

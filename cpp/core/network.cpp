@@ -184,9 +184,17 @@ MatrixView<const T> Network<T>::Impl::lend(int slot, MatrixView<const T> from) {
   return from;
 }
 
+template <class T>
+const T* Network<T>::Impl::lend_weights(int slot, const T* sample_weight, Index n) {
+  if (!sample_weight) return nullptr;
+  const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
+  return static_cast<const T*>(backend_->lend(slot, sample_weight, bytes));
+}
+
 // n examples as they lie in x and y, from `first` on.
 template <class T>
-void Network<T>::Impl::set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n) {
+void Network<T>::Impl::set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n,
+                                 const T* sample_weight) {
   batch_.n = n;
   batch_.order = batch_.natural.data();
   const auto rows = [&](int slot, MatrixView<const T> from) {
@@ -197,6 +205,7 @@ void Network<T>::Impl::set_batch(MatrixView<const T> x, MatrixView<const T> y, I
   };
   batch_.x = rows(0, x);
   batch_.y = rows(1, y);
+  batch_.weight = lend_weights(6, sample_weight ? sample_weight + first : nullptr, n);
 }
 
 template <class T>
@@ -265,7 +274,15 @@ template <class T>
 void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
                         const std::vector<MatrixView<T>>& out, const std::vector<FeedbackSpec>* feedback,
                         double perturbation, const Poll& poll) {
+  deltas(x, y, out, feedback, perturbation, poll, nullptr);
+}
+
+template <class T>
+void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
+                        const std::vector<MatrixView<T>>& out, const std::vector<FeedbackSpec>* feedback,
+                        double perturbation, const Poll& poll, const T* sample_weight) {
   impl_->check_data("deltas", x, &y);
+  check_weights("deltas", sample_weight, nullptr, x.rows);
   check_out("deltas", out, x.rows, impl_->layers_);
   Teaching<T> other;  // dies after the locks are gone: it may run code of the caller's
   Session<T> session(*impl_);
@@ -277,25 +294,34 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   Teaching<T>& how = own ? impl_->teaching_ : other;
   const Aside aside(*impl_);
   impl_->prepare(how);
-  impl_->in_blocks(x, y, poll, [&](Index first, Index n) {
+  const auto visit = [&](Index first, Index n) {
     impl_->teach(how, impl_->batch_, 0, first);
     impl_->settle();
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].delta, n, out[l], first);
-  });
+  };
+  impl_->in_blocks(x, y, poll, visit, sample_weight);
 }
 
 template <class T>
 EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll) {
+  return evaluate(x, y, poll, nullptr);
+}
+
+template <class T>
+EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll,
+                                 const T* sample_weight) {
   impl_->check_data("evaluate", x, &y);
+  check_weights("evaluate", sample_weight, nullptr, x.rows);
   Session<T> session(*impl_);
   EpochResult result;
   const Aside aside(*impl_);
-  impl_->in_blocks(x, y, poll, [&](Index, Index) {
+  const auto visit = [&](Index, Index) {
     impl_->error(impl_->batch_, false);
     impl_->settle();
     impl_->batch_.add_to(result);
-  });
-  if (result.examples > 0) result.loss /= static_cast<double>(result.examples);
+  };
+  impl_->in_blocks(x, y, poll, visit, sample_weight);
+  if (result.examples > 0) conclude(result, {}, sample_weight, nullptr, result.examples);
   return result;
 }
 
@@ -304,21 +330,35 @@ EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y
                                     const Optimizer& optimizer, std::int64_t batch_size,
                                     const std::int64_t* order, std::int64_t n, const Poll& poll,
                                     double* loss_sum) {
-  impl_->check_training(x, y, optimizer, batch_size, order, n);
+  EpochSums sums{loss_sum ? *loss_sum : 0.0, 0.0, 0.0};
+  const EpochResult result =
+      train_epoch(x, y, optimizer, batch_size, order, n, poll, &sums, static_cast<const T*>(nullptr));
+  if (loss_sum) *loss_sum = sums.loss;
+  return result;
+}
+
+template <class T>
+EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y,
+                                    const Optimizer& optimizer, std::int64_t batch_size,
+                                    const std::int64_t* order, std::int64_t n, const Poll& poll,
+                                    EpochSums* sums, const T* sample_weight) {
+  impl_->check_training(x, y, optimizer, batch_size, order, n, sample_weight);
   Session<T> session(*impl_);
   EpochResult result;
-  const double before = loss_sum ? *loss_sum : 0.0;
-  result.loss = before;
-  impl_->train(x, y, optimizer, batch_size, order, n, poll, result);
-  if (loss_sum) *loss_sum = result.loss;
-  if (result.examples > 0) result.loss = (result.loss - before) / static_cast<double>(result.examples);
+  const EpochSums before = sums ? *sums : EpochSums{};
+  result.loss = before.loss;
+  result.missed = before.missed;
+  impl_->train(x, y, optimizer, batch_size, order, n, poll, result, sample_weight);
+  if (result.examples == 0) return result;
+  const EpochSums after = conclude(result, before, sample_weight, order, n);
+  if (sums) *sums = after;
   return result;
 }
 
 template <class T>
 void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T> y,
                                       const Optimizer& optimizer, Index batch_size, const Index* order,
-                                      Index n) const {
+                                      Index n, const T* sample_weight) const {
   check_data("train_epoch", x, &y);
   if (batch_size < 1) {
     refuse("[train_epoch] batch_size was " + std::to_string(batch_size) + "; it must be positive");
@@ -330,6 +370,7 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
              "; it must be in 0 … " + std::to_string(x.rows - 1));
     }
   }
+  check_weights("train_epoch", sample_weight, order, n);
 }
 
 template <class T>
@@ -358,7 +399,7 @@ void Network<T>::Impl::ready(const Optimizer& optimizer, Index batch) {
 template <class T>
 void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
                              Index batch_size, const Index* order, Index n, const Poll& poll,
-                             EpochResult& result) {
+                             EpochResult& result, const T* sample_weight) {
   ready(optimizer, std::min(batch_size, n));
   // Ask about once in 20 ms.
   double work = 0;
@@ -380,6 +421,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   const Poll never;
   batch_.x = lend(0, x);
   batch_.y = lend(1, y);
+  batch_.weight = lend_weights(6, sample_weight, x.rows);
   order =
       static_cast<const Index*>(backend_->lend(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
   const bool tiny = batch_size == 1 && is_tiny(optimizer), ahead = !backend_->immediate();

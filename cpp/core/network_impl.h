@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -88,11 +89,12 @@ class Network<T>::Impl final : public HearsOfForks {
  public:
   explicit Impl(const NetworkSpec& spec);
 
-  // Updates from the examples order[0 … n) of X, Y, a batch at a time. Sums are added to `result`.
+  // Updates from the examples order[0 … n) of X, Y, a batch at a time. Sums are added to `result`, but
+  // for those of the weights themselves.
   void train(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer, Index batch_size,
-             const Index* order, Index n, const Poll& poll, EpochResult& result);
+             const Index* order, Index n, const Poll& poll, EpochResult& result, const T* sample_weight);
   void check_training(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
-                      Index batch_size, const Index* order, Index n) const;
+                      Index batch_size, const Index* order, Index n, const T* sample_weight) const;
   void ready(const Optimizer& optimizer, Index batch);  // memory for such training
 
   // One update from `batch`, unless `poll` says stop before it.
@@ -168,13 +170,16 @@ class Network<T>::Impl final : public HearsOfForks {
   int lowest_trainable() const;
   void check_data(const char* call, const MatrixView<const T>& x, const MatrixView<const T>* y) const;
   MatrixView<const T> lend(int slot, MatrixView<const T> from);
-  void set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n);
+  const T* lend_weights(int slot, const T* sample_weight, Index n);
+  void set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n,
+                 const T* sample_weight = nullptr);
   // The same as copy_rows(), by whoever reaches `to`.
   void give(const Buffer<T>& from, Index n, MatrixView<T> to, Index first);
 
   // Calls visit(first row, rows) with the forward pass of those rows done.
   template <class Visit>
-  void in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll, Visit&& visit);
+  void in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll, Visit&& visit,
+                 const T* sample_weight = nullptr);
 
   // Values out of range. Kernels report to *bad(); check() throws, or, where the backend runs ahead of
   // its checks, notes where it would have, and settle() makes up for it.
@@ -232,7 +237,7 @@ class Network<T>::Impl final : public HearsOfForks {
   Buffer<int> flags_, halted_;
   std::vector<Site> sites_;     // one for each flag in use
   std::size_t first_site_ = 0;  // of this step
-  Buffer<double> loss_sum_;
+  Buffer<double> loss_sum_, missed_sum_;
   Buffer<Index> wrong_sum_;
   Index tallied_ = 0;
 };
@@ -253,6 +258,31 @@ class Aside {
  private:
   Impl* impl_;
 };
+
+// Makes means of the sums that examples order[0 … n) have left in `result`, all of them on top of
+// `before`; order null: 0 … n − 1. Returns all sums.
+template <class T>
+EpochSums conclude(EpochResult& result, const EpochSums& before, const T* sample_weight,
+                   const Index* order, Index n) {
+  EpochSums sums{result.loss, result.missed, before.weight};
+  result.weight = 0;
+  for (Index i = 0; sample_weight && i < n; ++i) {
+    const auto weight = static_cast<double>(sample_weight[order ? order[i] : i]);
+    result.weight += weight;
+    sums.weight += weight;
+  }
+  if (sample_weight) {
+    result.missed -= before.missed;
+  } else {
+    result.missed = static_cast<double>(result.wrong);
+    result.weight = static_cast<double>(result.examples);
+    sums.missed = before.missed + result.missed;
+    sums.weight = before.weight + result.weight;
+  }
+  const double loss = result.loss - before.loss;
+  result.loss = result.weight > 0 ? loss / result.weight : std::numeric_limits<double>::quiet_NaN();
+  return sums;
+}
 
 inline Memory memory_of(const Optimizer& optimizer) {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
@@ -302,12 +332,12 @@ inline bool asks_to_stop(const Poll& poll) {
 template <class T>
 template <class Visit>
 void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll,
-                                 Visit&& visit) {
+                                 Visit&& visit, const T* sample_weight) {
   const Index block_rows = backend_->block_rows();
   reserve(std::min(x.rows, block_rows));
   for (Index first = 0; first < x.rows; first += block_rows) {
     if (asks_to_stop(poll)) throw Interrupted();
-    set_batch(x, y, first, std::min(block_rows, x.rows - first));
+    set_batch(x, y, first, std::min(block_rows, x.rows - first), sample_weight);
     forward(batch_);
     visit(first, batch_.n);
   }

@@ -37,7 +37,7 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
   backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out,
                     static_cast<int>(top.spec.activation), static_cast<int>(spec_.loss), batch.y.data,
                     batch.y.row_stride, batch.order, nullptr, 0, batch.noisy_loss.data(),
-                    batch.noisy_wrong.data(), bad()});
+                    batch.noisy_wrong.data(), bad(), batch.weight, batch.weight_rows.data()});
   backend_->wait();
   for (Index n = 0; n < batch.n; ++n) {
     double& change = batch.noisy_loss.data()[n];

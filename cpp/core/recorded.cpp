@@ -48,6 +48,7 @@ std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule)
   };
   add(batch_.x.data);
   add(batch_.y.data);
+  add(batch_.weight);
   for (Index number : {batch_.x.row_stride, batch_.y.row_stride, batch_.n, batch_.capacity(),
                        static_cast<Index>(rule.memory), backend_->allocations()}) {
     key.push_back(static_cast<std::uintptr_t>(number));
@@ -55,6 +56,7 @@ std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule)
   add(batch_.input.data());
   add(batch_.target.data());
   add(batch_.loss.data());
+  add(batch_.weight_rows.data());
   add(recorded_.order.data());
   const Learning<T>& u = rule.learning;
   for (T number : {u.rate, u.decay, u.momentum, u.fresh, u.fresh2, u.epsilon}) add_number(number);

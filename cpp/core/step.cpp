@@ -66,14 +66,14 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
   }
 }
 
-// y = σ(a), e = y* − y, and δ_L = e or e ∘ σ′(a). Without targets: y alone.
+// y = σ(a), e = y* − y, and δ_L = w e or w e ∘ σ′(a), w the example's weight. Without targets: y alone.
 template <class T>
 void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
   Layer<T>& top = layers_.back();
   backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, static_cast<int>(top.spec.activation),
                     static_cast<int>(spec_.loss), batch.y.data, batch.y.row_stride, batch.order,
                     with_delta ? top.delta.data() : nullptr, top.delta.ld(), batch.loss.data(),
-                    batch.wrong.data(), bad()});
+                    batch.wrong.data(), bad(), batch.weight, batch.weight_rows.data()});
   top.delta_zero = false;
   check(static_cast<int>(layers_.size()) - 1, "a delta");
 }
@@ -125,6 +125,11 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
     if (target && !batch.target_there) {
       backend_->gather({batch.y.data, batch.y.row_stride, batch.order, batch.n, layers_.back().n_out,
                         batch.target.data(), batch.target.ld(), batch.target_active.data(), bad()});
+      if (batch.weight) {  // the source takes the place of a delta, and a delta has its weight in it
+        backend_->gate({batch.target.data(), batch.target.ld(), batch.n, layers_.back().n_out,
+                        batch.target.data(), batch.target.ld(), static_cast<int>(Activation::linear),
+                        batch.weight_rows.data(), bad()});
+      }
       check(static_cast<int>(layers_.size()) - 1, "a target");
       batch.target_there = true;
     }

@@ -139,13 +139,14 @@ Index Network<T>::Impl::run_tiny(const Optimizer& optimizer, const Index* order,
   const std::vector<TinyLayer<T>>& tiny = tiny_plan().layers;
   silence_tiny();
   double* const loss = backend_->immediate() ? &result.loss : loss_sum_.data();
+  double* const missed = backend_->immediate() ? &result.missed : missed_sum_.data();
   Index wrong = 0, done = 0;
-  backend_->tiny_run(
-      {{tiny.data(), static_cast<Index>(tiny.size()), static_cast<int>(spec_.loss), batch_.x.data,
-        batch_.x.row_stride, batch_.y.data, batch_.y.row_stride, order, n, loss, &wrong, &done},
-       rule.learning.rate,
-       rule.learning.decay,
-       batch_.input.data()});
+  backend_->tiny_run({{tiny.data(), static_cast<Index>(tiny.size()), static_cast<int>(spec_.loss),
+                       batch_.x.data, batch_.x.row_stride, batch_.y.data, batch_.y.row_stride, order, n,
+                       loss, &wrong, &done, batch_.weight, missed},
+                      rule.learning.rate,
+                      rule.learning.decay,
+                      batch_.input.data()});
   result.wrong += wrong;
   result.examples += done;
   steps_ += done;

@@ -20,6 +20,7 @@ void Network<T>::Impl::forget_checks() {
     halted_ = Buffer<int>(*backend_, 1, 1);
     loss_sum_ = Buffer<double>(*backend_, 1, 1);
     wrong_sum_ = Buffer<Index>(*backend_, 1, 1);
+    missed_sum_ = Buffer<double>(*backend_, 1, 1);
     if (ahead) sites_.reserve(most_sites);
   }
   std::fill_n(flags_.data(), flags_.cols(), 0);
@@ -28,6 +29,7 @@ void Network<T>::Impl::forget_checks() {
   *halted_.data() = 0;
   *loss_sum_.data() = 0;
   *wrong_sum_.data() = 0;
+  *missed_sum_.data() = 0;
   tallied_ = 0;
 }
 
@@ -68,7 +70,8 @@ template <class T>
 void Network<T>::Impl::tally(const Batch<T>& batch) {
   backend_->tally({batch.loss.data(), batch.wrong.data(), batch.n, flags_.data() + first_site_,
                    static_cast<Index>(sites_.size() - first_site_), halted_.data(), loss_sum_.data(),
-                   wrong_sum_.data()});
+                   wrong_sum_.data(), batch.weight ? batch.weight_rows.data() : nullptr,
+                   missed_sum_.data()});
   first_site_ = sites_.size();
   tallied_ += batch.n;
 }
@@ -77,6 +80,7 @@ template <class T>
 void Network<T>::Impl::open(const EpochResult& result) {
   settle();
   *loss_sum_.data() = result.loss;
+  *missed_sum_.data() = result.missed;
   *wrong_sum_.data() = 0;
   tallied_ = 0;
 }
@@ -85,6 +89,7 @@ template <class T>
 void Network<T>::Impl::collect(EpochResult& result) {
   settle();
   result.loss = *loss_sum_.data();
+  result.missed = *missed_sum_.data();
   result.wrong += *wrong_sum_.data();
   result.examples += tallied_;
 }

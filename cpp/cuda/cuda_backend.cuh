@@ -122,7 +122,8 @@ class CudaBackend final : public Backend<T> {
     });
   }
   void output(const Output<T>& o) override {
-    device_->require("output", o.a, o.y, o.order, o.delta, o.loss_rows, o.wrong, o.bad);
+    device_->require("output", o.a, o.y, o.order, o.delta, o.loss_rows, o.wrong, o.bad, o.weight,
+                     o.weight_rows);
     device_->launch("output", grid_of(ceil_div(o.n, output_rows)), block_of(warp, output_rows),
                     cuda::output<T>, o);
   }
@@ -200,7 +201,8 @@ class CudaBackend final : public Backend<T> {
     device_->launch("row_dots", grid_of(ceil_div(d.n, rows_of_warps)), warps(), cuda::row_dots<T>, d);
   }
   void tally(const Tally& t) override {
-    device_->require("tally", t.loss_rows, t.wrong, t.flags, t.halted, t.loss_sum, t.wrong_sum);
+    device_->require("tally", t.loss_rows, t.wrong, t.flags, t.halted, t.loss_sum, t.wrong_sum,
+                     t.weight_rows, t.missed_sum);
     device_->launch("tally", grid_of(1), block_of(warp), cuda::tally, t, live_);
   }
 
@@ -313,7 +315,7 @@ class CudaBackend final : public Backend<T> {
 
   std::shared_ptr<Device> device_;
   std::unique_ptr<Library<T>> library_;  // null: all products are our own
-  Loan loans_[6];
+  Loan loans_[8];
   Loan tiny_;             // what tiny_run is told, and tells
   Live* live_ = nullptr;  // while a step is recorded
   Index allocations_ = 0;

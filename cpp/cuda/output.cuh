@@ -79,7 +79,10 @@ __device__ inline void output_row(const Output<T>& o, Index n, int lane) {
   total = warp_sum(total);
   // Lanes read what others wrote: argmax's own elements are the lane's own, so no barrier is needed.
   const bool wrong = argmax(a, o.n_out, lane) != argmax(y, o.n_out, lane);
+  const T weight = o.weight ? o.weight[o.order[n]] : T(1);
+  if (o.weight) total = weight > 0 ? weight * total : 0.0;
   if (lane == 0) {
+    if (o.weight) o.weight_rows[n] = weight;
     o.loss_rows[n] = total;
     o.wrong[n] = wrong;
   }
@@ -88,6 +91,10 @@ __device__ inline void output_row(const Output<T>& o, Index n, int lane) {
     T delta = y[i] - a[i];
     if (squared) delta *= slope(a[i], o.activation);
     report_beyond(delta, o.bad);
+    if (o.weight) {
+      delta *= weight;
+      report_beyond(delta, o.bad);
+    }
     o.delta[n * o.ldd + i] = delta;
   }
 }

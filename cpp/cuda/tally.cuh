@@ -17,12 +17,14 @@ static __global__ void tally(Tally t, Live* live) {
   }
   flagged = warp_max(flagged);
   first = warp_max(first);
-  double loss = 0;
+  double loss = 0, missed = 0;
   Index wrong = 0;
   for (Index n = lane; n < t.n; n += warp) {
     loss += t.loss_rows[n];
     wrong += t.wrong[n];
+    if (t.weight_rows) missed += t.wrong[n] * t.weight_rows[n];
   }
+  if (t.weight_rows) missed = warp_sum(missed);
   loss = warp_sum(loss);
   wrong = warp_sum(wrong);
   if (lane != 0) return;
@@ -35,6 +37,7 @@ static __global__ void tally(Tally t, Live* live) {
   } else {
     *t.loss_sum += loss;
     *t.wrong_sum += wrong;
+    if (t.weight_rows) *t.missed_sum += missed;
   }
 }
 

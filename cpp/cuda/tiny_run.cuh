@@ -55,6 +55,7 @@ template <class T>
 __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs) {
   FASTFA_SHARED(int, bad, 1);
   FASTFA_SHARED(double, loss, 1);
+  FASTFA_SHARED(double, weight, 1);
   FASTFA_SHARED(unsigned char, wrong, 1);
   const TinyRun<T> r = runs[blockIdx.x];
   const TinyLayer<T>& top = r.layers[r.count - 1];
@@ -62,7 +63,7 @@ __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs)
   rule.rate = r.rate;
   rule.decay = r.decay;
   const bool first = threadIdx.x == 0;
-  double loss_sum = *r.loss_sum;
+  double loss_sum = *r.loss_sum, missed = r.weight ? *r.missed : 0.0;
   Index wrong_sum = 0, done = 0;
   if (first) *bad = 0;
   __syncthreads();
@@ -76,8 +77,9 @@ __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs)
       __syncthreads();
     }
     if (threadIdx.x < warp) {
-      const Output<T> o{top.h,          0,         1, top.n_out, top.activation, r.loss, r.y, r.ldy,
-                        r.order + done, top.delta, 0, loss,      wrong,          bad};
+      const Output<T> o{
+          top.h,          0,         1, top.n_out, top.activation, r.loss, r.y,      r.ldy,
+          r.order + done, top.delta, 0, loss,      wrong,          bad,    r.weight, weight};
       output_row(o, 0, static_cast<int>(threadIdx.x));
     }
     __syncthreads();
@@ -93,12 +95,14 @@ __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs)
     }
     loss_sum += *loss;
     wrong_sum += *wrong;
+    if (r.weight) missed += *wrong * *weight;
     __syncthreads();
   }
   if (!first) return;
   *r.loss_sum = loss_sum;
   *r.wrong = wrong_sum;
   *r.done = done;
+  if (r.weight) *r.missed = missed;
 }
 
 }  // namespace fastfa::cuda

@@ -12,7 +12,7 @@ namespace fastfa::cuda {
 template <class T>
 void tiny_together(Device& device, Loan& room, const TinyRun<T>* runs, Index count) {
   struct Result {
-    double loss;
+    double loss, missed;
     Index wrong, done;
   };
   Index layers = 0;
@@ -27,14 +27,15 @@ void tiny_together(Device& device, Loan& room, const TinyRun<T>* runs, Index cou
   auto* layer = reinterpret_cast<TinyLayer<T>*>(own + count);
   for (Index i = 0; i < count; ++i) {
     const TinyRun<T>& r = runs[i];
-    results[i] = {*r.loss_sum, 0, 0};
+    results[i] = {*r.loss_sum, r.weight ? *r.missed : 0.0, 0, 0};
     own[i] = r;
     own[i].layers = layer;
     own[i].loss_sum = &results[i].loss;
     own[i].wrong = &results[i].wrong;
+    own[i].missed = &results[i].missed;
     own[i].done = &results[i].done;
     layer = std::copy_n(r.layers, r.count, layer);
-    device.require("tiny_run", r.x, r.y, r.order);
+    device.require("tiny_run", r.x, r.y, r.order, r.weight);
     for (Index l = 0; l < r.count; ++l) {
       const TinyLayer<T>& at = r.layers[l];
       device.require("tiny_run", at.w, at.bias, at.h, at.delta, at.b, at.source);
@@ -45,6 +46,7 @@ void tiny_together(Device& device, Loan& room, const TinyRun<T>* runs, Index cou
   device.wait();
   for (Index i = 0; i < count; ++i) {
     *runs[i].loss_sum = results[i].loss;
+    if (runs[i].weight) *runs[i].missed = results[i].missed;
     *runs[i].wrong += results[i].wrong;
     *runs[i].done = results[i].done;
   }

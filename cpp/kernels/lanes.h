@@ -166,14 +166,21 @@ void lane_run(const LaneRun<T>& r) {
     Vec<T> loss;
     Mask<T> best;
     ok &= lane_output(r, top, y, &loss, &best);
+    const T weight = r.weight ? r.weight[r.order[step]] : T(1);
+    if (r.weight) ok &= weigh(weight, top.delta, top.n_out * lanes<T>);
     for (Index k = r.count - 2; k >= 0; --k) ok &= lane_feedback(r.layers[k]);
     if (!ok) break;
 
     const Index right = argmax(y, top.n_out);
-    for (int i = 0; i < lanes<T>; ++i) {
-      r.loss_sum[i] += loss[i];
-      r.wrong[i] += best[i] != right;
+    if (r.weight) {
+      for (int i = 0; i < lanes<T>; ++i) {
+        r.loss_sum[i] += static_cast<double>(weight) * loss[i];
+        r.missed[i] += best[i] != right ? weight : T(0);
+      }
+    } else {
+      for (int i = 0; i < lanes<T>; ++i) r.loss_sum[i] += loss[i];
     }
+    for (int i = 0; i < lanes<T>; ++i) r.wrong[i] += best[i] != right;
     for (Index k = 0; k < r.count; ++k) {
       const TinyLayer<T>& l = r.layers[k];
       if (!learns(l)) continue;

@@ -74,6 +74,10 @@ struct Output {
   double* loss_rows;     // (n)
   unsigned char* wrong;  // (n)
   int* bad;
+  // What each example counts, by which its loss and δ are multiplied: in the caller's order, as y, and
+  // then the batch's own (n), overwritten. Null: 1, and nothing is written.
+  const T* weight = nullptr;
+  double* weight_rows = nullptr;
 };
 
 // What all ways of carrying an error down have in common: δ_l = (B δ_source) ∘ σ′(h_l),
@@ -230,6 +234,8 @@ struct Tally {
   int* halted;
   double* loss_sum;
   Index* wrong_sum;
+  const double* weight_rows = nullptr;  // (n), of weighted examples: those of the wrong ones are
+  double* missed_sum = nullptr;         // added up too
 };
 
 // What an optimizer does with a gradient. With g = rate · gradient − decay · w:
@@ -400,6 +406,9 @@ struct OnlineRun {
   double* loss_sum;  // added to
   Index* wrong;      // added to
   Index* done;       // set: steps done
+  // What each example of x counts, as in Output (null: 1), and the weights of the wrong ones, added to.
+  const T* weight = nullptr;
+  double* missed = nullptr;
 };
 
 template <class T>
@@ -420,7 +429,7 @@ struct TinyStep {
 
 // Networks of one kind side by side: every element of a matrix is a vector of as many values as an
 // instruction takes, one for each network, without padding between rows; lanes without a network are
-// zero. loss_sum, wrong, rate and decay have a value for each lane.
+// zero. loss_sum, wrong, missed, rate and decay have a value for each lane.
 template <class T>
 struct LaneRun : OnlineRun<T> {
   const T* rate;
@@ -485,7 +494,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 11;
+constexpr std::uint32_t kernel_abi = 12;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

@@ -70,6 +70,13 @@ inline double dot(const T* x, const T* y, Index n) {
   return sum;
 }
 
+// δ ← weight · δ; false where it is then out of range.
+template <class T>
+inline bool weigh(T weight, T* delta, Index width) {
+  for (Index i = 0; i < width; i += lanes<T>) store(delta + i, weight * load(delta + i));
+  return row_within_limit(delta, width);
+}
+
 // Never inlined, so that it is the same arithmetic wherever it is called.
 template <class T>
 [[gnu::noinline]] void output_row(const Output<T>& o, Index n) {
@@ -100,6 +107,11 @@ template <class T>
       total += 0.5 * e * e;
     }
   }
+  const T weight = o.weight ? o.weight[o.order[n]] : T(1);
+  if (o.weight) {
+    o.weight_rows[n] = weight;
+    total = weight > 0 ? weight * total : 0.0;  // also where the loss itself is infinite
+  }
   o.loss_rows[n] = total;
   o.wrong[n] = argmax(a, o.n_out) != argmax(y, o.n_out);
   if (!o.delta) return;
@@ -107,7 +119,8 @@ template <class T>
   T* delta = o.delta + n * o.ldd;
   for (Index i = 0; i < o.n_out; ++i) delta[i] = y[i] - a[i];
   if (loss == Loss::squared_error) times_derivative(delta, a, width, activation);
-  if (!row_within_limit(delta, width)) report(o.bad);
+  if (!row_within_limit(delta, width)) return report(o.bad);
+  if (o.weight && !weigh(weight, delta, width)) report(o.bad);
 }
 
 template <class T>

@@ -115,15 +115,16 @@ void tiny_run(const TinyRun<T>& r) {
     const bool ok = tiny_forward(step);
 
     int bad = 0;
-    double loss = 0;
+    double loss = 0, weight = 0;
     unsigned char wrong = 0;
     output_row(Output<T>{top.h, 0, 1, top.n_out, top.activation, r.loss, r.y, r.ldy, &example, top.delta,
-                         0, &loss, &wrong, &bad},
+                         0, &loss, &wrong, &bad, r.weight, &weight},
                0);
     if (!ok || bad || !tiny_feedback(step)) return;
     tiny_update(step);
     *r.loss_sum += loss;
     *r.wrong += wrong;
+    if (r.weight) *r.missed += wrong * weight;
   }
 }
 

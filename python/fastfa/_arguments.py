@@ -82,6 +82,38 @@ def outputs(
     return y
 
 
+def sample_weight(
+    net: Network, where: str, values: Any, n: int, name: str = "sample_weight"
+) -> np.ndarray | None:
+    """The weight of each of n examples, (n,), C-contiguous, of the network's dtype; None for None."""
+    if values is None:
+        return None
+    if _device_arrays.is_one(values):
+        _only_there(where, name, values, False)
+    weights = _check.numeric(where, name, values, np.dtype(np.float64))
+    if np.shape(values) != (n,):
+        raise ValueError(
+            f"[{where}] {name} has shape {np.shape(values)}; it must be {(n,)}, a number for each "
+            "example"
+        )
+    _check.finite(where, name, weights)
+    wrong = np.flatnonzero((weights < 0) | (weights > _core.MOST_WEIGHT))
+    if len(wrong):
+        raise ValueError(
+            f"[{where}] {name}[{wrong[0]}] was {weights[wrong[0]]:g}; it must be at least 0 and at "
+            f"most {_core.MOST_WEIGHT:g}"
+        )
+    return weights.astype(net.dtype, copy=False)
+
+
+def check_some_weight(where: str, name: str, weights: np.ndarray | None) -> None:
+    """Refuse weights that are all 0: what is measured by them has no mean."""
+    if weights is not None and not weights.any():
+        raise ValueError(
+            f"[{where}] {name} was 0 for all {len(weights)} examples; at least one must be positive"
+        )
+
+
 def _only_there(where: str, name: str, values: Any, there: bool) -> None:
     if not there:
         raise TypeError(

@@ -62,4 +62,4 @@ class Ahead:
                 f"{self._examples.x.dtype} and {self._examples.x.shape}"
             )
         _check.finite("fit", "what augment returned", x)
-        return Examples(x, self._examples.y)
+        return self._examples._replace(x=x)

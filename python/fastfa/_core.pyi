@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 __version__: str
+MOST_WEIGHT: float
 ACTIVATIONS: tuple[str, ...]
 LOSSES: tuple[str, ...]
 MATRICES: tuple[str, ...]
@@ -157,6 +158,7 @@ class _Network:
         y: _Matrix,
         feedback: Sequence[FeedbackSpec] | None,
         perturbation: float,
+        sample_weight: np.ndarray | None = None,
     ) -> list[np.ndarray]: ...
     def calibrate_feedback(
         self, x: _Matrix, y: _Matrix, gain: float, growth: float
@@ -170,7 +172,9 @@ class _Network:
     def apply_error(self, e: object, optimizer: Sgd | Adam, target: object) -> bool: ...
     def step_examples(self) -> int: ...
     def step_state(self) -> tuple[list[np.ndarray], list[np.ndarray] | None, bool] | None: ...
-    def evaluate(self, x: _Matrix, y: _Matrix) -> tuple[float, int, int]: ...
+    def evaluate(
+        self, x: _Matrix, y: _Matrix, sample_weight: np.ndarray | None = None
+    ) -> tuple[float, float, float]: ...
     def time_layer(self, layer: int, n: int, repeats: int) -> float: ...
     def time_feedback(self, hidden: int, n: int, repeats: int) -> float: ...
     def train_epoch(
@@ -180,8 +184,11 @@ class _Network:
         optimizer: Sgd | Adam,
         batch_size: int,
         order: np.ndarray,
+        sample_weight: np.ndarray | None = None,
         loss_sum: float = 0.0,
-    ) -> tuple[float, int, int, float]: ...
+        missed_sum: float = 0.0,
+        weight_sum: float = 0.0,
+    ) -> tuple[float, float, float, float]: ...
 
 class NetworkFloat32(_Network): ...
 class NetworkFloat64(_Network): ...
@@ -193,4 +200,5 @@ def train_together(
     optimizers: Sequence[Sgd | Adam],
     batch_size: int,
     order: np.ndarray,
-) -> list[tuple[float, int, int] | tuple[str, int, int]]: ...
+    sample_weight: np.ndarray | None = None,
+) -> list[tuple[float, float, float] | tuple[str, int, int]]: ...

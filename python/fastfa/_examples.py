@@ -15,25 +15,28 @@ if TYPE_CHECKING:
 
 
 class Examples(NamedTuple):
-    """x (N, n_in) and y (N, n_out): C-contiguous, finite, of the network's dtype."""
+    """x (N, n_in), y (N, n_out) and weights (N,): C-contiguous, finite, of the network's dtype."""
 
     x: np.ndarray
     y: np.ndarray
+    weights: np.ndarray | None = None  # all 1
 
     def take(self, indices: np.ndarray) -> Examples:
         """A copy of the examples at ``indices``, in that order."""
-        return Examples(self.x[indices], self.y[indices])
+        weights = None if self.weights is None else self.weights[indices]
+        return Examples(self.x[indices], self.y[indices], weights)
 
 
 def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) -> Examples:
-    """Examples from a Split, a pair (X, labels) or a pair (X, Y).
+    """Examples from a Split, a pair (X, labels) or (X, Y), or such a pair with weights as a third.
 
     Parameters
     ----------
     net
         The network that they are for.
     source
-        Has ``x`` and ``labels``, or is a pair (inputs, 1-D integer labels or 2-D targets).
+        Has ``x`` and ``labels``, or is a pair (inputs, 1-D integer labels or 2-D targets), or that with
+        a weight for each example.
     name
         The argument's name, for errors.
     targets
@@ -44,20 +47,23 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
     ValueError, TypeError
         Naming the argument, what it was and what it must be.
     """
+    weights = None
     if hasattr(source, "x") and hasattr(source, "labels"):
         inputs, answers = source.x, source.labels
-    elif isinstance(source, tuple | list) and len(source) == 2:
-        inputs, answers = source
+    elif isinstance(source, tuple | list) and len(source) in (2, 3):
+        inputs, answers, weights = (*source, None)[:3]
     else:
         raise TypeError(
             f"[fit] {name} was {_describe(source)}; it must be a Split, a pair (X, labels) or a "
-            "pair (X, Y)"
+            "pair (X, Y), or such a pair with the examples' weights as a third"
         )
     x = _arguments.inputs(net, "fit", f"{name} X", inputs)
     answers = _check.as_array("fit", f"{name} Y", answers)
     if answers.ndim == 2:
-        return Examples(x, _targets(net, answers, len(x), name))
-    return Examples(x, _from_labels(net, answers, len(x), name, targets))
+        y = _targets(net, answers, len(x), name)
+    else:
+        y = _from_labels(net, answers, len(x), name, targets)
+    return Examples(x, y, _arguments.sample_weight(net, "fit", weights, len(x), f"{name} weights"))
 
 
 def split_off(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
@@ -80,7 +86,8 @@ def fingerprint(examples: Examples) -> str:
     some = np.linspace(0, n - 1, min(n, 1024)).astype(np.int64)
     mark = hashlib.sha256(f"{examples.x.shape} {examples.y.shape} {examples.x.dtype}".encode())
     for array in examples.take(some):
-        mark.update(array)
+        if array is not None:
+            mark.update(array)
     return f"{n} examples with mark {mark.hexdigest()[:16]}"
 
 

@@ -96,6 +96,7 @@ class Ensemble:
         *,
         batch_size: int,
         order: Any = None,
+        sample_weight: Any = None,
     ) -> np.ndarray:
         """One pass over the examples for every network.
 
@@ -108,6 +109,8 @@ class Ensemble:
             Examples per update; 1 learns online.
         order : array_like of int, optional
             Which examples, in which order. Default 0 … N−1.
+        sample_weight : array_like, optional
+            (N,): what each row of X counts, as for `Network.step`, for all networks.
 
         Returns
         -------
@@ -130,6 +133,7 @@ class Ensemble:
             x, y = network._apart(where, (x, y))
         batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
+        weights = _arguments.sample_weight(net, where, sample_weight, len(x))
         several = not isinstance(optimizer, Optimizer)
         if several and (not isinstance(optimizer, Sequence) or len(optimizer) != len(self)):
             raise ValueError(
@@ -139,7 +143,7 @@ class Ensemble:
         given = optimizer if several else [optimizer] * len(self)
         rules = [_arguments.optimizer(where, each) for each in given]
         rows = _core.train_together(
-            [network._net for network in self.networks], x, y, rules, batch_size, indices
+            [network._net for network in self.networks], x, y, rules, batch_size, indices, weights
         )
         stopped = {
             i: DivergenceError(*row) for i, row in enumerate(rows) if isinstance(row[0], str)
@@ -152,10 +156,18 @@ class Ensemble:
             raise error
         return np.array([loss for loss, _, _ in rows])
 
-    def step(self, X: Any, Y: Any, optimizer: Optimizer | Sequence[Optimizer]) -> np.ndarray:
+    def step(
+        self,
+        X: Any,
+        Y: Any,
+        optimizer: Optimizer | Sequence[Optimizer],
+        *,
+        sample_weight: Any = None,
+    ) -> np.ndarray:
         """One update of every network from all examples as one batch; the losses (n,) before it."""
-        return self.train_epoch(X, Y, optimizer, batch_size=max(1, len(X)))
+        size = max(1, len(X))
+        return self.train_epoch(X, Y, optimizer, batch_size=size, sample_weight=sample_weight)
 
-    def evaluate(self, X: Any, Y: Any) -> list[Any]:
+    def evaluate(self, X: Any, Y: Any, *, sample_weight: Any = None) -> list[Any]:
         """`Network.evaluate` of every network."""
-        return [net.evaluate(X, Y) for net in self.networks]
+        return [net.evaluate(X, Y, sample_weight=sample_weight) for net in self.networks]

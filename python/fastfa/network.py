@@ -22,7 +22,8 @@ _CORES = {"float32": _core.NetworkFloat32, "float64": _core.NetworkFloat64}
 class Evaluation(NamedTuple):
     """Mean loss per example, and the fraction whose largest output is not their largest target.
 
-    With one output there is no largest: ``error_rate`` is NaN.
+    With weights w, both are Σ wᵢ (…)ᵢ / Σ wᵢ. With one output there is no largest: ``error_rate`` is
+    NaN.
     """
 
     loss: float
@@ -346,7 +347,14 @@ class Network(Stepwise, OnDevice):
             )
         return self._net.forward(self._x("predict", X)).argmax(axis=1)
 
-    def deltas(self, X: Any, Y: Any, feedback: FeedbackLike | None = None) -> list[np.ndarray]:
+    def deltas(
+        self,
+        X: Any,
+        Y: Any,
+        feedback: FeedbackLike | None = None,
+        *,
+        sample_weight: Any = None,
+    ) -> list[np.ndarray]:
         """δ of every layer, (N, n_l), per example and downhill: not divided by N, not times η.
 
         Parameters
@@ -356,18 +364,27 @@ class Network(Stepwise, OnDevice):
         feedback : optional
             Another feedback for this call only; ``"bp"`` asks what backprop would send on the same
             weights. :class:`NodePerturbation` gives one sample of its noise for each example.
+        sample_weight : array_like, optional
+            (N,), as for :meth:`step`: every δ of example i is multiplied by its weight.
         """
         x, y = self._xy("deltas", X, Y)
+        weights = _arguments.sample_weight(self, "deltas", sample_weight, len(x))
         if feedback is None:
-            return self._net.deltas(x, y, None, 0.0)
+            return self._net.deltas(x, y, None, 0.0, weights)
         rules = resolve(feedback, len(self.layers) - 1, "deltas")
-        return self._net.deltas(x, y, *specs(rules))
+        return self._net.deltas(x, y, *specs(rules), weights)
 
-    def evaluate(self, X: Any, Y: Any) -> Evaluation:
-        """Mean loss and error rate on inputs X (N, n_in) and targets Y (N, n_out)."""
+    def evaluate(self, X: Any, Y: Any, *, sample_weight: Any = None) -> Evaluation:
+        """Mean loss and error rate on inputs X (N, n_in) and targets Y (N, n_out).
+
+        With ``sample_weight`` (N,), as for :meth:`step`, both are weighted means, Σ wᵢ Lᵢ / Σ wᵢ: an
+        example of weight 2 counts as two. Weights that are all 0 are refused (ValueError).
+        """
         x, y = self._xy("evaluate", X, Y)
-        loss, wrong, n = self._net.evaluate(x, y)
-        return Evaluation(loss, wrong / n if self.output_size > 1 else math.nan)
+        weights = _arguments.sample_weight(self, "evaluate", sample_weight, len(x))
+        _arguments.check_some_weight("evaluate", "sample_weight", weights)
+        loss, missed, total = self._net.evaluate(x, y, weights)
+        return Evaluation(loss, missed / total if self.output_size > 1 else math.nan)
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -377,25 +394,53 @@ class Network(Stepwise, OnDevice):
 
     # ---- learning ------------------------------------------------------------------------------
 
-    def step(self, X: Any, Y: Any, optimizer: Optimizer) -> float:
+    def step(self, X: Any, Y: Any, optimizer: Optimizer, *, sample_weight: Any = None) -> float:
         """One update by an SGD or Adam from the batch X (N, n_in), Y (N, n_out).
+
+        Parameters
+        ----------
+        X, Y : array_like
+            Inputs and targets.
+        optimizer : SGD or Adam
+        sample_weight : array_like, optional
+            w (N,), in main memory: what each example counts, finite, from 0 to 1e14. None: 1 each, with
+            the very same bits as an array of ones. w multiplies the example's loss and output delta.
+            The hidden deltas are carried from there, so they have the weight too. With the route
+            ``"target"``, which carries no error, w multiplies what is carried of the target, so that all
+            deltas of an example have its weight. An example of weight 0 changes nothing. One of weight 2
+            is the same as two in the batch's sum.
 
         Returns
         -------
         float
-            Mean loss over the batch before the update.
+            Mean loss over the batch before the update: Σ wᵢ Lᵢ / Σ wᵢ, NaN if all weights are 0.
 
         Raises
         ------
         DivergenceError
-            If a value is NaN, infinite or too large to go on; the weights are those before the step.
+            If a value is NaN, infinite or too large to go on, a delta also with its weight; the weights
+            are those before the step.
+
+        Notes
+        -----
+        With ``reduction="mean"`` (and with Adam), the gradient Σ wᵢ δᵢ hᵢᵀ is divided by the number of
+        examples N and not by Σ wᵢ. So weights keep their meaning in a batch of one example, of one class
+        or of one weight. Weight decay and momentum are the same with any weights.
         """
         x, y = self._apart("step", self._xy("step", X, Y))
         spec = _arguments.optimizer("step", optimizer)
-        return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)))[0]
+        weights = _arguments.sample_weight(self, "step", sample_weight, len(x))
+        return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)), weights)[0]
 
     def train_epoch(
-        self, X: Any, Y: Any, optimizer: Optimizer, *, batch_size: int, order: Any = None
+        self,
+        X: Any,
+        Y: Any,
+        optimizer: Optimizer,
+        *,
+        batch_size: int,
+        order: Any = None,
+        sample_weight: Any = None,
     ) -> float:
         """One pass over the examples, batch by batch, inside the compiled core.
 
@@ -411,11 +456,14 @@ class Network(Stepwise, OnDevice):
             Examples per update; 1 learns online. The last batch may be short.
         order : array_like of int, optional
             Which examples, in which order: indices into X, of any number. Default 0 … N−1.
+        sample_weight : array_like, optional
+            (N,): what each row of X counts, as for :meth:`step`.
 
         Returns
         -------
         float
-            Mean loss over the examples, each measured just before its own batch's update.
+            Mean loss over the examples, each measured just before its own batch's update; with weights,
+            their weighted mean.
 
         Raises
         ------
@@ -428,7 +476,8 @@ class Network(Stepwise, OnDevice):
         x, y = self._apart(where, self._xy(where, X, Y))
         batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
-        return self._train_chunk(x, y, optimizer, batch_size, indices)[0]
+        weights = _arguments.sample_weight(self, where, sample_weight, len(x))
+        return self._train_chunk(x, y, optimizer, batch_size, indices, sample_weight=weights)[0]
 
     def _train_chunk(
         self,
@@ -437,16 +486,17 @@ class Network(Stepwise, OnDevice):
         optimizer: Optimizer,
         batch_size: int,
         order: np.ndarray,
-        loss_sum: float = 0.0,
-    ) -> tuple[float, int, float]:
+        sums: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        sample_weight: np.ndarray | None = None,
+    ) -> tuple[float, tuple[float, float, float]]:
         """train_epoch on arrays that were checked before.
 
-        Returns the mean loss, how many examples were wrong, and ``loss_sum`` with each loss added to it
-        in turn: the same sum wherever an epoch is cut.
+        Returns the mean loss, and ``sums`` with each example's loss, weight if it was wrong, and weight
+        added in turn: the same wherever an epoch is cut.
         """
         spec = _arguments.optimizer("train_epoch", optimizer)
-        loss, wrong, _, total = self._net.train_epoch(X, Y, spec, batch_size, order, loss_sum)
-        return loss, wrong, total
+        loss, *sums = self._net.train_epoch(X, Y, spec, batch_size, order, sample_weight, *sums)
+        return loss, tuple(sums)
 
     # ---- arguments -----------------------------------------------------------------------------
 

@@ -83,7 +83,8 @@ class Stepwise:
         ----------
         e : array_like
             target − output, (N, n_out), or (n_out,) for one example. The output's δ is e ∘ σ′(a) with
-            the loss ``squared_error``, and e itself with ``cross_entropy``.
+            the loss ``squared_error``, and e itself with ``cross_entropy``. There are no weights here:
+            an example that counts w times has its row of e (and of ``target``) multiplied by w.
         target : array_like, optional
             The target, shaped like e: needed where a layer's route is ``"target"`` (which carries that,
             and not the error), refused elsewhere.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import numbers
 import os
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _check
+from ._arguments import check_some_weight
 from ._augment import Ahead
 from ._examples import Examples, fingerprint, prepare, split_off
 from .callbacks import Callback
@@ -146,7 +148,9 @@ class Trainer:
         ----------
         train
             A `fastfa.data.Split`, a pair (X, labels) or a pair (X, Y): X (N, n_in) or
-            (N, *net.input_shape), labels (N,) integers from 0, Y (N, n_out) targets.
+            (N, *net.input_shape), labels (N,) integers from 0, Y (N, n_out) targets. Or such a pair with
+            a third, (N,): what each example counts, as ``sample_weight`` of `Network.step`. Losses and
+            errors in the history are then weighted means. Sets whose weights are all 0 are refused.
         validation
             None, examples as for ``train``, or a fraction in (0, 1) of ``train`` that is split
             off as ``Split.split(fraction, seed)`` does. Schedules and callbacks may decide by it.
@@ -283,6 +287,8 @@ class Trainer:
             sets["validation"] = prepare(self.net, validation, "validation", self.targets)
         if test is not None:
             sets["test"] = prepare(self.net, test, "test", self.targets)
+        for name, part in sets.items():
+            check_some_weight("fit", f"{name} weights", part.weights)
         return sets
 
     def _run_epoch(
@@ -302,7 +308,9 @@ class Trainer:
         rate *= self.schedule.share(self.batch - 1)  # of the last update
         record: Record = {"epoch": epoch, "lr": rate, "train_loss": loss, "train_error": error}
         for name, part in measured.items():
-            record[f"{name}_loss"], record[f"{name}_error"] = map(float, self.net.evaluate(*part))
+            x, y, weights = part
+            measures = self.net.evaluate(x, y, sample_weight=weights)
+            record[f"{name}_loss"], record[f"{name}_error"] = map(float, measures)
         if self.net.output_size == 1:  # which has no classes
             record = {key: value for key, value in record.items() if not key.endswith("_error")}
         record |= {"seconds": seconds, "samples_per_second": seen / max(seconds, 1e-9)}
@@ -322,8 +330,9 @@ class Trainer:
         The order is cut into chunks of whole batches, which gives the same updates and sums, hence
         the same bits, as one call.
         """
-        loss = seconds = 0.0
-        seen = wrong = 0
+        sums = (0.0, 0.0, 0.0)  # Σ w L, Σ w over the wrong, Σ w
+        loss = error = math.nan
+        seconds, seen = 0.0, 0
         while seen < len(order):
             batches, optimizer = self._next_chunk(), self.optimizer
             if self.batch < self.schedule.warm_updates:
@@ -332,22 +341,30 @@ class Trainer:
             part = order[seen : seen + batches * self.batch_size]
             batches = -(-len(part) // self.batch_size)
             begun = perf_counter()
-            _, more, loss = self.net._train_chunk(
-                examples.x, examples.y, optimizer, self.batch_size, part, loss
+            _, sums = self.net._train_chunk(
+                examples.x,
+                examples.y,
+                optimizer,
+                self.batch_size,
+                part,
+                sums,
+                examples.weights,
             )
             elapsed = perf_counter() - begun
-            seen, seconds, wrong = seen + len(part), seconds + elapsed, wrong + more
+            seen, seconds = seen + len(part), seconds + elapsed
+            if sums[2] > 0:
+                loss, error = sums[0] / sums[2], sums[1] / sums[2]
             self.batch += batches
             self._adapt_chunk(batches, elapsed)
-            error = f", error {wrong / seen:.2%}" if self.net.output_size > 1 else ""
-            bar.set_postfix_str(f"loss {loss / seen:.4f}{error}", refresh=False)
+            errors = f", error {error:.2%}" if self.net.output_size > 1 else ""
+            bar.set_postfix_str(f"loss {loss:.4f}{errors}", refresh=False)
             bar.update(len(part))
             for callback in self.callbacks:
                 if callback.every is not None and self.batch % callback.every == 0:
                     callback.on_batches(self, self.batch)
             if self._stopping:
                 break
-        return loss / seen, wrong / seen, seconds, seen
+        return loss, error, seconds, seen
 
     def _order(self, epoch: int, n: int) -> np.ndarray:
         if self.shuffle:

@@ -21,5 +21,11 @@ FASTFA_API Together train_together(const std::vector<Network<T>*>& networks, Mat
                                    MatrixView<const T> y, const std::vector<Optimizer>& optimizers,
                                    std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
                                    const Poll& poll = {});
+// The same with a weight for each example of X, as in Network::train_epoch(); null: all 1.
+template <class T>
+FASTFA_API Together train_together(const std::vector<Network<T>*>& networks, MatrixView<const T> x,
+                                   MatrixView<const T> y, const std::vector<Optimizer>& optimizers,
+                                   std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
+                                   const Poll& poll, const T* sample_weight);
 
 }  // namespace fastfa

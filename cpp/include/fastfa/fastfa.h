@@ -285,6 +285,26 @@ typedef struct fastfa_result {
 FASTFA_API fastfa_status fastfa_evaluate(fastfa_network* net, fastfa_view x, fastfa_view y,
                                          fastfa_result* result);
 
+/* With weights. sample_weight (N, 1), of the network's dtype, has what each row of x counts: finite and
+ * from 0 to 1e14. It multiplies the example's loss and its output delta, and through that every delta;
+ * with the route "target" also what is carried of the target. An update's mean is over the examples of
+ * its batch, whatever they weigh. Weights of 1 give the very same bits as none. */
+typedef struct fastfa_weighted_result {
+  size_t struct_size;
+  double loss;      /* sum of weight * loss / sum of weights; NaN if that is 0 */
+  double missed;    /* sum of the weights of examples whose largest output isn't at the largest target */
+  double weight;    /* sum of weights */
+  int64_t examples; /* seen */
+} fastfa_weighted_result;
+#define FASTFA_WEIGHTED_RESULT_INIT {sizeof(fastfa_weighted_result), 0.0, 0.0, 0.0, 0}
+
+FASTFA_API fastfa_status fastfa_deltas_weighted(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                                fastfa_view sample_weight, const fastfa_matrix* out,
+                                                int64_t n);
+FASTFA_API fastfa_status fastfa_evaluate_weighted(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                                  fastfa_view sample_weight,
+                                                  fastfa_weighted_result* result);
+
 /* ---- learning --------------------------------------------------------------------------------------
  */
 
@@ -300,12 +320,23 @@ FASTFA_API fastfa_status fastfa_train_epoch(fastfa_network* net, fastfa_view x, 
 /* One update from the batch x, y; loss (may be NULL) is the mean before it. */
 FASTFA_API fastfa_status fastfa_step(fastfa_network* net, fastfa_view x, fastfa_view y,
                                      const fastfa_optimizer* optimizer, double* loss);
+/* The same with weights, as above. loss is sum of weight * loss / sum of weights. */
+FASTFA_API fastfa_status fastfa_train_epoch_weighted(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                                     fastfa_view sample_weight,
+                                                     const fastfa_optimizer* optimizer,
+                                                     int64_t batch_size, const int64_t* order, int64_t n,
+                                                     fastfa_poll poll, void* user,
+                                                     fastfa_weighted_result* result);
+FASTFA_API fastfa_status fastfa_step_weighted(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                              fastfa_view sample_weight,
+                                              const fastfa_optimizer* optimizer, double* loss);
 
 /* ---- a step in parts, for simulators ---------------------------------------------------------------
  */
 
 /* Forward now, the error later, then feedback, and the update when told; together they are
- * fastfa_step(), to the last bit, if e is target - output. Network::forward_step in network.h says what
+ * fastfa_step(), to the last bit, if e is target - output (its rows, and the target's, times their
+ * weights, if examples have such). Network::forward_step in network.h says what
  * may happen in between. `target` is NULL but for routes from the target.
  *
  * x (N, n_in) -> out (N, n_out); out.data may be NULL. */

@@ -107,12 +107,28 @@ class FASTFA_API Network {
                                         const AlignmentChoice& choice = {}, const Poll& poll = {});
   EpochResult evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll = {});
 
+  // The same with a weight for each example: sample_weight[i] ≥ 0, in the host's memory, is of row i of
+  // X (null: all 1). It multiplies the example's loss and its output delta, and through that every
+  // delta; with the route target also what is carried of the target. A delta that is beyond the range
+  // with its weight is an error as any other.
+  void deltas(MatrixView<const T> x, MatrixView<const T> y, const std::vector<MatrixView<T>>& out,
+              const std::vector<FeedbackSpec>* feedback, double perturbation, const Poll& poll,
+              const T* sample_weight);
+  EpochResult evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll,
+                       const T* sample_weight);
+
   // One update from the examples order[0 … n−1] of X, Y for each batch in turn. The last may be short.
   // `loss_sum`, if given, is a sum that the examples' losses are added to one by one, so that an epoch
   // in parts has the same one, to the last bit, wherever it was cut.
   EpochResult train_epoch(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
                           std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
                           const Poll& poll = {}, double* loss_sum = nullptr);
+  // The same with a weight for each example of X, as above. Means that an update takes are over the
+  // examples of its batch, whatever their weights: so a batch of weight 2 moves W twice as far. `sums`,
+  // if given, are added to.
+  EpochResult train_epoch(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
+                          std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
+                          const Poll& poll, EpochSums* sums, const T* sample_weight);
 
   // A step in parts, for simulators in which the error comes later than the output. Together the parts
   // do what one step of train_epoch() does, to the last bit, if the error is target − output.
@@ -120,7 +136,8 @@ class FASTFA_API Network {
   // forward_step: X (N, n_in) → outputs (N, n_out); activations are kept in the network, and dropout
   //   drops. `out` may have no data. A further call takes the place of the last; one that throws
   //   std::invalid_argument leaves it.
-  // feedback_step: the error e (N, n_out), target minus output, from which every layer gets its δ. With
+  // feedback_step: the error e (N, n_out), target minus output, from which every layer gets its δ (a
+  //   caller who weights examples multiplies its rows, and the target's, by their weights). With
   //   squared_error the output's is e ∘ σ′(a), with cross_entropy e. May be called again, with another
   //   error. `target` (N, n_out) is for routes from the target alone. Not for node perturbation.
   // update_step: W ← W + v from those deltas and activations, and whatever else a step changes. Once.

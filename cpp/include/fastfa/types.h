@@ -208,10 +208,23 @@ struct OwnedWeights {
 };
 
 struct EpochResult {
-  double loss = 0.0;       // mean over the examples, each before its own update
+  double loss = 0.0;  // Σ wᵢ Lᵢ / Σ wᵢ over the examples, each before its own update; NaN if Σ wᵢ is 0
   std::int64_t wrong = 0;  // examples with argmax(output) ≠ argmax(target)
   std::int64_t examples = 0;
+  double missed = 0.0;  // Σ wᵢ over those; missed / weight is the error rate
+  double weight = 0.0;  // Σ wᵢ; without weights every wᵢ is 1
 };
+
+// Sums over an epoch, to which each of its parts adds example by example: so they are the same, to the
+// last bit, wherever it was cut.
+struct EpochSums {
+  double loss = 0.0;    // Σ wᵢ Lᵢ
+  double missed = 0.0;  // Σ wᵢ over the examples that were wrong
+  double weight = 0.0;  // Σ wᵢ
+};
+
+// An example's weight is finite and in [0, most_weight].
+constexpr double most_weight = 1e14;
 
 // How far a step in parts has come; see Network::forward_step().
 struct StepState {

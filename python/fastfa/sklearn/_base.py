@@ -20,7 +20,9 @@ from ..layers import Dense, Dropout, LocallyConnected2D
 from ..network import Network
 from ..optim import SGD, Adam
 from ..rules import resolve
-from ._weights import WeightedTrainer, presentations_wanted
+from ..trainer import Trainer
+from ._going_on import check_unchanged, kept, same
+from ._weights import checked, relative
 
 PARAMETERS = """
     hidden_layer_sizes : int or sequence
@@ -67,21 +69,50 @@ PARAMETERS = """
         Seed of weights, feedback, shuffles and the validation split. An integer is the seed of the
         network itself.
     warm_start : bool
-        Whether another ``fit`` goes on with the network of the one before.
+        Whether another ``fit`` goes on with the network of the one before. The notes say which
+        parameters may have changed in between.
     verbose : bool
         Whether to show a progress bar.
 """
 
 NOTES = """
-    Sample weights (and class weights) are honoured by how often an example is shown: whole numbers are
-    counts, as if its row were repeated; other weights are relative, and an epoch has N presentations,
-    each example ⌊w⌋ or ⌈w⌉ times with w scaled to mean 1. Momentum, Adam's moments and dropout masks
-    don't travel with copies: a copy goes on as after a fresh start of the optimizer.
+    A sample weight, times the class weight, multiplies an example's output error: it is the
+    ``sample_weight`` of ``fastfa.Network.step``.
+
+    ``fit`` divides weights by their mean over the examples that it trains on. So the learning rate means
+    the same with any weights. Rows of weight 0 are left out. In a batch that holds all examples, whole
+    numbers are the same as repeated rows.
+
+    ``partial_fit`` takes weights as they are, as scikit-learn's SGDClassifier does, for one batch can't
+    know the mean of all. So batches of one class, or of one weight, keep what they weigh.
+
+    Losses are weighted means, also that by which ``early_stopping`` judges. ``weight_decay`` is the same
+    with any weights.
+
+    With ``warm_start``, and in ``partial_fit``, a network goes on learning. A changed parameter is
+    then honoured: ``feedback`` and ``gain`` by new feedback matrices. Those from which the network was
+    built are refused by a ValueError: its layers and their first weights, ``image_shape``, ``dtype``,
+    ``random_state``, and what its output and loss are.
+
+    Momentum, Adam's moments and dropout masks don't travel with copies: a copy goes on as after a fresh
+    start of the optimizer.
 """
+
+# What a network is built from, and can't change.
+BUILT_FROM = (
+    "hidden_layer_sizes",
+    "activation",
+    "weight_scale",
+    "image_shape",
+    "dtype",
+    "random_state",
+)
 
 
 class FeedbackAlignment(BaseEstimator):
     """The part that doesn't depend on what y is; see its two subclasses."""
+
+    _built_from: tuple[str, ...] = BUILT_FROM
 
     def __init__(
         self,
@@ -160,22 +191,23 @@ class FeedbackAlignment(BaseEstimator):
         strata: np.ndarray | None = None,
     ) -> None:
         """Train on Y (N, n_out), a new network if ``fresh``; ``epochs`` is partial_fit's."""
+        if weights is not None:
+            weights = checked(weights, some=epochs is None)
         if fresh:
-            seed = self._seed()
+            seed, rules = self._seed(), None
             network, history = self._network(X, Y.shape[1], seed), History()
         else:
             seed, network, history = self._seed_, self.network_, self.history_
-        wanted = None if weights is None else presentations_wanted(weights)
-        validation, callbacks = None, []
-        if epochs is None and self.early_stopping:
-            X, Y, wanted, validation = self._held_out(X, Y, wanted, seed, strata)
+            rules = self._other_feedback()
+        train, validation, callbacks = (X, Y, weights), None, []
+        if epochs is None:
+            train, validation = self._parts(X, Y, weights, seed, strata)
         if epochs is None and self.n_iter_no_change is not None:
             loss = "train_loss" if validation is None else "validation_loss"
             callbacks = [EarlyStopping(loss, self.n_iter_no_change, self.tol, bool(validation))]
-        trainer = WeightedTrainer(
+        trainer = Trainer(
             network,
             self._optimizer(),
-            wanted,
             batch_size=self.batch_size,
             epochs=self.max_epochs if epochs is None else epochs,
             shuffle=self.shuffle,
@@ -185,27 +217,58 @@ class FeedbackAlignment(BaseEstimator):
             progress=bool(self.verbose),
         )
         trainer.history, trainer.epoch = history, len(history)  # shuffles and schedule go on
-        trainer.fit((X, Y), validation=validation)
+        if rules is not None:
+            network.set_feedback(rules)
+        if weights is None or weights.any():  # else there is nothing to learn
+            trainer.fit(train, validation=validation)
         self._seed_, self.network_, self.history_ = seed, network, history
-        self.n_iter_, self.loss_ = len(history), history.records[-1]["train_loss"]
+        self._made_with_ = {name: kept(value) for name, value in self.get_params(False).items()}
+        self.n_iter_ = len(history)
+        self.loss_ = history.records[-1]["train_loss"] if len(history) else np.nan
 
-    def _held_out(
+    def _parts(
         self,
         X: np.ndarray,
         Y: np.ndarray,
-        wanted: np.ndarray | None,
+        weights: np.ndarray | None,
         seed: int,
         strata: np.ndarray | None,
-    ) -> tuple[Any, ...]:
-        rows = np.arange(len(X)) if wanted is None else np.flatnonzero(wanted)
-        stay, held = train_test_split(
-            rows,
-            test_size=self.validation_fraction,
-            random_state=seed % 2**32,
-            stratify=None if strata is None else strata[rows],
-        )
-        wanted = None if wanted is None else presentations_wanted(wanted[stay])
-        return X[stay], Y[stay], wanted, (X[held], Y[held])
+    ) -> tuple[Any, Any]:
+        """What `fit` trains on and what it holds out, of the examples that count, with their weights."""
+        rows, held = np.arange(len(X)), None
+        if weights is not None:
+            rows = np.flatnonzero(weights)
+        if self.early_stopping:
+            rows, held = train_test_split(
+                rows,
+                test_size=self.validation_fraction,
+                random_state=seed % 2**32,
+                stratify=None if strata is None else strata[rows],
+            )
+
+        def part(rows: np.ndarray) -> tuple[Any, ...]:
+            own = None if weights is None else relative(weights[rows])
+            return (X, Y, own) if len(rows) == len(X) else (X[rows], Y[rows], own)
+
+        return part(rows), None if held is None else part(held)
+
+    def _other_feedback(self) -> Any:
+        """What the network is to learn by from now on; None: as before."""
+        now = self.get_params(False)
+        before = getattr(self, "_made_with_", now)  # an old pickle has none
+        check_unchanged(before, now, self._built_from)
+        if all(same(before[name], kept(now[name])) for name in ("feedback", "gain")):
+            return None
+        return self._rules(len(self.network_.layers) - 1)
+
+    def _rules(self, hidden: int) -> Any:
+        """The feedback of each hidden layer, with the gain that was asked for."""
+        if self.gain is None:
+            return self.feedback
+        rules = resolve(self.feedback, hidden, "fit")
+        if not isinstance(rules, tuple):
+            raise ValueError(f"[fit] gain was {self.gain!r} for {rules!r}; it must be None there")
+        return [changed(rule, gain=self.gain) for rule in rules]
 
     def _seed(self) -> int:
         given = self.random_state
@@ -232,15 +295,7 @@ class FeedbackAlignment(BaseEstimator):
         ]
         activation, loss = self._output()
         layers.append(Dense(outputs, activation, weight_scale=self.weight_scale))
-        feedback = self.feedback
-        if self.gain is not None:
-            hidden = sum(not isinstance(layer, Dropout) for layer in layers) - 1
-            rules = resolve(feedback, hidden, "fit")
-            if not isinstance(rules, tuple):
-                raise ValueError(
-                    f"[fit] gain was {self.gain!r} for {rules!r}; it must be None there"
-                )
-            feedback = [changed(rule, gain=self.gain) for rule in rules]
+        feedback = self._rules(sum(not isinstance(layer, Dropout) for layer in layers) - 1)
         shape = X.shape[1] if self.image_shape is None else tuple(self.image_shape)
         network = Network(shape, layers, feedback, loss=loss, seed=seed, dtype=X.dtype)
         if network.input_size != X.shape[1]:

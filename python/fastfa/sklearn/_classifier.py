@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from ._base import NOTES, PARAMETERS, FeedbackAlignment
+from ._base import BUILT_FROM, NOTES, PARAMETERS, FeedbackAlignment
 
 
 class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
@@ -22,7 +22,8 @@ class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
         ``logistic`` with ``cross_entropy`` is the paper's rule for MNIST; ``squared_error`` goes with
         ``logistic`` only.
     class_weight : dict, "balanced" or None
-        As elsewhere in scikit-learn; works as sample weights do.
+        As elsewhere in scikit-learn; multiplies sample weights. ``partial_fit`` refuses "balanced": one
+        batch doesn't know how many there are of each class.
 
     Attributes
     ----------
@@ -51,6 +52,8 @@ class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
     ----------
     Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016).
     """
+
+    _built_from = (*BUILT_FROM, "loss", "output_activation")
 
     def __init__(
         self,
@@ -128,6 +131,14 @@ class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
     ) -> FeedbackAlignmentClassifier:
         """One epoch on X (N, n_features), y (N,); the first call needs all ``classes`` there will be."""
         fresh = not self.__sklearn_is_fitted__()
+        if isinstance(self.class_weight, str):  # "balanced"
+            raise ValueError(
+                f"[partial_fit] class_weight was {self.class_weight!r}; it must be a dict or None, for "
+                "one batch doesn't know how many examples of each class there are. Compute the weights "
+                "from all labels, or from a large enough sample: classes = np.unique(y); class_weight = "
+                "dict(zip(classes, sklearn.utils.compute_class_weight('balanced', classes=classes, "
+                "y=y)))"
+            )
         if fresh and classes is None:
             raise ValueError("[partial_fit] classes was None; the first call must be given them")
         X, y = self._validated(X, y, reset=fresh)
@@ -168,8 +179,8 @@ class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
             )
         weights = self._weights(sample_weight, X)
         if self.class_weight is not None:
-            by_class = compute_sample_weight(self.class_weight, y)
-            weights = by_class if weights is None else weights * by_class
+            each = compute_class_weight(self.class_weight, classes=classes, y=y)
+            weights = each[number] if weights is None else weights * each[number]
         Y = np.zeros((len(y), len(classes)), dtype=X.dtype)
         Y[np.arange(len(y)), number] = 1
         self._learn(X, Y, weights, **options)
