@@ -305,6 +305,11 @@ struct LocalShape {
   constexpr Index scratch() const {
     return few_weights() ? 64 / Index{sizeof(T)} * channels * block() : block();
   }
+  // The same in double, and of the biases, for a batch of more than k_block.
+  template <class T>
+  constexpr Index whole() const {
+    return few_weights() ? 64 / Index{sizeof(T)} * (channels * block() + maps) : 0;
+  }
 };
 
 // Arrays named `across` have examples side by side, padded to whole vectors: inputs or units in rows, n
@@ -364,6 +369,7 @@ struct LocalUpdate : Learning<T> {
   T* s_bias;
   T* scratch;        // local_tiles rows of shape.scratch<T>()
   T* bias_gradient;  // scratch: (units), padding zero
+  double* whole;     // local_tiles rows of shape.whole<T>(); null where n ≤ k_block
 };
 
 // One layer of a network that learns online within one core's cache.
@@ -485,7 +491,7 @@ struct KernelTable {
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
 };
-constexpr std::uint32_t kernel_abi = 11;
+constexpr std::uint32_t kernel_abi = 12;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

@@ -6,7 +6,7 @@ import math
 import numbers
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -95,8 +95,22 @@ def numeric(where: str, name: str, value: Any, dtype: np.dtype) -> np.ndarray:
         raise TypeError(
             f"[{where}] {name} has dtype {array.dtype}; it must hold real numbers ({dtype})"
         )
-    with np.errstate(over="ignore"):  # what overflows is found as not finite
-        return np.ascontiguousarray(array, dtype=dtype)
+    try:
+        with np.errstate(over="raise"):
+            return np.ascontiguousarray(array, dtype=dtype)
+    except FloatingPointError:
+        _refuse_overflow(where, name, array, dtype)
+
+
+def _refuse_overflow(where: str, name: str, array: np.ndarray, dtype: np.dtype) -> NoReturn:
+    """Say where the first value is that is finite as given and isn't in `dtype`."""
+    with np.errstate(over="ignore"):
+        lost = np.isfinite(array) & ~np.isfinite(array.astype(dtype))
+    at = tuple(int(i) for i in np.argwhere(lost)[0])
+    raise ValueError(
+        f"[{where}] {name} has {array[at]} at {list(at)}, which overflows {dtype}; every value must be "
+        f"within ±{np.finfo(dtype).max:.4g}"
+    )
 
 
 def finite(where: str, name: str, array: np.ndarray) -> None:
