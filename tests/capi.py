@@ -71,11 +71,14 @@ class Feedback(Sized):
         ("user", c.c_void_p),
         ("growth", c.c_double),
         ("before_slope", c.c_int32),
+        ("mirror_growth", c.c_double),
+        ("mirror_decay", c.c_double),
+        ("mirror_centred", c.c_int32),
     ]
     defaults = (b"uniform", b"layerwise", b"fixed", b"uniform", -1.0, 0.0, 0.5, 0, 1)
 
     def __init__(self, **given):
-        super().__init__(**{"mirror_noise": 1.0, "mirror_every": 1, **given})
+        super().__init__(**{"mirror_noise": 0.1 / 12**0.5, "mirror_every": 1, "mirror_growth": 0.01, **given})
 
 
 class Config(Sized):

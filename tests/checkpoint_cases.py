@@ -72,7 +72,7 @@ CASES = {
         fa.Adam(0.01), {}, {},
     ),
     "weight mirror": (
-        dense(9, 7), fa.Feedback("uniform", plasticity=fa.WeightMirror(0.1, every=3)),
+        dense(9, 7), fa.Feedback("uniform", plasticity=fa.WeightMirror(growth=0.1, noise=0.5, every=3)),
         fa.SGD(0.05), {}, {},
     ),
     "sign": (dense(9, 7), ["brsf", "frsf"], fa.SGD(0.05), {}, {}),

@@ -115,7 +115,7 @@ def plasticity_of(words: Sequence[str]) -> object:
     """What the words of a rule's name say about learning."""
     if "kp" in words:
         return "kolen_pollack"
-    return fa.WeightMirror(0.1, noise=0.5, every=3) if "fast" in words else "weight_mirror"
+    return fa.WeightMirror.average(0.1, noise=0.5, every=3) if "fast" in words else "weight_mirror"
 
 
 def rule_of(rule: str, n: int, sources: dict[str, int], rng: np.random.Generator):

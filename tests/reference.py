@@ -17,8 +17,12 @@ Equations (Lillicrap, Cownden, Tweed & Akerman 2016, with a bias and a σ at eve
     Adam             m ← β1 m + (1-β1) g,   v ← β2 v + (1-β2) g²,
                      W ← W + η (m / (1-β1ᵗ)) / (√(v / (1-β2ᵗ)) + ε)
     Kolen-Pollack    B_l moves as W does, on g = s h_lᵀ δ_s - γ B_l
-    weight mirror    ξ ~ U(-√3 ν, √3 ν);  z = σ(W_(l+1) ξ + b_(l+1)) - σ(b_(l+1));
-                     B_l ← B_l + r (ξᵀz / (N ν²) - B_l), after the update, with the new weights
+    weight mirror    ξ ~ U(-√3 ν, √3 ν);  z = σ(W_(l+1) ξ + b_(l+1)), centred less σ(b_(l+1));
+                     B_l ← B_l + c Σ ξ zᵀ - r B_l, after the update, with the new weights;
+                     where c is not given, r / (N ν²), and where r is not, min(1, N / (20 n_l))
+    shallow          a layer that nothing is sent to does not learn: neither W nor b, nor what a
+                     Kolen-Pollack B would copy from them
+    sparse W         a B that learns to be W_(l+1)ᵀ has its zeros
     node perturbation  δ_l = -(L' - L) ξ_l / σ²;  L' is the loss with ξ ~ N(0, σ²) on every a_l
 """
 
@@ -150,6 +154,19 @@ class Network:
         """W (n_out, n_in) of layer i as a matrix, whatever its kind."""
         return self.layers[i].dense(self.weights[i])
 
+    def silent(self, i: int) -> bool:
+        """Whether nothing is sent to layer i, so that it does not learn."""
+        if self.perturbation or i == len(self.layers) - 1:
+            return False
+        fb = self.feedback[i]
+        return fb.zero or (fb.route == "layerwise" and self.silent(i + 1))
+
+    def mask_of_b(self, i: int) -> np.ndarray | float:
+        """Which elements of hidden layer i's B exist, if it learns to be Wᵀ of the layer above."""
+        fb = self.feedback[i]
+        mirrors = fb.route == "layerwise" or (fb.route == "direct" and i == len(self.layers) - 2)
+        return self.masks[i + 1].T if mirrors and fb.pattern is None else 1.0
+
     # ---- forward ---------------------------------------------------------------------------------
 
     def pre_activations(self, x: np.ndarray, noise: list | None = None) -> list[np.ndarray]:
@@ -251,18 +268,20 @@ class Network:
         # all from the values before the step: every g is made before any weight moves
         moves = []
         for i, (delta, h) in enumerate(zip(deltas, inputs, strict=True)):
-            if self.layers[i].trainable:
+            if self.layers[i].trainable and not self.silent(i):
                 decay = optimizer.weight_decay * self.weights[i]
                 g = s * self.layers[i].kept(delta.T @ h) - decay
                 moves.append((self.weights, i, f"W{i}", g * self.masks[i]))
                 if self.biases[i] is not None:
                     moves.append((self.biases, i, f"b{i}", s * delta.sum(axis=0)))
         for i, fb in enumerate(self.feedback):
-            learns = fb.route == "direct" or self.layers[i + 1].trainable
+            learns = fb.route == "direct" or (
+                self.layers[i + 1].trainable and not self.silent(i + 1)
+            )
             if fb.plasticity == "kolen_pollack" and learns:
                 source = deltas[i + 1] if fb.route == "layerwise" else deltas[-1]
                 g = s * fb.kept(inputs[i + 1].T @ source) - optimizer.weight_decay * fb.matrix
-                fb.matrix = self.moved(f"B{i}", fb.matrix, g, optimizer)
+                fb.matrix = self.moved(f"B{i}", fb.matrix, g * self.mask_of_b(i), optimizer)
         for arrays, i, name, g in moves:
             arrays[i] = self.moved(name, arrays[i], g, optimizer)
         if self.kind == "plain":
@@ -280,10 +299,11 @@ class Network:
         above = "linear" if above == "softmax" else above
         b = np.zeros(len(w)) if b is None else b
         xi = streams.step_uniform((count, w.shape[1]), mirror.noise, self.seed, i, self.steps)
-        z = sigma(above, xi @ w.T + b) - sigma(above, b)
-        rate = min(1.0, count / (20 * w.shape[1])) if mirror.lr is None else mirror.lr
+        z = sigma(above, xi @ w.T + b) - (sigma(above, b) if mirror.centred else 0)
+        decay = min(1.0, count / (20 * w.shape[1])) if mirror.decay is None else mirror.decay
+        growth = decay / (count * mirror.noise**2) if mirror.growth is None else mirror.growth
         old = self.feedback[i].matrix
-        return old + rate * (xi.T @ z / (count * mirror.noise**2) - old)
+        return old + (growth * xi.T @ z - decay * old) * self.mask_of_b(i)
 
     def drop_state(self, kind: str = "plain") -> None:
         """Velocities and moments start again at zero."""

@@ -24,7 +24,7 @@ class Feedback:
 
     ``matrix`` is B (n_l, n_source), or a function of the weights above and the step that gives it;
     ``None`` is Wᵀ of the layer above. ``plasticity`` is None, "kolen_pollack", or an object with
-    the fields lr, noise and every: a weight mirror. With a ``pattern``, the locally connected layer
+    the fields of WeightMirror below: a weight mirror. ``zero``: nothing is sent. With a ``pattern``, the locally connected layer
     above, ``matrix`` is shaped as that layer's weights, and B has it where the layer connects.
     """
 
@@ -32,6 +32,7 @@ class Feedback:
     route: str = "layerwise"
     plasticity: object = None
     pattern: reference_local.Local | None = None
+    zero: bool = False
 
     def at(self, w: np.ndarray, step: int) -> np.ndarray:
         """B (n_l, n_source) at one moment; ``w`` is W (n_(l+1), n_l) of the layer above."""
@@ -265,7 +266,7 @@ def matrix_of(fb, widths: list[int], seed: int, layer: int, pattern=None, slopes
 
 
 def plasticity_of(fb) -> object:
-    """None, "kolen_pollack", or a weight mirror with lr, noise and every."""
+    """None, "kolen_pollack", or a weight mirror with the fields of WeightMirror."""
     if fb.plasticity == "weight_mirror":
         return WeightMirror()
     return None if fb.plasticity == "fixed" else fb.plasticity
@@ -275,9 +276,11 @@ def plasticity_of(fb) -> object:
 class WeightMirror:
     """The defaults of the name "weight_mirror"."""
 
-    lr: float | None = None
-    noise: float = 1.0
+    growth: float | None = 0.01
+    decay: float | None = 0.0
+    noise: float = 0.1 / np.sqrt(12)  # of U(-.05, .05)
     every: int = 1
+    centred: bool = False
 
 
 def of(net) -> list[Feedback]:
@@ -296,5 +299,6 @@ def of(net) -> list[Feedback]:
             matrix = state[f"feedback.{layer}"].astype(np.float64)  # it may have learned
         else:
             matrix, pattern = matrix_of(fb, widths, net.seed, layer, pattern, slopes), None
-        result.append(Feedback(matrix, fb.route, plasticity_of(fb), pattern))
+        zero = isinstance(fb.matrix, str) and fb.matrix == "zero"
+        result.append(Feedback(matrix, fb.route, plasticity_of(fb), pattern, zero))
     return result

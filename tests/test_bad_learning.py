@@ -15,7 +15,9 @@ import pytest
 NUMBERS = (np.nan, np.inf, "big", None)  # wrong wherever a finite number is needed
 COUNTS = (0, -1, 1.5, "2", True, None)  # wrong wherever a positive integer is needed
 WRONG = {
-    (fa.WeightMirror, "lr"): (0.0, -0.1, 1.5, True, np.nan, np.inf, "slow"),
+    (fa.WeightMirror, "growth"): (0.0, -0.1, 1.5, True, np.nan, np.inf, "slow"),
+    (fa.WeightMirror, "decay"): (-0.1, 1.5, True, np.nan, np.inf, "slow"),
+    (fa.WeightMirror, "centred"): (0, 1, None, "yes"),
     (fa.WeightMirror, "noise"): (0.0, -1.0, *NUMBERS),
     (fa.WeightMirror, "every"): COUNTS,
     (fa.NodePerturbation, "sigma"): (0, 0.0, -0.1, True, *NUMBERS),
@@ -46,8 +48,9 @@ def test_a_wrong_value_is_explained(kind, name, value):
 
 def test_values_at_the_edges_are_accepted():
     """A refusal above is for the stated reason."""
-    fa.WeightMirror(1, noise=1e-3, every=10**6)
-    assert fa.WeightMirror().lr is None
+    fa.WeightMirror(growth=1, decay=1, noise=1e-3, every=10**6)
+    assert fa.WeightMirror(growth=None, decay=None).growth is None
+    assert fa.WeightMirror.average(0.5).decay == 0.5
     fa.Adam(0.0, beta1=0.0, beta2=0.0, epsilon=1.0, weight_decay=0.0)
     assert fa.NodePerturbation(3).sigma == 3.0
     fa.Dense(4, "tanh", density=1), fa.Dense(4, "tanh", density=1e-9)

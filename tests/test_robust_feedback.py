@@ -114,7 +114,7 @@ def test_adam_with_beta_close_to_one_is_right_in_float32(beta2):
 
 def test_a_mirror_that_cannot_answer_leaves_feedback_alone(rng):
     """Noise beyond the limit of values: B stays, the step counts, nothing is infinite."""
-    rule = fa.Feedback("uniform", plasticity=fa.WeightMirror(0.5, noise=1e6))
+    rule = fa.Feedback("uniform", plasticity=fa.WeightMirror(growth=0.5, noise=1e6))
     net = fa.Network(3, [fa.Dense(4, "tanh"), fa.Dense(2, "linear")], rule)
     net.weights[1][...] = 3e8
     before = np.array(net.feedback_matrices[0])

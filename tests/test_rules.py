@@ -71,7 +71,7 @@ def test_fields_and_defaults():
     )
     assert (fb.array, fb.magnitude, fb.refresh) == (None, "uniform", 1)
     assert fa.Feedback("uniform", plasticity="weight_mirror").plasticity == "weight_mirror"
-    mirror = fa.WeightMirror(0.1, every=2)
+    mirror = fa.WeightMirror(growth=0.1, every=2)
     assert fa.Feedback("uniform", plasticity=mirror).plasticity is mirror
     assert fa.Feedback("low_rank", rank=3).rank == 3
     assert fa.Feedback("sparse").density == 0.5
@@ -88,7 +88,7 @@ def test_fields_and_defaults():
         fa.Feedback("ternary", density=0.1, scale=0.5, route="direct"),
         fa.Feedback("low_rank", rank=2, gain=0.5),
         fa.Feedback("pseudoinverse", refresh=3),
-        fa.Feedback("normal", plasticity=fa.WeightMirror(0.1, noise=0.5, every=3)),
+        fa.Feedback("normal", plasticity=fa.WeightMirror(growth=0.1, noise=0.5, every=3)),
     ],
     ids=repr,
 )

@@ -89,9 +89,9 @@ void register_specs(py::module_& m) {
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,
                        double gain, double growth, bool before_slope, const std::optional<Array>& array,
                        double density, std::int64_t rank, const std::string& magnitude,
-                       std::int64_t refresh, const std::string& plasticity, double mirror_lr,
-                       double mirror_noise, std::int64_t mirror_every,
-                       const std::optional<py::function>& custom) {
+                       std::int64_t refresh, const std::string& plasticity, double mirror_growth,
+                       double mirror_decay, double mirror_noise, std::int64_t mirror_every,
+                       bool mirror_centred, const std::optional<py::function>& custom) {
              FeedbackSpec spec;
              spec.matrix = parse<Matrix>(matrix);
              spec.route = parse<Route>(route);
@@ -113,16 +113,19 @@ void register_specs(py::module_& m) {
              spec.magnitude = parse<Magnitude>(magnitude);
              spec.refresh = refresh;
              spec.plasticity = parse<Plasticity>(plasticity);
-             spec.mirror_lr = mirror_lr;
+             spec.mirror_growth = mirror_growth;
+             spec.mirror_decay = mirror_decay;
              spec.mirror_noise = mirror_noise;
              spec.mirror_every = mirror_every;
+             spec.mirror_centred = mirror_centred;
              if (custom) spec.propagator = propagator(*custom);
              return spec;
            }),
            py::kw_only(), py::arg("matrix"), py::arg("route"), py::arg("scale"), py::arg("gain"),
            py::arg("growth"), py::arg("before_slope"), py::arg("array"), py::arg("density"),
            py::arg("rank"), py::arg("magnitude"), py::arg("refresh"), py::arg("plasticity"),
-           py::arg("mirror_lr"), py::arg("mirror_noise"), py::arg("mirror_every"), py::arg("custom"));
+           py::arg("mirror_growth"), py::arg("mirror_decay"), py::arg("mirror_noise"),
+           py::arg("mirror_every"), py::arg("mirror_centred"), py::arg("custom"));
 
   py::class_<Sgd>(m, "Sgd").def(
       py::init([](double lr, double momentum, double weight_decay, const std::string& reduction) {

@@ -52,6 +52,19 @@ S received(const char* name, const void* given, const S& defaults) {
   return own;
 }
 
+// One of the caller's. The weight mirror was an average before it had settings for growth and decay.
+fastfa_feedback received_feedback(const void* given) {
+  std::size_t size = 0;
+  std::memcpy(&size, given, sizeof size);
+  fastfa_feedback defaults = feedback_defaults;
+  if (size < offsetof(fastfa_feedback, mirror_centred) + sizeof(std::int32_t)) {
+    defaults.mirror_growth = 0.0;
+    defaults.mirror_decay = -1.0;
+    defaults.mirror_centred = 1;
+  }
+  return received("fastfa_feedback", given, defaults);
+}
+
 // Element i of the caller's array, whose elements are as long as the first one says.
 const void* element(const void* array, std::int64_t i) {
   std::size_t size = 0;
@@ -104,7 +117,10 @@ FeedbackSpec feedback_spec(const fastfa_feedback& given) {
     f.cols = given.cols;
     f.values.assign(given.array, given.array + given.rows * given.cols);
   }
-  f.mirror_lr = given.mirror_lr;
+  const bool averages = given.mirror_lr != 0;
+  f.mirror_growth = averages ? 0.0 : given.mirror_growth;
+  f.mirror_decay = averages ? given.mirror_lr : given.mirror_decay;
+  f.mirror_centred = averages || given.mirror_centred != 0;
   f.mirror_noise = given.mirror_noise;
   f.mirror_every = given.mirror_every;
   if (given.propagate) {
@@ -131,7 +147,7 @@ std::vector<FeedbackSpec> feedback_specs(const fastfa_feedback* feedback, std::i
            " of them; the array must be there, and n not negative");
   }
   for (std::int64_t i = 0; i < n; ++i) {
-    specs.push_back(feedback_spec(received("fastfa_feedback", element(feedback, i), feedback_defaults)));
+    specs.push_back(feedback_spec(received_feedback(element(feedback, i))));
   }
   if (n == 1 && hidden != 1) {
     const FeedbackSpec one = specs[0];

@@ -152,13 +152,16 @@ class Instruments {
   // Both matrices, hᵀδ (n_in, n_l), formed and compared.
   double angle_of_gradients(std::size_t l) {
     const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
-    const std::vector<Run> examples = all_columns(n_);
-    const Buffer<T> across(*net_.backend_, h.cols(), n_);
-    net_.backend_->transpose({h.data(), h.ld(), n_, h.cols(), across.data(), across.ld()});
+    const std::vector<Run>& inputs = l == 0 ? net_.all_inputs_ : net_.layers_[l - 1].units;
+    Learning<T> plain{};
+    plain.rate = T(1);
     const auto gradient = [&](const Buffer<T>& delta) {
       stop_if_asked();
       const Buffer<T> g(*net_.backend_, h.cols(), delta.cols());
-      product(across.data(), across.ld(), h.cols(), examples, n_, delta, 0, delta.cols(), g);
+      net_.backend_->dense_update({plain, h.data(), h.ld(), n_, h.cols(), inputs.data(),
+                                   static_cast<Index>(inputs.size()), delta.data(), delta.ld(),
+                                   delta.cols(), g.data(), g.ld(), nullptr, nullptr, nullptr, nullptr,
+                                   nullptr, nullptr, 0});
       return g;
     };
     const Buffer<T> own = gradient(net_.probe_.own[l]), bp = gradient(net_.probe_.bp[l]);

@@ -26,6 +26,16 @@ std::int64_t source_units(const FeedbackSpec& spec, std::size_t layer, const Uni
 }
 bool is_last(std::size_t layer, const Units& units) { return layer + 2 == units.size(); }
 
+bool to_neighbour(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+  return spec.route == Route::layerwise || (spec.route == Route::direct && is_last(layer, units));
+}
+
+// Does B learn to be Wᵀ of a layer that lacks some of its weights? Then it lacks the same.
+bool keeps_mask(const FeedbackSpec& spec, std::size_t layer, const Units& units,
+                const LayerSpec& above) {
+  return spec.plasticity != Plasticity::fixed && to_neighbour(spec, layer, units) && above.density < 1;
+}
+
 // δ_l = (B δ_source) ∘ σ′(a) has the mean square Var(B) · sources of each unit · E[σ′²] · that of
 // δ_source, which is to be growth², times gain² where the source is the output: into the last hidden
 // layer, and for the routes from the output. Through a local layer a unit has fewer sources, on average.
@@ -80,7 +90,7 @@ double unit_variance(const FeedbackSpec& spec) {
 
 double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerSpec& above,
                 const std::vector<double>& slopes) {
-  const double unit = unit_variance(spec);
+  const double unit = unit_variance(spec) * (keeps_mask(spec, layer, units, above) ? above.density : 1);
   if (unit == 0) return 0.0;
   return spec.equal_error ? std::sqrt(equal_error_variance(spec, layer, units, above, slopes) / unit)
                           : spec.scale;
@@ -95,9 +105,8 @@ bool can_learn(Matrix matrix) {
 void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units& units,
                        const LayerSpec& above) {
   const std::string here = name_of(layer) + " is '" + name(spec.matrix) + "' with ";
-  const bool to_neighbour =
-      spec.route == Route::layerwise || (spec.route == Route::direct && is_last(layer, units));
-  if (follows_weights(spec.matrix) && !to_neighbour) {
+  const bool neighbour = to_neighbour(spec, layer, units);
+  if (follows_weights(spec.matrix) && !neighbour) {
     refuse(here + "route '" + name(spec.route) +
            "'; it follows the weights of the next layer up, so route must be 'layerwise'");
   }
@@ -114,7 +123,7 @@ void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units&
   if (!can_learn(spec.matrix)) {
     refuse(here + plasticity + "; only 'uniform', 'normal', 'orthogonal' and 'array' can learn");
   }
-  if (spec.route == Route::target || (spec.plasticity == Plasticity::weight_mirror && !to_neighbour)) {
+  if (spec.route == Route::target || (spec.plasticity == Plasticity::weight_mirror && !neighbour)) {
     refuse(here + plasticity + " and route '" + name(spec.route) + "'; route must be 'layerwise'" +
            (spec.plasticity == Plasticity::kolen_pollack ? " or 'direct'" : ""));
   }
@@ -138,11 +147,14 @@ void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& uni
   if (spec.matrix == Matrix::custom && !spec.propagator) {
     refuse(name_of(layer) + " is 'custom' without a propagator; it must have one");
   }
-  if (!(spec.mirror_lr >= 0 && spec.mirror_lr <= 1 && spec.mirror_noise >= 1e-9 &&
+  if (!(spec.mirror_growth >= 0 && spec.mirror_growth <= 1 && spec.mirror_decay <= 1 &&
+        (spec.mirror_growth > 0 || spec.mirror_decay != 0) && spec.mirror_noise >= 1e-9 &&
         spec.mirror_noise <= 1e6 && spec.mirror_every >= 1)) {
-    refuse(name_of(layer) + "'s weight mirror has lr " + text(spec.mirror_lr) + ", noise " +
-           text(spec.mirror_noise) + ", every " + std::to_string(spec.mirror_every) +
-           "; they must be in [0, 1], in [1e-9, 1e6], and at least 1");
+    refuse(name_of(layer) + "'s weight mirror has growth " + text(spec.mirror_growth) + ", decay " +
+           text(spec.mirror_decay) + ", noise " + text(spec.mirror_noise) + ", every " +
+           std::to_string(spec.mirror_every) +
+           "; they must be in [0, 1], at most 1, in [1e-9, 1e6], and at least 1, and growth and decay "
+           "not both 0");
   }
 }
 
@@ -252,14 +264,20 @@ std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackS
       refuse(name_of(l) + "'s scale came out at " + text(scale) + "; it must be at most " +
              limit_text<T>() + ": a smaller gain or growth or a larger density makes it smaller");
     }
-    Feedback<T> f{specs[l], scale, n_source, nullptr, {}};
+    Feedback<T> f{specs[l], scale, n_source, nullptr, {}, {}};
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
-    const double bytes = static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) *
-                         static_cast<double>(n_source);
+    const double bytes =
+        static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) * static_cast<double>(n_source);
     with_room("[Network] " + name_of(l), bytes, [&] {
       f.matrix = make_matrix<T>({place, specs[l], layers[l + 1], units[l], n_source, scale, seed,
                                  first + static_cast<std::uint32_t>(l)});
     });
+    if (keeps_mask(specs[l], l, units, layers[l + 1])) {
+      f.mask = Buffer<std::uint32_t>(place, n_source, (units[l] + 31) / 32);
+      for_existing(layers[l + 1], n_source, units[l], seed, first + static_cast<std::uint32_t>(l) + 1,
+                   [&](Index o, Index i) { f.mask.row(o)[i / 32] |= std::uint32_t{1} << i % 32; });
+      clear_removed(f.mask, f.matrix->learned());
+    }
     made.push_back(std::move(f));
   }
   return made;

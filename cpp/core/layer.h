@@ -44,6 +44,27 @@ struct Pass {
   bool delta_zero = false;
 };
 
+// Which weights of a layer exist is drawn from its own stream. Calls keep(o, i) for those of W (n_out,
+// n_in) that do.
+template <class Keep>
+void for_existing(const LayerSpec& layer, Index n_out, Index n_in, std::uint64_t seed,
+                  std::uint32_t index, Keep&& keep) {
+  UnitStream unit(seed, Purpose::mask, index);
+  for (Index e = 0; e < n_out * n_in; ++e) {
+    if (unit(e) < layer.density) keep(e / n_in, e % n_in);
+  }
+}
+
+// Sets to zero what has no bit in the mask (rows, cols / 32); an empty mask keeps all.
+template <class T>
+void clear_removed(const Buffer<std::uint32_t>& mask, const Buffer<T>& values) {
+  for (Index r = 0; mask && r < values.rows(); ++r) {
+    for (Index c = 0; c < values.cols(); ++c) {
+      if (!(mask.row(r)[c / 32] >> c % 32 & 1)) values.row(r)[c] = T(0);
+    }
+  }
+}
+
 // The kernels' view of a local layer; of one that isn't, maps is 0.
 inline LocalShape local_shape(const LocalSpec& s) {
   LocalShape k{s.channels, s.height,   s.width, s.maps, s.kernel_h, s.kernel_w,
@@ -120,16 +141,14 @@ struct Layer {
                    });
       return;
     }
-    const bool whole = s.density == 1;
-    if (!whole) mask = Buffer<std::uint32_t>(place, n_in, (n_out + 31) / 32);
-    UnitStream unit(seed, Purpose::mask, index);
     // Element i of the public, row-major W (n_out, n_in).
-    draw_uniform(seed, Purpose::weights, index, n_in * n_out, omega, [&](Index i, double value) {
-      const Index in = i % n_in, out = i / n_in;
-      if (!whole && unit(i) >= s.density) return;
-      w.row(in)[out] = static_cast<T>(value);
-      if (!whole) mask.row(in)[out / 32] |= std::uint32_t{1} << out % 32;
-    });
+    draw_uniform(seed, Purpose::weights, index, n_in * n_out, omega,
+                 [&](Index i, double value) { w.row(i % n_in)[i / n_in] = static_cast<T>(value); });
+    if (s.density == 1) return;
+    mask = Buffer<std::uint32_t>(place, n_in, (n_out + 31) / 32);
+    for_existing(s, n_out, n_in, seed, index,
+                 [&](Index o, Index i) { mask.row(i)[o / 32] |= std::uint32_t{1} << o % 32; });
+    clear_removed();
   }
 
   bool is_local() const { return local.maps > 0; }
@@ -147,13 +166,7 @@ struct Layer {
   }
 
   // Weights that don't exist are zero, whatever was written there.
-  void clear_removed() {
-    for (Index i = 0; mask && i < n_in; ++i) {
-      for (Index o = 0; o < n_out; ++o) {
-        if (!(mask.row(i)[o / 32] >> o % 32 & 1)) w.row(i)[o] = T(0);
-      }
-    }
-  }
+  void clear_removed() { fastfa::clear_removed(mask, w); }
 
   void exchange(Pass<T>& other) {
     std::swap(h, other.h);
@@ -175,6 +188,9 @@ struct Layer {
     out_across = Buffer<T>(place, n_out, batch);
     scratch = Buffer<T>(place, 1, local_tiles * local.template scratch<T>());
     bias_gradient = Buffer<T>(place, 1, n_out);
+    if (batch > k_block && local.template whole<T>() > 0) {
+      whole = Buffer<double>(place, 1, local_tiles * local.template whole<T>());
+    }
   }
 
   void reserve_memory(Place& place, Memory memory) {
@@ -223,7 +239,7 @@ struct Layer {
       backend.local_update({rule, local, below.data(), below.ld(), delta.data(), delta.ld(), n,
                             in_across.data(), out_across.data(), out_across.ld(), weights.data(),
                             weights.ld(), moments.v.data(), moments.s.data(), b, of_bias.v.data(),
-                            of_bias.s.data(), scratch.data(), bias_gradient.data()});
+                            of_bias.s.data(), scratch.data(), bias_gradient.data(), whole.data()});
       return;
     }
     backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, with_bias));
@@ -284,6 +300,7 @@ struct Layer {
   }
 
   Buffer<T> scratch, bias_gradient;  // of local layers
+  Buffer<double> whole;
 };
 
 }  // namespace fastfa

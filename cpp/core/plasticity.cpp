@@ -14,8 +14,8 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
   for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
     Feedback<T>& f = teaching_.feedback[l];
     if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
-    if (f.spec.route == Route::layerwise && !layers_[l + 1].spec.trainable) continue;
     const Layer<T>& source = source_layer(f.spec.route, l);
+    if (f.spec.route == Route::layerwise && (!source.spec.trainable || source.delta_zero)) continue;
     const Buffer<T> b = f.matrix->learned();
     const Buffer<T>& h = layers_[l].output(learning_);
     if (is_local(f.spec, source.spec)) {  // B is laid out as W
@@ -25,13 +25,13 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
     backend_->dense_update({rule.learning, source.delta.data(), source.delta.ld(), batch.n, source.n_out,
                             source.units.data(), static_cast<Index>(source.units.size()), h.data(),
                             h.ld(), layers_[l].n_out, b.data(), b.ld(), f.of_b.v.data(), f.of_b.s.data(),
-                            nullptr, nullptr, nullptr, nullptr, 0});
+                            nullptr, nullptr, nullptr, f.mask.data(), f.mask.ld()});
   }
 }
 
-// Akrout, Wilson, Humphreys, Lillicrap & Tweed (2019): layer l fires noise ξ of variance σ², the layer
-// above answers z = σ(W ξ + b) − σ(b), and B moves towards ξᵀz / (n σ²), whose mean is Wᵀ times the
-// slopes.
+// Akrout, Wilson, Humphreys, Lillicrap & Tweed (2019), equation 7: layer l fires n vectors of noise ξ,
+// the layer above answers z = σ(W ξ + b), and B grows by η Σ ξ zᵀ, whose mean is η n Var(ξ) Wᵀ times the
+// slopes. With decay, B forgets; with growth = decay / (n Var(ξ)) it is an average of what is seen.
 //
 // An answer out of range leaves B as it is. The step is over, so its buffers serve: ξ is written to δ_l,
 // z to h of the layer above.
@@ -58,27 +58,29 @@ void Network<T>::Impl::mirror(Index n) {
       above.forward(*backend_, noise, heard, rows, activation, to, partial_.data(), bad());
     };
     static const std::vector<Run> silence;
-    answer(1, above.delta, silence);  // σ(b)
+    const bool centred = f.spec.mirror_centred;
+    if (centred) answer(1, above.delta, silence);  // σ(b)
     answer(n, above.h, layer.units);
     backend_->wait();
     if (std::exchange(*bad(), 0)) continue;
-    for (Index r = 0; r < n; ++r) {
+    for (Index r = 0; centred && r < n; ++r) {
       T* z = above.h.row(r);
       for (Index k = 0; k < above.n_out; ++k) z[k] -= above.delta.row(0)[k];
     }
 
     const auto examples = static_cast<double>(n);
-    const double lr = f.spec.mirror_lr > 0
-                          ? f.spec.mirror_lr
-                          : std::min(1.0, examples / (20.0 * static_cast<double>(layer.n_out)));
+    const double decay = f.spec.mirror_decay >= 0
+                             ? f.spec.mirror_decay
+                             : std::min(1.0, examples / (20.0 * static_cast<double>(layer.n_out)));
     const Buffer<T> b = f.matrix->learned();
-    Learning<T> towards{};
-    towards.rate = static_cast<T>(lr / (examples * sigma * sigma));
-    towards.decay = static_cast<T>(lr);
-    backend_->dense_update({towards, above.h.data(), above.h.ld(), n, above.n_out, above.units.data(),
+    Learning<T> change{};
+    change.rate = static_cast<T>(f.spec.mirror_growth > 0 ? f.spec.mirror_growth
+                                                          : decay / (examples * sigma * sigma));
+    change.decay = static_cast<T>(decay);
+    backend_->dense_update({change, above.h.data(), above.h.ld(), n, above.n_out, above.units.data(),
                             static_cast<Index>(above.units.size()), noise.data(), noise.ld(),
                             layer.n_out, b.data(), b.ld(), nullptr, nullptr, nullptr, nullptr, nullptr,
-                            nullptr, 0});
+                            f.mask.data(), f.mask.ld()});
   }
 }
 

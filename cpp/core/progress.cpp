@@ -14,6 +14,7 @@ void Network<T>::Impl::reset_memory() {
   for (Layer<T>& layer : layers_) layer.clear_removed();
   for (Feedback<T>& f : teaching_.feedback) {
     if (f.matrix) f.matrix->forget();
+    if (f.mask) clear_removed(f.mask, f.matrix->learned());
   }
 }
 

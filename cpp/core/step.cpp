@@ -142,7 +142,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
 }
 
 // v ← α v + η (s δᵀh − γ W), W ← W + v, every layer from the weights of before the step (or Adam's
-// step).
+// step). A layer that nothing is sent to stays as it is, and so does what the optimizer remembers of it.
 template <class T>
 void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
   if (update_tiny(batch.n, rule)) return;
@@ -151,7 +151,7 @@ void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
     Layer<T>& layer = layers_[l];
     const Buffer<T>& below = *h;
     h = &layer.output(learning_);
-    if (!layer.spec.trainable || (layer.delta_zero && !rule.moves_anyway())) continue;
+    if (!layer.spec.trainable || layer.delta_zero) continue;
     const std::vector<Run>& runs = l > 0                 ? layers_[l - 1].units
                                    : rule.moves_anyway() ? all_inputs_
                                                          : batch.runs;

@@ -4,6 +4,7 @@
 
 #include "cuda/learn.cuh"
 #include "cuda/math.cuh"
+#include "cuda/sums.cuh"
 
 namespace fastfa::cuda {
 
@@ -19,14 +20,30 @@ __global__ void finish_forward(DenseForward<T> f) {
   }
 }
 
+// A library adds up in one chain. So of a large batch it is given a part at a time:
+constexpr Index library_part = 4096;
+// before (=|+=) gradient, both (rows, cols)
 template <class T>
-__global__ void finish_update(DenseUpdate<T> u, const T* gradient, Index ldg, const Live* live) {
+__global__ void add_part(const T* gradient, Index ldg, Index rows, Index cols, double* before,
+                         bool first) {
+  for (Index e = thread_of_grid(); e < rows * cols; e += threads_of_grid()) {
+    const double part = gradient[e / cols * ldg + e % cols];
+    before[e] = first ? part : before[e] + part;
+  }
+}
+
+// before: (n_in, n_out) of earlier parts, or null
+template <class T>
+__global__ void finish_update(DenseUpdate<T> u, const T* gradient, Index ldg, const double* before,
+                              const Live* live) {
   if (is_halted(u)) return;
   const Learning<T> rule = rule_now(u, u.s, live);
   for (Index e = thread_of_grid(); e < u.n_in * u.n_out; e += threads_of_grid()) {
     const Index i = e / u.n_out, o = e % u.n_out;
     const bool exists = !u.mask || (u.mask[i * u.ldm + o / 32] >> o % 32 & 1);
-    apply(rule, u.w, u.v, u.s, i * u.ldw + o, exists ? gradient[i * ldg + o] : T(0), u.decay);
+    T sum = exists ? gradient[i * ldg + o] : T(0);
+    if (before && exists) sum = static_cast<T>(before[e] + sum);
+    apply(rule, u.w, u.v, u.s, i * u.ldw + o, sum, u.decay);
   }
 }
 
@@ -38,8 +55,9 @@ __global__ void finish_update_bias(DenseUpdate<T> u, const Live* live) {
   FASTFA_SHARED(T, sums, bias_warps * warp);
   const int lane = static_cast<int>(threadIdx.x), of_warp = static_cast<int>(threadIdx.y);
   const Index o = Index{blockIdx.x} * warp + lane;
-  T sum = T(0);
-  for (Index n = of_warp; o < u.n_out && n < u.n; n += bias_warps) sum += u.delta[n * u.ldd + o];
+  LongSum<T> own(u.n / bias_warps);
+  for (Index n = of_warp; o < u.n_out && n < u.n; n += bias_warps) own.add(u.delta[n * u.ldd + o]);
+  T sum = own.result();
   sums[of_warp * warp + lane] = sum;
   __syncthreads();
   if (is_halted(u) || of_warp != 0 || o >= u.n_out) return;

@@ -211,8 +211,14 @@ class CudaBackend final : public Backend<T> {
                      u.halted);
     const auto own = [&](const DenseUpdate<T>& update) {
       with_tile<T>(u.n_in, u.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
-        device_->launch("dense_update", grid, block, cuda::dense_update<T, decltype(size)>, update,
-                        static_cast<const Live*>(live_));
+        using Size = decltype(size);
+        const auto* live = static_cast<const Live*>(live_);
+        if (u.n > k_block) {
+          device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, true>, update,
+                          live);
+        } else {
+          device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, false>, update, live);
+        }
       });
     };
     if (!library_) return own(u);
@@ -220,17 +226,29 @@ class CudaBackend final : public Backend<T> {
     const bool tf32 = in_tf32(product);
     std::shared_ptr<void> memory;
     DenseUpdate<T> rehearsal = u;
-    if (live_ && !library_->has_room(u.n_in, u.ldw)) return own(u);
+    if (live_ && !library_->has_room(u.n_in, u.ldw, u.n)) return own(u);
     try {
-      product.c = library_->gradient(u.n_in, u.ldw);
+      product.c = library_->gradient(u.n_in, u.ldw, u.n);
       if (library_->undecided(product, tf32) && !live_) rehearsal = library_->rehearsal(u, memory);
     } catch (const std::bad_alloc&) {  // other layers have had their update: so must this one
       return own(u);
     }
     const auto theirs = [&](const DenseUpdate<T>& update) {
-      library_->multiply(product, tf32);
+      const auto* gradient = static_cast<const T*>(product.c);
+      double* const before = u.n > library_part ? library_->before() : nullptr;
+      for (Index n = 0; n < u.n; n += library_part) {
+        Product<T> part = product;
+        part.a += n * u.ldh;
+        part.b += n * u.ldd;
+        part.depth = least(u.n - n, library_part);
+        library_->multiply(part, tf32);
+        if (n + part.depth == u.n) break;
+        device_->launch("add_part", grid_for(u.n_in * u.n_out), plain(), cuda::add_part<T>, gradient,
+                        u.ldw, u.n_in, u.n_out, before, n == 0);
+      }
       device_->launch("finish_update", grid_for(u.n_in * u.n_out), plain(), cuda::finish_update<T>,
-                      update, static_cast<const T*>(product.c), u.ldw, static_cast<const Live*>(live_));
+                      update, gradient, u.ldw, static_cast<const double*>(before),
+                      static_cast<const Live*>(live_));
       if (!u.bias) return;
       device_->launch("finish_update_bias", grid_of(ceil_div(u.n_out, warp)), block_of(warp, bias_warps),
                       cuda::finish_update_bias<T>, update, static_cast<const Live*>(live_));

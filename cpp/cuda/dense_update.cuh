@@ -7,11 +7,14 @@
 
 namespace fastfa::cuda {
 
-template <class T, class Size>
-__global__ void __launch_bounds__(Size::threads) dense_update(DenseUpdate<T> u, const Live* live) {
+// is_long: of more than k_block examples. Two blocks must fit even so: what is summed apart needn't be in
+// registers.
+template <class T, class Size, bool is_long>
+__global__ void __launch_bounds__(Size::threads, is_long ? 2 : 1)
+    dense_update(DenseUpdate<T> u, const Live* live) {
   if (is_halted(u)) return;
   const Learning<T> rule = rule_now(u, u.s, live);
-  multiply<T, Size, false, false>(
+  multiply<T, Size, false, false, is_long>(
       u.n_in, u.n_out, u.n, [&](Index i, Index n) { return u.h[n * u.ldh + i]; },
       [&](Index n, Index o) { return u.delta[n * u.ldd + o]; },
       [&](Index i, Index o, T gradient) {
@@ -22,9 +25,9 @@ __global__ void __launch_bounds__(Size::threads) dense_update(DenseUpdate<T> u, 
   for (int c = static_cast<int>(threadIdx.x); c < Size::cols; c += Size::threads) {
     const Index o = Index{blockIdx.x} * Size::cols + c;
     if (o >= u.n_out) break;
-    T sum = T(0);
-    for (Index n = 0; n < u.n; ++n) sum += u.delta[n * u.ldd + o];
-    apply(rule, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum, T(0));
+    LongSum<T> sum(u.n);
+    for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n * u.ldd + o]);
+    apply(rule, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum.result(), T(0));
   }
 }
 

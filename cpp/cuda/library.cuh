@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "cuda/after_product.cuh"
 #include "cuda/blas.h"
 #include "cuda/launch.cuh"
 
@@ -41,19 +42,27 @@ class Library {
 
   void multiply(const Product<T>& p, bool tf32) { blas_.multiply(p, tf32, device_->stream()); }
 
-  // Room for a gradient; none can be made while a step is recorded.
-  bool has_room(Index rows, Index ld) const {
-    return gradient_.bytes >= static_cast<std::size_t>(rows * ld) * sizeof(T);
+  // Room for a gradient of n examples, and in double for the parts of a long one; none can be made while
+  // a step is recorded.
+  bool has_room(Index rows, Index ld, Index n) const {
+    const auto elements = static_cast<std::size_t>(rows * ld);
+    return gradient_.bytes >= elements * sizeof(T) &&
+           (n <= library_part || before_.bytes >= elements * sizeof(double));
   }
-  T* gradient(Index rows, Index ld) {
-    if (!has_room(rows, ld)) {
-      const std::size_t bytes = static_cast<std::size_t>(rows * ld) * sizeof(T);
+  T* gradient(Index rows, Index ld, Index n) {
+    if (!has_room(rows, ld, n)) {
+      const auto elements = static_cast<std::size_t>(rows * ld);
       gradient_ = {};  // first: there may not be room for both
+      before_ = {};
       ++moves_;
-      gradient_ = {device_->reserve(bytes), bytes};
+      gradient_ = {device_->reserve(elements * sizeof(T)), elements * sizeof(T)};
+      if (n > library_part) {
+        before_ = {device_->reserve(elements * sizeof(double)), elements * sizeof(double)};
+      }
     }
     return static_cast<T*>(gradient_.memory.get());
   }
+  double* before() const { return static_cast<double*>(before_.memory.get()); }
 
   Index moves() const { return moves_; }  // of that room so far
 
@@ -89,7 +98,7 @@ class Library {
   Use use_;
   std::shared_ptr<void> workspace_;
   Blas blas_;
-  Loan gradient_;
+  Loan gradient_, before_;
   Index moves_ = 0;
   std::map<Shape, bool> faster_;
 };

@@ -6,6 +6,7 @@
 
 #include "cuda/learn.cuh"
 #include "cuda/local.cuh"
+#include "cuda/sums.cuh"
 
 namespace fastfa::cuda {
 
@@ -30,7 +31,7 @@ __global__ void __launch_bounds__(local_weights) local_update(LocalUpdate<T> u, 
     const int maps = static_cast<int>(least(s.maps, last - first + 1));
     const int of_input = static_cast<int>(own / s.maps - k0) * ld;
     const int of_map = (inputs + static_cast<int>((own % s.maps + s.maps - m0) % s.maps)) * ld;
-    T sum = T(0);
+    LongSum<T> sum(u.n);
     for (Index n0 = 0; n0 < u.n; n0 += width) {
       const int count = static_cast<int>(least(u.n - n0, Index{width}));
       __syncthreads();  // all are done with what was there
@@ -46,10 +47,10 @@ __global__ void __launch_bounds__(local_weights) local_update(LocalUpdate<T> u, 
       }
       __syncthreads();
       if (own > last) continue;
-      for (int n = 0; n < count; ++n) sum += rows[of_input + n] * rows[of_map + n];
+      for (int n = 0; n < count; ++n) sum.add(rows[of_input + n] * rows[of_map + n]);
     }
     if (own > last) continue;
-    apply(rule, u.w, u.v, u.s, p * u.ldw + place_of_weight(s, own), sum, u.decay);
+    apply(rule, u.w, u.v, u.s, p * u.ldw + place_of_weight(s, own), sum.result(), u.decay);
   }
 }
 
@@ -58,9 +59,9 @@ __global__ void local_update_bias(LocalUpdate<T> u, const Live* live) {
   if (is_halted(u)) return;
   const Learning<T> rule = rule_now(u, u.s, live);
   for (Index unit = thread_of_grid(); unit < u.shape.units(); unit += threads_of_grid()) {
-    T sum = T(0);
-    for (Index n = 0; n < u.n; ++n) sum += u.delta[n * u.ldd + unit];
-    apply(rule, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, unit, sum, T(0));
+    LongSum<T> sum(u.n);
+    for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n * u.ldd + unit]);
+    apply(rule, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, unit, sum.result(), T(0));
   }
 }
 

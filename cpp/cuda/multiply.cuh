@@ -8,6 +8,7 @@
 #pragma once
 
 #include "cuda/multiply_tensor.cuh"
+#include "cuda/sums.cuh"
 
 namespace fastfa::cuda {
 
@@ -101,7 +102,31 @@ __device__ inline void walk(Index rows, Index cols, Index depth, A&& a, B&& b, T
   }
 }
 
-template <class T, class Size, bool a_along, bool b_along, class A, class B, class Finish>
+// Takes the sums of a tile over after each short chain, if they are long.
+template <class Size, class T, int n, bool is_long>
+struct InParts {
+  __device__ explicit InParts(T*) {}
+  __device__ void next() {}
+  __device__ void finish() {}
+};
+template <class Size, class T, int n>
+struct InParts<Size, T, n, true> {
+  static constexpr int tiles = short_chain / Size::depth;  // of a chain
+  static_assert(short_chain % Size::depth == 0);
+  T* sum;
+  LongSums<T, n> sums;
+  Index done = 0;
+
+  __device__ explicit InParts(T* of) : sum(of) {}
+  __device__ void next() {
+    if (++done % tiles == 0) sums.fold(sum, done / tiles - 1);
+  }
+  __device__ void finish() { sums.finish(sum); }
+};
+
+// is_long: the depth is that of a large batch, and sums are formed in parts.
+template <class T, class Size, bool a_along, bool b_along, bool is_long = false, class A, class B,
+          class Finish>
 __device__ inline void multiply(Index rows, Index cols, Index depth, A&& a, B&& b, Finish&& finish) {
   FASTFA_SHARED(T, shared_a, 2 * Size::depth * Size::lda);
   FASTFA_SHARED(T, shared_b, 2 * Size::depth * Size::ldb);
@@ -110,14 +135,19 @@ __device__ inline void multiply(Index rows, Index cols, Index depth, A&& a, B&& 
   if constexpr (Size::tensor) {
     const int row = piece_row<Size>(), col = piece_col<Size>();
     float sum[Size::pieces_down][Size::pieces_across][4] = {};
-    walk<T, Size, a_along, b_along>(
-        rows, cols, depth, a, b, shared_a, shared_b,
-        [&](const float* of_a, const float* of_b) { multiply_pieces<Size>(of_a, of_b, row, col, sum); });
+    InParts<Size, float, Size::pieces_down * Size::pieces_across * 4, is_long> parts(&sum[0][0][0]);
+    walk<T, Size, a_along, b_along>(rows, cols, depth, a, b, shared_a, shared_b,
+                                    [&](const float* of_a, const float* of_b) {
+                                      multiply_pieces<Size>(of_a, of_b, row, col, sum);
+                                      parts.next();
+                                    });
+    parts.finish();
     finish_pieces<Size>(rows, cols, row0 + row, col0 + col, sum, finish);
   } else {
     const int x = static_cast<int>(threadIdx.x) % Size::across;
     const int y = static_cast<int>(threadIdx.x) / Size::across;
     T sum[Size::tr][Size::tc] = {};
+    InParts<Size, T, Size::tr * Size::tc, is_long> parts(&sum[0][0]);
     walk<T, Size, a_along, b_along>(
         rows, cols, depth, a, b, shared_a, shared_b, [&](const T* tile_a, const T* tile_b) {
 #pragma unroll
@@ -135,7 +165,9 @@ __device__ inline void multiply(Index rows, Index cols, Index depth, A&& a, B&& 
               for (int j = 0; j < Size::tc; ++j) sum[i][j] += of_a[i] * of_b[j];
             }
           }
+          parts.next();
         });
+    parts.finish();
 #pragma unroll
     for (int i = 0; i < Size::tr; ++i) {
       const Index r = row0 + spread<Size::tr, Size::down>(y, i);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cuda/math.cuh"
+#include "cuda/sums.cuh"
 
 namespace fastfa::cuda {
 
@@ -36,9 +37,9 @@ __device__ inline T softmax(T* a, Index n, int lane) {
   T top = a[0];
   for (Index i = lane; i < n; i += warp) top = a[i] > top ? a[i] : top;
   top = warp_max(top);
-  T sum = T(0);
-  for (Index i = lane; i < n; i += warp) sum += exp(a[i] - top);
-  sum = warp_sum(sum);
+  LongSum<T> own(n / warp);
+  for (Index i = lane; i < n; i += warp) own.add(exp(a[i] - top));
+  const T sum = warp_sum(own.result());
   for (Index i = lane; i < n; i += warp) a[i] = exp(a[i] - top) / sum;
   return top + log(sum);
 }

@@ -39,8 +39,8 @@ __device__ inline void tiny_feedback(const TinyLayer<T>& l, int* bad) {
 template <class T>
 __device__ inline void tiny_update(const Learning<T>& rule, const TinyLayer<T>& l, const T* below,
                                    bool output) {
-  const bool still = !output && !l.b;  // no δ
-  if (!l.trainable || (still && rule.decay == 0)) return;
+  const bool silent = !output && !l.b;  // nothing is sent to it
+  if (!l.trainable || silent) return;
   T* const none = nullptr;
   for (Index e = threadIdx.x; e < l.n_in * l.n_out; e += blockDim.x) {
     const Index i = e / l.n_out, o = e % l.n_out;

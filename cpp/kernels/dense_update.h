@@ -5,6 +5,7 @@
 #include "kernels/few_rows.h"
 #include "kernels/learn.h"
 #include "kernels/panels.h"
+#include "kernels/sums.h"
 
 namespace fastfa {
 namespace {
@@ -41,10 +42,9 @@ template <class T>
 inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
   if (!u.bias) return;
   for (Index c = c0; c < c1; c += lanes<T>) {
-    Vec<T> sum{};
-    for (Index n = 0; n < u.n; ++n) sum += load(u.delta + n * u.ldd + c);
+    const Vec<T> sum = sum_of<T>(u.n, [&](Index n) { return load(u.delta + n * u.ldd + c); });
     const Slot<T> p{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
-    apply(u, p, sum, T(0), true, true);
+    apply(u, p, sum, T(0));
   }
 }
 
@@ -145,7 +145,7 @@ inline void update_row(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
     pass([&](Index c, const Vec<T>(&delta)[N]) {
       Vec<T> gradient = row.gradient(delta);
       if (u.mask) gradient = where_kept(u, i, c, gradient);
-      apply(u, slot_at(u, i, c), gradient, u.decay, true, true);
+      apply(u, slot_at(u, i, c), gradient, u.decay);
     });
   } else if (u.decay != 0) {
     pass([&](Index c, const Vec<T>(&delta)[N]) {
@@ -182,52 +182,108 @@ inline void update_few(const DenseUpdate<T>& u, Index chunk) {
 
 // M × V vectors of W take a plain step.
 template <class T, int M, int V>
-inline void step_tile(const Learning<T>& u, T* w, Index ldw, const Vec<T> (&gradient)[M][V], T decay) {
+inline void step_tile(const Learning<T>& u, T* w, Index ldw, const Vec<T> (&gradient)[M][V]) {
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
       T* at = w + m * ldw + v * lanes<T>;
       const Vec<T> old = load(at);
       Vec<T> step = u.rate * gradient[m][v];
-      if (decay != 0) step -= decay * old;
+      if (u.decay != 0) step -= u.decay * old;
       store(at, old + step);
     }
   }
 }
 
-// Rows i … i + M of W, V vectors wide at column c, with examples n0 … n1 (rows of d, ldd apart).
+// Rows i … i + M of W take any step.
 template <class T, int M, int V>
-inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index ldd, Index n0,
-                        Index n1) {
-  T* w = u.w + i * u.ldw + c;
-  // Asked for early enough: with few examples, those of the tile after this one.
-  const T* soon = w + (n1 - n0 <= 32 ? M : 0) * u.ldw;
-  for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) __builtin_prefetch(soon + m * u.ldw + v * lanes<T>, 1);
-  }
-  Vec<T> acc[M][V] = {};
-  const Operand<T> x{u.h + n0 * u.ldh + i, 1, u.ldh, d, ldd};
-  accumulate<T, M, V>(acc, x, 0, n1 - n0);
-  const bool first = n0 == 0, last = n1 == u.n;
-  if (!u.v && !u.mask) return step_tile(u, w, u.ldw, acc, first ? u.decay : T(0));
+inline void learn_tile(const DenseUpdate<T>& u, Index i, Index c, Vec<T> (&gradient)[M][V]) {
+  if (!u.v && !u.mask) return step_tile(u, u.w + i * u.ldw + c, u.ldw, gradient);
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
       const Index at = c + v * lanes<T>;
-      if (u.mask) acc[m][v] = where_kept(u, i + m, at, acc[m][v]);
-      apply(u, slot_at(u, i + m, at), acc[m][v], u.decay, first, last);
+      if (u.mask) gradient[m][v] = where_kept(u, i + m, at, gradient[m][v]);
+      apply(u, slot_at(u, i + m, at), gradient[m][v], u.decay);
     }
   }
 }
 
-// All rows r0 … r1 of a panel, with examples n0 … n1.
-template <class T, int V>
-inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, const T* d, Index ldd,
-                         Index n0, Index n1) {
+// Rows i … i + M of W, V vectors wide at column c, with n examples (rows of d, ldd apart).
+template <class T, int M, int V>
+inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index ldd) {
+  T* w = u.w + i * u.ldw + c;
+  // Asked for early enough: with few examples, those of the tile after this one.
+  const T* soon = w + (u.n <= 32 ? M : 0) * u.ldw;
+  for (int m = 0; m < M; ++m) {
+    for (int v = 0; v < V; ++v) __builtin_prefetch(soon + m * u.ldw + v * lanes<T>, 1);
+  }
+  Vec<T> acc[M][V] = {};
+  accumulate<T, M, V>(acc, Operand<T>{u.h + i, 1, u.ldh, d, ldd}, 0, u.n);
+  learn_tile(u, i, c, acc);
+}
+
+// Calls f(first row, Rows<height>) for the tiles of rows r0 … r1 that learn.
+template <class T, class F>
+inline void for_learning_rows(const DenseUpdate<T>& u, Index r0, Index r1, F&& f) {
   for (Index r = 0; r < u.n_runs; ++r) {
     const Index begin = max(u.runs[r].begin, r0), end = min(u.runs[r].end, r1);
     if (begin >= end) continue;
-    for_row_tiles(end - begin, [&](Index m, auto height) {
-      update_tile<T, decltype(height)::value, V>(u, begin + m, c, d, ldd, n0, n1);
+    for_row_tiles(end - begin, [&](Index m, auto height) { f(begin + m, height); });
+  }
+}
+
+// The sums of some rows of a panel over a large batch: of the last whole_part examples, and of those
+// before them.
+constexpr Index sum_rows = 512;
+template <class T>
+struct LongSums {
+  alignas(64) T recent[sum_rows * panel<T>];
+  alignas(64) double before[sum_rows * panel<T>];
+};
+// A thread's own: so much is not for its stack.
+template <class T>
+inline LongSums<T>& long_sums() {
+  static thread_local LongSums<T> sums;
+  return sums;
+}
+
+// What `count` examples add to M rows' sums: short chains, one after the other.
+template <class T, int M, int V>
+inline void accumulate_long(Vec<T> (&acc)[M][V], const Operand<T>& x, Index count) {
+  accumulate<T, M, V>(acc, x, 0, min(count, short_chain));
+  for (Index k = short_chain; k < count; k += short_chain) {
+    Vec<T> part[M][V] = {};
+    accumulate<T, M, V>(part, x, k, min(k + short_chain, count));
+    for (int m = 0; m < M; ++m) {
+      for (int v = 0; v < V; ++v) acc[m][v] += part[m][v];
+    }
+  }
+}
+
+// Rows r0 … r1 of a panel, no more than sum_rows, with all examples of a large batch: their gradient is
+// summed, and W takes one step. (A step for each part would be lost where it is small beside W.)
+template <class T, int V>
+inline void update_long(const DenseUpdate<T>& u, Index r0, Index r1, Index c, T* packed) {
+  LongSums<T>& sums = long_sums<T>();
+  for (Index n0 = 0; n0 < u.n; n0 += k_block) {
+    const Index n1 = min(n0 + k_block, u.n);
+    const bool first = n0 % whole_part == 0, last = n1 == u.n, full = n1 % whole_part == 0;
+    pack_rows<T, V>(u.delta + c, u.ldd, n0, n1, packed);
+    for_learning_rows(u, r0, r1, [&](Index i, auto height) {
+      constexpr int M = decltype(height)::value;
+      Vec<T> acc[M][V] = {};
+      accumulate_long<T, M, V>(acc, {u.h + n0 * u.ldh + i, 1, u.ldh, packed, panel<T>}, n1 - n0);
+      for (int m = 0; m < M; ++m) {
+        for (int v = 0; v < V; ++v) {
+          const Index at = (i + m - r0) * panel<T> + v * lanes<T>;
+          if (!first) acc[m][v] += load(sums.recent + at);
+          if (!last && !full) store(sums.recent + at, acc[m][v]);
+          if (!full && !(last && n0 >= whole_part)) continue;
+          add_to<T>(sums.before + at, acc[m][v], n0 < whole_part);
+          if (last) acc[m][v] = rounded_at<T>(sums.before + at);
+        }
+      }
+      if (last) learn_tile(u, i, c, acc);
     });
   }
 }
@@ -245,16 +301,18 @@ void dense_update_run(const DenseUpdate<T>& u, int tile, int tile_end) {
     if (t.r0 == 0) update_bias(u, t.c0, t.c1);
     for_panels<T>(t.c0, t.c1, [&](Index c, Index, auto vecs) {
       constexpr int V = decltype(vecs)::value;
-      // Adam squares the whole batch's gradient: no pieces, and so no packing of a large batch.
-      if (u.s && u.n > k_block) {
-        return update_panel<T, V>(u, t.r0, t.r1, c, u.delta + c, u.ldd, 0, u.n);
-      }
       alignas(64) T packed[k_block * panel<T>];
-      for (Index n0 = 0; n0 < u.n; n0 += k_block) {
-        const Index n1 = min(n0 + k_block, u.n);
-        pack_rows<T, V>(u.delta + c, u.ldd, n0, n1, packed);
-        update_panel<T, V>(u, t.r0, t.r1, c, packed, panel<T>, n0, n1);
+      if (u.n > k_block) {
+        const Index slabs = (t.r1 - t.r0 + sum_rows - 1) / sum_rows, rows = t.r1 - t.r0;
+        for (Index s = 0; s < slabs; ++s) {
+          update_long<T, V>(u, t.r0 + s * rows / slabs, t.r0 + (s + 1) * rows / slabs, c, packed);
+        }
+        return;
       }
+      pack_rows<T, V>(u.delta + c, u.ldd, 0, u.n, packed);
+      for_learning_rows(u, t.r0, t.r1, [&](Index i, auto height) {
+        update_tile<T, decltype(height)::value, V>(u, i, c, packed, panel<T>);
+      });
     });
   }
 }

@@ -136,9 +136,7 @@ template <class T>
 void lane_run(const LaneRun<T>& r) {
   const TinyLayer<T>& bottom = r.layers[0];
   const TinyLayer<T>& top = r.layers[r.count - 1];
-  const auto learns = [&](const TinyLayer<T>& l) {
-    return l.trainable && (&l == &top || l.b || r.decays);
-  };
+  const auto learns = [&](const TinyLayer<T>& l) { return l.trainable && (&l == &top || l.b); };
   const T* last = nullptr;  // the example whose update the first layer's weights still wait for
   const auto first_layer = [&](const T* x) {
     for_outputs(bottom.n_out, [&](Index o, auto width) {

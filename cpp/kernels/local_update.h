@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/local_rows_update.h"
+#include "kernels/sums.h"
 
 namespace fastfa {
 namespace {
@@ -32,13 +33,12 @@ inline Vec<T> sums_of(Vec<T>* x) {
   return x[0];
 }
 
-// g[k · maps + m] = Σ_n x[pixel + k] δ[m] for K neighbouring pixels and M maps.
+// acc[k · M + m] += x[pixel + k] δ[m] for K neighbouring pixels and M maps, vectors v0 … v1 of examples.
 template <class T, int K, int M>
-inline void local_gradient_block(const LocalUpdate<T>& u, const T* x, const T* delta, T* g) {
-  constexpr int used = K * M, rounds = (used + lanes<T> - 1) / lanes<T>;
-  const Index vecs = (u.n + lanes<T> - 1) / lanes<T>, next_map = u.shape.positions() * u.ldc;
-  Vec<T> acc[rounds * lanes<T>] = {};
-  for (Index v = 0; v < vecs; ++v) {
+inline void local_products(const LocalUpdate<T>& u, const T* x, const T* delta, Index v0, Index v1,
+                           Vec<T>* acc) {
+  const Index next_map = u.shape.positions() * u.ldc;
+  for (Index v = v0; v < v1; ++v) {
     Vec<T> row[K];
     for (int k = 0; k < K; ++k) row[k] = load(x + k * u.ldc + v * lanes<T>);
 #pragma GCC unroll 8
@@ -48,9 +48,35 @@ inline void local_gradient_block(const LocalUpdate<T>& u, const T* x, const T* d
       for (int k = 0; k < K; ++k) acc[k * M + m] += row[k] * d;
     }
   }
-  alignas(64) T sums[rounds * lanes<T>];
+}
+
+// sums[k · M + m] = Σ_n x[pixel + k] δ[m] over the lanes of v0 … v1
+template <class T, int K, int M>
+inline void local_sums(const LocalUpdate<T>& u, const T* x, const T* delta, Index v0, Index v1,
+                       T* sums) {
+  constexpr int rounds = (K * M + lanes<T> - 1) / lanes<T>;
+  Vec<T> acc[rounds * lanes<T>] = {};
+  local_products<T, K, M>(u, x, delta, v0, v1, acc);
 #pragma GCC unroll 8
   for (int r = 0; r < rounds; ++r) store(sums + r * lanes<T>, sums_of<T>(acc + r * lanes<T>));
+}
+
+// g[k · maps + m] = Σ_n x[pixel + k] δ[m]
+template <class T, int K, int M>
+inline void local_gradient_block(const LocalUpdate<T>& u, const T* x, const T* delta, T* g) {
+  constexpr int used = K * M, room = (used + lanes<T> - 1) / lanes<T> * lanes<T>;
+  const Index vecs = (u.n + lanes<T> - 1) / lanes<T>;
+  alignas(64) T sums[room];
+  if (u.n <= k_block) {
+    local_sums<T, K, M>(u, x, delta, 0, vecs, sums);
+  } else {
+    double whole[used] = {};
+    for (Index v = 0; v < vecs; v += short_chain) {
+      local_sums<T, K, M>(u, x, delta, v, min(v + short_chain, vecs), sums);
+      for (int i = 0; i < used; ++i) whole[i] += sums[i];
+    }
+    for (int i = 0; i < used; ++i) sums[i] = static_cast<T>(whole[i]);
+  }
   for (int k = 0; k < K; ++k) {
     for (int m = 0; m < M; ++m) g[k * u.shape.maps + m] = sums[k * M + m];
   }
@@ -83,7 +109,7 @@ inline void local_update_position(const LocalUpdate<T>& u, Index p, T* g) {
     for (Index i = 0; i < block; i += lanes<T>) {
       const Index at = p * u.ldw + channel * block + i;
       const Slot<T> slot{u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
-      apply<T>(u, slot, load(g + i), u.decay, true, true);
+      apply<T>(u, slot, load(g + i), u.decay);
     }
   }
 }
@@ -96,7 +122,8 @@ inline void local_bias_gradient(const LocalUpdate<T>& u, Index p) {
     Vec<T> sum[lanes<T>] = {};
     for (Index m = 0; m < maps; ++m) {
       const T* delta = u.across + ((first + m) * u.shape.positions() + p) * u.ldc;
-      for (Index i = 0; i < u.n; i += lanes<T>) sum[m] += load(delta + i);
+      const Index vecs = (u.n + lanes<T> - 1) / lanes<T>;
+      sum[m] = sum_of<T>(vecs, [&](Index v) { return load(delta + v * lanes<T>); });
     }
     const Vec<T> sums = sums_of<T>(sum);
     for (Index m = 0; m < maps; ++m) u.bias_gradient[(first + m) * u.shape.positions() + p] = sums[m];
@@ -121,7 +148,7 @@ void local_update_finish(const LocalUpdate<T>& u) {
   if (!u.bias) return;
   for (Index c = 0; c < u.shape.units(); c += lanes<T>) {
     const Slot<T> slot{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
-    apply<T>(u, slot, load(u.bias_gradient + c), T(0), true, true);
+    apply<T>(u, slot, load(u.bias_gradient + c), T(0));
   }
 }
 

@@ -311,6 +311,11 @@ struct LocalShape {
   constexpr Index scratch() const {
     return few_weights() ? 64 / Index{sizeof(T)} * channels * block() : block();
   }
+  // The same in double, and of the biases, for a batch of more than k_block.
+  template <class T>
+  constexpr Index whole() const {
+    return few_weights() ? 64 / Index{sizeof(T)} * (channels * block() + maps) : 0;
+  }
 };
 
 // Arrays named `across` have examples side by side, padded to whole vectors: inputs or units in rows, n
@@ -370,6 +375,7 @@ struct LocalUpdate : Learning<T> {
   T* s_bias;
   T* scratch;        // local_tiles rows of shape.scratch<T>()
   T* bias_gradient;  // scratch: (units), padding zero
+  double* whole;     // local_tiles rows of shape.whole<T>(); null where n ≤ k_block
 };
 
 // One layer of a network that learns online within one core's cache.

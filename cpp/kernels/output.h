@@ -39,13 +39,17 @@ using Piece = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>, Eigen::AlignedMax>;
 // a ← softmax(a); returns log Σ exp(a).
 template <class T>
 inline T softmax(T* a, Index n) {
-  T top = a[0], sum = 0;
+  T top = a[0];
+  double pieces = 0;
   for (Index i = 1; i < n; ++i) top = a[i] > top ? a[i] : top;
   for_pieces<T>(n, [&](Index c, Index cols, Index width) {
     Piece<T> p(a + c, width);
     p = (p - top).exp();
-    for (Index i = 0; i < cols; ++i) sum += a[c + i];
+    T of_piece = 0;
+    for (Index i = 0; i < cols; ++i) of_piece += a[c + i];
+    pieces += of_piece;
   });
+  const T sum = static_cast<T>(pieces);
   for_pieces<T>(n, [&](Index c, Index, Index width) { Piece<T>(a + c, width) /= sum; });
   return top + std::log(sum);
 }

@@ -65,8 +65,8 @@ inline bool tiny_layer_feedback(const TinyLayer<T>& l) {
 // W ← W + η (δ hᵀ − γ W)
 template <class T>
 inline void tiny_layer_update(const TinyStep<T>& s, const TinyLayer<T>& l, const T* below, bool output) {
-  const bool still = !output && !l.b;  // no δ
-  if (!l.trainable || (still && s.decay == 0)) return;
+  const bool silent = !output && !l.b;  // nothing is sent to it
+  if (!l.trainable || silent) return;
   const Index width = round_up(l.n_out, lanes<T>);
   for (Index c = 0; c < width; c += lanes<T>) {
     const Vec<T> step = s.rate * load(l.delta + c);

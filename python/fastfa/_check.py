@@ -6,7 +6,7 @@ import math
 import numbers
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -119,14 +119,27 @@ def numeric(where: str, name: str, value: Any, dtype: np.dtype) -> np.ndarray:
         raise TypeError(
             f"[{where}] {name} has dtype {array.dtype}; it must hold real numbers ({dtype})"
         )
-    with np.errstate(over="ignore"):  # what overflows is found as not finite
-        try:
+    try:
+        with np.errstate(over="raise"):
             return np.ascontiguousarray(array, dtype=dtype)
-        except MemoryError:
-            raise MemoryError(
-                f"[{where}] {name} has shape {array.shape} and takes {array.size * dtype.itemsize} "
-                f"bytes as a C-contiguous array of {dtype}; there is not so much memory"
-            ) from None
+    except FloatingPointError:
+        _refuse_overflow(where, name, array, dtype)
+    except MemoryError:
+        raise MemoryError(
+            f"[{where}] {name} has shape {array.shape} and takes {array.size * dtype.itemsize} "
+            f"bytes as a C-contiguous array of {dtype}; there is not so much memory"
+        ) from None
+
+
+def _refuse_overflow(where: str, name: str, array: np.ndarray, dtype: np.dtype) -> NoReturn:
+    """Say where the first value is that is finite as given and isn't in `dtype`."""
+    with np.errstate(over="ignore"):
+        lost = np.isfinite(array) & ~np.isfinite(array.astype(dtype))
+    at = tuple(int(i) for i in np.argwhere(lost)[0])
+    raise ValueError(
+        f"[{where}] {name} has {array[at]} at {list(at)}, which overflows {dtype}; every value must be "
+        f"within ±{np.finfo(dtype).max:.4g}"
+    )
 
 
 def finite(where: str, name: str, array: np.ndarray) -> None:

@@ -79,9 +79,11 @@ class FeedbackSpec:
         magnitude: str,
         refresh: int,
         plasticity: str,
-        mirror_lr: float,
+        mirror_growth: float,
+        mirror_decay: float,
         mirror_noise: float,
         mirror_every: int,
+        mirror_centred: bool,
         custom: Callable[[np.ndarray], np.ndarray] | None,
     ) -> None: ...
 

@@ -382,7 +382,8 @@ class Alignment(Callback):
     Notes
     -----
     The record of an epoch gets ``angle_bp.0`` and so on, for every measure that is one number: a
-    layer's mean over the measurements taken in that epoch. The falling angle is Figure 2b of
+    layer's mean over the measurements taken in that epoch that are numbers. Where a measure was NaN
+    in some of them, ``angle_bp.0.defined`` says of how many the mean is. The falling angle is Figure 2b of
     Lillicrap et al. (arXiv 1411.0247).
     """
 
@@ -429,8 +430,14 @@ class Alignment(Callback):
             layers.setdefault(row["layer"], []).append(row)
         for layer, rows in layers.items():
             for key in rows[0]:
-                if key not in _PLACE and all(np.ndim(row[key]) == 0 for row in rows):
-                    record[f"{key}.{layer}"] = float(np.mean([row[key] for row in rows]))
+                if key in _PLACE or any(np.ndim(row[key]) for row in rows):
+                    continue
+                # None is a NaN that was in a file
+                values = [math.nan if row[key] is None else float(row[key]) for row in rows]
+                defined = [value for value in values if not math.isnan(value)]
+                record[f"{key}.{layer}"] = float(np.mean(defined)) if defined else math.nan
+                if 0 < len(defined) < len(values):
+                    record[f"{key}.{layer}.defined"] = len(defined)
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "measured_at": self._measured_at, "epoch": self._epoch}

@@ -97,8 +97,10 @@ class Feedback:
         How B changes in time, for ``uniform``, ``normal``, ``orthogonal`` and ``array``.
         ``kolen_pollack``: B gets the optimizer's own step on s hᵀδ_source − γ B, the mirror image of
         what W gets, so with weight decay the two converge (layerwise it stands still where the layer
-        above isn't trainable); with ``route="direct"`` the same with the output's delta.
-        ``weight_mirror``: :class:`WeightMirror` with its defaults; layerwise.
+        above isn't trainable, or is sent nothing); with ``route="direct"`` the same with the output's
+        delta. ``weight_mirror``: :class:`WeightMirror` with its defaults; layerwise. Where the layer
+        above has ``density`` below 1, a B that learns has the same elements as W, and the rest is
+        zero for ever.
     density : float, optional
         The share of elements that are not zero, in (0, 1]: for ``sparse`` (default 0.5) and
         ``ternary`` (default 2/3).
@@ -314,9 +316,11 @@ class Feedback:
             magnitude=self.magnitude,
             refresh=self.refresh,
             plasticity="weight_mirror" if mirrors else self.plasticity,
-            mirror_lr=mirror.lr or 0.0,
+            mirror_growth=mirror.growth or 0.0,
+            mirror_decay=-1.0 if mirror.decay is None else mirror.decay,
             mirror_noise=mirror.noise,
             mirror_every=mirror.every,
+            mirror_centred=mirror.centred,
             custom=self._propagate if self._kind == "custom" else None,
         )
 

@@ -151,12 +151,19 @@ typedef struct fastfa_feedback {
   int64_t refresh;        /* of "pseudoinverse": steps between two of them */
   const double* array;    /* of "array": B, rows = n_l, cols = n_source, row by row; copied */
   int64_t rows, cols;
-  double mirror_lr, mirror_noise; /* of "weight_mirror"; lr 0: by itself */
+  /* Of "weight_mirror". mirror_lr above 0: B is an average, by this one rate and centred, whatever
+   * mirror_growth, mirror_decay and mirror_centred say. */
+  double mirror_lr, mirror_noise;
   int64_t mirror_every;
   fastfa_propagate propagate; /* of "custom" */
   void* user;                 /* handed to it; both must stay until the feedback is replaced */
   double growth;        /* of equal_error: errors this much larger in each lower layer; 0: 1, equal */
   int32_t before_slope; /* of equal_error, 1: their size is meant before the slope of the units */
+  /* Of "weight_mirror", as fastfa.WeightMirror in Python. A struct that ends before these has the rule
+   * of before them: 0, -1, 1. */
+  double mirror_growth;   /* 0: as decay makes an average */
+  double mirror_decay;    /* below 0: by itself */
+  int32_t mirror_centred; /* whether the answer to silence is taken off */
 } fastfa_feedback;
 #define FASTFA_FEEDBACK_INIT \
   {sizeof(fastfa_feedback),  \
@@ -173,10 +180,13 @@ typedef struct fastfa_feedback {
    0,                        \
    0,                        \
    0.0,                      \
-   1.0,                      \
+   0.028867513459481287,     \
    1,                        \
    NULL,                     \
    NULL,                     \
+   0.0,                      \
+   0,                        \
+   0.01,                     \
    0.0,                      \
    0}
 

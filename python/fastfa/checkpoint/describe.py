@@ -63,18 +63,39 @@ _SCALE_WORDS = {"equal_error": "equal_after_slope", "equal_before_slope": "equal
 def describe_feedback(rule: Feedback) -> dict[str, Any]:
     """The arguments that aren't None, but for the array, which is a tensor's business."""
     fields = {name: getattr(rule, name) for name in Feedback.__slots__ if name != "array"}
-    if isinstance(rule.plasticity, WeightMirror):
+    if rule.plasticity == "weight_mirror":
+        fields["plasticity"] = describe(WeightMirror())
+    elif isinstance(rule.plasticity, WeightMirror):
         fields["plasticity"] = describe(rule.plasticity)
     if isinstance(rule.scale, str):
         fields["scale"] = _SCALE_WORDS[rule.scale]
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def of_today(feedback: Any) -> Any:
+    """A description of a Feedback, with the weight mirror as it is described now.
+
+    Earlier files have its name alone, or ``lr``, ``noise`` and ``every``: then it was an average.
+    """
+    mirror = feedback.get("plasticity") if isinstance(feedback, dict) else None
+    if mirror == "weight_mirror":
+        mirror = describe(WeightMirror.average())
+    elif isinstance(mirror, dict) and "lr" in mirror:
+        given = dict(mirror)
+        kind, rate = given.pop("kind", None), given.pop("lr")
+        if kind == "WeightMirror":
+            mirror = describe(WeightMirror.average(rate, **given))
+    else:
+        return feedback
+    return feedback | {"plasticity": mirror}
+
+
 def build_feedback(description: Any, array: np.ndarray | None = None) -> Feedback:
     """The Feedback of `describe_feedback`, with its array if it has one."""
     fields = dict(description)
     if isinstance(fields.get("plasticity"), dict):
-        fields["plasticity"] = build(fields["plasticity"], WeightMirror)
+        mirror = build(fields["plasticity"], WeightMirror)
+        fields["plasticity"] = "weight_mirror" if mirror == WeightMirror() else mirror
     if isinstance(fields.get("scale"), str):
         ours = {word: rule for rule, word in _SCALE_WORDS.items()}
         fields["scale"] = _check.choice("Feedback", "scale", fields["scale"], tuple(ours))

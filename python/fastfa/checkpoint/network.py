@@ -21,6 +21,7 @@ from .describe import (
     describe,
     describe_feedback,
     difference,
+    of_today,
     pack,
 )
 from .file import Mismatch, Shape
@@ -112,8 +113,10 @@ class Plan:
 
     def __init__(self, described: Described, prefix: str = "") -> None:
         self.prefix, self.progress = prefix, described["progress"]
-        self.configuration = described["is"]
-        own = dict(self.configuration)
+        own = dict(described["is"])
+        if isinstance(own["feedback"], list):
+            own["feedback"] = [of_today(rule) for rule in own["feedback"]]
+        self.configuration = dict(own)
         self.input = tuple(own.pop("input"))
         self.layers = [build(layer, *LAYERS) for layer in own.pop("layers")]
         self.feedback = own.pop("feedback")

@@ -35,7 +35,7 @@ _FEEDBACK = (
     "feedback_refresh",
     "plasticity",
 )
-_MIRROR = ("mirror_lr", "mirror_noise", "mirror_every")
+_MIRROR = ("mirror_growth", "mirror_decay", "mirror_noise", "mirror_every")
 _SGD = ("momentum", "reduction")
 _ADAM = ("beta1", "beta2", "epsilon")
 _ELASTIC = tuple(

@@ -71,9 +71,12 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "N"),
         Setting("plasticity", str, None, "how feedback weights change: fixed, kolen_pollack or "
                 "weight_mirror; default: the rule's own", "NAME"),
-        Setting("mirror_lr", float, None, "of the weight mirror, in (0, 1]; default: as the batch "
-                "and the layer allow", "RATE"),
-        Setting("mirror_noise", float, None, "standard deviation of its noise; default: 1", "SD"),
+        Setting("mirror_growth", float, None, "of the weight mirror: how B grows, in (0, 1]; "
+                "default: 0.01", "RATE"),
+        Setting("mirror_decay", float, None, "how B decays in each of its phases, in [0, 1]; "
+                "default: 0", "RATE"),
+        Setting("mirror_noise", float, None, "standard deviation of its noise; default: 0.0289",
+                "SD"),
         Setting("mirror_every", int, None, "steps between its phases; default: 1", "N"),
         Setting("perturbation", float, None, "sigma: the noise of node perturbation (feedback np); "
                 "default: 0.01", "SIGMA"),

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
+from .. import _check
 from ._base import NOTES, PARAMETERS, FeedbackAlignment
 
 
@@ -65,7 +66,7 @@ class FeedbackAlignmentRegressor(RegressorMixin, FeedbackAlignment):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, fresh: bool, **options: Any) -> None:
         X, y = self._validated(X, y, reset=fresh, multi_output=True, y_numeric=True)
-        Y = np.ascontiguousarray(y.reshape(len(y), -1), dtype=X.dtype)
+        Y = _check.numeric("fit", "y", y.reshape(len(y), -1), X.dtype)
         if not fresh and Y.shape[1] != self.network_.output_size:
             raise ValueError(
                 f"[fit] y has {Y.shape[1]} columns; it must have {self.network_.output_size}, as the "
