@@ -321,7 +321,7 @@ def test_a_study_of_another_program_is_left_alone(tmp_path, capsys):
 
 
 def test_a_folder_serves_one_search_at_a_time(tmp_path, capsys):
-    from fastfa.cli.outputs import claimed
+    from fastfa.cli.folder import claimed
 
     with claimed("tune", str(tmp_path / "o")):
         assert tune(write(tmp_path), tmp_path / "o", "--trials", 1) == 1
