@@ -83,15 +83,18 @@ def checkpoint_paths(
     pattern = str(place("train", "save", save))
     paths = [Path(pattern.replace("{seed}", str(seed))) for seed in seeds]
     for path in paths:
-        if path.is_dir():
-            raise ValueError(
-                f"[train] save was {save!r}, and {path} is a folder; it must be a file"
-            )
-        if not path.absolute().parent.is_dir():
-            raise ValueError(f"[train] save was {save!r}; its folder must exist")
-        if path.exists() and not replace:
-            raise ValueError(
-                f"[train] save was {save!r}, and {path} is there already; name another file, or give "
-                "--resume or --overwrite"
-            )
+        check_save(save, path, replace=replace)
     return list(paths)
+
+
+def check_save(save: str, path: Path, *, replace: bool) -> None:
+    """Refuse a checkpoint's path that can't be written, or not without being told so."""
+    if path.is_dir():
+        raise ValueError(f"[train] save was {save!r}, and {path} is a folder; it must be a file")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"[train] save was {save!r}; its folder must exist")
+    if path.exists() and not replace:
+        raise ValueError(
+            f"[train] save was {save!r}, and {path} is there already; name another file, or give "
+            "--resume or --overwrite"
+        )

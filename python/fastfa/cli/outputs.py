@@ -71,7 +71,7 @@ def write_config(
 
 
 def write_results(folder: Path, net: Network, history: History, *, log: bool = False) -> bool:
-    """weights.npz, history.csv and, where matplotlib is, curve.png; whether all could be written.
+    """weights.npz and history.csv; whether both could be written.
 
     history.jsonl is there already, but with ``log`` is written too. The weights are plain arrays:
     ``np.load(path, allow_pickle=False)`` reads them, and ``net.load_state_dict(dict(...))`` takes them.
@@ -87,8 +87,6 @@ def write_results(folder: Path, net: Network, history: History, *, log: bool = F
     ]
     if log:
         done.append(_written(folder / "history.jsonl", history.to_jsonl))
-    if len(history):
-        done.append(draw(folder / "curve.png", history.plot) is not False)
     return all(done)
 
 

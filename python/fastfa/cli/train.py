@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import statistics
 import sys
@@ -55,41 +54,38 @@ def run(arguments: argparse.Namespace) -> int:
     from .. import set_num_threads
     from ..data import load
     from ..data._digest import digest
-    from .folder import claimed, claimed_file, place
+    from .folder import claimed, place
 
     settings = resolve_settings(arguments)
     check_settings(settings)
     if settings.threads is not None:
         set_num_threads(settings.threads)
-    raw = load(settings.dataset, root=settings.root)
-    data, background = prepare(settings, raw)
+    data = load(settings.dataset, root=settings.root)
+    mark = "" if settings.out is None else digest(data)
+    data, background = prepare(settings, data)
     # Everything is built before anything is written, so that a wrong setting leaves no folder.
     may_replace = arguments.overwrite or arguments.resume
     seeds = range(settings.seed, settings.seed + settings.runs)
     saves = checkpoint_paths(settings, seeds, resume=arguments.resume, replace=may_replace)
     augment = build_augment(settings, data, background)
-    job = _Job(settings, data, augment, arguments.resume, arguments.quiet)
+    job = _Job(settings, data, augment, arguments.resume, may_replace, arguments.quiet)
     out = None if settings.out is None else place("train", "out", settings.out)
-    first = job.trainer(seeds[0], _run_folder(out, seeds[0], settings.runs), saves[0])
+    first = job.run(seeds[0], _run_folder(out, seeds[0], settings.runs), saves[0])
     check_training(settings, data, first.trainer)
-    with contextlib.ExitStack() as stack:
-        for save in filter(None, saves):
-            stack.enter_context(claimed_file("train", "save", save))
-        # Once more: who had the file before may have written it meanwhile.
-        checkpoint_paths(settings, seeds, resume=arguments.resume, replace=may_replace)
-        if settings.out is None:
-            return 0 if job.run_all(first, seeds, None, saves) else 1
-        from .outputs import write_config
-        from .replace import check_free, replacing
+    if settings.out is None:
+        job.train_all(first, None, saves)
+        return 0 if job.whole else 1
+    from .outputs import write_config
+    from .replace import check_free, replacing
 
-        mark = digest(raw)
-        folder = stack.enter_context(claimed("train", settings.out))
+    with claimed("train", settings.out) as folder:
         check_free(folder, settings, mark, overwrite=arguments.overwrite, resume=arguments.resume)
         with replacing(folder) as replaced:
             write_config(folder, settings, data, mark, first.trainer)
-            replaced.whole = job.run_all(first, seeds, folder, saves)
+            job.train_all(first, folder, saves)
+            replaced.whole = job.whole
         print(f"results in {folder}")
-        return 0 if replaced.whole else 1
+    return 0 if job.whole and job.drawn else 1
 
 
 class _Run(NamedTuple):
@@ -103,17 +99,20 @@ class _Run(NamedTuple):
 
 
 @final
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Job:
-    """What all runs have in common."""
+    """What all runs have in common, and whether what they leave is whole."""
 
     settings: argparse.Namespace
     data: Dataset
     augment: Distortion | None
     resume: bool
+    may_replace: bool
     quiet: bool
+    whole: bool = True  # every file but figures could be written
+    drawn: bool = True
 
-    def trainer(self, seed: int, folder: Path | None, save: Path | None) -> _Run:
+    def run(self, seed: int, folder: Path | None, save: Path | None) -> _Run:
         """One run with this seed, ready to be trained."""
         from ..callbacks import Callback, EarlyStopping, JSONLLogger
         from ..checkpoint import Checkpoint
@@ -137,65 +136,70 @@ class _Job:
         )
         return _Run(trainer, begun, writers, folder, save)
 
-    def run_all(
-        self, first: _Run, seeds: range, folder: Path | None, saves: Sequence[Path | None]
-    ) -> bool:
-        """Train with each seed; whether everything could be written."""
-        last, whole = [], True
-        for seed, save in zip(seeds, saves, strict=True):
-            own = _run_folder(folder, seed, len(seeds))
-            run = first if seed == seeds[0] else self.trainer(seed, own, save)
-            record, written = self._run_once(run)
-            last.append(record)
-            whole = whole and written
-        if len(seeds) > 1:
+    def train_all(self, first: _Run, folder: Path | None, saves: Sequence[Path | None]) -> None:
+        """Train with each seed, and write and print what is found."""
+        last = [self._train(first)]
+        del first  # a network may take much of the memory
+        for number, save in enumerate(saves[1:], start=1):
+            seed = self.settings.seed + number
+            last.append(self._train(self.run(seed, _run_folder(folder, seed, len(saves)), save)))
+        if len(last) > 1:
             _print_mean(self.settings, last)
             if folder is not None:
                 from .outputs import write_runs
 
-                whole = write_runs(folder, last) and whole
-        return whole
+                self.whole = write_runs(folder, last) and self.whole
 
-    def _run_once(self, run: _Run) -> tuple[dict[str, Any], bool]:
-        """Train one network, write its files, print its result; its last record, with its seed, and
-        whether all of its files could be written."""
-        trainer, folder, save = run.trainer, run.folder, run.save
-        if folder is not None:
-            folder.mkdir(exist_ok=True)
+    def _train(self, run: _Run) -> dict[str, Any]:
+        """Train one network, write its files, print its result; its last record, with its seed."""
+        from .checks import check_save
+        from .folder import claimed_file
+
+        if run.save is None:
+            return self._train_claimed(run)
+        with claimed_file("train", "save", run.save):
+            check_save(self.settings.save, run.save, replace=self.may_replace)  # as it is now
+            return self._train_claimed(run)
+
+    def _train_claimed(self, run: _Run) -> dict[str, Any]:
+        trainer, data = run.trainer, self.data
+        if run.folder is not None:
+            run.folder.mkdir(exist_ok=True)
         begun = perf_counter()
         try:
-            if self.resume and save is not None and save.exists():
-                sets = self.data.train, self.settings.validation, self.data.test
-                type(trainer).resume(save, *sets, epochs=trainer.epochs, into=trainer)
+            if self.resume and run.save is not None and run.save.exists():
+                sets = data.train, self.settings.validation, data.test
+                type(trainer).resume(run.save, *sets, epochs=trainer.epochs, into=trainer)
             else:
-                trainer.fit(
-                    self.data.train, validation=self.settings.validation, test=self.data.test
-                )
+                trainer.fit(data.train, validation=self.settings.validation, test=data.test)
         except BaseException:
             if run.begun.begun:
-                _write(run)  # what there is: hours of training, perhaps
+                self._write(run)  # what there is: hours of training, perhaps
             raise
-        written = _write(run)
+        self._write(run)
         _print_result(self.settings, trainer, perf_counter() - begun)
-        return {"seed": trainer.seed} | trainer.history.records[-1], written
+        return {"seed": trainer.seed} | trainer.history.records[-1]
+
+    def _write(self, run: _Run) -> None:
+        """The files of a run that are written in its end; a signal that comes now waits for them."""
+        from .interrupt import held
+        from .outputs import draw, write_results
+
+        failed = {writer.is_history for writer in run.writers if writer.failed}
+        net, history = run.trainer.net, run.trainer.history
+        with held():
+            self.whole = self.whole and False not in failed
+            if run.folder is not None:
+                self.whole = (
+                    write_results(run.folder, net, history, log=True in failed) and self.whole
+                )
+        if run.folder is not None and len(history):
+            self.drawn = draw(run.folder / "curve.png", history.plot) is not False and self.drawn
 
 
 def _run_folder(folder: Path | None, seed: int, runs: int) -> Path | None:
     """Where one run's files go: into the folder, or into one of its own there if there are more."""
     return folder if folder is None or runs == 1 else folder / f"seed-{seed}"
-
-
-def _write(run: _Run) -> bool:
-    """The files of a run; whether all of them, also those written as it went, are as they should be."""
-    from .interrupt import held
-    from .outputs import write_results
-
-    with held():  # a signal that comes now waits for the files
-        saved = not any(writer.failed for writer in run.writers if not writer.is_history)
-        if run.folder is None:
-            return saved
-        log = any(writer.failed for writer in run.writers if writer.is_history)
-        return write_results(run.folder, run.trainer.net, run.trainer.history, log=log) and saved
 
 
 def _print_result(settings: argparse.Namespace, trainer: Trainer, wall: float) -> None:
