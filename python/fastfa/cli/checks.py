@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .folder import place
+from .folder import check_root, place
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -24,8 +24,8 @@ def check_settings(settings: argparse.Namespace) -> None:
     _check.integer("train", "runs", settings.runs, 1, 10**6)
     _check.integer("train", "epochs", settings.epochs, 1, 10**9)
     _check.integer("train", "seed", settings.seed, 0, 2**64 - settings.runs)
-    if settings.root is not None and not place("train", "root", settings.root).is_dir():
-        raise ValueError(f"[train] root was {settings.root!r}; it must be a folder that is there")
+    if settings.root is not None:
+        check_root("train", settings.root)
     if settings.early_stopping is not None and settings.validation is None:
         raise ValueError(
             "[train] early_stopping was given without validation; give --validation FRACTION: "

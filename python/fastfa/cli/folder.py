@@ -35,6 +35,12 @@ def place(command: str, name: str, path: str) -> Path:
     raise ValueError(f"[{command}] {name} was {path!r}; it must be a path")
 
 
+def check_root(command: str, root: str) -> None:
+    """Refuse a folder of data that isn't there: others would be looked at instead."""
+    if not place(command, "root", root).is_dir():
+        raise ValueError(f"[{command}] root was {root!r}; it must be a folder that is there")
+
+
 @contextlib.contextmanager
 def claimed(command: str, path: str) -> Iterator[Path]:
     """The folder, made if need be, for this process alone: another one with the same is refused.

@@ -92,11 +92,7 @@ def replacing(folder: Path) -> Iterator[Replaced]:
         yield state
     except BaseException:
         with held():
-            new = _files(folder)
-            if all(file.name == CONFIG or not file.stat().st_size for file in new):
-                for file in new:
-                    file.unlink()
-                _move([aside / f.relative_to(folder) for f in reversed(files)], aside, folder)
+            _put_back(folder, aside, [aside / file.relative_to(folder) for file in files])
         _tell(folder)
         raise
     if not state.whole:
@@ -136,6 +132,15 @@ def _move(files: list[Path], source: Path, target: Path) -> None:
         _prune(file.parent, source)
     if files and source.name.startswith(_ASIDE):
         _prune(source, source.parent)
+
+
+def _put_back(folder: Path, aside: Path, files: list[Path]) -> None:
+    """Unless there are new results in their place."""
+    new = _files(folder)
+    if all(file.name == CONFIG or not file.stat().st_size for file in new):
+        for file in new:
+            file.unlink()
+        _move(files[::-1], aside, folder)
 
 
 def _prune(folder: Path, root: Path) -> None:
