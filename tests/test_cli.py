@@ -17,6 +17,7 @@ import pytest
 from fastfa import trainer as trainer_module
 from fastfa.cli import main
 from fastfa.cli.settings import SETTINGS, parse_schedule, read_config
+from fastfa.data._digest import digest
 from fastfa.history import History
 from fastfa.schedules import Constant, Cosine, Exponential, Plateau, Steps, Warmup
 
@@ -82,7 +83,9 @@ def test_train_leaves_files_that_agree_with_each_other(tmp_path, capsys):
     assert config["versions"]["fastfa"] == fa.build_info()["version"]
     assert config["machine"]["isa"] == fa.build_info()["isa"]
     assert config["machine"]["threads"] == fa.get_num_threads()
-    assert config["data"] == {"name": "mnist-mini", "train": 6000, "test": 1000}
+    assert config["data"] == {
+        "name": "mnist-mini", "train": 6000, "test": 1000, "sha256": digest(data),
+    }  # fmt: skip
 
 
 def test_train_draws_a_curve_where_matplotlib_is(tmp_path, capsys):
@@ -356,6 +359,7 @@ def test_a_users_error_is_one_line_and_exit_1_and_leaves_no_folder(
 def test_a_dataset_that_is_not_there_says_where_it_was_looked_for(tmp_path, capsys, monkeypatch):
     for name in ("FASTFA_DATA", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
+    (tmp_path / "mine").mkdir()
     assert train("fashion-mnist", "--root", tmp_path / "mine") in (0, 1)
     err = capsys.readouterr().err
     if err:  # some systems have Fashion-MNIST installed

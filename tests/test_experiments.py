@@ -293,6 +293,7 @@ def test_missing_data_is_a_verdict(tmp_path, monkeypatch):
 def test_a_report_may_show_the_figures_beside_it(tmp_path, toy_experiment):
     experiment, _ = toy_experiment
     summary = reproduce(experiment, "quick", out=tmp_path) | {"figure": "beside.png"}
+    (tmp_path / "beside.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     write_report(tmp_path / "report.html", [(summary, tmp_path)], embed=False)
     assert 'src="beside.png"' in (tmp_path / "report.html").read_text()
 

@@ -114,3 +114,122 @@ except KeyboardInterrupt:
     print("heard")
 """
     assert run_python(source).split() == ["heard"]
+
+
+# ---- the command line: SIGTERM and SIGHUP end it as Ctrl-C does ----------------------------------
+
+
+def raising(number, times=1):
+    """A `Trainer._order` in whose second epoch this process gets a signal."""
+    from fastfa import trainer as module
+
+    order = module.Trainer._order
+
+    def send(self, epoch, n):
+        if epoch == 2:
+            for _ in range(times):
+                os.kill(os.getpid(), number)
+            time.sleep(5)  # the handler is called here
+        return order(self, epoch, n)
+
+    return module.Trainer, send
+
+
+@pytest.fixture
+def training(tmp_path):
+    """The words of a quick training with results in ``out``."""
+    from tiny_data import write_tiny
+
+    words = ["train", "mnist", "--root", str(write_tiny(tmp_path / "data")), "--hidden", "5"]
+    return [*words, "--epochs", "3", "--quiet", "--out", str(tmp_path / "out")]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_training_that_keeps_its_weights(
+    training, tmp_path, capsys, monkeypatch, name
+):
+    from fastfa.cli import main
+    from fastfa.history import History
+
+    number = getattr(signal, name)
+    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, usual)
+    try:
+        trainer, send = raising(number, times=1 if number == signal.SIGINT else 3)
+        monkeypatch.setattr(trainer, "_order", send)
+        assert main(training) == 128 + number
+        assert signal.getsignal(number) == usual  # as it was
+    finally:
+        signal.signal(number, before)
+    told = "" if number == signal.SIGINT else f" ({name})"
+    assert capsys.readouterr().err == f"fastfa: interrupted{told}\n"
+    assert (tmp_path / "out" / "weights.npz").exists()
+    assert len(History.from_jsonl(tmp_path / "out" / "history.jsonl")) == 1
+
+
+def test_a_signal_that_is_ignored_stays_ignored(training, tmp_path, capsys, monkeypatch):
+    """As after ``nohup``."""
+    from fastfa.cli import main
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        trainer, send = raising(signal.SIGHUP)
+        monkeypatch.setattr(trainer, "_order", send)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+        assert main(training) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_waits_for_files_that_are_being_written(training, tmp_path, capsys, monkeypatch):
+    import numpy as np
+    from fastfa.cli import main, outputs
+
+    savez = np.savez
+
+    def slow(*arguments, **named):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+        savez(*arguments, **named)
+
+    monkeypatch.setattr(outputs.np, "savez", slow)
+    assert main(training) == 128 + signal.SIGTERM
+    assert {"weights.npz", "history.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_a_second_ctrl_c_does_not_wait():
+    from fastfa.cli.interrupt import heard, held
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    written = []
+
+    def write():
+        with heard(), held():
+            for seconds in (0.01, 5):
+                os.kill(os.getpid(), signal.SIGINT)
+                written.append(time.sleep(seconds))
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(written) == 1
+
+
+def test_a_terminal_that_is_closed_leaves_the_weights(training, tmp_path):
+    """The terminal's process gets SIGHUP, and nothing can be printed any more."""
+    words = [*training[:-5], "--epochs", "1000000", *training[-2:]]
+    code = f"import sys; from fastfa.cli import main; sys.exit(main({words!r}))"
+    terminal, end = os.openpty()
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=end, stdout=end, stderr=end)
+    os.close(end)
+    try:
+        assert os.read(terminal, 100).startswith(b"epoch   1")
+        os.close(terminal)
+        child.send_signal(signal.SIGHUP)
+        assert child.wait(30) == 128 + signal.SIGHUP
+    finally:
+        child.kill()
+        child.wait()
+    assert (tmp_path / "out" / "weights.npz").exists()

@@ -454,3 +454,94 @@ def test_a_missing_package_is_told_with_its_extra(
     )
     assert sweep(write(tmp_path), tmp_path / "o", *arguments) == 1
     assert f"pip install fastfa[{extra}]" in capsys.readouterr().err
+
+
+# ---- its data, its folder ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A sweep of four runs that take milliseconds."""
+    from tiny_data import write_tiny
+
+    root = write_tiny(tmp_path / "data")
+    text = f'dataset = "mnist"\nroot = "{root}"\nhidden = [4]\nepochs = 1\n'
+    return write(tmp_path, text + "[sweep]\nseeds = 2\nlr = [0.1, 0.3]\n")
+
+
+def test_other_data_of_the_same_name_are_not_averaged_with_these(tmp_path, capsys, tiny):
+    from fastfa.data._digest import digest
+    from tiny_data import write_tiny
+
+    out = tmp_path / "o"
+    assert sweep(tiny, out, "--jobs", 1) == 0
+    mark = digest(fa.data.load("mnist", root=tmp_path / "data"))
+    assert json.loads((out / "sweep.json").read_text())["data"] == {"mnist": mark}
+    assert {line["data_sha256"] for line in lines(out)} == {mark}
+    before = (out / "runs.jsonl").read_text()
+    other = write_tiny(tmp_path / "other", seed=1)
+    tiny.write_text(tiny.read_text().replace("seeds = 2", "seeds = 3"))
+    capsys.readouterr()
+    assert sweep(tiny, out, "--jobs", 1, "--root", other) == 1
+    assert f"mnist was {json.dumps(mark)}, is " in capsys.readouterr().err
+    assert (out / "runs.jsonl").read_text() == before
+    assert sweep(tiny, out, "--jobs", 1, "--root", write_tiny(tmp_path / "same")) == 0
+    assert {row["n"] for row in summary(out)} == {"3"}
+
+
+def test_a_worker_with_other_data_is_refused(tmp_path):
+    (run,) = runs.list_runs({"dataset": "mnist-mini"}, {}, {}, [0])
+    with pytest.raises(ValueError, match=r"a worker has other data of the name 'mnist-mini'"):
+        runs.execute(run, fa.get_num_threads(), fa.__version__, None)
+
+
+@pytest.mark.parametrize("name", ["runs.jsonl", "summary.csv"])
+def test_files_of_somebody_elses_are_not_written_over(tmp_path, capsys, tiny, name):
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / name).write_text("mine")
+    assert sweep(tiny, tmp_path / "o", "--jobs", 1) == 1
+    assert f"{name} has no sweep.json beside it" in capsys.readouterr().err
+    assert os.listdir(tmp_path / "o") == [name]
+    assert (tmp_path / "o" / name).read_text() == "mine"
+
+
+def test_a_full_disk_ends_a_sweep_that_goes_on(tmp_path, capsys, monkeypatch, tiny):
+    import errno
+
+    from fastfa import history
+
+    json_line, written = history.json_line, []
+
+    def full(line):
+        written.append(line)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return json_line(line)
+
+    monkeypatch.setattr(history, "json_line", full)
+    assert sweep(tiny, tmp_path / "o", "--jobs", 1) == 1
+    err = capsys.readouterr().err
+    assert (
+        "runs.jsonl could not be written: No space left on device; the same command goes on" in err
+    )
+    assert len(err.splitlines()) == 1
+    assert len(lines(tmp_path / "o")) == 2
+    assert sweep(tiny, tmp_path / "o", "--jobs", 1) == 0
+    assert len(bits(tmp_path / "o")) == 4
+
+
+def test_a_signal_ends_a_sweep_that_goes_on(tmp_path, capsys, monkeypatch, tiny):
+    execute = runs.execute
+
+    def stop(run, *arguments):
+        if run.seed == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        return execute(run, *arguments)
+
+    monkeypatch.setattr(runs, "execute", stop)
+    assert sweep(tiny, tmp_path / "o", "--jobs", 1) == 128 + signal.SIGTERM
+    assert "fastfa: interrupted (SIGTERM); 2 of 4 runs are in" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert sweep(tiny, tmp_path / "o", "--jobs", 1) == 0
+    assert len(bits(tmp_path / "o")) == 4

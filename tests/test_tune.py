@@ -321,7 +321,7 @@ def test_a_study_of_another_program_is_left_alone(tmp_path, capsys):
 
 
 def test_a_folder_serves_one_search_at_a_time(tmp_path, capsys):
-    from fastfa.cli.outputs import claimed
+    from fastfa.cli.folder import claimed
 
     with claimed("tune", str(tmp_path / "o")):
         assert tune(write(tmp_path), tmp_path / "o", "--trials", 1) == 1
@@ -422,3 +422,127 @@ def test_settings_survive_toml(tmp_path):
     }
     read = read_config(write(tmp_path, to_toml(settings), "c.toml"))
     assert read == {k: v for k, v in settings.items() if v is not None}
+
+
+# ---- its database, its data, its folder ----------------------------------------------------------
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A search that takes milliseconds."""
+    from tiny_data import write_tiny
+
+    root = write_tiny(tmp_path / "data")
+    text = f'dataset = "mnist"\nroot = "{root}"\nhidden = [4]\nepochs = 1\n'
+    return write(tmp_path, text + "[search]\nlr = { low = 0.1, high = 1.0 }\n")
+
+
+@pytest.mark.parametrize("name", ["a?b", "per%cent", "a#b", "{x}", "sp ace", "café", "a%3Fb"])
+def test_a_folder_may_have_any_name(tmp_path, capsys, tiny, name):
+    out = tmp_path / "below" / name
+    assert tune(tiny, out, "--trials", 1) == 0
+    assert sorted(os.listdir(out)) == ["best.toml", "study.db", "trials.csv"]
+    assert os.listdir(tmp_path / "below") == [name]
+    assert tune(tiny, out, "--trials", 2) == 0
+    told = capsys.readouterr().out
+    url = told.splitlines()[-1 - 4].split(" in ")[1].split(": ")[0].removesuffix(", 1 trials there")
+    assert len(optuna.load_study(study_name="fastfa", storage=url).trials) == 2
+
+
+def test_a_folder_whose_name_is_no_text_is_told(tmp_path, capsys, tiny):
+    assert tune(tiny, tmp_path / "\udcff", "--trials", 1) == 1
+    err = capsys.readouterr().err
+    assert "its name must be text" in err
+    assert not (tmp_path / "\udcff").exists()
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    assert tune(tiny, tmp_path / "\udcff", "--trials", 1, "--storage", url) == 0
+
+
+@pytest.mark.parametrize("moment", ["at the start", "in a trial"])
+def test_a_locked_database_is_one_line_and_what_is_done_is_kept(
+    tmp_path, capsys, monkeypatch, tiny, moment
+):
+    import sqlite3
+
+    out = tmp_path / "o"
+    assert tune(tiny, out, "--trials", 1) == 0
+    monkeypatch.setattr(study, "_PATIENCE", 0.05)
+    other = sqlite3.connect(out / "study.db", isolation_level=None)
+    train = study.Searcher._train
+
+    def lock(*arguments):
+        value = train(*arguments)
+        other.execute("BEGIN EXCLUSIVE")
+        return value
+
+    if moment == "at the start":
+        other.execute("BEGIN EXCLUSIVE")
+    else:
+        monkeypatch.setattr(study.Searcher, "_train", lock)
+    capsys.readouterr()
+    try:
+        assert tune(tiny, out, "--trials", 3) == 1
+    finally:
+        other.close()
+    err = capsys.readouterr().err
+    assert err.startswith(f"fastfa: error: [tune] sqlite:///{out / 'study.db'} could not be used: ")
+    assert "database is locked; what is done is kept" in err
+    assert len(err.splitlines()) == 1
+    monkeypatch.undo()
+    assert tune(tiny, out, "--trials", 3) == 0
+    assert [row["state"] for row in rows(out)] == ["complete"] * 3
+    alone = tmp_path / "alone"
+    assert tune(tiny, alone, "--trials", 3) == 0
+    assert timeless(alone) == timeless(out)
+
+
+def test_a_password_is_not_shown(tmp_path, capsys, tiny):
+    url = "postgresql://me:secret@127.0.0.1:9/x"
+    assert tune(tiny, tmp_path / "o", "--storage", url) == 1
+    err = capsys.readouterr().err
+    assert "secret" not in err
+    assert "[tune] storage was 'postgresql://me:***@" in err
+
+
+def test_other_data_of_the_same_name_are_not_mixed_in(tmp_path, capsys, tiny):
+    from tiny_data import write_tiny
+
+    assert tune(tiny, tmp_path / "o", "--trials", 1) == 0
+    before = rows(tmp_path / "o")
+    capsys.readouterr()
+    other = write_tiny(tmp_path / "other", seed=1)
+    assert tune(tiny, tmp_path / "o", "--trials", 2, "--root", other) == 1
+    assert "of another search (data was " in capsys.readouterr().err
+    assert rows(tmp_path / "o") == before
+    same = write_tiny(tmp_path / "same")
+    assert tune(tiny, tmp_path / "o", "--trials", 2, "--root", same) == 0
+
+
+@pytest.mark.parametrize("name", ["trials.csv", "best.toml"])
+def test_files_of_somebody_elses_are_not_written_over(tmp_path, capsys, tiny, name):
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / name).write_text("mine")
+    assert tune(tiny, tmp_path / "o", "--trials", 1) == 1
+    assert f"where {name} is not of fastfa tune" in capsys.readouterr().err
+    assert os.listdir(tmp_path / "o") == [name]
+    assert (tmp_path / "o" / name).read_text() == "mine"
+
+
+def test_a_signal_ends_a_search_that_goes_on(tmp_path, capsys, monkeypatch, tiny):
+    train = study.Searcher._train
+    begun = []
+
+    def stop(*arguments):
+        begun.append(1)
+        if len(begun) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        return train(*arguments)
+
+    monkeypatch.setattr(study.Searcher, "_train", stop)
+    assert tune(tiny, tmp_path / "o", "--trials", 3) == 128 + signal.SIGTERM
+    err = capsys.readouterr().err
+    assert err.startswith("fastfa: interrupted (SIGTERM); what is done is in sqlite:///")
+    assert [row["state"] for row in rows(tmp_path / "o")] == ["complete", "running"]
+    assert tune(tiny, tmp_path / "o", "--trials", 3) == 0
+    assert [row["state"] for row in rows(tmp_path / "o")] == ["complete"] * 3

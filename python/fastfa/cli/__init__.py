@@ -8,16 +8,13 @@ needs beyond argparse it imports when it runs, so that ``--help`` is quick.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
-from . import bench, data, demo, info, reproduce, sweep, train, tune
-from .interrupt import heard
+from . import bench, data, demo, info, interrupt, reproduce, streams, sweep, train, tune
+from .numeric import read_with
 
 _COMMANDS = (train, tune, sweep, reproduce, demo, data, bench, info)
-_INTERRUPTED = 130  # what a shell reports for a process that Ctrl-C ended
-_BROKEN_PIPE = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,30 +28,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0: done; 1: an error, told in a message on standard error; 2: wrong arguments;
-        130: interrupted.
+        0: done; 1: an error, told in a message on standard error (something that could not be written
+        is one, also if all else was done); 2: wrong arguments; 128 + N: ended by signal N, such as 130
+        by Ctrl-C; 141: done, but the reader of standard output had gone.
     """
+    with streams.unfailing() as out:
+        return _run(argv) or streams.status(out)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    traceback = False
     try:
-        arguments = _parser().parse_args(argv)
+        with interrupt.heard():
+            arguments = _parser().parse_args(argv)
+            traceback = arguments.traceback
+            return int(arguments.run(arguments) or 0)
     except SystemExit as leaving:  # argparse has printed the help or the error already
         return int(leaving.code or 0)
-    from ..errors import DivergenceError
-
-    try:
-        with heard():
-            status = arguments.run(arguments)
-            sys.stdout.flush()
-        return int(status or 0)
-    except KeyboardInterrupt:
-        if arguments.traceback:
+    except KeyboardInterrupt as stop:
+        if traceback:
             raise
-        print("fastfa: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has gone: nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
-    except (ValueError, OSError, MemoryError, DivergenceError) as error:
-        if arguments.traceback:
+        return interrupt.told(stop)
+    except Exception as error:
+        if traceback:
             raise
         print(f"fastfa: error: {_told(error)}", file=sys.stderr)
         return 1
@@ -62,11 +58,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _told(error: Exception) -> str:
     """The message; of the system's own errors without their number."""
+    from ..errors import DeviceError, DivergenceError
+
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError):
-        return "there is not enough memory for this"
-    return str(error)
+        return f"there is not enough memory for this {f'({error})' if str(error) else ''}".strip()
+    told = (ValueError, OSError, ImportError, DivergenceError, DeviceError)
+    if isinstance(error, told) or str(error).startswith("["):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error} (--traceback shows where)"  # nobody foresaw it
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,8 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in _COMMANDS:
         module.register(commands)
-    for command in commands.choices.values():  # so that it may stand after the command as well
-        command.add_argument(
+    for command in commands.choices.values():
+        read_with(command)
+        command.add_argument(  # so that it may stand after the command as well
             "--traceback", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS
         )
     return parser

@@ -19,6 +19,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .numeric import integer, number
 from .table import NAMES
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def _value(name: str, key: str, text: str) -> Any:
 
 def _pair(text: str) -> int | list[int]:
     """``2``, for both directions, or ``2x3``."""
-    numbers = [int(number) for number in text.split("x")]
+    numbers = [integer(part) for part in text.split("x")]
     if len(numbers) > 2:
         raise ValueError("more than a pair")
     return numbers if len(numbers) == 2 else numbers[0]
@@ -211,8 +212,8 @@ def _truth(text: str) -> bool:
     return {"true": True, "false": False}[text]
 
 
-_INTEGER = (int, "an integer")
-_NUMBER = (float, "a number")
+_INTEGER = (integer, "an integer")
+_NUMBER = (number, "a number")
 _SIZE = (_pair, "an integer, or two for height and width, such as 2x3")
 _TRUTH = (_truth, "true or false")
 _READERS: dict[str, tuple[Callable[[str], Any], str]] = {

@@ -11,6 +11,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from .folder import place
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -182,7 +184,9 @@ def _checked(arguments: argparse.Namespace) -> Path | None:
             raise ValueError(f"[bench] {name} was {value}; it must be positive")
     if arguments.out is None:
         return None
-    out = Path(arguments.out)
+    out = place("bench", "out", arguments.out)
+    if out.is_dir():
+        raise ValueError(f"[bench] out was {arguments.out!r}; it must be a file")
     if not out.absolute().parent.is_dir():
         raise ValueError(f"[bench] out was {arguments.out!r}; its folder must exist")
     return out

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .folder import check_root, place
+
 if TYPE_CHECKING:
     from ..data import Dataset
     from ..trainer import Trainer
@@ -17,8 +19,13 @@ if TYPE_CHECKING:
 
 def check_settings(settings: argparse.Namespace) -> None:
     """What can be told before there are data."""
-    if settings.runs < 1:
-        raise ValueError(f"[train] runs was {settings.runs}; it must be a positive integer")
+    from .. import _check
+
+    _check.integer("train", "runs", settings.runs, 1, 10**6)
+    _check.integer("train", "epochs", settings.epochs, 1, 10**9)
+    _check.integer("train", "seed", settings.seed, 0, 2**64 - settings.runs)
+    if settings.root is not None:
+        check_root("train", settings.root)
     if settings.early_stopping is not None and settings.validation is None:
         raise ValueError(
             "[train] early_stopping was given without validation; give --validation FRACTION: "
@@ -77,13 +84,21 @@ def checkpoint_paths(
         )
     if resume and "{epoch}" in save:
         raise ValueError(f"[train] save was {save!r} beside --resume; it must name one file")
-    paths = [Path(save.replace("{seed}", str(seed))) for seed in seeds]
+    pattern = str(place("train", "save", save))
+    paths = [Path(pattern.replace("{seed}", str(seed))) for seed in seeds]
     for path in paths:
-        if not path.absolute().parent.is_dir():
-            raise ValueError(f"[train] save was {save!r}; its folder must exist")
-        if path.exists() and not replace:
-            raise ValueError(
-                f"[train] save was {save!r}, and {path} is there already; name another file, or give "
-                "--resume or --overwrite"
-            )
+        check_save(save, path, replace=replace)
     return list(paths)
+
+
+def check_save(save: str, path: Path, *, replace: bool) -> None:
+    """Refuse a checkpoint's path that can't be written, or not without being told so."""
+    if path.is_dir():
+        raise ValueError(f"[train] save was {save!r}, and {path} is a folder; it must be a file")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"[train] save was {save!r}; its folder must exist")
+    if path.exists() and not replace:
+        raise ValueError(
+            f"[train] save was {save!r}, and {path} is there already; name another file, or give "
+            "--resume or --overwrite"
+        )

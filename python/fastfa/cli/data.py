@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fastfa.cli.folder import check_root
 from fastfa.data.local import LOCAL_DATASETS
 from fastfa.data.places import locate
 from fastfa.data.registry import DATASETS, DatasetInfo
@@ -36,6 +37,8 @@ def register(subparsers: Any) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """Print a table of the datasets; the exit status."""
+    if args.root is not None:
+        check_root("data", args.root)
     rows = [("NAME", "IMAGES", "SIZE", "LICENCE", "WHERE")]
     rows += [_row(info, args.root) for info in (DATASETS | LOCAL_DATASETS).values()]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]

@@ -9,6 +9,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..data import Dataset
     from ..history import History
     from ..network import Network
@@ -67,8 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows += measured
     print_table(histories, rows)
     print(f"three networks, {arguments.epochs} epochs each: {perf_counter() - begun:.1f} s in all")
-    _draw(histories, rows, path)
-    return 0
+    return 0 if _draw(histories, rows, path) else 1
 
 
 def build_network(name: str, data: Dataset, seed: int) -> Network:
@@ -139,19 +140,23 @@ def print_table(histories: dict[str, History], rows: list[dict[str, Any]]) -> No
     print()
 
 
-def _draw(histories: dict[str, History], rows: list[dict[str, Any]], path: Path) -> None:
-    from ..plots import new_figure, plot_angles, plot_learning_curves
-    from .outputs import save_figure
+def _draw(histories: dict[str, History], rows: list[dict[str, Any]], path: Path) -> bool:
+    """Whether the figure is there, or matplotlib isn't."""
+    from .outputs import draw
 
-    try:
-        figure = new_figure(2)
-    except ImportError as error:
-        print(f"no figure: {error}", file=sys.stderr)
-        return
+    drawn = draw(path, lambda: _figure(histories, rows))
+    if drawn:
+        print(f"figure in {path}")
+    return drawn is not False
+
+
+def _figure(histories: dict[str, History], rows: list[dict[str, Any]]) -> Figure:
+    from ..plots import new_figure, plot_angles, plot_learning_curves
+
+    figure = new_figure(2)
     errors, angles = figure.axes
     plot_learning_curves(histories, errors)
     plot_angles(rows, angles, examples_per_batch=BATCH_SIZE)
     errors.set_title("mnist-mini, 784-1000-10", fontsize="medium")
     angles.set_title("FA's hidden updates turn to BP's", fontsize="medium")
-    save_figure(figure, path)
-    print(f"figure in {path}")
+    return figure

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import os
@@ -11,7 +10,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from .. import build_info
 from ..data.atomic import atomic_write
+from .folder import place
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -30,7 +30,7 @@ CONFIG = "config.json"
 
 
 def write_config(
-    folder: Path, settings: argparse.Namespace, data: Dataset, trainer: Trainer
+    folder: Path, settings: argparse.Namespace, data: Dataset, digest: str, trainer: Trainer
 ) -> None:
     """config.json: all that it takes to run this again (``--config`` reads it) and to judge it."""
     facts, net = build_info(), trainer.net
@@ -49,7 +49,12 @@ def write_config(
             "isa": facts["isa"],
             "threads": facts["threads"],
         },
-        "data": {"name": data.name, "train": len(data.train), "test": len(data.test)},
+        "data": {
+            "name": data.name,
+            "train": len(data.train),
+            "test": len(data.test),
+            "sha256": digest,
+        },
         "network": {
             "input": net.input_size,
             "layers": [
@@ -65,23 +70,61 @@ def write_config(
         file.write((json.dumps(config, indent=2) + "\n").encode())
 
 
-def write_results(folder: Path, net: Network, history: History) -> None:
-    """weights.npz, history.csv and, where matplotlib is, curve.png. history.jsonl is there already.
+def write_results(folder: Path, net: Network, history: History, *, log: bool = False) -> bool:
+    """weights.npz and history.csv; whether both could be written.
 
-    The weights are plain arrays: ``np.load(path, allow_pickle=False)`` reads them, and
-    ``net.load_state_dict(dict(...))`` takes them.
+    history.jsonl is there already, but with ``log`` is written too. The weights are plain arrays:
+    ``np.load(path, allow_pickle=False)`` reads them, and ``net.load_state_dict(dict(...))`` takes them.
     """
-    with atomic_write(folder / "weights.npz") as file:
-        np.savez(file, allow_pickle=False, **net.state_dict())
-    history.to_csv(folder / "history.csv")
-    if not len(history):
-        return
+
+    def weights(path: Path) -> None:
+        with atomic_write(path) as file:
+            np.savez(file, allow_pickle=False, **net.state_dict())
+
+    done = [
+        _written(folder / "weights.npz", weights),
+        _written(folder / "history.csv", history.to_csv),
+    ]
+    if log:
+        done.append(_written(folder / "history.jsonl", history.to_jsonl))
+    return all(done)
+
+
+def _written(path: Path, write: Callable[[Path], None]) -> bool:
+    """Write a file; whether it could be. What keeps one from being written is told and ends nothing."""
     try:
-        figure = history.plot()
+        write(path)
+    except (OSError, MemoryError) as error:
+        tell_unwritten(path, error)
+        return False
+    return True
+
+
+def tell_unwritten(path: Path, error: BaseException, more: str = "") -> None:
+    """Say on standard error that a file could not be written."""
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    print(f"fastfa: error: {path} could not be written: {why}{more}", file=sys.stderr)
+
+
+def draw(path: Path, make: Callable[[], Any]) -> bool | None:
+    """Draw a figure and save it; whether that could be done, None without matplotlib.
+
+    matplotlib reads settings of the user's own, and may fail in many ways: TeX that is missing, a
+    backend that doesn't exist. None of them is to cost anything but the figure.
+    """
+    try:
+        save_figure(make(), path)
     except ImportError as error:
-        print(f"no curve.png: {error}", file=sys.stderr)
-        return
-    save_figure(figure, folder / "curve.png")
+        print(f"no {path.name}: {error}", file=sys.stderr)
+        return None
+    except Exception as error:
+        print(f"fastfa: error: {path} was not drawn: {_one_line(error)}", file=sys.stderr)
+        return False
+    return True
+
+
+def _one_line(error: Exception) -> str:
+    return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)[:300]
 
 
 def save_figure(figure: Any, path: Path) -> None:
@@ -92,45 +135,21 @@ def save_figure(figure: Any, path: Path) -> None:
 
 def check_figure_path(path: str) -> Path:
     """Refuse, before any training, a figure that could not be saved in the end."""
-    figure = Path(path)
+    figure = place("demo", "out", path)
     if figure.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"[demo] out was {path!r}; it must end in .png, .pdf or .svg")
     if not figure.absolute().parent.is_dir():
         raise ValueError(f"[demo] out was {path!r}; its folder must exist")
+    if figure.is_dir():
+        raise ValueError(f"[demo] out was {path!r}; it must be a file")
     return figure
 
 
-def write_runs(folder: Path, records: list[dict[str, Any]]) -> None:
-    """runs.csv: the last record of each run."""
-    from ..history import csv_table
+def write_runs(folder: Path, records: list[dict[str, Any]]) -> bool:
+    """runs.csv: the last record of each run; whether it could be written."""
+    from ..history import History
 
-    with atomic_write(folder / "runs.csv") as file:
-        file.write(csv_table(records).encode())
-
-
-@contextlib.contextmanager
-def claimed(command: str, path: str) -> Iterator[Path]:
-    """The folder, made if need be, for this process alone: another one with the same is refused."""
-    import fcntl
-
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "a", encoding="utf-8")  # noqa: SIM115
-    except OSError as error:
-        raise ValueError(
-            f"[{command}] out was {path!r}; it must be a folder that can be written "
-            f"({error.strerror})"
-        ) from None
-    with lock:  # closing it, also by the death of the process, gives the folder free
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ValueError(
-                f"[{command}] out was {path!r}, where another fastfa {command} is at work; name "
-                "another folder, or wait for it"
-            ) from None
-        yield folder
+    return _written(folder / "runs.csv", History(records).to_csv)
 
 
 def end_with_parent() -> None:

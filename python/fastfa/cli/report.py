@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
 
-from ..callbacks import Callback
+from ..callbacks import Callback, JSONLLogger
 
 if TYPE_CHECKING:
+    from ..checkpoint import Checkpoint
     from ..history import Record
     from ..trainer import Trainer
 
@@ -32,3 +35,52 @@ class EpochLines(Callback):
         from tqdm import tqdm
 
         tqdm.write(line)  # to standard output, with the bar moved out of the way
+
+
+@final
+class Begun(Callback):
+    """Knows whether training has begun: from then on there is something to lose."""
+
+    begun = False
+
+    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+        self.begun = True
+
+
+@final
+class Unfailing:
+    """Lets a file that a callback can't write not end the training.
+
+    It is told once. A history is written as a whole at the next epoch, a checkpoint after it.
+
+    Attributes
+    ----------
+    failed : bool
+        Whether the file lacks something now.
+    """
+
+    def __init__(self, callback: JSONLLogger | Checkpoint, path: str | Path) -> None:
+        self.path, self.failed, self._told = Path(path), False, False
+        self.is_history = isinstance(callback, JSONLLogger)
+        self._callback = callback
+        whole = ("on_epoch_begin", "on_fit_end") if self.is_history else ("on_epoch_done",)
+        for name in {*whole, "on_epoch_end"}:
+            # Of this object alone: a checkpoint knows callbacks by their class.
+            setattr(callback, name, self._unfailing(getattr(callback, name), name in whole))
+
+    def _unfailing(self, method: Callable[..., None], whole: bool) -> Callable[..., None]:
+        def call(*arguments: Any) -> None:
+            from .outputs import tell_unwritten
+
+            try:
+                method(*arguments)
+            except OSError as error:
+                if not self._told:
+                    tell_unwritten(self.path, error, "; training goes on, and it is tried again")
+                self.failed = self._told = True
+                if isinstance(self._callback, JSONLLogger):
+                    self._callback._begun = False  # so that it writes all records next time
+            else:
+                self.failed = self.failed and not whole
+
+        return call

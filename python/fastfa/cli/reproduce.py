@@ -43,44 +43,60 @@ def run(arguments: argparse.Namespace) -> int:
     _need_scipy()
     from .. import _check
     from ..experiments import NAMES, PRESETS, get, reproduce
+    from ..experiments._report import check_free, write_report
+    from .folder import claimed
+    from .interrupt import told
 
     if arguments.list:
         _print_list()
         return 0
     names = _names(arguments.names, NAMES)
     preset = _check.choice("reproduce", "preset", arguments.preset, PRESETS)
-    out = _writable(arguments.out)
-    shown = sys.stderr.isatty()
+    with claimed("reproduce", arguments.out) as out:
+        page = out / f"report-{preset}.html"
+        check_free(page)
+        drawn = True
+        for name in names:
+            try:
+                summary = reproduce(
+                    get(name),
+                    preset,
+                    out=out,
+                    runs=arguments.runs,
+                    seed=arguments.seed,
+                    jobs=arguments.jobs,
+                    report=_show,
+                )
+            except KeyboardInterrupt as stop:
+                if arguments.traceback:
+                    raise
+                _show("")
+                return told(stop, f" in {name}; what is done is in {out}, and the same command goes on "
+                            "from there")  # fmt: skip
+            _show("")
+            _print_summary(summary)
+            drawn = drawn and _drawn(summary)
+        write_report(page, _there(out, preset, NAMES))
+        print(f"report in {page}")
+    return 0 if drawn else 1
 
-    def report(line: str) -> None:
-        if shown:
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
-    for name in names:
-        try:
-            summary = reproduce(
-                get(name),
-                preset,
-                out=out,
-                runs=arguments.runs,
-                seed=arguments.seed,
-                jobs=arguments.jobs,
-                report=report,
-            )
-        except KeyboardInterrupt:
-            if arguments.traceback:
-                raise
-            report("")
-            print(
-                f"fastfa: interrupted in {name}; what is done is in {out}, "
-                "and the same command goes on from there",
-                file=sys.stderr,
-            )
-            return 130
-        report("")
-        _print_summary(summary)
-    print(f"report in {_write_report(out, preset, NAMES)}")
-    return 0
+def _show(line: str) -> None:
+    """What was done last, on a line of the terminal that is written again and again."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def _drawn(summary: dict[str, Any]) -> bool:
+    """Whether its figure is there, or could not be for lack of data or of matplotlib."""
+    if "figure_failed" not in summary:
+        return True
+    print(
+        f"fastfa: error: the figure of {summary['experiment']} was not drawn: "
+        f"{summary['figure_failed']}",
+        file=sys.stderr,
+    )
+    return False
 
 
 def _need_scipy() -> None:
@@ -102,25 +118,6 @@ def _names(given: list[str], known: tuple[str, ...]) -> list[str]:
     for name in given:
         _check.choice("reproduce", "name", name, ("all", *known))
     return list(known) if "all" in given else list(dict.fromkeys(given))
-
-
-def _writable(path: str) -> Path:
-    """The folder, made if need be; refused before any work if nothing can be written there."""
-    from ..data.atomic import atomic_write
-
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        with atomic_write(probe):
-            pass
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(
-            f"[reproduce] out was {path!r}; it must be a folder that can be written "
-            f"({error.strerror})"
-        ) from None
-    return folder
 
 
 def _print_list() -> None:
@@ -147,16 +144,15 @@ def _print_summary(summary: dict[str, Any]) -> None:
             print(f"  {'':<12} ours {number(claim)}; {claim['note']}; paper: {claim['paper']}")
 
 
-def _write_report(out: Path, preset: str, names: tuple[str, ...]) -> Path:
-    """The report on every experiment of this preset whose results are in `out`."""
-    from ..experiments._report import write_report
-
+def _there(out: Path, preset: str, names: tuple[str, ...]) -> list[tuple[dict[str, Any], Path]]:
+    """What was found of every experiment of this preset whose results are in `out`."""
     found = []
     for name in names:
         folder = out / name / preset
         if (folder / "results.json").is_file():
-            summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+            try:
+                summary = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"[reproduce] {folder / 'results.json'}: {error}") from None
             found.append((summary, folder))
-    path = out / f"report-{preset}.html"
-    write_report(path, found)
-    return path
+    return found

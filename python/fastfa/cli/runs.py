@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import hashlib
 import itertools
 import json
 import os
-import signal
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, final
 from .. import DivergenceError, build_info, get_num_threads, set_num_threads
 from ..callbacks import Callback, EarlyStopping
 from ..data import Dataset, load
+from ..data._digest import digest as data_digest
 from .build import build_augment, build_trainer, prepare
 from .checks import check_settings, check_training
+from .interrupt import leave_to_commander
 from .outputs import end_with_parent
 from .ranges import FILES, Space, label
 from .settings import resolve
@@ -40,6 +42,7 @@ class Run:
     varied: dict[str, Any]
     seed: int
     settings: dict[str, Any]
+    data: str = ""  # digest of the examples
 
 
 def list_runs(
@@ -64,19 +67,24 @@ def _name(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def check_runs(runs: Sequence[Run]) -> None:
-    """Refuse, before any of them, a combination that can't be trained; says which."""
+def check_runs(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
+    """Refuse, before any of them, a combination that can't be trained; says which. The runs with the
+    digests of their data, and these by the data's name."""
+    marks = {}
     for run in {json.dumps(run.varied): run for run in reversed(runs)}.values():
         settings = argparse.Namespace(**run.settings)
         try:
             check_settings(settings)
-            data, background = _data(settings.dataset, settings.root, settings.normalise)
+            data, background, mark = _data(settings.dataset, settings.root, settings.normalise)
+            marks[settings.dataset] = mark
             augment = build_augment(settings, data, background)
             check_training(settings, data, build_trainer(settings, data, augment, run.seed))
         except (ValueError, TypeError) as error:
             if not run.varied:
                 raise
             raise ValueError(f"{error} (with {told(run.varied)})") from None
+    marked = [dataclasses.replace(run, data=marks[run.settings["dataset"]]) for run in runs]
+    return marked, marks
 
 
 def told(varied: Mapping[str, Any]) -> str:
@@ -85,15 +93,17 @@ def told(varied: Mapping[str, Any]) -> str:
 
 
 @functools.lru_cache(maxsize=2)
-def _data(dataset: str, root: str | None, normalised: bool) -> tuple[Dataset, float]:
-    return prepare(argparse.Namespace(normalise=normalised), load(dataset, root=root))
+def _data(dataset: str, root: str | None, normalised: bool) -> tuple[Dataset, float, str]:
+    """The data, prepared; what 0 is in them; the digest of what they were before."""
+    raw = load(dataset, root=root)
+    return *prepare(argparse.Namespace(normalise=normalised), raw), data_digest(raw)
 
 
 @functools.cache
 def _follow(commander: int | None) -> None:
     """A process of the sweep's own pool ends with it; one of a cluster has others to serve."""
     if commander is not None and os.getpid() != commander:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the commander hears it
+        leave_to_commander()
         end_with_parent()
 
 
@@ -105,7 +115,7 @@ def execute(run: Run, threads: int, version: str, commander: int | None) -> dict
     Raises
     ------
     ValueError
-        If this process has another fastfa than the one that gave the order.
+        If this process has another fastfa than the one that gave the order, or other data.
     """
     _follow(commander)
     here = build_info()
@@ -116,7 +126,12 @@ def execute(run: Run, threads: int, version: str, commander: int | None) -> dict
     if get_num_threads() != threads:
         set_num_threads(threads)
     settings = argparse.Namespace(**run.settings)
-    data, background = _data(settings.dataset, settings.root, settings.normalise)
+    data, background, mark = _data(settings.dataset, settings.root, settings.normalise)
+    if mark != run.data:
+        raise ValueError(
+            f"[sweep] a worker has other data of the name {settings.dataset!r} (digest {mark[:16]}); it "
+            f"must have those with {run.data[:16]}, as here"
+        )
     callbacks: list[Callback] = []
     if settings.early_stopping is not None:
         callbacks.append(EarlyStopping(patience=settings.early_stopping))
@@ -138,6 +153,7 @@ def execute(run: Run, threads: int, version: str, commander: int | None) -> dict
             kept = history.records[callback.best.epoch - 1]
             line |= {"kept_epoch": kept["epoch"], "kept_validation_error": kept["validation_error"]}
             line["kept_test_error"] = kept["test_error"]
+    line["data_sha256"] = mark
     line["weights_sha256"] = digest(trainer.net)
     line["seconds"] = perf_counter() - begun
     line["where"] = (

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from .architecture import read_layers
+from .numeric import WHOLE, integer, is_finite, number
 from .table import DATASET, SETTINGS, Setting
 
 _BY_NAME = {setting.name: setting for group in SETTINGS.values() for setting in group}
 _BY_NAME[DATASET.name] = DATASET
 _RATES = {"adam": 0.001}  # the default learning rate of an optimizer, else _RATE
 _RATE = 0.1
+_LONGEST = 10_000_000  # bytes of a file of settings
 _RIVALS = {"hidden", "layers"}
 TABLES = {"search": "tune", "sweep": "sweep"}  # what a file may say beside settings, and to whom
 
@@ -136,7 +138,11 @@ def config_content(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, "rb") as file:  # a device may never end
+            data = file.read(_LONGEST + 1)
+        if len(data) > _LONGEST:
+            raise ValueError(f"it is longer than {_LONGEST:,} bytes")
+        text = data.decode("utf-8-sig")  # some editors begin a file with a byte-order mark
         content = json.loads(text)["settings"] if _is_json(path) else tomllib.loads(text)
         if not isinstance(content, Mapping):
             raise TypeError("its settings are not a table")
@@ -144,6 +150,8 @@ def config_content(path: Path) -> dict[str, Any]:
         raise ValueError(f"[config] {path} is not a config.json of fastfa: {error}") from None
     except ValueError as error:  # the decoders' errors are ValueErrors
         raise ValueError(f"[config] {path}: {error}") from None
+    except RecursionError:
+        raise ValueError(f"[config] {path}: its brackets are nested too deep") from None
     return {k: v for k, v in content.items() if not (_is_json(path) and v is None)}
 
 
@@ -174,30 +182,67 @@ def check_value(path: Path, name: str, value: Any) -> Any:
         if _is(setting.kind, value):
             return setting.kind(value)
         raise ValueError(
-            f"[config] {path}: {name} was {value!r}; it must be {_WORDS[setting.kind]}"
+            f"[config] {path}: {name} was {shown(value)}; it must be {_words(setting.kind, value)}"
         )
     right = isinstance(value, list) and all(_is_item(setting, item) for item in value)
     if right and (setting.count == "+" or len(value) == setting.count):
         return [item if setting.tables else setting.kind(item) for item in value]
     many = "" if setting.count == "+" else f" of {setting.count}"
-    words = _WORDS[setting.kind] + (f", or a table: [[{name}]]" if setting.tables else "")
+    words = _words(setting.kind, *(value if isinstance(value, list) else ()))
+    words += f", or a table: [[{name}]]" if setting.tables else ""
     raise ValueError(
-        f"[config] {path}: {name} was {value!r}; it must be a list{many}, each item {words}"
+        f"[config] {path}: {name} was {shown(value)}; it must be a list{many}, each item {words}"
     )
 
 
 _WORDS = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
 
 
+def _words(kind: type, *values: Any) -> str:
+    """What the values must be; for numbers too large for it, with its limit."""
+    if kind is int and any(type(value) is int and value not in WHOLE for value in values):
+        return "an integer of at most 64 bits"
+    if kind is float and any(type(v) in (int, float) and not is_finite(v) for v in values):
+        return "a finite number"
+    return _WORDS[kind]
+
+
+def shown(value: Any) -> str:
+    """``value`` for a message: not longer than a line, whatever a file has in its place."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python writes no number of more than 4,300 digits
+        return f"a huge {type(value).__name__}"
+    return text if len(text) <= 100 else f"{text[:60]}… ({len(text):,} characters)"
+
+
 def _is(kind: type, value: Any) -> bool:
     """Whether ``value`` is of ``kind``, where an integer is a number but true isn't an integer."""
     if isinstance(value, bool) or kind is bool:
         return kind is bool and isinstance(value, bool)
-    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
+    if kind is int:
+        return isinstance(value, int) and value in WHOLE
+    if kind is float:
+        return isinstance(value, int | float) and is_finite(value)
+    return isinstance(value, kind)
 
 
 def _is_item(setting: Setting, value: Any) -> bool:
     return _is(setting.kind, value) or (setting.tables and isinstance(value, Mapping))
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What differs, by name: ``lr was 0.1, is 0.2; version was …``."""
+    parts = []
+    for key in dict.fromkeys([*old, *new]):
+        before, now = old.get(key), new.get(key)
+        if before == now:
+            continue
+        if isinstance(before, dict) and isinstance(now, dict):
+            parts.append(differences(before, now))
+        else:
+            parts.append(f"{key} was {json.dumps(before)}, is {json.dumps(now)}")
+    return "; ".join(parts)
 
 
 def parse_schedule(text: str, epochs: int = 1) -> Any:
@@ -223,15 +268,15 @@ def parse_schedule(text: str, epochs: int = 1) -> Any:
         if kind == "constant" and not rest:
             return Constant()
         if kind == "exponential":
-            return Exponential(float(rest))
+            return Exponential(number(rest))
         if kind == "steps":
-            return Steps({int(epoch): float(rate) for epoch, rate in _pairs(rest)})
+            return Steps({integer(epoch): number(rate) for epoch, rate in _pairs(rest)})
         if kind == "plateau":
-            kinds = {"factor": float, "patience": int, "min_delta": float, "min_lr": float,
+            kinds = {"factor": number, "patience": integer, "min_delta": number, "min_lr": number,
                      "monitor": str}  # fmt: skip
             return Plateau(**{name: kinds[name](value) for name, value in _pairs(rest)})
         if kind == "cosine":
-            kinds = {"epochs": int, "min_lr": float}
+            kinds = {"epochs": integer, "min_lr": number}
             given = {name: kinds[name](value) for name, value in _pairs(rest)}
             return Cosine(**{"epochs": epochs} | given)
     except (KeyError, TypeError, ValueError) as error:

@@ -7,11 +7,13 @@ search that was cut off and goes on is, with one job, the search that wasn't cut
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, final
 
@@ -20,10 +22,11 @@ import numpy as np
 from .. import DivergenceError, build_info
 from ..callbacks import Callback, EarlyStopping
 from ..data import Dataset, Split, load
+from ..data._digest import digest
 from .build import build_augment, build_trainer, prepare
 from .checks import check_settings, check_training
 from .ranges import Choice, Range, Space, label
-from .settings import resolve
+from .settings import differences, resolve
 
 if TYPE_CHECKING:
     import optuna
@@ -36,6 +39,7 @@ AT = "fastfa.at"  # a trial's: the process family that runs it
 REASON = "fastfa.reason"
 SAMPLERS = ("tpe", "random")
 PRUNERS = ("median", "hyperband", "none")
+_PATIENCE = 60  # seconds to wait for a database that another process has locked
 _STARTUP = 5  # trials that the median pruner lets end, whatever they are
 
 
@@ -50,6 +54,7 @@ class Plan:
     seed: int
     sampler: str
     pruner: str
+    data: str = ""  # digest of the training examples
 
     def settings(self, chosen: Mapping[str, Any]) -> argparse.Namespace:
         """All settings, where ``chosen`` has those that vary."""
@@ -87,6 +92,7 @@ class Plan:
         }
         return {
             "settings": settings,
+            "data": self.data,
             "first": self.first(),
             "search": space,
             "seed": self.seed,
@@ -110,27 +116,31 @@ class Outcome:
     seconds: float
 
 
-def blind(settings: argparse.Namespace) -> tuple[Dataset, float]:
-    """The data, prepared, without a test set: what is not there can't be looked at."""
+def blind(settings: argparse.Namespace) -> Dataset:
+    """The data without a test set: what is not there can't be looked at."""
     data = load(settings.dataset, root=settings.root)
     train = data.train
     nothing = Split(train.x[:0], train.labels[:0], train.image_shape)
-    return prepare(settings, dataclasses.replace(data, test=nothing))
+    return dataclasses.replace(data, test=nothing)
 
 
-def check_plan(plan: Plan) -> Dataset:
-    """Refuse what a trial would refuse, as far as each value on its own goes."""
+def check_plan(plan: Plan) -> tuple[Plan, Dataset]:
+    """Refuse what a trial would refuse, as far as each value on its own goes; the plan with the mark
+    of its data, and the data."""
     plan.first()
+    settings = plan.settings(plan.corners()[0])
+    check_settings(settings)
+    raw = blind(settings)
     found: dict[bool, tuple[Dataset, float]] = {}
     for corner in plan.corners():
         settings = plan.settings(corner)
         check_settings(settings)
         if settings.normalise not in found:
-            found[settings.normalise] = blind(settings)
+            found[settings.normalise] = prepare(settings, raw)
         data, background = found[settings.normalise]
         augment = build_augment(settings, data, background)
         check_training(settings, data, build_trainer(settings, data, augment, settings.seed))
-    return data
+    return dataclasses.replace(plan, data=digest(raw.train)), raw
 
 
 @final
@@ -189,7 +199,10 @@ class Searcher:
         """The validation error: of the last epoch, or of the best one if training stops early."""
         settings = self.plan.settings(chosen)
         if settings.normalise not in self._data:
-            self._data[settings.normalise] = blind(settings)
+            raw = blind(settings)
+            if digest(raw.train) != self.plan.data:
+                raise OSError(f"[tune] the data of {settings.dataset!r} have changed meanwhile")
+            self._data[settings.normalise] = prepare(settings, raw)
         data, background = self._data[settings.normalise]
         augment = build_augment(settings, data, background)
         callbacks: list[Callback] = []
@@ -250,6 +263,59 @@ def make_pruner(plan: Plan) -> optuna.pruners.BasePruner:
     return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
 
 
+def storage_url(path: Path) -> str:
+    """The address of an SQLite database, whatever characters its path has.
+
+    Raises
+    ------
+    ValueError
+        If it has bytes that are no text, of which an address can't be made.
+    """
+    from sqlalchemy.engine import URL
+
+    try:
+        address = URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"[tune] out was {str(path.parent)!r}; its name must be text, as the address of a database "
+            "is; or give --storage"
+        ) from None
+    return address
+
+
+@contextlib.contextmanager
+def using(url: str) -> Iterator[None]:
+    """Within it, a database that can't be used is an OSError that says why."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise OSError(
+            f"[tune] {plain(url)} could not be used: {_reason(error)}; what is done is kept, and the "
+            "same command goes on from there"
+        ) from None
+
+
+def plain(url: str) -> str:
+    """The address as it may be shown: without a password."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return url
+
+
+def _reason(error: BaseException) -> str:
+    """What the database itself said, in one line."""
+    while (below := getattr(error, "orig", None) or error.__cause__) is not None:
+        error = below
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def open_study(plan: Plan, url: str, name: str) -> optuna.Study:
     """The study of this name, new or to go on with.
 
@@ -257,20 +323,32 @@ def open_study(plan: Plan, url: str, name: str) -> optuna.Study:
     ------
     ValueError
         If the storage can't be used, or holds a study of this name of another search.
+    OSError
+        If another process has it locked for a minute.
     """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    waits = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    waits = {"connect_args": {"timeout": _PATIENCE}} if url.startswith("sqlite") else {}
     try:
         storage = optuna.storages.RDBStorage(url, engine_kwargs=waits)
         study = optuna.create_study(
             study_name=name, storage=storage, load_if_exists=True, pruner=make_pruner(plan)
         )
-    except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+    except (
+        SQLAlchemyError,
+        ImportError,
+        LookupError,  # Optuna takes braces in an address for a place to fill in
+        ValueError,
+        RuntimeError,
+        optuna.exceptions.StorageInternalError,
+    ) as error:
+        if "locked" in _reason(error):
+            with using(url):
+                raise
         raise ValueError(
-            f"[tune] storage was {url!r}; it must be the address of a database, such as "
+            f"[tune] storage was {plain(url)!r}; it must be the address of a database, such as "
             f"sqlite:///study.db ({str(error).splitlines()[0]})"
         ) from None
     wanted = json.loads(json.dumps(plan.identity()))
@@ -286,21 +364,7 @@ def open_study(plan: Plan, url: str, name: str) -> optuna.Study:
     elif found != wanted:
         changed = "it is not of fastfa tune" if found is None else differences(found, wanted)
         raise ValueError(
-            f"[tune] study {name!r} in {url} is of another search ({changed}); name another one "
-            "with --study or --out, or give what it was begun with"
+            f"[tune] study {name!r} in {plain(url)} is of another search ({changed}); name another one "
+            "with --study and --out, or give what it was begun with"
         )
     return study
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What differs, by name: ``lr was 0.1, is 0.2; version was …``."""
-    parts = []
-    for key in dict.fromkeys([*old, *new]):
-        before, now = old.get(key), new.get(key)
-        if before == now:
-            continue
-        if isinstance(before, dict) and isinstance(now, dict):
-            parts.append(differences(before, now))
-        else:
-            parts.append(f"{key} was {json.dumps(before)}, is {json.dumps(now)}")
-    return "; ".join(parts)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .ranges import FILES, FIXED, read_space, read_with_table
-from .settings import add_options, given_settings
+from .settings import add_options, differences, given_settings
 
 if TYPE_CHECKING:
     from .runs import Run
@@ -57,12 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
             raise ValueError(
                 f"[sweep] {module} is not installed; get it with: pip install fastfa[{extra}]"
             )
-    from .outputs import claimed
+    from .folder import claimed
+    from .interrupt import told
     from .runs import check_runs
 
     runs, plan = _plan(arguments)
     jobs, threads = _share(arguments, runs[0].settings["threads"])
-    check_runs(runs)
+    runs, plan["data"] = check_runs(runs)
     with claimed("sweep", arguments.out) as folder:
         done = _begin(folder, plan, runs)
         named = {run.name: run for run in runs}
@@ -78,15 +79,11 @@ def run(arguments: argparse.Namespace) -> int:
                     done[line["run"]] = line
                     if not arguments.quiet:
                         print(_told(named[line["run"]], line, len(done), len(runs)), flush=True)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             if arguments.traceback:
                 raise
-            print(
-                f"fastfa: interrupted; {len(done)} of {len(runs)} runs are in "
-                f"{folder / 'runs.jsonl'}, and the same command goes on from there",
-                file=sys.stderr,
-            )
-            return 130
+            return told(stop, f"; {len(done)} of {len(runs)} runs are in {folder / 'runs.jsonl'}, and "
+                        "the same command goes on from there")  # fmt: skip
         _summarise(folder, runs, [done[run.name] for run in runs])
     return 0
 
@@ -218,7 +215,6 @@ def _results(
 def _begin(folder: Path, plan: dict[str, Any], runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """The finished runs by name, after refusing a folder of another sweep."""
     from ..data.atomic import atomic_write
-    from .study import differences
 
     path, lines = folder / "sweep.json", folder / "runs.jsonl"
     done: dict[str, dict[str, Any]] = {}
@@ -231,8 +227,12 @@ def _begin(folder: Path, plan: dict[str, Any], runs: Sequence[Run]) -> dict[str,
                 f"({differences(found | more, plan)}); name another folder with --out"
             )
         done = _read_lines(lines) if lines.exists() else {}
-    elif lines.exists():
-        raise ValueError(f"[sweep] {lines} has no sweep.json beside it; name another folder")
+    else:
+        for other in (lines, folder / "summary.csv"):
+            if os.path.lexists(other):
+                raise ValueError(
+                    f"[sweep] {other} has no sweep.json beside it; name another folder"
+                )
     with atomic_write(path) as file:
         file.write((json.dumps(plan, indent=1) + "\n").encode())
     names = {run.name for run in runs}
@@ -244,7 +244,7 @@ def _read_plan(path: Path) -> dict[str, Any]:
         plan = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(plan, dict) and isinstance(plan["seeds"], list):
             return plan
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         pass
     raise ValueError(f"[sweep] {path} is not of a sweep; name another folder with --out")
 
@@ -254,11 +254,11 @@ def _read_lines(path: Path) -> dict[str, dict[str, Any]]:
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     done = {}
-    for number, text in enumerate(whole.decode().splitlines(), start=1):
+    for number, text in enumerate(whole.decode(errors="replace").splitlines(), start=1):
         try:
             line = json.loads(text)
             done[line["run"]] = line
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError(
                 f"[sweep] {path}, line {number} was {text[:60]!r}; it must be the line of a run"
             ) from None
@@ -271,8 +271,13 @@ def _read_lines(path: Path) -> dict[str, dict[str, Any]]:
 def _append(path: Path, line: Mapping[str, Any]) -> None:
     from ..history import json_line
 
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json_line(line))
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json_line(line))
+    except OSError as error:
+        raise OSError(
+            f"[sweep] {path} could not be written: {error.strerror}; the same command goes on from there"
+        ) from None
 
 
 # ---- what is told --------------------------------------------------------------------------------

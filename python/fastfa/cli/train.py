@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from .build import build_augment, build_trainer, prepare
 from .checks import check_settings, check_training, checkpoint_paths
@@ -16,6 +18,7 @@ from .settings import add_options, resolve_settings
 if TYPE_CHECKING:
     from ..data import Dataset, Distortion
     from ..trainer import Trainer
+    from .report import Begun, Unfailing
 
 _DESCRIPTION = """\
 Train a network of dense and locally connected layers on a dataset and report its test error at
@@ -47,124 +50,156 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train once, or ``--runs`` times, and print the result."""
+    """Train once, or ``--runs`` times, and print the result; the exit status."""
     from .. import set_num_threads
     from ..data import load
+    from ..data._digest import digest
+    from .folder import claimed, place
 
     settings = resolve_settings(arguments)
     check_settings(settings)
     if settings.threads is not None:
         set_num_threads(settings.threads)
-    data, background = prepare(settings, load(settings.dataset, root=settings.root))
+    data = load(settings.dataset, root=settings.root)
+    mark = "" if settings.out is None else digest(data)
+    data, background = prepare(settings, data)
     # Everything is built before anything is written, so that a wrong setting leaves no folder.
     may_replace = arguments.overwrite or arguments.resume
-    folder = None if settings.out is None else _free_folder(settings.out, may_replace)
     seeds = range(settings.seed, settings.seed + settings.runs)
     saves = checkpoint_paths(settings, seeds, resume=arguments.resume, replace=may_replace)
-    folders = [_run_folder(folder, seed, settings.runs) for seed in seeds]
     augment = build_augment(settings, data, background)
-    trainers = [
-        _trainer(settings, data, augment, seed, own, save, quiet=arguments.quiet)
-        for seed, own, save in zip(seeds, folders, saves, strict=True)
-    ]
-    check_training(settings, data, trainers[0])
-    if folder is not None:
-        from .outputs import write_config
+    job = _Job(settings, data, augment, arguments.resume, may_replace, arguments.quiet)
+    out = None if settings.out is None else place("train", "out", settings.out)
+    first = job.run(seeds[0], _run_folder(out, seeds[0], settings.runs), saves[0])
+    check_training(settings, data, first.trainer)
+    if settings.out is None:
+        job.train_all(first, None, saves)
+        return 0 if job.whole else 1
+    from .outputs import write_config
+    from .replace import check_free, replacing
 
-        folder.mkdir(parents=True, exist_ok=True)
-        write_config(folder, settings, data, trainers[0])
-    last = [
-        _run_once(settings, data, trainer, own, save if arguments.resume else None)
-        for trainer, own, save in zip(trainers, folders, saves, strict=True)
-    ]
-    if settings.runs > 1:
-        _print_mean(settings, last)
-        if folder is not None:
-            from .outputs import write_runs
-
-            write_runs(folder, last)
-    if folder is not None:
+    with claimed("train", settings.out) as folder:
+        check_free(folder, settings, mark, overwrite=arguments.overwrite, resume=arguments.resume)
+        with replacing(folder) as replaced:
+            write_config(folder, settings, data, mark, first.trainer)
+            job.train_all(first, folder, saves)
+            replaced.whole = job.whole
         print(f"results in {folder}")
-    return 0
+    return 0 if job.whole and job.drawn else 1
 
 
-def _free_folder(path: str, overwrite: bool) -> Path:
-    """The folder for the results, if it doesn't hold those of another run."""
-    from .outputs import CONFIG
+class _Run(NamedTuple):
+    """One training, those of its callbacks that tell of it, and where its files go."""
 
-    folder = Path(path)
-    if (folder / CONFIG).exists() and not overwrite:
-        raise ValueError(
-            f"[train] out was {path!r}, which holds the results of a run; "
-            "name another folder or give --overwrite"
+    trainer: Trainer
+    begun: Begun
+    writers: list[Unfailing]
+    folder: Path | None
+    save: Path | None
+
+
+@final
+@dataclasses.dataclass
+class _Job:
+    """What all runs have in common, and whether what they leave is whole."""
+
+    settings: argparse.Namespace
+    data: Dataset
+    augment: Distortion | None
+    resume: bool
+    may_replace: bool
+    quiet: bool
+    whole: bool = True  # every file but figures could be written
+    drawn: bool = True
+
+    def run(self, seed: int, folder: Path | None, save: Path | None) -> _Run:
+        """One run with this seed, ready to be trained."""
+        from ..callbacks import Callback, EarlyStopping, JSONLLogger
+        from ..checkpoint import Checkpoint
+        from .report import Begun, EpochLines, Unfailing
+
+        progress = not self.quiet and sys.stderr.isatty()
+        begun, writers = Begun(), []
+        callbacks: list[Callback] = [begun]
+        if self.settings.early_stopping is not None:
+            callbacks.append(EarlyStopping(patience=self.settings.early_stopping))
+        if folder is not None:
+            callbacks.append(history := JSONLLogger(folder / "history.jsonl"))
+            writers.append(Unfailing(history, history.path))
+        if save is not None:
+            callbacks.append(checkpoint := Checkpoint(save))
+            writers.append(Unfailing(checkpoint, save))
+        if not self.quiet:
+            callbacks.append(EpochLines(progress))
+        trainer = build_trainer(
+            self.settings, self.data, self.augment, seed, callbacks, progress=progress
         )
-    return folder
+        return _Run(trainer, begun, writers, folder, save)
+
+    def train_all(self, first: _Run, folder: Path | None, saves: Sequence[Path | None]) -> None:
+        """Train with each seed, and write and print what is found."""
+        last = [self._train(first)]
+        del first  # a network may take much of the memory
+        for number, save in enumerate(saves[1:], start=1):
+            seed = self.settings.seed + number
+            last.append(self._train(self.run(seed, _run_folder(folder, seed, len(saves)), save)))
+        if len(last) > 1:
+            _print_mean(self.settings, last)
+            if folder is not None:
+                from .outputs import write_runs
+
+                self.whole = write_runs(folder, last) and self.whole
+
+    def _train(self, run: _Run) -> dict[str, Any]:
+        """Train one network, write its files, print its result; its last record, with its seed."""
+        from .checks import check_save
+        from .folder import claimed_file
+
+        if run.save is None:
+            return self._train_claimed(run)
+        with claimed_file("train", "save", run.save):
+            check_save(self.settings.save, run.save, replace=self.may_replace)  # as it is now
+            return self._train_claimed(run)
+
+    def _train_claimed(self, run: _Run) -> dict[str, Any]:
+        trainer, data = run.trainer, self.data
+        if run.folder is not None:
+            run.folder.mkdir(exist_ok=True)
+        begun = perf_counter()
+        try:
+            if self.resume and run.save is not None and run.save.exists():
+                sets = data.train, self.settings.validation, data.test
+                type(trainer).resume(run.save, *sets, epochs=trainer.epochs, into=trainer)
+            else:
+                trainer.fit(data.train, validation=self.settings.validation, test=data.test)
+        except BaseException:
+            if run.begun.begun:
+                self._write(run)  # what there is: hours of training, perhaps
+            raise
+        self._write(run)
+        _print_result(self.settings, trainer, perf_counter() - begun)
+        return {"seed": trainer.seed} | trainer.history.records[-1]
+
+    def _write(self, run: _Run) -> None:
+        """The files of a run that are written in its end; a signal that comes now waits for them."""
+        from .interrupt import held
+        from .outputs import draw, write_results
+
+        failed = {writer.is_history for writer in run.writers if writer.failed}
+        net, history = run.trainer.net, run.trainer.history
+        with held():
+            self.whole = self.whole and False not in failed
+            if run.folder is not None:
+                self.whole = (
+                    write_results(run.folder, net, history, log=True in failed) and self.whole
+                )
+        if run.folder is not None and len(history):
+            self.drawn = draw(run.folder / "curve.png", history.plot) is not False and self.drawn
 
 
 def _run_folder(folder: Path | None, seed: int, runs: int) -> Path | None:
     """Where one run's files go: into the folder, or into one of its own there if there are more."""
     return folder if folder is None or runs == 1 else folder / f"seed-{seed}"
-
-
-def _trainer(
-    settings: argparse.Namespace,
-    data: Dataset,
-    augment: Distortion | None,
-    seed: int,
-    folder: Path | None,
-    save: Path | None,
-    *,
-    quiet: bool,
-) -> Trainer:
-    from ..callbacks import Callback, EarlyStopping, JSONLLogger
-    from ..checkpoint import Checkpoint
-    from .report import EpochLines
-
-    progress = not quiet and sys.stderr.isatty()
-    callbacks: list[Callback] = []
-    if settings.early_stopping is not None:
-        callbacks.append(EarlyStopping(patience=settings.early_stopping))
-    if folder is not None:
-        callbacks.append(JSONLLogger(folder / "history.jsonl"))
-    if save is not None:
-        callbacks.append(Checkpoint(save))
-    if not quiet:
-        callbacks.append(EpochLines(progress))
-    return build_trainer(settings, data, augment, seed, callbacks, progress=progress)
-
-
-def _run_once(
-    settings: argparse.Namespace,
-    data: Dataset,
-    trainer: Trainer,
-    folder: Path | None,
-    resumed: Path | None,
-) -> dict[str, Any]:
-    """Train one network, write its files, print its result; its last record, with its seed."""
-    from ..errors import DivergenceError
-
-    if folder is not None:
-        folder.mkdir(exist_ok=True)
-    begun = perf_counter()
-    try:
-        if resumed is not None and resumed.exists():
-            sets = data.train, settings.validation, data.test
-            type(trainer).resume(resumed, *sets, epochs=trainer.epochs, into=trainer)
-        else:
-            trainer.fit(data.train, validation=settings.validation, test=data.test)
-    except (KeyboardInterrupt, DivergenceError):
-        _write(folder, trainer)  # what there is: hours of training, perhaps
-        raise
-    _write(folder, trainer)
-    _print_result(settings, trainer, perf_counter() - begun)
-    return {"seed": trainer.seed} | trainer.history.records[-1]
-
-
-def _write(folder: Path | None, trainer: Trainer) -> None:
-    if folder is not None:
-        from .outputs import write_results
-
-        write_results(folder, trainer.net, trainer.history)
 
 
 def _print_result(settings: argparse.Namespace, trainer: Trainer, wall: float) -> None:

@@ -6,9 +6,7 @@ import argparse
 import importlib.util
 import multiprocessing
 import os
-import signal
 import socket
-import sys
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .interrupt import leave_to_commander
 from .ranges import FILES, label, read_space, read_with_table, to_toml
 from .settings import add_options, default_of, given_settings
 
@@ -33,6 +32,7 @@ never looked at. The same command goes on where it was cut off. OUT gets study.d
 dashboard reads it), trials.csv and best.toml, which `fastfa train --config` runs."""
 
 _VALIDATION = 0.2
+_TRIALS, _BEST = "trial,state,validation_error,", "# Trial "  # how our files begin
 _OWN = FILES | {"seed", "runs", "threads"}
 
 
@@ -74,36 +74,51 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the trials that are missing, and write the best settings; the exit status."""
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("[tune] Optuna is not installed; get it with: pip install fastfa[tune]")
-    from .outputs import claimed
-    from .study import check_plan, open_study
+    from .folder import claimed
+    from .interrupt import told
+    from .study import check_plan, open_study, plain, storage_url, using
 
-    plan = _plan(arguments)
-    data = check_plan(plan)
+    plan, data = check_plan(_plan(arguments))
     cores = len(os.sched_getaffinity(0))
     if arguments.jobs > cores:
         raise ValueError(f"[tune] jobs was {arguments.jobs}; it must be at most {cores}, the cores")
     with claimed("tune", arguments.out) as folder:
-        url = arguments.storage or f"sqlite:///{folder / 'study.db'}"
+        url = arguments.storage or storage_url(folder / "study.db")
+        _check_free(folder)
         study = open_study(plan, url, arguments.study)
-        at = f"{socket.gethostname()}:{folder.resolve()}"
-        todo = _todo(study, arguments.trials, at, own=arguments.storage is None)
-        _print_begin(plan, data, url, arguments, study, todo)
-        places = (plan, url, arguments.study, at)
-        try:
-            for outcome in _outcomes(places, study, todo, arguments, cores):
-                print(_told(outcome), flush=True)
-        except KeyboardInterrupt:
-            if arguments.traceback:
-                raise
-            _write(folder, plan, study)
-            print(
-                f"fastfa: interrupted; what is done is in {url}, and the same command goes on "
-                "from there",
-                file=sys.stderr,
-            )
-            return 130
-        _print_end(folder, study, best=_write(folder, plan, study))
+        with using(url):
+            at = f"{socket.gethostname()}:{folder.resolve()}"
+            todo = _todo(study, arguments.trials, at, own=arguments.storage is None)
+            _print_begin(plan, data, plain(url), arguments, study, todo)
+            places = (plan, url, arguments.study, at)
+            try:
+                for outcome in _outcomes(places, study, todo, arguments, cores):
+                    print(_told(outcome), flush=True)
+            except KeyboardInterrupt as stop:
+                if arguments.traceback:
+                    raise
+                _write(folder, plan, study)
+                return told(stop, f"; what is done is in {plain(url)}, and the same command goes on "
+                            "from there")  # fmt: skip
+            _print_end(folder, study, best=_write(folder, plan, study))
     return 0
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse to write over tables and settings that aren't of a search. (Those of one can be made
+    again: the study has them.)"""
+    for name, begin in (("trials.csv", _TRIALS), ("best.toml", _BEST)):
+        path = folder / name
+        if os.path.lexists(path):
+            found = b"?"
+            if path.is_file():
+                with open(path, "rb") as file:
+                    found = file.read(len(begin))
+            if found.strip() and found != begin.encode():
+                raise ValueError(
+                    f"[tune] out was {str(folder)!r}, where {name} is not of fastfa tune; name another "
+                    "folder"
+                )
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
@@ -128,6 +143,13 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         )
     if given.get("validation", file.get("validation")) is None:
         given["validation"] = _VALIDATION
+    root = given.get("root", file.get("root")) or ""
+    try:
+        root.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"[tune] root was {root!r}; it must be text, for best.toml names it"
+        ) from None
     return Plan(file, given, space, arguments.search_seed, arguments.sampler, arguments.pruner)
 
 
@@ -203,30 +225,34 @@ def _outcomes(
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - before:
-            child.terminate()  # or Ctrl-C would wait for the trials under way
+            child.kill()  # or Ctrl-C would wait for the trials under way
             child.join()
         raise
     pool.shutdown()
 
 
 _searcher: Searcher | None = None  # of a process of the pool
+_url = ""
 
 
 def _start_worker(plan: Plan, url: str, study: str, at: str, threads: int) -> None:
-    global _searcher
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C, and ends the workers
+    global _searcher, _url
+    leave_to_commander()
     from .. import set_num_threads
     from .outputs import end_with_parent
     from .study import Searcher, open_study
 
     end_with_parent()
     set_num_threads(threads)
-    _searcher = Searcher(plan, open_study(plan, url, study), at)
+    _searcher, _url = Searcher(plan, open_study(plan, url, study), at), url
 
 
 def _run_trial(number: int | None) -> Outcome:
+    from .study import using
+
     assert _searcher is not None
-    return _searcher.run(number)
+    with using(_url):
+        return _searcher.run(number)
 
 
 # ---- what is told and written --------------------------------------------------------------------
@@ -305,7 +331,7 @@ def _best_toml(plan: Plan, study: optuna.Study, best: optuna.trial.FrozenTrial) 
     said = {"dataset", "lr", "seed", *plan.file, *plan.given, *plan.space}
     kept = {k: v for k, v in settings.items() if k in said or v != default_of(k)}
     return (
-        f"# Trial {best.number} of the study {study.study_name!r} of fastfa tune: validation error "
+        f"{_BEST}{best.number} of the study {study.study_name!r} of fastfa tune: validation error "
         f"{best.value:.4%}.\n"
         "# The search did not use the test set. Without `validation`, the whole training set is "
         "trained on.\n\n" + to_toml(kept)

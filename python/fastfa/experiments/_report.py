@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ..data.atomic import atomic_write
 
+_TITLE = "<title>Feedback alignment, reproduced</title>"
+_CLASSES = ("reproduced", "differs", "undecided", "data")  # of verdicts, by their first word
+_LARGEST = 50_000_000  # bytes of a figure
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; color: #222 }
 body { padding: 0 1rem }
@@ -37,14 +42,39 @@ def write_report(
     embed
         Whether figures are in the file; else it shows those that lie beside it.
     """
-    body = "".join(_section(summary, folder if embed else None) for summary, folder in summaries)
+    try:
+        page = _page(summaries, embed=embed)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"[write_report] a summary was not one of `reproduce`; it must be ({error!r})"
+        ) from None
+    with atomic_write(path) as file:
+        file.write(page.encode(errors="backslashreplace"))
+
+
+def check_free(path: Path) -> None:
+    """Refuse to write over a file that is no report of ours."""
+    if os.path.lexists(path):
+        ours = False
+        if path.is_file():
+            with open(path, "rb") as file:
+                ours = _TITLE.encode() in file.read(1000)
+        if not ours:
+            raise ValueError(
+                f"[reproduce] out was {str(path.parent)!r}, where {path.name} is no report of fastfa; "
+                "name another folder"
+            )
+
+
+def _page(summaries: Sequence[tuple[Mapping[str, Any], Path]], *, embed: bool) -> str:
+    body = "".join(_section(summary, folder, embed) for summary, folder in summaries)
     words = [claim["verdict"] for summary, _ in summaries for claim in summary["claims"]]
     counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
     links = "".join(_line(summary) for summary, _ in summaries)
-    page = (
+    return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>Feedback alignment, reproduced</title><style>{_STYLE}</style></head><body>"
+        f"{_TITLE}<style>{_STYLE}</style></head><body>"
         "<h1>Feedback alignment, reproduced</h1>"
         "<p>Lillicrap, Cownden, Tweed &amp; Akerman, Random synaptic feedback weights support error "
         "backpropagation for deep learning, Nature Communications 7:13276 (2016), and its preprint "
@@ -53,8 +83,6 @@ def write_report(
         f"<table><tr><th>experiment</th><th>preset</th><th>runs</th><th>verdicts</th></tr>{links}</table>"
         f"{body}</body></html>\n"
     )
-    with atomic_write(path) as file:
-        file.write(page.encode())
 
 
 def number(claim: Mapping[str, Any]) -> str:
@@ -76,7 +104,7 @@ def _line(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _section(summary: Mapping[str, Any], folder: Path | None) -> str:
+def _section(summary: Mapping[str, Any], folder: Path, embed: bool) -> str:
     rows = "".join(
         f"<tr><td>{escape(claim['text'])}</td><td>{escape(claim['paper'])}</td>"
         f"<td>{escape(number(claim))}</td><td>{_verdict(claim)}"
@@ -86,20 +114,33 @@ def _section(summary: Mapping[str, Any], folder: Path | None) -> str:
     name = escape(summary["experiment"])
     return (
         f'<h2 id="{name}">{name}: {escape(summary["title"])}</h2>'
-        f'<p class="small">{escape(summary["where"])}</p>{_figure(summary, folder)}'
+        f'<p class="small">{escape(summary["where"])}</p>{_figure(summary, folder, embed)}'
         "<table><tr><th>claim</th><th>the paper</th><th>ours</th><th>verdict</th></tr>"
         f"{rows}</table>{_provenance(summary)}"
     )
 
 
-def _figure(summary: Mapping[str, Any], folder: Path | None) -> str:
-    if not summary["figure"]:
-        return f"<p>{escape(summary.get('no_figure', 'No figure.'))}</p>"
-    source = summary["figure"]
-    if folder is not None:
-        data = base64.b64encode((folder / source).read_bytes()).decode()
-        source = f"data:image/png;base64,{data}"
-    return f'<img alt="{escape(summary["title"])}" src="{source}">'
+def _figure(summary: Mapping[str, Any], folder: Path, embed: bool) -> str:
+    name = summary["figure"]
+    if not name:
+        return f"<p>{escape(str(summary.get('no_figure', 'No figure.')))}</p>"
+    if not isinstance(name, str) or not _is_picture(folder, name):
+        return f"<p>Its figure, {escape(repr(name))}, is no PNG file in its folder.</p>"
+    if embed:
+        source = f"data:image/png;base64,{base64.b64encode((folder / name).read_bytes()).decode()}"
+    else:
+        source = quote(name)
+    return f'<img alt="{escape(summary["title"])}" src="{escape(source)}">'
+
+
+def _is_picture(folder: Path, name: str) -> bool:
+    """Whether it is the name of a PNG file in the folder itself. A record may come from elsewhere, and a
+    report is passed on: it must not take other files along."""
+    path = folder / name
+    if name != os.path.basename(name) or path.is_symlink() or not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(8) == b"\x89PNG\r\n\x1a\n" and path.stat().st_size <= _LARGEST
 
 
 def _provenance(summary: Mapping[str, Any]) -> str:
@@ -108,7 +149,7 @@ def _provenance(summary: Mapping[str, Any]) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in summary["machine"].items())
     took = f"{summary.get('job_seconds', 0.0):.1f} s of computing"
     return (
-        f'<p class="small">{len(seeds)} runs, seeds {seeds[0]} to {seeds[-1]}, {took}. '
+        f'<p class="small">{len(seeds)} runs, seeds {int(seeds[0])} to {int(seeds[-1])}, {took}. '
         f"{escape(versions)}. {escape(machine)}.</p><details><summary>settings</summary>"
         f"<pre>{escape(json.dumps(summary['settings'], indent=1))}</pre></details>"
     )
@@ -116,4 +157,5 @@ def _provenance(summary: Mapping[str, Any]) -> str:
 
 def _verdict(claim: Mapping[str, Any]) -> str:
     word = claim["verdict"]
-    return f'<span class="{word.split()[0]}">{escape(word)}</span>'
+    kind = next((each for each in _CLASSES if word.split()[:1] == [each]), "")
+    return f'<span class="{kind}">{escape(word)}</span>'

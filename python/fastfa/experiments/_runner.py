@@ -8,7 +8,6 @@ import math
 import multiprocessing
 import os
 import platform
-import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from time import perf_counter
 from typing import Any, final
 
 from .. import _check, build_info, set_num_threads
+from ..data._digest import digest
 from ..data.atomic import atomic_write
 from ..data.load import DatasetNotFound, load
 from ._experiment import PRESETS, Experiment, Results, Settings
@@ -34,16 +34,33 @@ class Job:
     seed: int
     settings: Settings
     path: Path
+    data: Mapping[str, str]  # digests of the data sets by name
 
     def read(self) -> dict[str, Any] | None:
-        """The file's content; None if it isn't there, isn't whole, or is another job's."""
+        """The file's content; None if it isn't there, isn't whole, or is another job's.
+
+        Raises
+        ------
+        ValueError
+            If it is this job's, done by another fastfa or with other data.
+        """
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
-        own = (self.condition, self.seed, _plain(dict(self.settings)), build_info()["version"])
+        own = (self.condition, self.seed, _plain(dict(self.settings)))
         known = isinstance(content, dict) and "result" in content
-        return content if known and _identity(content) == own else None
+        if not known or _identity(content) != own:
+            return None
+        origin = {"fastfa": build_info()["version"], "data": dict(self.data)}
+        for name, here in origin.items():
+            there = content.get(name, {})
+            if there != here:
+                raise ValueError(
+                    f"[reproduce] {self.path} is a result with another {name}: it was "
+                    f"{json.dumps(there)}, is {json.dumps(here)}; name another folder for these"
+                )
+        return content
 
     def run(self) -> None:
         """Do it, and write the result."""
@@ -56,6 +73,7 @@ class Job:
             "seed": self.seed,
             "settings": dict(self.settings),
             "fastfa": build_info()["version"],
+            "data": dict(self.data),
             "wall_seconds": perf_counter() - begun,
             "result": result,
         }
@@ -96,12 +114,15 @@ def reproduce(
     dict
         The content of ``results.json``: ``experiment``, ``title``, ``where``, ``preset``, ``settings``,
         ``seeds``, ``versions``, ``machine``, ``wall_seconds``, ``job_seconds`` (the sum over jobs,
-        whenever they ran), ``claims`` (each with ``verdict``) and ``runs``.
+        whenever they ran), ``data`` (a digest of each data set), ``claims`` (each with ``verdict``) and
+        ``runs``. If the figure could not be drawn, ``no_figure`` says why, and ``figure_failed`` too
+        unless matplotlib is missing.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is outside its range.
+        If an argument is outside its range, or the folder has results of another version or of other
+        data.
     OSError
         If the folder can't be written.
     KeyboardInterrupt
@@ -117,12 +138,13 @@ def reproduce(
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     summary = _header(experiment, preset, settings, list(range(seed, seed + count)))
     begun = perf_counter()
-    missing = _missing_data(experiment, settings)
-    if missing is not None:
+    data = _data(experiment, settings)
+    if isinstance(data, str):
         for claim in summary["claims"]:
-            claim |= {"verdict": "data not available", "note": missing}
+            claim |= {"verdict": "data not available", "note": data}
     else:
-        todo = _jobs(experiment, settings, summary["seeds"], folder / "runs")
+        summary["data"] = data
+        todo = _jobs(experiment, settings, summary["seeds"], folder / "runs", data)
         _run_all([job for job in todo if job.read() is None], jobs, report)
         done = [(job, job.read()) for job in todo]
         _judge(experiment, settings, done, summary, folder)
@@ -141,15 +163,21 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 # ---- jobs ----------------------------------------------------------------------------------------
 
 
-def _jobs(experiment: Experiment, settings: Settings, seeds: list[int], folder: Path) -> list[Job]:
+def _jobs(
+    experiment: Experiment,
+    settings: Settings,
+    seeds: list[int],
+    folder: Path,
+    data: Mapping[str, str],
+) -> list[Job]:
     """Seed by seed, so that a run that was cut off has whole comparisons."""
-    digest = hashlib.sha256(json.dumps(_plain(settings), sort_keys=True).encode()).hexdigest()[:10]
+    mark = hashlib.sha256(json.dumps(_plain(settings), sort_keys=True).encode()).hexdigest()[:10]
     found = []
     for seed in seeds:
         for condition in experiment.conditions(settings):
             slug = "".join(c if c.isalnum() or c in "-." else "-" for c in condition)
-            path = folder / f"{slug}-{seed}-{digest}.json"
-            found.append(Job(experiment.name, condition, seed, settings, path))
+            path = folder / f"{slug}-{seed}-{mark}.json"
+            found.append(Job(experiment.name, condition, seed, settings, path, data))
     if len({job.path for job in found}) != len(found):
         raise ValueError(f"[reproduce] two conditions of {experiment.name} have the same file")
     return found
@@ -178,24 +206,28 @@ def _run_all(todo: list[Job], jobs: int, report: Report) -> None:
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - before:
-            child.terminate()  # or Ctrl-C would wait for the jobs under way
+            child.kill()  # or Ctrl-C would wait for the jobs under way
+            child.join()
         raise
     pool.shutdown()
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C, and ends the workers
+    from ..cli.interrupt import leave_to_commander
+    from ..cli.outputs import end_with_parent
+
+    leave_to_commander()
+    end_with_parent()  # also if that is killed, when somebody may begin anew in the same folder
     set_num_threads(1)
 
 
-def _missing_data(experiment: Experiment, settings: Settings) -> str | None:
-    """The message, on one line, if a data set of the experiment is not to be had, or its reader."""
+def _data(experiment: Experiment, settings: Settings) -> dict[str, str] | str:
+    """The digest of each data set of the experiment; or the message, on one line, that one is not to be
+    had, or its reader."""
     try:
-        for name in experiment.data(settings):
-            load(name)
+        return {name: digest(load(name)) for name in experiment.data(settings)}
     except (DatasetNotFound, ImportError) as error:
         return " ".join(str(error).split())
-    return None
 
 
 # ---- the summary ---------------------------------------------------------------------------------
@@ -227,6 +259,7 @@ def _header(
             "cores": os.cpu_count(),
             "isa": facts["isa"],
         },
+        "data": {},
         "figure": None,
         "claims": [{"text": claim.text, "paper": claim.paper} for claim in experiment.claims],
         "runs": [],
@@ -244,7 +277,7 @@ def _judge(
     for job, content in done:
         by_condition.setdefault(job.condition, []).append(content["result"])
         summary["runs"].append(
-            {k: v for k, v in content.items() if k not in ("settings", "fastfa")}
+            {k: v for k, v in content.items() if k not in ("settings", "fastfa", "data")}
         )
     summary["job_seconds"] = sum(run["wall_seconds"] for run in summary["runs"])
     results = Results(settings, by_condition)
@@ -258,18 +291,22 @@ def _judge(
             "verdict": verdict.word,
             "note": verdict.note,
         }
+    # The numbers don't need a figure. matplotlib may be missing, or fail by settings of the user's own.
     try:
         figure = experiment.draw(results)
-    except ImportError as error:  # matplotlib: the numbers don't need it
+        with atomic_write(folder / "figure.png") as file:
+            figure.savefig(file, format="png")
+    except ImportError as error:
         summary["no_figure"] = str(error)
-        return
-    with atomic_write(folder / "figure.png") as file:
-        figure.savefig(file, format="png")
-    summary["figure"] = "figure.png"
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        summary["no_figure"] = summary["figure_failed"] = lines[0][:300]
+    else:
+        summary["figure"] = "figure.png"
 
 
 def _identity(content: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(content.get(key) for key in ("condition", "seed", "settings", "fastfa"))
+    return tuple(content.get(key) for key in ("condition", "seed", "settings"))
 
 
 def _plain(value: Any) -> Any:
