@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _check
 from .amat import read_amat
 from .idx import read_idx
 from .libsvm import read_libsvm
@@ -124,9 +125,13 @@ def _npz(name: str, image_shape: tuple[int, int, int] | None) -> Split:
     except (FileNotFoundError, PermissionError, MemoryError):
         raise
     except Exception as error:  # of a damaged file NumPy and zipfile raise nearly anything
+        # NumPy's own words advise to unpickle what it can't read, which runs code of the file's.
+        own = "allow_pickle" not in str(error)
+        objects = "Object arrays" in str(error)
+        why = str(error) if own else "it holds Python objects" if objects else "it is no archive"
         raise ValueError(
-            f"[read] {name} cannot be read ({error}); it must be an .npz file with x and labels"
-        ) from error
+            f"[read] {name} cannot be read ({why}); it must be an .npz file with x and labels"
+        ) from (error if own else None)
     return _checked("read", f"{name}: ", x, labels, image_shape)
 
 
@@ -150,7 +155,8 @@ def _checked(
     labels: npt.ArrayLike,
     image_shape: tuple[int, int, int] | None,
 ) -> Split:
-    values, classes = np.asarray(x), np.asarray(labels)
+    values = _check.as_array(where, f"{source}x", x)
+    classes = _check.as_array(where, f"{source}labels", labels)
     place = f"[{where}] {source}"
     if values.dtype.kind not in "fiu":
         raise _kind(source, f"{place}x has dtype {values.dtype}; it must be of real numbers")
