@@ -6,9 +6,12 @@ import csv
 import json
 import os
 
+import fastfa as fa
 import numpy as np
 import pytest
 from fastfa.history import History
+from hypothesis import given
+from hypothesis import strategies as st
 
 RECORDS = [
     {"epoch": 1, "lr": 0.1, "train_loss": 0.7, "test_error": 0.2},
@@ -62,13 +65,51 @@ def test_jsonl_comes_back_as_it_was_written(tmp_path):
 
 def test_jsonl_is_strict_json_also_for_numpy_scalars_and_infinities(tmp_path):
     record = {"epoch": np.int64(1), "x": np.float32(0.5), "nan": float("nan"), "inf": np.inf}
+    record |= {"less": -np.inf, "list": [np.nan, (1.5, np.float32(np.inf))], "text": "NaN"}
     History([record]).to_jsonl(tmp_path / "h.jsonl")
 
     def refuse(word: str) -> None:
         raise AssertionError(f"{word} is not JSON")
 
     read = json.loads((tmp_path / "h.jsonl").read_text(), parse_constant=refuse)
-    assert read == {"epoch": 1, "x": 0.5, "nan": None, "inf": None}
+    assert read.pop("list") == [None, [1.5, np.inf]]
+    own = {"nan": None, "inf": np.inf, "less": -np.inf, "text": "NaN"}
+    assert read == {"epoch": 1, "x": 0.5} | own
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.text(max_size=5), st.floats() | st.integers() | st.text(max_size=9) | st.booleans()
+        )
+    )
+)
+def test_every_number_and_text_comes_back_through_jsonl(tmp_path_factory, records):
+    path = tmp_path_factory.mktemp("jsonl") / "h.jsonl"
+    History(records).to_jsonl(path)
+    read = History.from_jsonl(path).records
+    assert [list(record) for record in read] == [list(record) for record in records]
+    for record, own in zip(read, records, strict=True):
+        for key, value in own.items():
+            assert type(record[key]) is type(value)
+            assert record[key] == value or (value != value and record[key] != record[key])
+
+
+def test_what_a_run_could_not_measure_is_nan_again(tmp_path):
+    """The angle with pseudobackprop isn't measured: NaN in the records, and so in the file."""
+    net = fa.Network(4, [fa.Dense(5, "tanh"), fa.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(20, 4))
+    path = tmp_path / "h.jsonl"
+    callbacks = [
+        fa.Alignment(x, x[:, :2], measures=["angle_pbp", "angle_bp"], pseudobackprop=False),
+        fa.JSONLLogger(path),
+    ]
+    trainer = fa.Trainer(net, fa.SGD(0.1), epochs=2, callbacks=callbacks, progress=False)
+    history = trainer.fit((x, x[:, :2]))
+    read = History.from_jsonl(path)
+    assert np.isnan(history["angle_pbp.0"]).all()
+    assert np.isnan(read["angle_pbp.0"]).all()
+    assert read["angle_bp.0"] == history["angle_bp.0"]
 
 
 @pytest.mark.parametrize(("line", "problem"), [("{oops", "line 2"), ("[1, 2]", "line 2.*list")])

@@ -70,7 +70,7 @@ def test_what_the_network_was_made_of_can_be_read():
 def test_a_network_without_hidden_layers_has_no_feedback(rng):
     net = fa.Network(5, [fa.Dense(3, "linear")], "fa")
     assert tuple(net.feedback) == ()
-    assert net.feedback_matrices == []
+    assert net.feedback_matrices == ()
     x, y = examples(rng)
     assert net.train_epoch(x, y, SGD, batch_size=4) > net.train_epoch(x, y, SGD, batch_size=4)
 

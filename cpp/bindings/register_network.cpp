@@ -22,9 +22,11 @@ using Array = py::array_t<T, py::array::c_style>;
 
 // The same for a step in parts, where time counts: an array that the core can use as it is, one example
 // (cols) or some (n, cols). Anything else gives no data, and Python converts it or says what is wrong.
+// Subclasses are anything else too: numbers behind a mask aren't data.
 template <class T>
 MatrixView<const T> usable(const py::handle& value, std::int64_t cols) {
-  if (!py::isinstance<Array<T>>(value)) return {};
+  const auto* const plain = py::detail::npy_api::get().PyArray_Type_;
+  if (Py_TYPE(value.ptr()) != plain || !py::isinstance<Array<T>>(value)) return {};
   const auto a = py::reinterpret_borrow<Array<T>>(value);
   if (a.ndim() < 1 || a.ndim() > 2 || a.shape(a.ndim() - 1) != cols) return {};
   const std::int64_t rows = a.ndim() == 2 ? a.shape(0) : 1;

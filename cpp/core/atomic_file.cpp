@@ -1,13 +1,16 @@
 #include "core/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
+#include <random>
+#include <regex>
 #include <system_error>
 
 namespace fastfa {
@@ -30,12 +33,47 @@ std::string folder_of(const std::string& path) {
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// ".name." of "folder/name", with which its temporary neighbours begin.
+std::string neighbours_of(const std::string& path) {
+  return "." + path.substr(path.rfind('/') + 1) + ".";  // npos + 1 is 0
+}
+
 std::string neighbour(const std::string& path) {
-  static std::atomic<unsigned> count{0};
-  const auto slash = path.rfind('/');
-  const std::size_t name = slash == std::string::npos ? 0 : slash + 1;
-  return path.substr(0, name) + "." + path.substr(name) + "." + std::to_string(::getpid()) + "-" +
-         std::to_string(count.fetch_add(1)) + ".tmp";
+  std::random_device draw;
+  char name[9];
+  std::snprintf(name, sizeof name, "%08x", draw());
+  return path.substr(0, path.rfind('/') + 1) + neighbours_of(path) + name + ".tmp";
+}
+
+// Whether `name` is one of those, written by this code or by python/fastfa/data/atomic.py: 8 hexadecimal
+// digits (before: a process and a count) between the beginning and the end.
+bool is_neighbour(const std::string& name, const std::string& beginning) {
+  static const std::regex rest("([0-9a-f]{8}|[0-9]+-[0-9]+)\\.tmp");
+  return name.compare(0, beginning.size(), beginning) == 0 &&
+         std::regex_match(name.substr(beginning.size()), rest);
+}
+
+void remove_unlocked(const std::string& path) {
+  constexpr int safe = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+  int file = ::open(path.c_str(), O_RDWR | safe);
+  // It has the mode of the file that it was to replace.
+  if (file < 0 && errno == EACCES) file = ::open(path.c_str(), O_RDONLY | safe);
+  if (file < 0) return;
+  struct stat found{};
+  if (::fstat(file, &found) == 0 && S_ISREG(found.st_mode) && ::flock(file, LOCK_EX | LOCK_NB) == 0)
+    static_cast<void>(::unlink(path.c_str()));
+  ::close(file);
+}
+
+// Removes what killed writers of `target` left beside it: neighbours that nobody has locked. What can't
+// be looked into or removed stays: that is no reason not to write.
+void remove_abandoned(const std::string& target) {
+  const std::string beginning = neighbours_of(target), folder = folder_of(target);
+  std::error_code none;
+  std::filesystem::directory_iterator at(folder, none);
+  for (; !none && at != std::filesystem::directory_iterator(); at.increment(none)) {
+    if (is_neighbour(at->path().filename().string(), beginning)) remove_unlocked(at->path().string());
+  }
 }
 
 }  // namespace
@@ -47,10 +85,18 @@ AtomicFile::AtomicFile(const std::string& path) : target_(resolved(path)) {
     errno = S_ISDIR(before.st_mode) ? EISDIR : EINVAL;
     fail("cannot put a file in the place of");
   }
-  for (int tries = 0; file_ < 0; ++tries) {  // a killed process of the same number may have left one
+  remove_abandoned(target_);
+  for (int tries = 0; file_ < 0; ++tries) {
     temporary_ = neighbour(target_);
     file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file_ < 0 && (errno != EEXIST || tries == 100)) fail("cannot create a file beside");
+    if (file_ < 0) continue;
+    // Locked for as long as it is open, so that others see that it is in use. In the moment before,
+    // somebody may have taken it for abandoned.
+    static_cast<void>(::flock(file_, LOCK_EX));
+    if (::access(temporary_.c_str(), F_OK) == 0 || tries == 100) break;
+    ::close(file_);
+    file_ = -1;
   }
   if (existed) static_cast<void>(::fchmod(file_, before.st_mode & 07777));  // as it was, if we may
 }

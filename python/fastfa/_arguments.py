@@ -205,7 +205,7 @@ def optimizer(where: str, value: Any) -> _core.Sgd | _core.Adam:
 
 
 def order(value: Any, n: int) -> np.ndarray:
-    order = np.asarray(value)
+    order = _check.as_array("train_epoch", "order", value)
     if order.ndim != 1 or order.dtype.kind not in "iu" or len(order) == 0:
         raise ValueError(
             f"[train_epoch] order was an array of {order.dtype} and shape {order.shape}; it must be "

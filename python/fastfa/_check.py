@@ -96,8 +96,12 @@ def flag(where: str, name: str, value: Any) -> bool:
 
 
 def as_array(where: str, name: str, value: Any) -> np.ndarray:
-    """`value` as an array, without a copy where it is one, of NumPy or by DLPack of another library."""
+    """`value` as an array, without a copy where it is one, of NumPy or by DLPack of another library.
+
+    An array with masked values is refused: behind a mask there are numbers, which aren't data.
+    """
     if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack__"):
+        unmasked(where, name, value)
         try:
             return np.asarray(value)
         except ValueError as error:  # ragged
@@ -112,13 +116,28 @@ def as_array(where: str, name: str, value: Any) -> np.ndarray:
         ) from None
 
 
+def unmasked(where: str, name: str, value: Any) -> None:
+    """Refuse a masked array, or a list that has one in it, if any of its values is masked."""
+    if isinstance(value, list | tuple):
+        kinds = set(map(type, value))
+        if any(issubclass(kind, list | tuple | np.ma.MaskedArray) for kind in kinds):
+            for i, item in enumerate(value):
+                unmasked(where, f"{name}[{i}]", item)
+    elif isinstance(value, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(value)
+        if (
+            mask.dtype.kind == "b" and mask.any()
+        ):  # of a structured array it isn't, nor is it numeric
+            at = [int(i) for i in np.argwhere(mask)[0]]
+            raise ValueError(
+                f"[{where}] {name} has {int(mask.sum())} masked values, the first at {at}; it must have "
+                "none: leave these examples out, or fill them (numpy.ma.filled)"
+            )
+
+
 def numeric(where: str, name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """`value` as a C-contiguous array of `dtype`; not copied where it already is one."""
-    array = as_array(where, name, value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"[{where}] {name} has dtype {array.dtype}; it must hold real numbers ({dtype})"
-        )
+    array = real_numbers(where, name, value, f"real numbers ({dtype})")
     try:
         with np.errstate(over="raise"):
             return np.ascontiguousarray(array, dtype=dtype)
@@ -140,6 +159,19 @@ def _refuse_overflow(where: str, name: str, array: np.ndarray, dtype: np.dtype) 
         f"[{where}] {name} has {array[at]} at {list(at)}, which overflows {dtype}; every value must be "
         f"within ±{np.finfo(dtype).max:.4g}"
     )
+
+
+def real_numbers(
+    where: str, name: str, value: Any, what: str = "real numbers", kinds: str = "fiub"
+) -> np.ndarray:
+    """`value` as an array of one of these kinds of dtype: floats, integers, and booleans as 0 and 1."""
+    array = as_array(where, name, value)
+    if array.dtype.kind not in kinds:
+        odd = (
+            "" if isinstance(value, np.ndarray | list | tuple) else f" as a {type(value).__name__}"
+        )
+        raise TypeError(f"[{where}] {name} has dtype {array.dtype}{odd}; it must hold {what}")
+    return array
 
 
 def finite(where: str, name: str, array: np.ndarray) -> None:

@@ -36,7 +36,7 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
         The network that they are for.
     source
         Has ``x`` and ``labels``, or is a pair (inputs, 1-D integer labels or 2-D targets), or that with
-        a weight for each example.
+        a weight for each example. For a network with one output, 1-D values are its targets.
     name
         The argument's name, for errors.
     targets
@@ -48,7 +48,8 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
         Naming the argument, what it was and what it must be.
     """
     weights = None
-    if hasattr(source, "x") and hasattr(source, "labels"):
+    of_classes = hasattr(source, "x") and hasattr(source, "labels")
+    if of_classes:
         inputs, answers = source.x, source.labels
     elif isinstance(source, tuple | list) and len(source) in (2, 3):
         inputs, answers, weights = (*source, None)[:3]
@@ -59,6 +60,8 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
         )
     x = _arguments.inputs(net, "fit", f"{name} X", inputs)
     answers = _check.as_array("fit", f"{name} Y", answers)
+    if answers.ndim == 1 and net.output_size == 1:
+        answers = _for_one_output(answers, name, targets, of_classes)
     if answers.ndim == 2:
         y = _targets(net, answers, len(x), name)
     else:
@@ -93,6 +96,24 @@ def fingerprint(examples: Examples) -> str:
 
 def _targets(net: Network, values: np.ndarray, n: int, name: str) -> np.ndarray:
     return _arguments.targets(net, "fit", f"{name} Y", values, n)
+
+
+def _for_one_output(
+    values: np.ndarray, name: str, targets: tuple[float, float], of_classes: bool
+) -> np.ndarray:
+    """(N,) values as (N, 1) targets. Labels are taken for them only where both mean the same."""
+    integers = values.dtype.kind in "iub"
+    if integers and targets != (0.0, 1.0):
+        raise ValueError(
+            f"[fit] {name} labels are integers, for one output and targets={targets!r}; give targets of "
+            f"shape ({len(values)}, 1), which are taken as they are"
+        )
+    if of_classes and values.size and not 0 <= values.min() <= values.max() <= 1:
+        raise ValueError(
+            f"[fit] {name} labels lies in [{values.min()}, {values.max()}]; the network has one output, "
+            "so it must lie in [0, 1], or the network have an output for each class"
+        )
+    return values[:, None]
 
 
 def _from_labels(

@@ -13,16 +13,17 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
 from . import _check
+from ._attributes import Guarded
 from .data.atomic import atomic_write
 from .history import History, Record, check_records, column_names, csv_table, json_line
-from .schedules import check_monitor
+from .schedules import check_measured, check_monitor
 
 if TYPE_CHECKING:
     from .network import Network
@@ -73,9 +74,67 @@ class Callback:
         """What makes this callback again; None if only its author can."""
         return None
 
+    def _adds(self, trainer: Trainer) -> Sequence[str] | None:
+        """The keys that `on_epoch_end` adds to a record; None: not known before it has."""
+        inherited = getattr(self.on_epoch_end, "__func__", None) is Callback.on_epoch_end
+        return () if inherited else None
+
+    def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
+        """Refuse what can't go well, before anything is changed; ``keys`` are the record's so far, to
+        which there may be more unless ``complete``."""
+
+
+class BuiltIn(Guarded, Callback):
+    """A callback of fastfa's: what it was made with stays, and what it adds to a record is known."""
+
+    _INSTEAD: ClassVar[dict[str, str]] = {
+        "": "it is what the callback was made with, or what it has seen; make another one, and give it "
+        "to the trainer: trainer.callbacks = [...]"
+    }
+
+    def _adds(self, trainer: Trainer) -> Sequence[str]:
+        return ()
+
+
+class Writing(BuiltIn):
+    """A callback of fastfa's that writes files."""
+
+    _within: str | None = None  # the only folder where it may, of one that a file described
+
+    def _check_path(self, path: str | os.PathLike[str]) -> None:
+        """Refuse a place that the caller has neither named nor consented to."""
+        if self._within is None or _lies_in(path, self._within):
+            return
+        raise ValueError(
+            f"[fit] {type(self).__name__} comes from a checkpoint in {self._within} and writes "
+            f"{os.fspath(path)!r}; it must write in that folder, unless you say that it may elsewhere: "
+            "write_outside=True of Trainer.resume or fastfa.load, or trainer.callbacks = [...]"
+        )
+
+
+def _lies_in(path: str | os.PathLike[str], folder: str) -> bool:
+    inside = os.path.realpath(folder)
+    return os.path.commonpath([inside, os.path.realpath(path)]) == inside
+
+
+def check_fit(trainer: Trainer, measured: Collection[str]) -> None:
+    """Refuse, before anything is changed, callbacks and a schedule that can't do what they say.
+
+    ``measured`` are the sets that are evaluated after each epoch.
+    """
+    own = ["loss", "error"] if trainer.net.output_size > 1 else ["loss"]
+    keys = ["epoch", "lr", *(f"{name}_{what}" for name in ("train", *measured) for what in own)]
+    keys += ["seconds", "samples_per_second"]
+    complete = True
+    for callback in trainer.callbacks:
+        callback._check_fit(trainer, keys, complete)
+        added = callback._adds(trainer)
+        keys, complete = [*keys, *(added or ())], complete and added is not None
+    trainer.schedule._check_keys(keys, complete)
+
 
 @final
-class BestWeights(Callback):
+class BestWeights(BuiltIn):
     """Keeps a copy of the weights from the epoch at which ``monitor`` was smallest.
 
     Parameters
@@ -102,22 +161,23 @@ class BestWeights(Callback):
     ) -> None:
         check_monitor("BestWeights", monitor)
         _check.real("BestWeights", "min_delta", min_delta)
-        self.monitor, self.min_delta, self.restore_at_end = monitor, min_delta, restore
-        self._forget()
+        self._set(monitor=monitor, min_delta=min_delta, restore_at_end=restore)
+        self._keep(math.inf, 0, None)
 
-    def _forget(self) -> None:
-        self.value, self.epoch = math.inf, 0
-        self.state: dict[str, np.ndarray] | None = None
+    def _keep(self, value: float, epoch: int, state: dict[str, np.ndarray] | None) -> None:
+        self._set(value=value, epoch=epoch, state=state)
+
+    def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
+        check_measured("BestWeights", self.monitor, keys, complete)
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        _check_measured("BestWeights", self.monitor, trainer)
-        self._forget()
+        self._keep(math.inf, 0, None)
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
-        value = _monitored("BestWeights", self.monitor, record)
+        check_measured("BestWeights", self.monitor, record)
+        value = float(record[self.monitor])
         if value < self.value - self.min_delta:
-            self.value, self.epoch = value, record["epoch"]
-            self.state = trainer.net.state_dict()
+            self._keep(value, record["epoch"], trainer.net.state_dict())
 
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
         if self.restore_at_end:
@@ -127,7 +187,7 @@ class BestWeights(Callback):
         return {"value": self.value, "epoch": self.epoch, "state": self.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.value, self.epoch, self.state = float(state["value"]), state["epoch"], state["state"]
+        self._keep(float(state["value"]), state["epoch"], state["state"])
 
     def _arguments(self) -> dict[str, Any]:
         own = {"monitor": self.monitor, "min_delta": self.min_delta}
@@ -140,7 +200,7 @@ class BestWeights(Callback):
 
 
 @final
-class AveragedWeights(Callback):
+class AveragedWeights(BuiltIn):
     """The network ends with the mean of its weights over the ends of the epochs from ``begin`` on.
 
     Steps of constant size wander around a minimum, and the mean of where they were lies closer to it
@@ -161,20 +221,19 @@ class AveragedWeights(Callback):
     """
 
     def __init__(self, begin: int) -> None:
-        self.begin = _check.integer("AveragedWeights", "begin", begin, 1)
-        self.epochs = 0
-        self.state: dict[str, np.ndarray] | None = None
+        self._set(begin=_check.integer("AveragedWeights", "begin", begin, 1))
+        self._set(epochs=0, state=None)
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        self.epochs, self.state = 0, None
+        self._set(epochs=0, state=None)
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         if record["epoch"] < self.begin:
             return
         now = {name: a.astype(np.float64) for name, a in trainer.net.state_dict().items()}
-        self.epochs += 1
+        self._set(epochs=self.epochs + 1)
         if self.state is None:
-            self.state = now
+            self._set(state=now)
             return
         for name, mean in self.state.items():
             mean += (now[name] - mean) / self.epochs
@@ -189,14 +248,14 @@ class AveragedWeights(Callback):
         return {"epochs": self.epochs, "state": self.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epochs, self.state = state["epochs"], state["state"]
+        self._set(epochs=state["epochs"], state=state["state"])
 
     def _arguments(self) -> dict[str, Any]:
         return {"begin": self.begin}
 
 
 @final
-class EarlyStopping(Callback):
+class EarlyStopping(BuiltIn):
     """Ends training when ``monitor`` hasn't improved for ``patience`` epochs in a row.
 
     Each ``fit`` counts anew.
@@ -230,21 +289,24 @@ class EarlyStopping(Callback):
         check_monitor("EarlyStopping", monitor)
         _check.real("EarlyStopping", "min_delta", min_delta)
         _check.integer("EarlyStopping", "patience", patience, 1)
-        self.monitor, self.patience = monitor, patience
-        self.best = BestWeights(monitor, min_delta=min_delta, restore=restore_best)
-        self.stopped_epoch: int | None = None
+        best = BestWeights(monitor, min_delta=min_delta, restore=restore_best)
+        self._set(monitor=monitor, patience=patience, best=best, stopped_epoch=None)
         self._waited = 0
 
+    def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
+        check_measured("EarlyStopping", self.monitor, keys, complete)
+
     def on_fit_begin(self, trainer: Trainer) -> None:
-        _check_measured("EarlyStopping", self.monitor, trainer)
         self.best.on_fit_begin(trainer)
-        self.stopped_epoch, self._waited = None, 0
+        self._set(stopped_epoch=None)
+        self._waited = 0
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        check_measured("EarlyStopping", self.monitor, record)
         self.best.on_epoch_end(trainer, record)
         self._waited = 0 if self.best.epoch == record["epoch"] else self._waited + 1
         if self._waited >= self.patience:
-            self.stopped_epoch = record["epoch"]
+            self._set(stopped_epoch=record["epoch"])
             trainer.stop()
 
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
@@ -255,7 +317,8 @@ class EarlyStopping(Callback):
         return own | {"best": self.best.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._waited, self.stopped_epoch = state["waited"], state["stopped_epoch"]
+        self._waited = state["waited"]
+        self._set(stopped_epoch=state["stopped_epoch"])
         self.best.load_state_dict(state["best"])
 
     def _arguments(self) -> dict[str, Any]:
@@ -264,16 +327,19 @@ class EarlyStopping(Callback):
         return own | {"min_delta": best["min_delta"], "restore_best": best["restore"]}
 
 
-class _Logger(Callback):
+class _Logger(Writing):
     """Writes records to a file that is made anew when the first epoch begins.
 
     Not in `on_fit_begin`, where another callback may yet refuse the fit.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self._set(path=Path(path))
         self._records: list[Record] = []
         self._begun = False
+
+    def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
+        self._check_path(self.path)
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         self._begun = False
@@ -354,7 +420,7 @@ class JSONLLogger(_Logger):
 
 
 @final
-class Alignment(Callback):
+class Alignment(BuiltIn):
     """Measures how far the network's hidden updates are from backprop's, while it learns.
 
     `fastfa.metrics.alignment` is asked on the same probe examples before the first batch, every
@@ -403,13 +469,18 @@ class Alignment(Callback):
                 f"[Alignment] X has shape {np.shape(X)} and Y {np.shape(Y)}; they must be "
                 "(N, n_in) and (N, n_out) with the same N, at least 1"
             )
+        for name, value in (("X", X), ("Y", Y)):
+            _check.unmasked("Alignment", name, value)
         from . import metrics
 
-        self.measures = metrics.check_measures("Alignment", measures, pseudobackprop)
-        self.X, self.Y, self.every, self.pseudobackprop = X, Y, every, pseudobackprop
-        self.rows: list[dict[str, Any]] = []
+        measures = metrics.check_measures("Alignment", measures, pseudobackprop)
+        self._set(X=X, Y=Y, every=every, measures=measures, pseudobackprop=pseudobackprop, rows=[])
         self._measured_at = -1
         self._epoch = self._first = 0  # the first row of this epoch
+
+    def _adds(self, trainer: Trainer) -> Sequence[str]:
+        hidden = range(len(trainer.net.layers) - 1)
+        return [f"{m}.{layer}" for layer in hidden for m in self.measures if m != "neuron_angles"]
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         self._epoch = trainer.epoch
@@ -443,7 +514,7 @@ class Alignment(Callback):
         return {"rows": self.rows, "measured_at": self._measured_at, "epoch": self._epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.rows = check_records(state["rows"])
+        self._set(rows=check_records(state["rows"]))
         self._measured_at, self._epoch = state["measured_at"], state["epoch"]
 
     def _arguments(self) -> dict[str, Any]:
@@ -467,20 +538,3 @@ class Alignment(Callback):
         for layer, measured in enumerate(layers):
             place = dict(zip(_PLACE, (self._epoch, trainer.batch, layer), strict=True))
             self.rows.append(place | {m: getattr(measured, m) for m in self.measures})
-
-
-def _check_measured(kind: str, monitor: str, trainer: Trainer) -> None:
-    """Say before training, not an epoch later, that there is no validation set to watch."""
-    if monitor.startswith("validation_") and not trainer.has_validation:
-        raise ValueError(
-            f"[{kind}] monitor was {monitor!r}, but fit() was given no validation set; "
-            "give one, or watch a measure of the training set"
-        )
-
-
-def _monitored(kind: str, monitor: str, record: Record) -> float:
-    if monitor not in record:
-        raise ValueError(
-            f"[{kind}] monitor was {monitor!r}; it must be a key of the record: {', '.join(record)}"
-        )
-    return float(record[monitor])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from . import _core
+from ._attributes import Guarded
 
 
-class DeviceArray:
+class DeviceArray(Guarded):
     """An array where a GPU reaches it: outputs for inputs that are there, or a network's own memory.
 
     CuPy, PyTorch, JAX and Numba take it as it is (``cupy.asarray``, ``torch.from_dlpack``, …), NumPy by
@@ -26,9 +27,13 @@ class DeviceArray:
         Which GPU, numbered from 0.
     """
 
+    _INSTEAD: ClassVar[dict[str, str]] = {
+        "": "it says what the array is; change it in a library that works on the GPU"
+    }
+
     def __init__(self, array: np.ndarray, device: int) -> None:
         self._array = array
-        self.device = device
+        self._set(device=device)
 
     @property
     def shape(self) -> tuple[int, ...]:

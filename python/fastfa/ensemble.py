@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from . import _arguments, _check, _core, _device_arrays
+from ._attributes import Guarded
 from .errors import DivergenceError
 from .network import Network
 from .optim import Optimizer
@@ -17,7 +18,7 @@ def _numbered(device: str) -> tuple[str, int]:
     return device.partition(":")[0], _device_arrays.ordinal(device)
 
 
-class Ensemble:
+class Ensemble(Guarded):
     """Networks that see the same examples in the same order: other seeds, scales, rules or rates.
 
     Each learns as it would alone, to rounding, with the same bits at any number of threads. As many as
@@ -53,10 +54,12 @@ class Ensemble:
     (20,)
     """
 
+    _INSTEAD: ClassVar[dict[str, str]] = {"": "make another Ensemble of the same networks"}
+
     def __init__(self, networks: Sequence[Network]) -> None:
         if isinstance(networks, Network | str) or not isinstance(networks, Sequence):
             raise TypeError(f"[Ensemble] networks was {networks!r}; it must be a list of Network")
-        self.networks = tuple(networks)
+        self._set(networks=tuple(networks))
         if not self.networks:
             raise ValueError("[Ensemble] networks was empty; it must have at least one Network")
         first: dict[int, int] = {}

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _check, _core
 from . import _feedback_arguments as _given
+from ._attributes import immutable
 from .plasticity import WeightMirror
 
 MatrixName = Literal[
@@ -42,6 +43,7 @@ class CustomFeedback(Protocol):
         ...
 
 
+@immutable
 class Feedback:
     """The feedback into a hidden layer, ``Δh = (B δ_source) ∘ σ′(a)``.
 
@@ -190,9 +192,6 @@ class Feedback:
             "refresh": _given.refresh(kind, refresh),
         }.items():
             object.__setattr__(self, name, value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"Feedback is immutable; make a new one to change {name}")
 
     def __copy__(self) -> Feedback:
         return self

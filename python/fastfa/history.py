@@ -8,8 +8,9 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from ._attributes import Guarded
 from .data.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ def column_names(records: list[Record]) -> list[str]:
     return list(dict.fromkeys(key for record in records for key in record))
 
 
-class History:
+class History(Guarded):
     """The records of a training run, in order of their epochs.
 
-    Each record is a dict. `Trainer` writes ``epoch`` (1-based), ``lr``, ``train_loss``,
-    ``train_error``, ``validation_loss``, ``validation_error``, ``test_loss``, ``test_error``
-    (those of the sets that it was given), ``seconds`` (of training alone) and
+    Each record is a dict. `Trainer` writes ``epoch`` (1-based), ``lr`` (that of the epoch's last
+    batch), ``train_loss``, ``train_error``, ``validation_loss``, ``validation_error``, ``test_loss``,
+    ``test_error`` (those of the sets that it was given), ``seconds`` (of training alone) and
     ``samples_per_second``; callbacks may add keys. Losses are means over examples, errors are
     fractions of examples between 0 and 1; a network with one output, which tells no classes apart, has
     none.
@@ -39,8 +40,11 @@ class History:
     records : list of dict
     """
 
+    _SETTINGS: ClassVar = {"records": lambda self, value: check_records(value)}
+    _INSTEAD: ClassVar[dict[str, str]] = {"": "it follows from the records; change those"}
+
     def __init__(self, records: list[Record] | None = None) -> None:
-        self.records: list[Record] = [] if records is None else list(records)
+        self._set(records=[] if records is None else list(records))
 
     def __len__(self) -> int:
         return len(self.records)
@@ -87,13 +91,17 @@ class History:
             file.write(csv_table(self.records).encode())
 
     def to_jsonl(self, path: str | os.PathLike[str]) -> None:
-        """Write one JSON object a line, atomically; `from_jsonl` reads it back."""
+        """Write one JSON object a line, atomically; `from_jsonl` reads the same values back.
+
+        JSON has no words for what isn't finite: NaN is null, infinity 1e999, which readers of JSON take
+        for infinity or refuse.
+        """
         with atomic_write(path) as file:
             file.writelines(json_line(record).encode() for record in self.records)
 
     @classmethod
     def from_jsonl(cls, path: str | os.PathLike[str]) -> History:
-        """Read what `to_jsonl` or `fastfa.callbacks.JSONLLogger` wrote.
+        """Read what `to_jsonl` or `fastfa.callbacks.JSONLLogger` wrote; null is NaN.
 
         Raises
         ------
@@ -112,7 +120,7 @@ class History:
                         f"[from_jsonl] {path}, line {number} holds {type(record).__name__}; "
                         "each line must be a JSON object"
                     )
-                records.append(record)
+                records.append(_with_nan(record))
         return cls(records)
 
     def plot(self, ax: Axes | None = None) -> Figure:
@@ -136,7 +144,7 @@ class History:
 def check_records(value: Any) -> list[Record]:
     """Records that come from a file: a list of dicts, as a list of its own."""
     if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
-        raise TypeError("records must be a list of dicts")
+        raise TypeError(f"[History] records was {value!r}; it must be a list of dicts")
     return list(value)
 
 
@@ -150,12 +158,31 @@ def csv_table(records: list[Record]) -> str:
 
 
 def json_line(record: Mapping[str, Any]) -> str:
-    """``record`` as one line of strict JSON: a value that isn't finite becomes null."""
-    return json.dumps({key: _plain(value) for key, value in record.items()}) + "\n"
+    """``record`` as one line of strict JSON: NaN is null, infinities are numbers out of range."""
+    return _json(record) + "\n"
 
 
-def _plain(value: Any) -> Any:
-    """NumPy scalars as Python's own; NaN and infinities, which JSON has no word for, as None."""
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _json(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(k)}: {_json(v)}" for k, v in value.items()) + "}"
+    if hasattr(value, "tolist"):  # of NumPy
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_json, value)) + "]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null" if math.isnan(value) else "1e999" if value > 0 else "-1e999"
+    return json.dumps(value)
+
+
+def _key(value: Any) -> str:
+    """A dict's key, which JSON has as text."""
+    return json.dumps(value if isinstance(value, str) else str(value))
+
+
+def _with_nan(value: Any) -> Any:
+    """What was read, with NaN for null."""
+    if isinstance(value, dict):
+        return {key: _with_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_nan(item) for item in value]
+    return math.nan if value is None else value

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import _check, _core
+from ._attributes import immutable
 
 ActivationName = Literal["linear", "logistic", "tanh", "relu", "leaky_relu", "softmax"]
 
 
+@immutable
 @dataclass(frozen=True)
 class Dense:
     """A fully connected layer, ``h = σ(W x + b)``.
@@ -90,6 +92,7 @@ class Dense:
         return spec, (self.units,)
 
 
+@immutable
 @dataclass(frozen=True)
 class LocallyConnected2D:
     """Convolution without weight sharing: every position has weights of its own.
@@ -215,6 +218,7 @@ class LocallyConnected2D:
         return spec, out
 
 
+@immutable
 @dataclass(frozen=True)
 class Dropout:
     """Silences a random share of what lies below it while the network learns.

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from . import _check
+from ._attributes import immutable
 from .network import Network
+
+
+def _float64(where: str, name: str, value: Any) -> np.ndarray:
+    return _check.real_numbers(where, name, value).astype(np.float64, copy=False)
 
 
 def angle(u: Any, v: Any, axis: int = -1) -> np.ndarray | float:
@@ -24,8 +29,13 @@ def angle(u: Any, v: Any, axis: int = -1) -> np.ndarray | float:
         Broadcast against each other.
     axis : int
         The axis along which the vectors lie.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one has masked values, or holds no real numbers.
     """
-    u, v = np.asarray(u, np.float64), np.asarray(v, np.float64)
+    u, v = _float64("angle", "u", u), _float64("angle", "v", v)
     with np.errstate(invalid="ignore", divide="ignore"):  # zero vectors become NaN
         # Scaled first, so that squares of very long or short vectors stay in range.
         u, v = (w / np.max(np.abs(w), axis=axis, keepdims=True, initial=0.0) for w in (u, v))
@@ -42,10 +52,10 @@ def nse(target: Any, output: Any) -> float:
 
     Raises
     ------
-    ValueError
-        If shapes differ, or the targets are all the same.
+    ValueError, TypeError
+        If shapes differ, the targets are all the same, or one has masked values or no real numbers.
     """
-    target, output = np.asarray(target, np.float64), np.asarray(output, np.float64)
+    target, output = _float64("nse", "target", target), _float64("nse", "output", output)
     if target.shape != output.shape:
         raise ValueError(
             f"[nse] output has shape {output.shape}; it must be the target's, {target.shape}"
@@ -65,7 +75,7 @@ def error_rate(net: Network, X: Any, labels: Any) -> float:
         If labels are no integers from 0 to n_out − 1, or not as many as X has rows, or the network has
         one output.
     """
-    labels = np.asarray(labels)
+    labels = _check.as_array("error_rate", "labels", labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
             f"[error_rate] labels was an array of {labels.dtype} and shape {labels.shape}; "
@@ -84,6 +94,7 @@ def error_rate(net: Network, X: Any, labels: Any) -> float:
     return float(np.mean(predicted != labels))
 
 
+@immutable
 @dataclass(frozen=True)
 class LayerAlignment:
     """How the feedback into one hidden layer compares with backprop, on a probe batch.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from . import _arguments, _check, _core, _cublas, _device_arrays
+from ._attributes import Guarded
+from ._layer_arrays import LayerArrays
 from .device_array import DeviceArray
 from .layers import Layer
 from .on_device import OnDevice
@@ -30,7 +32,7 @@ class Evaluation(NamedTuple):
     error_rate: float
 
 
-class Network(Stepwise, OnDevice):
+class Network(Guarded, Stepwise, OnDevice):
     """A feed-forward network whose error returns through feedback matrices.
 
     Parameters
@@ -75,6 +77,9 @@ class Network(Stepwise, OnDevice):
     Calls give the same bits at any number of threads. An input that is exactly zero in a whole batch
     contributes nothing, and costs nothing. Subnormal numbers count as zero.
 
+    What a network was made with can be read under the same names. It can't be assigned: what changes
+    are the values in `weights`, `biases` and `feedback_matrices`, and `set_feedback` changes the rule.
+
     Examples
     --------
     >>> import numpy as np, fastfa as fa
@@ -85,6 +90,20 @@ class Network(Stepwise, OnDevice):
     >>> last < 0.1 * first
     True
     """
+
+    _INSTEAD: ClassVar[dict[str, str]] = {
+        "": "it is fixed when the network is made; make another Network, and give it this one's "
+        "state_dict() if that fits",
+        "feedback": "use set_feedback(feedback), which keeps the weights",
+        "weights": "write into its arrays, net.weights[0][...] = array, or use load_state_dict",
+        "biases": "write into its arrays, net.biases[0][...] = array, or use load_state_dict",
+        "feedback_matrices": "write into its arrays, net.feedback_matrices[0][...] = array, or use "
+        "set_feedback(fastfa.Feedback('array', array=array))",
+        "feedback_scales": "it follows from the feedback; use set_feedback",
+        "feedback_bytes": "it follows from the feedback; use set_feedback",
+        "steps": "it counts the updates made; make another Network to begin at 0",
+        "state": "it shows the step in parts that is going on; use forward_step and feedback_step",
+    }
 
     def __init__(
         self,
@@ -98,28 +117,33 @@ class Network(Stepwise, OnDevice):
         matmul_precision: Literal["float32", "tf32"] = "float32",
         matmul_library: Literal["fastfa", "cublas", "fastest"] = "fastfa",
     ) -> None:
-        self.input_shape = _arguments.input_shape(input)
-        self.input_size = math.prod(self.input_shape)
-        self.layers, self.dropout = _arguments.layers(layers)
-        self.loss = _check.choice("Network", "loss", loss, _core.LOSSES)
-        self.seed = _check.integer("Network", "seed", seed, 0, 2**64 - 1)
-        self.dtype = _arguments.dtype(dtype)
-        self.device = _arguments.device(device)
-        precisions = ("float32", "tf32")
-        self.matmul_precision = _check.choice(
-            "Network", "matmul_precision", matmul_precision, precisions
-        )
-        self.matmul_library = _check.choice(
-            "Network", "matmul_library", matmul_library, ("fastfa", "cublas", "fastest")
+        shape = _arguments.input_shape(input)
+        weighted, dropout = _arguments.layers(layers)
+        self._set(
+            input_shape=shape,
+            input_size=math.prod(shape),
+            layers=weighted,
+            dropout=dropout,
+            loss=_check.choice("Network", "loss", loss, _core.LOSSES),
+            seed=_check.integer("Network", "seed", seed, 0, 2**64 - 1),
+            dtype=_arguments.dtype(dtype),
+            device=_arguments.device(device),
+            matmul_precision=_check.choice(
+                "Network", "matmul_precision", matmul_precision, ("float32", "tf32")
+            ),
+            matmul_library=_check.choice(
+                "Network", "matmul_library", matmul_library, ("fastfa", "cublas", "fastest")
+            ),
         )
         self._feedback = resolve(feedback, len(self.layers) - 1)
         built: list[_core.LayerSpec] = []
-        self.shapes = [self.input_shape]
+        shapes = [self.input_shape]
         for i, layer in enumerate(self.layers):
-            spec, shape = layer._build(self.shapes[-1], f"layers[{i}]", self.dropout[i + 1])
+            spec, shape = layer._build(shapes[-1], f"layers[{i}]", self.dropout[i + 1])
             built.append(spec)
             _arguments.units(f"layers[{i}]", shape)
-            self.shapes.append(shape)
+            shapes.append(shape)
+        self._set(shapes=tuple(shapes))
         matrices, perturbation = specs(self._feedback)
         self._net = _CORES[self.dtype.name](
             inputs=self.input_size,
@@ -161,42 +185,46 @@ class Network(Stepwise, OnDevice):
         return self._feedback
 
     @property
-    def weights(self) -> list[np.ndarray]:
-        """W of each layer: writable views of the core's memory.
+    def weights(self) -> LayerArrays:
+        """W of each layer, a tuple of writable views of the core's memory.
 
-        Dense (n_out, n_in); locally connected (maps, out_h, out_w, channels, kernel_h, kernel_w). They
-        keep the network alive. The core stores them in other orders, so they are not C-contiguous.
+        ``net.weights[0] = array`` writes its values, as ``net.weights[0][...] = array`` does, after
+        checking them. Dense (n_out, n_in); locally connected (maps, out_h, out_w, channels, kernel_h,
+        kernel_w). They keep the network alive. The core stores them in other orders, so they are not
+        C-contiguous.
         """
-        return [self._net.weights(i) for i in range(len(self.layers))]
+        layers = range(len(self.layers))
+        return LayerArrays([self._net.weights(i) for i in layers], "weights")
 
     @property
-    def biases(self) -> list[np.ndarray | None]:
-        """b of each layer, (n_out,): writable views; None for a layer without bias."""
-        return [self._net.biases(i) for i in range(len(self.layers))]
+    def biases(self) -> LayerArrays:
+        """b of each layer, (n_out,), like `weights`; None for a layer without bias."""
+        layers = range(len(self.layers))
+        return LayerArrays([self._net.biases(i) for i in layers], "biases")
 
     @property
-    def feedback_matrices(self) -> list[np.ndarray]:
-        """B of each hidden layer, (n_l, n_source).
+    def feedback_matrices(self) -> LayerArrays:
+        """B of each hidden layer, (n_l, n_source), a tuple.
 
         A writable view where B is stored dense ("uniform", "normal", "orthogonal", "array", and
         "sparse" above a density of 0.2); else a computed, read-only copy, as the next batch would use
         it. Empty with node perturbation, which has no B.
         """
-        return [self._feedback_matrix(i) for i in self._fed]
+        return LayerArrays([self._feedback_matrix(i) for i in self._fed], "feedback_matrices")
 
     @property
-    def feedback_scales(self) -> list[float]:
+    def feedback_scales(self) -> tuple[float, ...]:
         """The ``scale`` of each hidden layer's B as it came out; 0 for kinds without one."""
-        return [self._net.feedback_scale(i) for i in self._fed]
+        return tuple(self._net.feedback_scale(i) for i in self._fed)
 
     @property
-    def feedback_bytes(self) -> list[int]:
+    def feedback_bytes(self) -> tuple[int, ...]:
         """Memory that each hidden layer's B takes, in bytes.
 
         0 where nothing is stored: "transpose", "zero", "procedural", "sign" with uniform magnitudes,
         and custom feedback, whose memory is its own. Empty with node perturbation.
         """
-        return [self._net.feedback_bytes(i) for i in self._fed]
+        return tuple(self._net.feedback_bytes(i) for i in self._fed)
 
     @property
     def _fed(self) -> range:

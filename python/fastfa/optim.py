@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from . import _check, _core
+from ._attributes import immutable
 
 
+@immutable
 @dataclass(frozen=True)
 class SGD:
     """Stochastic gradient descent with momentum and weight decay.
@@ -67,6 +69,7 @@ class SGD:
         )
 
 
+@immutable
 @dataclass(frozen=True)
 class Adam:
     """Steps of about the size of the learning rate, whatever the size of the gradient.

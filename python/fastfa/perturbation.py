@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import final
 
 from . import _check
+from ._attributes import immutable
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class NodePerturbation:
     """A teaching signal that carries no error vector; stands where feedback does.

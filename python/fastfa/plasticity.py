@@ -6,9 +6,11 @@ from dataclasses import KW_ONLY, dataclass
 from typing import final
 
 from . import _check
+from ._attributes import immutable
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class WeightMirror:
     """Feedback that learns to mirror the weights above it from noise (``plasticity=``).

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, final
 
 from . import _check
+from ._attributes import immutable
 from .history import History
 
 
@@ -45,8 +46,12 @@ class Schedule(ABC):
         """This schedule with ``lr`` (the optimizer's) where it has no first rate of its own."""
         return self
 
+    def _check_keys(self, keys: Collection[str], complete: bool) -> None:  # noqa: B027
+        """Refuse to look for a key that no record will have. Unless ``complete``, there may be more."""
+
 
 @final
+@immutable
 @dataclass(frozen=True)
 class Constant(Schedule):
     """The same η in every epoch.
@@ -70,6 +75,7 @@ class Constant(Schedule):
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class Steps(Schedule):
     """Fixed steps: from epoch ``e`` on, η is ``rates[e]``.
@@ -103,11 +109,12 @@ class Steps(Schedule):
         return _starting_at(self, lr)
 
     def lr(self, epoch: int, history: History) -> float:
-        reached = [rate for start, rate in self.rates.items() if start <= epoch]
-        return reached[-1] if reached else _first_rate(self)
+        reached = [start for start in self.rates if start <= epoch]
+        return self.rates[max(reached)] if reached else _first_rate(self)
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class Exponential(Schedule):
     """η falls by a constant factor every epoch: η_k = η_1 · decay^(k − 1).
@@ -135,6 +142,7 @@ class Exponential(Schedule):
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class Cosine(Schedule):
     """η falls along half a cosine: η_k = m + (η_1 − m) (1 + cos(π (k − 1) / epochs)) / 2.
@@ -249,9 +257,9 @@ class Warmup(Schedule):
 class Plateau(Schedule):
     """The paper's schedule: η is divided by ten once progress has slowed.
 
-    An epoch makes progress when ``monitor`` falls by more than the fraction ``min_delta`` below
-    its best value so far. After ``patience`` epochs in a row without progress η is multiplied by
-    ``factor``, and the count starts anew.
+    An epoch makes progress when ``monitor`` falls below its best value so far by more than the fraction
+    ``min_delta`` of that value's magnitude. After ``patience`` epochs in a row without progress η is
+    multiplied by ``factor``, and the count starts anew.
 
     Parameters
     ----------
@@ -260,11 +268,12 @@ class Plateau(Schedule):
     patience
         Epochs without progress that are borne, at least 1.
     min_delta
-        What counts as progress, as a fraction of the best value, in [0, 1).
+        What counts as progress, as a fraction of the magnitude of the best value, in [0, 1).
     monitor
-        The measure that is watched. Where a record lacks it, its ``train_loss`` is (the default
-        ``validation_loss`` is missing in training without a validation set). It can't be one of
-        the test set's, which is only ever reported.
+        The measure that is watched, a key of the records. ``validation_loss``, the default, stands for
+        ``train_loss`` in a ``fit`` without a validation set; progress is then judged anew. Any other
+        must be there, which is checked when ``fit`` begins. It can't be one of the test set's, which
+        is only ever reported.
     min_lr
         η isn't lowered below it.
     initial
@@ -302,19 +311,31 @@ class Plateau(Schedule):
         return _starting_at(self, lr)
 
     def lr(self, epoch: int, history: History) -> float:
-        rate, best, waited = _first_rate(self), math.inf, 0
+        rate, best, waited, watched = _first_rate(self), math.inf, 0, self.monitor
         for record in history.records:
-            value = record[self.monitor if self.monitor in record else "train_loss"]
-            if value < best * (1 - self.min_delta):
-                best, waited = value, 0
+            key = self._watched(record)
+            if key not in record:  # of a fit that didn't measure it
+                continue
+            if key != watched:  # another measure, which can't be compared
+                best, waited, watched = math.inf, 0, key
+            if record[key] < best * (1 - math.copysign(self.min_delta, best)):
+                best, waited = record[key], 0
                 continue
             waited += 1
             if waited == self.patience:
                 rate, waited = min(rate, max(rate * self.factor, self.min_lr)), 0
         return rate
 
+    def _watched(self, keys: Collection[str]) -> str:
+        instead = self.monitor == "validation_loss" and self.monitor not in keys
+        return "train_loss" if instead else self.monitor
+
+    def _check_keys(self, keys: Collection[str], complete: bool) -> None:
+        check_measured("Plateau", self._watched(keys), keys, complete)
+
 
 @final
+@immutable
 @dataclass(frozen=True)
 class _FromCallable(Schedule):
     """A plain function ``epoch -> η`` as a schedule."""
@@ -359,6 +380,46 @@ def check_monitor(where: str, monitor: Any) -> None:
             f"[{where}] monitor was {monitor!r}; it must be a measure of the training or "
             "validation set (the test set is only reported, never used for a decision)"
         )
+
+
+def check_measured(kind: str, monitor: str, keys: Collection[str], complete: bool = True) -> None:
+    """Refuse a measure that is no key of a record; unless ``complete``, ``keys`` may lack some."""
+    if monitor in keys:
+        return
+    if monitor.startswith("validation_") and f"train_{monitor.partition('_')[2]}" in keys:
+        raise ValueError(
+            f"[{kind}] monitor was {monitor!r}, but fit() was given no validation set; "
+            "give one, or watch a measure of the training set"
+        )
+    if not complete:
+        return
+    import difflib  # only for the message
+
+    close = difflib.get_close_matches(monitor, keys, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    raise ValueError(
+        f"[{kind}] monitor was {monitor!r}; it must be a key of the record: {', '.join(keys)}{hint}"
+    )
+
+
+def restarted(schedule: Schedule, lr: float, epoch: int) -> tuple[Schedule, int]:
+    """``schedule`` begun anew after ``epoch`` with rate ``lr``, and how many epochs it doesn't see.
+
+    Steps that come later stay where they are. A schedule of the user's own, and a callable, say every
+    epoch's rate themselves.
+    """
+    if isinstance(schedule, Steps):
+        later = {start: rate for start, rate in schedule.rates.items() if start > epoch + 1}
+        return (Steps(later, lr) if later else Constant(lr)), 0
+    if is_dataclass(schedule) and hasattr(schedule, "initial"):
+        return replace(schedule, initial=lr), counted_from(schedule, epoch)
+    return schedule.starting_at(lr), 0
+
+
+def counted_from(schedule: Schedule, epoch: int) -> int:
+    """The epochs that a schedule which begins after ``epoch`` doesn't see: those that it would count."""
+    absolute = isinstance(schedule, Constant | Steps) or not hasattr(schedule, "initial")
+    return 0 if absolute else epoch
 
 
 def _check_initial(schedule: Any) -> None:

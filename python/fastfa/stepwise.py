@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _arguments
+from . import _arguments, _check
 from .optim import Optimizer
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Stepwise:
         out = self._net.forward_step(x)
         if out is not None:
             return out
-        given = np.asarray(x)
+        given = _check.as_array("forward_step", "x", x)
         if given.ndim == 1:
             return self._net.forward_step(
                 _arguments.inputs(self, "forward_step", "x", given[None])
@@ -156,7 +156,7 @@ class Stepwise:
         """The two as the core takes them, or an error that says what is wrong."""
 
         def one(name: str, value: Any) -> np.ndarray:
-            value = np.asarray(value)
+            value = _check.as_array(where, name, value)
             if value.ndim == 1:
                 value = value[None]
             n = self._net.step_examples() or len(value)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from .callbacks import Callback
+from .callbacks import BuiltIn, Writing
 
 if TYPE_CHECKING:
     from .history import History, Record
@@ -46,7 +46,7 @@ def describe(trainer: Trainer) -> dict[str, str]:
 
 
 @final
-class TensorBoardLogger(Callback):
+class TensorBoardLogger(Writing):
     """Writes each number of an epoch's record as a scalar for TensorBoard, the epoch being the step.
 
     ``tensorboard --logdir FOLDER`` shows it. The writer is the ``tensorboard`` package's own;
@@ -66,8 +66,11 @@ class TensorBoardLogger(Callback):
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         _import("TensorBoardLogger", "tensorboard", "tensorboard.compat.proto.event_pb2")
-        self.folder = Path(folder)
+        self._set(folder=Path(folder))
         self._writer: Any = None
+
+    def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
+        self._check_path(self.folder)
 
     def _arguments(self) -> dict[str, Any]:
         return {"folder": os.fspath(self.folder)}
@@ -119,7 +122,7 @@ class TensorBoardLogger(Callback):
 
 
 @final
-class MLflowLogger(Callback):
+class MLflowLogger(BuiltIn):
     """Keeps a run in MLflow: settings as parameters, the record's numbers as metrics of each epoch.
 
     The tags ``fastfa.version``, ``fastfa.isa``, ``fastfa.seed`` (of the trainer) and
@@ -168,15 +171,15 @@ class MLflowLogger(Callback):
             if not isinstance(value, str) or not value:
                 raise ValueError(f"[MLflowLogger] {name} was {value!r}; it must be a text")
         _import("MLflowLogger", "mlflow", "mlflow")
-        self.uri, self.experiment, self.run_name, self.run_id = uri, experiment, run_name, run_id
-        self.params, self.tags = dict(params or {}), dict(tags or {})
+        self._set(uri=uri, experiment=experiment, run_name=run_name, run_id=run_id)
+        self._set(params=dict(params or {}), tags=dict(tags or {}))
         self._client: Any = None
 
     def state_dict(self) -> dict[str, Any]:
         return {"run_id": self.run_id}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.run_id = state["run_id"] or self.run_id
+        self._set(run_id=state["run_id"] or self.run_id)
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         from mlflow import MlflowClient
@@ -186,11 +189,12 @@ class MLflowLogger(Callback):
         facts = _facts(trainer)
         tags = {f"fastfa.{k}": facts[k] for k in ("version", "isa", "seed", "network_seed")}
         if self.run_id is None:
-            self.run_id = self._client.create_run(
+            run = self._client.create_run(
                 self._experiment_id(),
                 run_name=self.run_name,
                 tags=tags | {str(k): str(v) for k, v in self.tags.items()},
-            ).info.run_id
+            )
+            self._set(run_id=run.info.run_id)
         run = self._client.get_run(self.run_id)
         for name in ("fastfa.seed", "fastfa.network_seed"):
             if run.data.tags.get(name, tags[name]) != tags[name]:

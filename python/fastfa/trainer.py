@@ -7,21 +7,22 @@ import dataclasses
 import math
 import numbers
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from . import _check
 from ._arguments import check_some_weight
+from ._attributes import Guarded
 from ._augment import Ahead
 from ._examples import Examples, fingerprint, prepare, split_off
-from .callbacks import Callback
+from .callbacks import Callback, check_fit
 from .data import Distortion, permutation
 from .errors import DivergenceError
 from .history import History, Record
-from .schedules import as_schedule
+from .schedules import Schedule, as_schedule, counted_from, restarted
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -42,7 +43,7 @@ class Plan:
     examples: dict[str, str]
 
 
-class Trainer:
+class Trainer(Guarded):
     """Trains a network epoch after epoch and keeps a `History`.
 
     Parameters
@@ -90,7 +91,37 @@ class Trainer:
     ------
     ValueError, TypeError
         Naming the argument that is wrong.
+
+    Notes
+    -----
+    All but ``net`` may be assigned later, under the same names and with the same checks, and counts from
+    the next `fit` on. ``optimizer``, ``schedule``, ``batch_size`` and ``shuffle`` may be assigned by
+    callbacks too, and count at once. A schedule that is assigned starts at the optimizer's rate. An
+    optimizer that is assigned gives the schedule a new start: its rate is used until the schedule, which
+    counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come; a callable or a `Schedule`
+    of your own says every epoch's rate itself.
     """
+
+    _SETTINGS: ClassVar[dict[str, Callable[[Any, Any], Any]]] = {
+        "optimizer": lambda self, value: self._started_with(value),
+        "schedule": lambda self, value: self._started(value),
+        "batch_size": lambda self, v: _check.integer("Trainer", "batch_size", v, 1, 2**31 - 1),
+        "epochs": lambda self, value: _check.integer("Trainer", "epochs", value, 1),
+        "seed": lambda self, value: _check.integer("Trainer", "seed", value, 0, 2**64 - 1),
+        "shuffle": lambda self, value: _check.flag("Trainer", "shuffle", value),
+        "progress": lambda self, value: _check.flag("Trainer", "progress", value),
+        "callbacks": lambda self, value: _check_callbacks(value),
+        "augment": lambda self, value: _check_augment(value, self.net),
+        "targets": lambda self, value: _check_targets(self.net, value),
+        "history": lambda self, value: _check_history(value),
+        "epoch": lambda self, value: _check.integer("Trainer", "epoch", value, 0),
+        "batch": lambda self, value: _check.integer("Trainer", "batch", value, 0),
+    }
+    _AT_ONCE: ClassVar[tuple[str, ...]] = ("optimizer", "schedule", "batch_size", "shuffle")
+    _INSTEAD: ClassVar[dict[str, str]] = {
+        "": "it follows from what the trainer is given and does",
+        "net": "make another Trainer; this one's history and schedule belong to its network",
+    }
 
     def __init__(
         self,
@@ -107,23 +138,47 @@ class Trainer:
         augment: Any = None,
         targets: tuple[float, float] | None = None,
     ) -> None:
-        self.net, self.optimizer = _check_net(net), _check_optimizer(optimizer)
-        self.batch_size = _check.integer("Trainer", "batch_size", batch_size, 1, 2**31 - 1)
-        self.epochs = _check.integer("Trainer", "epochs", epochs, 1)
-        self.seed = _check.integer("Trainer", "seed", seed, 0, 2**64 - 1)
-        self.shuffle = _check.flag("Trainer", "shuffle", shuffle)
-        self.progress = _check.flag("Trainer", "progress", progress)
-        self.schedule = as_schedule(schedule, optimizer.lr)
-        self.callbacks = _check_callbacks(callbacks)
-        self.augment = _check_augment(augment, net)
-        self.targets = _check_targets(net, targets)
-        self.history, self.epoch, self.batch = History(), 0, 0
-        self.has_validation = False
-        self._first_lr = optimizer.lr  # where the schedule starts
+        self._fitting = False  # whether a fit is running
+        self._set(net=_check_net(net), has_validation=False)
+        self._set(history=History(), epoch=0, batch=0)
+        self._after = 0  # epochs that the schedule doesn't see
+        self._trained = False  # whether an epoch has its updates, but isn't in the history yet
+        self._set(optimizer=_check_optimizer(optimizer))
+        self.batch_size, self.epochs, self.seed = batch_size, epochs, seed
+        self.shuffle, self.progress = shuffle, progress
+        self.schedule, self.callbacks = schedule, callbacks
+        self.augment, self.targets = augment, targets
         self._plan: Plan | None = None  # of a fit that has begun and not come to its end
         self._within: int | None = None  # the epoch that has begun and not come to its end
         self._stopping = False
         self._chunk = 1  # batches; grows to what _CHUNK_SECONDS hold
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._SETTINGS and name not in self._AT_ONCE and vars(self).get("_fitting"):
+            raise AttributeError(
+                f"[Trainer] {name} can't be assigned while fit runs, which has read it already: assign "
+                "it before fit, or after"
+            )
+        super().__setattr__(name, value)
+
+    def _started_with(self, optimizer: Any) -> Any:
+        """The optimizer; the schedule begins anew at its rate."""
+        optimizer = _check_optimizer(optimizer)
+        schedule, self._after = restarted(self.schedule, optimizer.lr, self._past)
+        self._set(schedule=schedule)
+        self._first_lr = optimizer.lr  # where the schedule starts
+        return optimizer
+
+    def _started(self, schedule: Any) -> Schedule:
+        """The schedule, begun at the optimizer's rate."""
+        made = as_schedule(schedule, self.optimizer.lr)
+        self._after, self._first_lr = counted_from(made, self._past), self.optimizer.lr
+        return made
+
+    @property
+    def _past(self) -> int:
+        """The epochs whose rate has been used up."""
+        return self.epoch + self._trained
 
     @property
     def ending(self) -> bool:
@@ -150,7 +205,8 @@ class Trainer:
             A `fastfa.data.Split`, a pair (X, labels) or a pair (X, Y): X (N, n_in) or
             (N, *net.input_shape), labels (N,) integers from 0, Y (N, n_out) targets. Or such a pair with
             a third, (N,): what each example counts, as ``sample_weight`` of `Network.step`. Losses and
-            errors in the history are then weighted means. Sets whose weights are all 0 are refused.
+            errors in the history are then weighted means. Sets whose weights are all 0 are refused. With one
+            output, Y may be (N,) too.
         validation
             None, examples as for ``train``, or a fraction in (0, 1) of ``train`` that is split
             off as ``Split.split(fraction, seed)`` does. Schedules and callbacks may decide by it.
@@ -187,6 +243,7 @@ class Trainer:
         *,
         epochs: int | None = None,
         into: Trainer | None = None,
+        write_outside: bool = False,
     ) -> Trainer:
         """Load a trainer and finish the `fit` that it was saved in.
 
@@ -208,6 +265,9 @@ class Trainer:
             None: the trainer is built from the file. Otherwise a trainer made as the first was, needed
             where the file can't hold all of it: a schedule, augmentation or callback of your own.
             See `fastfa.load`.
+        write_outside
+            Whether loggers and checkpoints that the file describes may write outside the folder that
+            the file lies in. Not asked of those of ``into``, which are yours.
 
         Returns
         -------
@@ -219,11 +279,12 @@ class Trainer:
         CheckpointError
             If the file isn't a trainer's checkpoint, or not one that fits ``into``.
         ValueError, TypeError
-            If the examples are others than before, or ``epochs`` lies behind; else as `fit`.
+            If the examples are others than before, ``epochs`` lies behind, or the file describes
+            something that writes outside its folder; else as `fit`.
         """
         from .checkpoint import load_trainer
 
-        trainer = load_trainer(path, into)
+        trainer = load_trainer(path, into, write_outside)
         plan = trainer._plan
         if epochs is not None:
             epochs = _check.integer("resume", "epochs", epochs, trainer.epoch)
@@ -244,8 +305,27 @@ class Trainer:
             _check.finite("fit", f"net's {name}", array)
         measured = {name: part for name, part in sets.items() if name != "train"}
         examples = sets["train"]
-        self.has_validation = "validation" in measured
+        _check_callbacks(self.callbacks)
+        check_fit(self, measured)
+        self._set(has_validation="validation" in measured)
         self._stopping, self._plan = self._stopping and resumed, plan
+        self._fitting = True
+        try:
+            self._run(good, examples, measured, plan, resumed)
+        finally:
+            self._fitting = self._trained = False
+        self._plan = None
+        return self.history
+
+    def _run(
+        self,
+        good: dict[str, np.ndarray],
+        examples: Examples,
+        measured: dict[str, Examples],
+        plan: Plan,
+        resumed: bool,
+    ) -> None:
+        """The epochs of a fit and what goes around them; ``good`` are the weights to fall back on."""
         epochs = range(self.epoch + 1, plan.end + 1)
         with _failure_told(self):
             for callback in self.callbacks:
@@ -272,8 +352,6 @@ class Trainer:
                 raise
         for callback in self.callbacks:
             callback.on_fit_end(self, self.history)
-        self._plan = None
-        return self.history
 
     def _prepare(self, train: Any, validation: Any, test: Any) -> dict[str, Examples]:
         """The checked examples by name: "train", and the sets to measure after each epoch."""
@@ -295,9 +373,10 @@ class Trainer:
         self, epoch: int, examples: Examples, measured: dict[str, Examples], bar: tqdm
     ) -> bool:
         """One epoch with its evaluations and callbacks; False when training was to stop."""
-        rate = self.schedule.lr(epoch, self.history)
+        past = History(self.history.records[self._after :]) if self._after else self.history
+        rate = self.schedule.lr(epoch - self._after, past)
         rate = _check.real("fit", f"the schedule's lr for epoch {epoch}", rate)
-        self.optimizer = dataclasses.replace(self.optimizer, lr=rate)
+        self._set(optimizer=dataclasses.replace(self.optimizer, lr=rate))
         bar.set_description(f"epoch {epoch}", refresh=False)
         for callback in self.callbacks:
             callback.on_epoch_begin(self, epoch)
@@ -305,8 +384,8 @@ class Trainer:
             return False
         self._within = epoch
         loss, error, seconds, seen = self._train(self._order(epoch, len(examples.x)), examples, bar)
-        rate *= self.schedule.share(self.batch - 1)  # of the last update
-        record: Record = {"epoch": epoch, "lr": rate, "train_loss": loss, "train_error": error}
+        self._trained = True
+        record: Record = {"epoch": epoch, "lr": self._lr, "train_loss": loss, "train_error": error}
         for name, part in measured.items():
             x, y, weights = part
             measures = self.net.evaluate(x, y, sample_weight=weights)
@@ -316,8 +395,10 @@ class Trainer:
         record |= {"seconds": seconds, "samples_per_second": seen / max(seconds, 1e-9)}
         for callback in self.callbacks:
             callback.on_epoch_end(self, record)
+        self.schedule._check_keys(record, True)
         self.history.records.append(record)
-        self.epoch, self._within = epoch, None
+        self._set(epoch=epoch)
+        self._within, self._trained = None, False
         for callback in self.callbacks:
             callback.on_epoch_done(self)
         return not self._stopping
@@ -340,6 +421,7 @@ class Trainer:
                 batches, optimizer = 1, dataclasses.replace(optimizer, lr=rate)
             part = order[seen : seen + batches * self.batch_size]
             batches = -(-len(part) // self.batch_size)
+            self._lr = optimizer.lr  # as used
             begun = perf_counter()
             _, sums = self.net._train_chunk(
                 examples.x,
@@ -354,7 +436,7 @@ class Trainer:
             seen, seconds = seen + len(part), seconds + elapsed
             if sums[2] > 0:
                 loss, error = sums[0] / sums[2], sums[1] / sums[2]
-            self.batch += batches
+            self._set(batch=self.batch + batches)
             self._adapt_chunk(batches, elapsed)
             errors = f", error {error:.2%}" if self.net.output_size > 1 else ""
             bar.set_postfix_str(f"loss {loss:.4f}{errors}", refresh=False)
@@ -444,6 +526,12 @@ def _check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
         if callback.every is not None:
             _check.integer("Trainer", f"callbacks[{index}].every", callback.every, 1)
     return tuple(callbacks)
+
+
+def _check_history(history: Any) -> History:
+    if not isinstance(history, History):
+        raise TypeError(f"[Trainer] history was {history!r}; it must be a fastfa.History")
+    return history
 
 
 def _check_augment(augment: Any, net: Network) -> Any:

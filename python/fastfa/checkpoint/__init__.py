@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from .. import _check
+from ..callbacks import Writing
 from ..ensemble import Ensemble
 from ..errors import CheckpointError
 from ..network import Network
@@ -61,7 +63,7 @@ def check(path: Path, what: Saved) -> None:
         raise CheckpointError(path, f"can't be written: there is no folder {folder}")
 
 
-def load(path: Path, into: Saved | None = None) -> Any:
+def load(path: Path, into: Saved | None = None, *, write_outside: bool = False) -> Any:
     """The network, ensemble or trainer of a file, ready to go on in the same bits.
 
     Loading runs no code of the file's and writes nothing. A trainer whose `fit` was interrupted ends it
@@ -76,6 +78,9 @@ def load(path: Path, into: Saved | None = None) -> Any:
         missing then: the network of such a trainer can be used, training it is refused. Otherwise a
         network, ensemble or trainer made as the saved one was, but for the device, which is given the
         state; a network may also be given that of a trainer's. Callbacks find theirs by their class.
+    write_outside
+        Whether loggers and checkpoints that the file describes may later write outside the folder that
+        it lies in. If not, training such a trainer is refused, before anything is written.
 
     Returns
     -------
@@ -93,6 +98,7 @@ def load(path: Path, into: Saved | None = None) -> Any:
         If the file can't be read.
     """
     wanted = None if into is None else _kind("[load] into", into)
+    _check.flag("load", "write_outside", write_outside)
     with reading(path) as file:
         kind = file.content.get("kind")
         if kind not in _PLANS:
@@ -107,16 +113,26 @@ def load(path: Path, into: Saved | None = None) -> Any:
             plan.check_like(into)
         tensors = file.read()
         if into is None:
-            return plan.build(tensors)
+            made = plan.build(tensors)
+            if isinstance(made, Trainer) and not write_outside:
+                _confine(made, path)
+            return made
         plan.write(into, tensors)
         return into
 
 
-def load_trainer(path: Path, into: Trainer | None = None) -> Trainer:
+def _confine(trainer: Trainer, path: Path) -> None:
+    """Let the callbacks that a file describes write in the file's folder alone."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, Writing):
+            callback._within = os.path.dirname(os.path.realpath(path))
+
+
+def load_trainer(path: Path, into: Trainer | None, write_outside: bool) -> Trainer:
     """`load` of a trainer and nothing else."""
     if into is not None and not isinstance(into, Trainer):
         raise TypeError(f"[resume] into was {into!r}; it must be a Trainer")
-    trainer = load(path, into)
+    trainer = load(path, into, write_outside=write_outside)
     if not isinstance(trainer, Trainer):
         raise CheckpointError(path, f"holds a {_kind('what', trainer)}; it must be a trainer")
     return trainer

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import string
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, final
 
 from .. import _check
-from ..callbacks import Callback
+from ..callbacks import Writing
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
 
 @final
-class Checkpoint(Callback):
+class Checkpoint(Writing):
     """Saves the trainer after every ``every``-th epoch and after the last one.
 
     `Trainer.resume` goes on from what it wrote. Each file replaces the one before it in one step, so
@@ -34,17 +36,25 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        self.path = os.fspath(path)
-        self.every_epochs = _check.integer("Checkpoint", "every", every, 1)
+        path = os.fspath(path)
         try:
-            self._at(1)
+            parts = [part[1:] for part in string.Formatter().parse(path) if part[1] is not None]
+            # A width of a billion, in a file from elsewhere, would take as many bytes.
+            if any(name != "epoch" or len(form) > 3 for name, form, _ in parts):
+                raise ValueError("unknown")
+            path.format(epoch=1)
         except (LookupError, ValueError) as error:
             raise ValueError(
-                f"[Checkpoint] path was {self.path!r}; braces in it must be {{epoch}} ({error!r})"
+                f"[Checkpoint] path was {path!r}; braces in it must be {{epoch}} or such as "
+                f"{{epoch:03d}} ({error!r})"
             ) from None
+        self._set(path=path, every_epochs=_check.integer("Checkpoint", "every", every, 1))
 
     def _at(self, epoch: int) -> str:
         return self.path.format(epoch=epoch)
+
+    def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
+        self._check_path(self._at(trainer.epoch))
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         from . import check
@@ -55,6 +65,7 @@ class Checkpoint(Callback):
         if trainer.epoch % self.every_epochs == 0 or trainer.ending:
             from . import save
 
+            self._check_path(self._at(trainer.epoch))  # an epoch's folder may be a link
             save(self._at(trainer.epoch), trainer)
 
     def _arguments(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -88,8 +89,9 @@ class Opened:
 
     def __init__(self, path: str, file: Any) -> None:
         self.path, self._file = path, file
-        self.content, self._sha256 = _content(path, file.metadata())
-        self.shapes = {name: self._shape(name) for name in file.keys()}  # noqa: SIM118
+        names = list(file.keys())
+        self.content, self._sha256 = _content(path, file.metadata(), names)
+        self.shapes = {name: self._shape(name) for name in names}
 
     def _shape(self, name: str) -> Shape:
         there = self._file.get_slice(name)
@@ -166,8 +168,17 @@ def json_text(content: Any) -> str:
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
-def _content(path: str, metadata: Mapping[str, str] | None) -> tuple[dict[str, Any], Any]:
+def _content(
+    path: str, metadata: Mapping[str, str] | None, names: list[str]
+) -> tuple[dict[str, Any], Any]:
     text = (metadata or {}).get(KEY)
+    if "weights.0" in names and (text is None or re.fullmatch(r"\d[\w.+-]*", text)):  # a version
+        raise CheckpointError(
+            path,
+            "holds the arrays of a network without its description, as C and C++ save them; make the "
+            "network as it was and give it these: "
+            "net.load_state_dict(safetensors.numpy.load_file(path))",
+        )
     if text is None:
         raise CheckpointError(path, "is a safetensors file, but not a checkpoint of fastfa")
     content = json.loads(text, parse_constant=_no_constant)

@@ -44,7 +44,11 @@ _BUILT_IN: dict[str, type[Callback]] = {
         TensorBoardLogger,
     )
 }
-_MAY_DIFFER = ("epochs", "progress")  # of a trainer that a checkpoint is loaded into
+_MAY_DIFFER = (
+    "epochs",
+    "progress",
+    "schedule_after",
+)  # of a trainer that a checkpoint is loaded into
 
 
 class Missing(Callback, Schedule):
@@ -111,6 +115,8 @@ def _configuration(trainer: Trainer) -> Described:
         "schedule": _describe_part(trainer.schedule),
         "augment": None if trainer.augment is None else _describe_part(trainer.augment),
     }
+    if trainer._after:  # a fastfa that doesn't know it refuses the file
+        configuration["schedule_after"] = trainer._after
     return pack(configuration, "trainer", {})
 
 
@@ -171,6 +177,7 @@ class TrainerPlan:
         own["schedule"] = _build_part(own["schedule"], "schedule", *SCHEDULES)
         if own["augment"] is not None:
             own["augment"] = _build_part(own["augment"], "augmentation", Distortion)
+        own.pop("schedule_after", None)
         callbacks = [_build_callback(each, tensors) for each in self.callbacks]
         net = self.network.build(tensors)
         trainer = Trainer(net, own.pop("optimizer"), **own, callbacks=callbacks)
@@ -182,7 +189,7 @@ class TrainerPlan:
         self.network.check_like(trainer.net)
         saved, own = dict(self.configuration), _configuration(trainer)
         for name in _MAY_DIFFER:
-            saved.pop(name, None), own.pop(name)
+            saved.pop(name, None), own.pop(name, None)
         found = difference(saved, own)
         if found is not None:
             raise Mismatch(f"another trainer: {found}")
@@ -217,6 +224,8 @@ class TrainerPlan:
         batch = _check.integer("progress", "batch", own["batch"], 0)
         stopped = _check.flag("progress", "stopped", own["stopped"])
         history = History(check_records(unpack(own["history"], tensors)))
-        trainer.optimizer = build(own["optimizer"], *OPTIMIZERS)
-        trainer.history, trainer._plan, trainer._stopping = history, plan, stopped
-        trainer.epoch, trainer.batch, trainer._within = epoch, batch, None
+        after = self.configuration.get("schedule_after", 0)
+        trainer._after = _check.integer("progress", "schedule_after", after, 0, epoch)
+        trainer._set(optimizer=build(own["optimizer"], *OPTIMIZERS), history=history)
+        trainer._set(epoch=epoch, batch=batch)
+        trainer._plan, trainer._stopping, trainer._within = plan, stopped, None

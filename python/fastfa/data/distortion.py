@@ -10,9 +10,11 @@ from typing import Any, final
 import numpy as np
 
 from .. import _check, _core
+from .._attributes import immutable
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class Distortion:
     """Random elastic distortions of images, with small translations, rotations and scalings.
@@ -78,7 +80,7 @@ class Distortion:
         float32; anything else becomes float64.
         """
         where = "Distortion"
-        x = np.asarray(X)
+        x = _check.real_numbers(where, "X", X)
         x = np.ascontiguousarray(x, np.float32 if x.dtype == np.float32 else np.float64)
         image = tuple(shape)
         if len(image) not in (2, 3) or math.prod(image) * len(x) != x.size:

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from .. import _check
 from .atomic import atomic_write
 from .limit import Limit
 from .stream import CHUNK, IdxError, Source, open_source
@@ -162,7 +163,7 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     ValueError
         The array has no dimensions, more than 8, or one above 2³² - 1.
     """
-    values = np.asarray(array)
+    values = _check.as_array("write_idx", "array", array)
     dtype = values.dtype.newbyteorder("=")
     if dtype not in _CODES:
         known = ", ".join(str(known) for known in _CODES)

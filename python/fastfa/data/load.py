@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _check
+from .._attributes import immutable
 from .idx import read_idx
 from .image_shape import image_shape_of
 from .limit import Limit
@@ -30,6 +31,7 @@ class DatasetNotFound(FileNotFoundError):
     """A dataset is in none of the places looked at; the message names them all."""
 
 
+@immutable
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """Examples and their labels.
@@ -49,11 +51,10 @@ class Split:
     image_shape: tuple[int, int, int] = (1, 28, 28)
 
     def __post_init__(self) -> None:
-        for name, array in (("x", self.x), ("labels", self.labels)):
-            if np.ma.is_masked(array):
-                raise ValueError(
-                    f"[Split] {name} has masked values; it must have a value everywhere"
-                )
+        for name in ("x", "labels"):
+            array = getattr(self, name)
+            if isinstance(array, np.ndarray) and type(array) is not np.ndarray:
+                object.__setattr__(self, name, _check.as_array("Split", name, array))
         if self.x.ndim != 2 or self.x.dtype not in (np.float32, np.float64):
             raise ValueError(
                 f"[Split] x has shape {self.x.shape} and dtype {self.x.dtype}; "
@@ -93,7 +94,7 @@ class Split:
         IndexError
             One is not that of an example.
         """
-        chosen = np.asarray(indices)
+        chosen = _check.as_array("take", "indices", indices)
         if chosen.size == 0 and chosen.ndim == 1:
             chosen = chosen.astype(np.int64)
         if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
@@ -145,6 +146,7 @@ class Split:
         return self.take(np.sort(order[count:])), self.take(np.sort(order[:count]))
 
 
+@immutable
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A dataset in memory.

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _check
+
 RATE = 16_000  # samples a second
 HOP = 160  # 10 ms between frames
 WINDOW = 400  # 25 ms of signal in each
@@ -45,10 +47,10 @@ def mfcc(signal: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
     Raises
     ------
-    ValueError
-        `signal` is not one-dimensional, not finite, or shorter than a frame.
+    ValueError, TypeError
+        `signal` is not of real numbers, not one-dimensional, not finite, or shorter than a frame.
     """
-    samples = np.asarray(signal, np.float64)
+    samples = _check.real_numbers("mfcc", "signal", signal).astype(np.float64)
     if samples.ndim != 1 or len(samples) < HOP or not np.isfinite(samples).all():
         raise ValueError(
             f"[mfcc] signal has shape {samples.shape}; it must be ({HOP} or more,) and finite"

@@ -171,11 +171,9 @@ def _checked(
     first_label: int = 0,
     limit: Limit | None = None,
 ) -> Split:
+    values = _check.as_array(where, f"{source}x", x)
+    classes = _check.as_array(where, f"{source}labels", labels)
     place = f"[{where}] {source}"
-    for name, given in (("x", x), ("labels", labels)):
-        if np.ma.is_masked(given):
-            raise ValueError(f"{place}{name} has masked values; it must have a value everywhere")
-    values, classes = np.asarray(x), np.asarray(labels)
     if values.dtype.kind not in "fiu":
         raise _kind(source, f"{place}x has dtype {values.dtype}; it must be of real numbers")
     if classes.dtype.kind not in "iu":

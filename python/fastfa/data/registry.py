@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .._attributes import immutable
+
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"
 TEST_IMAGES = "t10k-images-idx3-ubyte"
 TEST_LABELS = "t10k-labels-idx1-ubyte"
 
 
+@immutable
 @dataclass(frozen=True)
 class DataFile:
     """One file of a dataset, described without its compression.
@@ -29,6 +32,7 @@ class DataFile:
     sha256: str
 
 
+@immutable
 @dataclass(frozen=True)
 class DatasetInfo:
     """What is known of a dataset before any of its files is opened.

@@ -48,9 +48,7 @@ def one_hot(
         raise TypeError(f"[one_hot] classes was {classes!r}; it must be a positive integer")
     if classes < 1:
         raise ValueError(f"[one_hot] classes was {classes}; it must be a positive integer")
-    if np.ma.is_masked(labels):
-        raise ValueError("[one_hot] labels has masked values; it must have a value everywhere")
-    index = np.asarray(labels)
+    index = _check.as_array("one_hot", "labels", labels)
     if index.ndim != 1:
         raise ValueError(f"[one_hot] labels has shape {index.shape}; it must be (N,)")
     if index.size and index.dtype.kind not in "iu":
@@ -131,8 +129,7 @@ def normalise(
             f"[normalise] x was {getattr(x, 'dtype', type(x).__name__)}; "
             "it must be an array of float32 or float64"
         )
-    if np.ma.is_masked(x):
-        raise ValueError("[normalise] x has masked values; it must have a value everywhere")
+    x = _check.as_array("normalise", "x", x)
     if x.ndim < 1 or x.size == 0:
         raise ValueError(f"[normalise] x has shape {x.shape}; it must hold at least one example")
     if (mean is None) != (sd is None):
@@ -140,7 +137,10 @@ def normalise(
     if mean is None or sd is None:
         centre, spread = _statistics(x, axis=0 if per_feature else None)
     else:
-        centre, spread = np.asarray(mean, np.float64), np.asarray(sd, np.float64)
+        centre, spread = (
+            _check.real_numbers("normalise", name, value).astype(np.float64)
+            for name, value in (("mean", mean), ("sd", sd))
+        )
     for name, value in (("mean", centre), ("sd", spread)):
         if value.shape not in ((), x.shape[1:]):
             raise ValueError(

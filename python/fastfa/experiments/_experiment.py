@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from .._attributes import immutable
 from ._statistics import Verdict
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Results:
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class Claim:
     """One statement of the paper.
@@ -71,6 +73,7 @@ class Claim:
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class Experiment:
     """One figure, table or theorem of the paper as a declaration.
