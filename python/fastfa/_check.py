@@ -40,7 +40,10 @@ def real(
     limits = f"{'(' if open_low else '['}{low:g}, {high:g}{right}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"[{where}] {name} was {value!r}; it must be a number in {limits}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf if value > 0 else -math.inf
     inside = (number > low if open_low else number >= low) and (
         number < high if open_high else number <= high
     )
