@@ -60,7 +60,7 @@ def real(
     try:
         number = float(value)
     except OverflowError:  # an integer or a fraction beyond the largest float
-        number = math.inf
+        number = math.inf if value > 0 else -math.inf
     inside = (number > low if open_low else number >= low) and (
         number < high if open_high else number <= high
     )

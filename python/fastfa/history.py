@@ -109,11 +109,11 @@ class History(Guarded):
             If a line isn't a JSON object; names file and line.
         """
         records: list[Record] = []
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:  # what isn't UTF-8 has a line too
             for number, line in enumerate(file, start=1):
                 try:
                     record = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise ValueError(f"[from_jsonl] {path}, line {number}: {error}") from None
                 if not isinstance(record, dict):
                     raise ValueError(
