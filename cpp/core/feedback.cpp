@@ -235,12 +235,13 @@ std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackS
     }
     Feedback<T> f{specs[l], scale, n_source, nullptr, {}};
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
-    const double bytes = static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) *
-                         static_cast<double>(n_source);
-    with_room("[Network] " + name_of(l), bytes, [&] {
-      f.matrix = make_matrix<T>({place, specs[l], layers[l + 1], units[l], n_source, scale, seed,
-                                 first + static_cast<std::uint32_t>(l)});
-    });
+    const double bytes =
+        static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) * static_cast<double>(n_source);
+    with_room([&] { return "[Network] " + name_of(l); }, bytes,
+              [&] {
+                f.matrix = make_matrix<T>({place, specs[l], layers[l + 1], units[l], n_source, scale,
+                                           seed, first + static_cast<std::uint32_t>(l)});
+              });
     made.push_back(std::move(f));
   }
   return made;

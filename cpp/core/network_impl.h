@@ -207,7 +207,7 @@ class Network<T>::Impl final : public HearsOfForks {
   std::atomic<std::thread::id> holder_{};  // of mutex_
   std::atomic<std::uintptr_t> stream_{0};  // of the backend
   bool together_ = false;                  // held for an ensemble
-  bool lost_ = false;                      // forked at a bad moment; or on a device, which can't be forked
+  bool lost_ = false;  // forked at a bad moment; or on a device, which can't be forked
 
  private:
   struct Site {
