@@ -10,6 +10,7 @@ CUDA ?= OFF
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
 .PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
+  sanitize sanitize-quick \
   bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
@@ -91,6 +92,37 @@ cuda-sanitize: install build/sanitize/fastfa_cuda_emulated.so ## every device ke
 	FASTFA_EMULATED_LIBRARY=$(CURDIR)/build/sanitize/fastfa_cuda_emulated.so ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_cuda_kernels.py
+
+# Builds with sanitizers, in folders of their own: address and thread, with every instruction set, and the same
+# with -quick, of one portable level, which compile in a few minutes.
+build/sanitize/%/.built: $(VENV)/.requirements $(sources)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --upgrade \
+	  --target $(@D) -C build-dir=build/sanitize/$*-build -C cmake.define.FASTFA_EMULATED=ON \
+	  -C cmake.define.FASTFA_CUDA=OFF -C cmake.define.FASTFA_PORTABLE=$(if $(findstring quick,$*),ON,OFF) \
+	  -C cmake.define.FASTFA_SANITIZE=$(if $(findstring thread,$*),thread,address$(comma)undefined) .
+	touch $@
+comma := ,
+.PRECIOUS: build/sanitize/%/.built
+tests_of = $(foreach name,$(1),tests/test_$(name).py)
+
+# What goes through the core, its bindings and its kernels; and what does so from several threads.
+sanitized := adam alignment arrays bad_feedback bad_input bad_learning bad_local capi checkpoint_files cuda_arrays \
+  cuda_ensemble cuda_graphs cuda_training custom_feedback density distortion divergence dropout ensemble \
+  feedback_matrices finite_differences fork learning local local_network local_oracles locks network_api \
+  node_perturbation online oracles padding philox plasticity process_end robust_feedback sizes state_file stepwise
+kernels := adam density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
+  padding plasticity stepwise
+concurrent := threads locks interrupt robust_feedback stepwise ensemble process_end
+
+sanitize: build/sanitize/address/.built build/sanitize/thread/.built cuda-sanitize ## core, bindings and kernels under ASan and UBSan, threads under TSan; up to an hour
+	$(BIN)/python tools/sanitize.py address build/sanitize/address $(call tests_of,$(sanitized))
+	for level in $$($(BIN)/python -c "import fastfa; print(*fastfa.build_info()['isa_available'][1:])"); do \
+	  FASTFA_ISA=$$level $(BIN)/python tools/sanitize.py address build/sanitize/address $(call tests_of,$(kernels)) || exit 1; done
+	$(BIN)/python tools/sanitize.py thread build/sanitize/thread $(call tests_of,$(concurrent))
+
+sanitize-quick: build/sanitize/address-quick/.built build/sanitize/thread-quick/.built ## the part of it that is for every change
+	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi padding sizes state_file stepwise)
+	$(BIN)/python tools/sanitize.py thread build/sanitize/thread-quick $(call tests_of,locks robust_feedback)
 
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps \

@@ -2,7 +2,8 @@
 //
 // Once the interpreter shuts down, only the thread that does so may have the GIL. Of another that asks,
 // Python up to 3.13 makes an end by pthread_exit(), whose unwinding C++ answers with std::terminate();
-// from 3.14 on it waits for ever. Here it waits for ever under each version: the process ends without it.
+// from 3.14 on it waits for ever. Here it waits for ever under each version: the process ends without
+// it.
 #pragma once
 
 #include <cxxabi.h>

@@ -137,8 +137,7 @@ void register_step(py::class_<Network<T>>& network) {
             return true;
           },
           py::arg("e"), py::arg("target"))
-      .def("update_step", &Net::update_step, py::call_guard<WithoutGil>(),
-           py::arg("optimizer"))
+      .def("update_step", &Net::update_step, py::call_guard<WithoutGil>(), py::arg("optimizer"))
       .def(
           "apply_error",
           [](Net& net, const py::handle& e, const Optimizer& optimizer, const py::handle& target) {
@@ -225,8 +224,8 @@ void register_class(py::module_& m, const char* name) {
            [](Net& net, int hidden) {
              return expose(released([&] { return net.feedback_array(hidden); }));
            })
-      .def("set_feedback", &Net::set_feedback, py::call_guard<WithoutGil>(),
-           py::arg("feedback"), py::arg("perturbation"))
+      .def("set_feedback", &Net::set_feedback, py::call_guard<WithoutGil>(), py::arg("feedback"),
+           py::arg("perturbation"))
       .def("reset_memory", &Net::reset_memory, py::call_guard<WithoutGil>())
       .def("progress",
            [](Net& net) {
@@ -254,10 +253,10 @@ void register_class(py::module_& m, const char* name) {
              const OwnedMatrix<T> b = released([&] { return net.kept_inverse(hidden); });
              return b.view.data ? expose(b) : py::none();
            })
-      .def("time_layer", &Net::time_layer, py::call_guard<WithoutGil>(), py::arg("layer"),
+      .def("time_layer", &Net::time_layer, py::call_guard<WithoutGil>(), py::arg("layer"), py::arg("n"),
+           py::arg("repeats"))
+      .def("time_feedback", &Net::time_feedback, py::call_guard<WithoutGil>(), py::arg("hidden"),
            py::arg("n"), py::arg("repeats"))
-      .def("time_feedback", &Net::time_feedback, py::call_guard<WithoutGil>(),
-           py::arg("hidden"), py::arg("n"), py::arg("repeats"))
       .def(
           "forward",
           [](Net& net, const Given<T>& x) -> py::object {

@@ -28,7 +28,7 @@ class Buffer {
  public:
   Buffer() = default;
   Buffer(Place& place, Index rows, Index cols) : rows_(rows), cols_(cols), ld_(padded<T>(cols)) {
-    if (size_product_or_less({rows, ld_}) < 0) throw std::bad_alloc();
+    if (size_product_or_less({rows, ld_}) < 0) throw NoMemory("[fastfa] there is no such memory");
     const std::shared_ptr<void> memory =
         place.allocate(static_cast<std::size_t>(rows * ld_) * sizeof(T));
     data_ = std::shared_ptr<T>(memory, static_cast<T*>(memory.get()));

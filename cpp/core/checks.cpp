@@ -57,8 +57,8 @@ static void check_local(const LayerSpec& layer, Index inputs, const std::string&
       s.stride_h < 1 || s.stride_w < 1) {
     refuse(where + " has a shape, maps, kernel_size or stride below 1; each must be at least 1");
   }
-  for (Index size : {s.channels, s.height, s.width, s.maps, s.kernel_h, s.kernel_w, s.stride_h,
-                     s.stride_w}) {
+  for (Index size :
+       {s.channels, s.height, s.width, s.maps, s.kernel_h, s.kernel_w, s.stride_h, s.stride_w}) {
     if (size < largest) continue;
     refuse(where + " has a shape, maps, kernel_size or stride of " + std::to_string(size) +
            "; each must be below 2^31");
@@ -75,8 +75,10 @@ static void check_local(const LayerSpec& layer, Index inputs, const std::string&
            std::to_string(s.width) + "), so with padding 'valid' it must not be larger");
   }
   // Of the weights of one position, rounded up to whole cache lines, of all, and of the units.
-  const Index block = size_product(where + ": a position's weights are", {s.kernel_h, s.kernel_w, s.maps});
-  const Index position = size_product(where + ": a position's weights are", {s.channels, padded<float>(block)});
+  const Index block =
+      size_product(where + ": a position's weights are", {s.kernel_h, s.kernel_w, s.maps});
+  const Index position =
+      size_product(where + ": a position's weights are", {s.channels, padded<float>(block)});
   size_product(where + ": its weights are", {k.out_h, k.out_w, position});
   size_product(where + ": its units are", {s.maps, k.out_h, k.out_w});
   if (layer.density != 1) refuse(where + ".density must be 1 for a locally connected layer");

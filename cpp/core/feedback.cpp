@@ -268,10 +268,11 @@ std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackS
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
     const double bytes =
         static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) * static_cast<double>(n_source);
-    with_room("[Network] " + name_of(l), bytes, [&] {
-      f.matrix = make_matrix<T>({place, specs[l], layers[l + 1], units[l], n_source, scale, seed,
-                                 first + static_cast<std::uint32_t>(l)});
-    });
+    with_room([&] { return "[Network] " + name_of(l); }, bytes,
+              [&] {
+                f.matrix = make_matrix<T>({place, specs[l], layers[l + 1], units[l], n_source, scale,
+                                           seed, first + static_cast<std::uint32_t>(l)});
+              });
     if (keeps_mask(specs[l], l, units, layers[l + 1])) {
       f.mask = Buffer<std::uint32_t>(place, n_source, (units[l] + 31) / 32);
       for_existing(layers[l + 1], n_source, units[l], seed, first + static_cast<std::uint32_t>(l) + 1,

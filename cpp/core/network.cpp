@@ -1,7 +1,6 @@
 // Construction and the calls of the public Network, apart from those about feedback
 // (network_feedback.cpp). What a step does is in step.cpp.
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -13,20 +12,23 @@
 namespace fastfa {
 namespace {
 
-// From the first number of an embedder's matrix to the last one, as many as can be addressed.
+// From the first number of an embedder's matrix to the last one: as many as can be addressed?
 template <class T>
-void check_span(const std::string& what, const MatrixView<T>& m) {
-  const auto apart = [](Index stride) {
-    return stride == std::numeric_limits<Index>::min() ? most_numbers : std::abs(stride);
+void check_span(const char* call, const char* what, const MatrixView<T>& m) {
+  const auto fits = [](Index count, Index stride) {
+    const bool negative = stride < 0 && stride != std::numeric_limits<Index>::min();
+    return count < 1 || size_product_or_less({count, negative ? -stride : stride}) >= 0;
   };
-  size_product(what + " spans", {std::max(m.rows, Index{1}), apart(m.row_stride)});
-  size_product(what + " spans", {std::max(m.cols, Index{1}), apart(m.col_stride)});
+  if (fits(m.rows, m.row_stride) && fits(m.cols, m.col_stride)) return;
+  refuse("[" + std::string(call) + "] " + what + " spans " + std::to_string(m.rows) + " rows, " +
+         std::to_string(m.row_stride) + " numbers apart, and " + std::to_string(m.cols) + " columns, " +
+         std::to_string(m.col_stride) + " apart; it must be at most 2^59 numbers each way");
 }
 
 // What embedders give to be written.
 template <class T>
 void check_out(const char* call, const MatrixView<T>& out, Index rows, Index cols) {
-  check_span("[" + std::string(call) + "] out", out);
+  check_span(call, "out", out);
   if (out.data && out.rows == rows && out.cols == cols) return;
   const std::string shape = "(" + std::to_string(out.rows) + ", " + std::to_string(out.cols) + ")";
   refuse("[" + std::string(call) + "] out" + (out.data ? " has shape " + shape : " was null") +
@@ -67,9 +69,9 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
   for (const LayerSpec& layer : spec.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
     const std::size_t l = layers_.size();
-    with_room("[Network] layers[" + std::to_string(l) + "]", bytes_of<T>(layer, n_in), [&] {
-      layers_.emplace_back(*backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(l));
-    });
+    with_room(
+        [&] { return "[Network] layers[" + std::to_string(l) + "]"; }, bytes_of<T>(layer, n_in),
+        [&] { layers_.emplace_back(*backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(l)); });
   }
   teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec_);
   all_inputs_ = all_columns(spec.inputs);
@@ -84,8 +86,9 @@ void Network<T>::Impl::reserve(Index batch) {
   tiny_.current = false;
   double width = static_cast<double>(spec_.inputs);
   for (const Layer<T>& layer : layers_) width += 2 * static_cast<double>(layer.n_out);
-  with_room("[Network] a batch of " + std::to_string(batch) + " examples",
-            static_cast<double>(sizeof(T)) * width * static_cast<double>(batch), [&] {
+  with_room([&] { return "[Network] a batch of " + std::to_string(batch) + " examples"; },
+            static_cast<double>(sizeof(T)) * width * static_cast<double>(batch),
+            [&] {
               for (Layer<T>& layer : layers_) layer.reserve(*backend_, batch);
               batch_.reserve(*backend_, batch, spec_.inputs, layers_.back().n_out);  // last: it has the
             });                                                                      // capacity
@@ -104,7 +107,7 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
     Layer<T>& layer = layers_[l];
     if (!layer.spec.trainable) continue;
     const double moments = memory == Memory::adam ? 2 : 1;
-    with_room("[Network] the optimizer's memory of layers[" + std::to_string(l) + "]",
+    with_room([&] { return "[Network] the optimizer's memory of layers[" + std::to_string(l) + "]"; },
               moments * static_cast<double>(layer.w.bytes()),
               [&] { layer.reserve_memory(*backend_, memory); });
   }
@@ -115,8 +118,8 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
   }
 }
 
-// A network that another thread held is lost to the child; one that this thread holds, it will give back.
-// Not so an ensemble's: other threads were training it as well.
+// A network that another thread held is lost to the child; one that this thread holds, it will give
+// back. Not so an ensemble's: other threads were training it as well.
 template <class T>
 void Network<T>::Impl::in_child() {
   const auto is_free = [](std::mutex& mutex) {
@@ -158,8 +161,8 @@ template <class T>
 void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x,
                                   const MatrixView<const T>* y) const {
   const std::string where = std::string("[") + call + "] ";
-  check_span(where + "X", x);
-  if (y) check_span(where + "Y", *y);
+  check_span(call, "X", x);
+  if (y) check_span(call, "Y", *y);
   if (x.cols != spec_.inputs || x.col_stride != 1) {
     refuse(where + "X has " + std::to_string(x.cols) + " columns; the network has " +
            std::to_string(spec_.inputs) + " inputs, contiguous in each row");

@@ -36,8 +36,8 @@ OwnedMatrix<T> Network<T>::allocate(std::int64_t rows, std::int64_t cols) {
   Session<T> session(*impl_);
   const std::string where = "[allocate] a matrix of";
   const auto bytes = static_cast<std::size_t>(size_product(where, {rows, cols})) * sizeof(T);
-  std::shared_ptr<void> memory =
-      with_room(where, static_cast<double>(bytes), [&] { return impl_->backend_->allocate(bytes); });
+  std::shared_ptr<void> memory = with_room([&] { return where; }, static_cast<double>(bytes),
+                                           [&] { return impl_->backend_->allocate(bytes); });
   return {{static_cast<T*>(memory.get()), rows, cols, cols, 1}, memory};
 }
 template <class T>

@@ -7,6 +7,8 @@
 #include <new>
 #include <string>
 
+#include "core/sizes.h"
+
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -42,12 +44,16 @@ class Host final : public Place {
  public:
   std::shared_ptr<void> allocate(std::size_t bytes) override {
     constexpr std::size_t much = std::size_t{1} << 26;  // less isn't worth the question
-    if (bytes >= much && static_cast<double>(bytes) > bytes_left()) throw std::bad_alloc();
+    const auto too_much = [bytes] {
+      return NoMemory("[fastfa] something took " + std::to_string(bytes) +
+                      " bytes; there is not so much memory");
+    };
+    if (bytes >= much && static_cast<double>(bytes) > bytes_left()) throw too_much();
     const std::size_t page = std::size_t{1} << 21;
     const std::size_t align = bytes >= page ? page : 64;
     bytes = (bytes + align - 1) / align * align;
     std::shared_ptr<void> memory(std::aligned_alloc(align, bytes ? bytes : align), std::free);
-    if (!memory) throw std::bad_alloc();
+    if (!memory) throw too_much();
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     if (align == page) madvise(memory.get(), bytes, MADV_HUGEPAGE);  // fewer TLB misses; may be refused
 #endif

@@ -46,15 +46,15 @@ class NoMemory : public std::bad_alloc {
   std::string what_;
 };
 
-// make(), which asks for about that many bytes. If there is no room, the error says for what.
-template <class Make>
-auto with_room(const std::string& what, double bytes, Make&& make) {
+// make(), which asks for about that many bytes. If there is no room, the error says for what().
+template <class What, class Make>
+auto with_room(What&& what, double bytes, Make&& make) {
   try {
     return make();
   } catch (const std::bad_alloc&) {
     char number[64];
     std::snprintf(number, sizeof number, "%.0f", bytes);
-    throw NoMemory(what + " takes about " + number + " bytes; there is not so much memory");
+    throw NoMemory(what() + " takes about " + number + " bytes; there is not so much memory");
   }
 }
 

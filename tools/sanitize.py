@@ -1,0 +1,61 @@
+"""Runs tests against a build with sanitizers, whose reports end the process and so fail the test.
+
+    python tools/sanitize.py address build/sanitize/address tests/test_capi.py …
+
+The build's folder goes before installed packages. GCC's runtime must be the first library of the
+process, so it is preloaded; Python and NumPy are as they are. FASTFA_ISA chooses the kernels.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SUPPRESSIONS = ROOT / "tools" / "tsan.supp"
+OPTIONS = {
+    # Python doesn't give back what it still has at the end, so leaks can't be told from that. What is
+    # too large is an error of the caller's here as elsewhere.
+    "address": {
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    },
+    # A signal handler of Python's and a fork beside threads are meant to work here.
+    "thread": {
+        "TSAN_OPTIONS": f"halt_on_error=1:report_signal_unsafe=0:die_after_fork=0:"
+        f"suppressions={SUPPRESSIONS}"
+    },
+}
+
+
+def runtime(name: str) -> str:
+    """GCC's library of that name."""
+    gcc = os.environ.get("CXX", "g++")
+    return subprocess.run(
+        [gcc, f"-print-file-name={name}"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def main() -> int:
+    kind, site, *tests = sys.argv[1:]
+    library = {"address": "libasan.so", "thread": "libtsan.so"}[kind]
+    environment = {
+        **os.environ,
+        **OPTIONS[kind],
+        "LD_PRELOAD": f"{runtime(library)} {runtime('libstdc++.so')}",
+        "PYTHONPATH": str(Path(site).resolve()),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    # ThreadSanitizer of GCC 12 wants memory where it was laid out before Linux randomised more of it.
+    if kind == "thread" and shutil.which("setarch"):
+        command = ["setarch", platform.machine(), "-R", *command]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
