@@ -8,6 +8,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference
+from device_arrays import ByDlpack
 from devices import ORDERS, emulated, kernels_run
 from local_cases import Patches, local_case
 from parity import check, relative_error
@@ -63,7 +64,6 @@ def test_every_rule_equals_the_reference(rule, batch):
         local_case((2, 7, 6), LOCAL, 4, rules=("bp", "fa"), batch=5),
         local_case((7, 6), LOCAL, 4, rules=("dfa",), batch=1),
     ],
-    ids=str,
 )
 def test_every_way_of_training_equals_the_reference(case, dtype):
     check(replace(case, weighted=True), dtype)
@@ -220,6 +220,21 @@ def test_an_ensemble_learns_as_each_alone(device, batch_size, softmax, dtype, rn
     assert_same(both[0].networks[0], both[1].networks[0])
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param(ORDERS[0], marks=emulated)])
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_the_sums_of_an_ensemble_are_those_of_each_alone(device, batch_size, rng):
+    nets, others = pair(lambda: networks(9, DEEP, dtype="float64", device=device))
+    x, y = examples(nets[0], rng, 60)
+    w, order, rate = rng.random(60), rng.permutation(60)[:50], fa.SGD(0.05)
+    rows = fa._core.train_together(
+        [net._net for net in nets], x, y, [rate._spec()] * 9, batch_size, order, w
+    )
+    for other, (loss, missed, weight) in zip(others, rows, strict=True):
+        mean, sums = other._train_chunk(x, y, rate, batch_size, order, sample_weight=w)
+        assert (loss, missed, weight) == pytest.approx((mean, *sums[1:]), rel=1e-11)
+        assert 0 < missed < weight
+
+
 # ---- devices ------------------------------------------------------------------------------------
 
 DEVICE_CASES = {
@@ -269,6 +284,20 @@ def test_error_rates_and_sums_on_a_device_are_the_cpus(batch, rng):
             )
         for a, b in zip(nets[0].weights, nets[1].weights, strict=True):
             assert relative_error(a, np.array(b)) < 1e-11
+
+
+@emulated
+def test_weights_lie_in_main_memory_wherever_the_examples_do(rng):
+    net, twin = pair(lambda: small(dtype="float32", device=ORDERS[0]))
+    x, y = examples(net, rng, 12)
+    w, there = rng.random(12), (ByDlpack(x), ByDlpack(y))
+    assert net.step(*there, fa.SGD(0.1), sample_weight=w) == twin.step(
+        x, y, fa.SGD(0.1), sample_weight=w
+    )
+    assert net.evaluate(*there, sample_weight=w) == twin.evaluate(x, y, sample_weight=w)
+    assert_equal(net, twin)
+    with pytest.raises(TypeError, match=r"sample_weight was .* in main memory"):
+        net.step(*there, fa.SGD(0.1), sample_weight=ByDlpack(w.astype("f4")))
 
 
 # ---- out of range -------------------------------------------------------------------------------

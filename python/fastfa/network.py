@@ -457,6 +457,8 @@ class Network(Guarded, Stepwise, OnDevice):
         """
         x, y = self._apart("step", self._xy("step", X, Y))
         spec = _arguments.optimizer("step", optimizer)
+        if sample_weight is None:
+            return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)))[0]
         weights = _arguments.sample_weight(self, "step", sample_weight, len(x))
         return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)), weights)[0]
 
