@@ -69,6 +69,9 @@ def _train(run: Run) -> dict[str, Any]:
         net, optimizer, batch_size=setup.batch, epochs=run.epochs, shuffle=setup.shuffle,
         seed=run.seed, progress=False, schedule=_schedule(run),
     )  # fmt: skip
+    if run.rule == "wm" and setup.mirror == "published":  # phases alone: nothing else moves
+        still = fa.data.one_hot(examples[1], 10)
+        net.train_epoch(examples[0], still, fa.SGD(0.0), batch_size=setup.batch)
     # Measured after every epoch; nothing decides by it.
     history = trainer.fit(examples, **{run.split: measured})
     errors = history[f"{run.split}_error"]
@@ -135,15 +138,22 @@ def _feedback(run: Run, setup: Setup) -> Any:
     if matrix:
         return [_other_matrix(matrix, preset.route, min(shape), setup.gain) for shape in shapes]
     if setup.start not in _B_SCALE or base not in _DRAWN:
+        if base == "wm":
+            preset = fa.Feedback(preset.matrix, plasticity=_mirror(setup))
         return _with_gain(preset, setup.gain)
     kind, scale = _B_SCALE[setup.start]
+    plasticity = _mirror(setup) if base == "wm" else preset.plasticity
     return [
-        fa.Feedback(kind, scale=scale(*shape), route=preset.route, plasticity=preset.plasticity)
+        fa.Feedback(kind, scale=scale(*shape), route=preset.route, plasticity=plasticity)
         for shape in shapes
     ]
 
 
 _EQUAL = "equal_before_slope"  # the default when the tables on record were made
+
+
+def _mirror(setup: Setup) -> fa.WeightMirror:
+    return fa.WeightMirror() if setup.mirror == "published" else fa.WeightMirror.average()
 
 
 def _other_matrix(matrix: str, route: str, most: int, gain: float | None) -> fa.Feedback:

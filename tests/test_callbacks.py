@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import types
+import warnings
 
 import fastfa as fa
 import numpy as np
@@ -340,6 +342,27 @@ def test_alignment_writes_each_layers_mean_over_the_epoch_into_the_record(proble
             ]
             assert len(taken) == 3
             assert record[f"angle_bp.{layer}"] == pytest.approx(np.mean(taken))
+
+
+def test_what_is_undefined_in_a_measurement_is_left_out_of_the_mean_and_said(problem, monkeypatch):
+    """One NaN row made an epoch's mean NaN."""
+    x, labels = problem
+    values = iter([30.0, 40.0, np.nan, np.nan, 60.0, np.nan])  # of two layers, three times
+
+    def measured(net, *probe, **how):
+        return [types.SimpleNamespace(angle_bp=next(values)) for _ in range(2)]
+
+    monkeypatch.setattr(fa.metrics, "alignment", measured)
+    probe = Alignment(x, one_hot(labels, CLASSES), every=5, measures=["angle_bp"])
+    probe._measured_at = -1
+    trainer = make_trainer([probe], epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (record,) = trainer.fit(problem)
+    # before training; after batch 5; at the epoch's end: the first is in no epoch
+    assert (record["angle_bp.0"], record["angle_bp.0.defined"]) == (60.0, 1)
+    assert np.isnan(record["angle_bp.1"])
+    assert "angle_bp.1.defined" not in record
 
 
 def test_a_second_trainers_records_have_its_own_angles_only(problem):

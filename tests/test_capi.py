@@ -477,6 +477,39 @@ def test_an_older_caller_is_refused_and_a_newer_one_only_for_what_it_asks():
         LIBRARY.fastfa_network_destroy(handle)
 
 
+MIRRORS = [  # settings of fastfa_feedback, and where it ends; Python's
+    ({}, None, fa.WeightMirror()),
+    ({"mirror_growth": 0.5, "mirror_decay": 0.1}, None, fa.WeightMirror(growth=0.5, decay=0.1)),
+    (
+        {"mirror_growth": 0.0, "mirror_decay": -1.0, "mirror_centred": 1, "mirror_noise": 1.0},
+        None,
+        fa.WeightMirror.average(),
+    ),
+    ({"mirror_lr": 0.3, "mirror_every": 2}, None, fa.WeightMirror.average(0.3, noise=0.1 / 12**0.5, every=2)),
+    # callers who were compiled before there were growth and decay
+    ({"mirror_noise": 1.0}, "mirror_growth", fa.WeightMirror.average()),
+    ({"mirror_lr": 0.3, "mirror_noise": 0.5}, "mirror_growth", fa.WeightMirror.average(0.3, noise=0.5)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "ends", "mirror"), MIRRORS)
+def test_the_weight_mirrors_settings_are_pythons(given, ends, mirror, rng):
+    feedback = Feedback(plasticity=b"weight_mirror", **given)
+    if ends:
+        feedback.struct_size = getattr(Feedback, ends).offset
+    layers = [Layer(units=12, activation=b"tanh"), Layer(units=4, activation=b"logistic")]
+    ours = Network(7, layers, [feedback], seed=5)
+    assert ours.status == 0, last_error()
+    rule = fa.Feedback("uniform", plasticity=mirror)
+    net = fa.Network(7, [fa.Dense(12, "tanh"), fa.Dense(4, "logistic")], rule, seed=5)
+    x, y = examples(rng, "float32")
+    for _ in range(4):
+        net.step(x, y, fa.SGD(0.1))
+        step = Optimizer(lr=0.1)
+        assert ours.call("step", view(x), view(y), c.byref(step), None) == 0, last_error()
+    assert_same(ours, net)
+
+
 def test_divergence_has_a_layer_and_a_step(rng):
     net, _ = pair("fa")
     x, y = examples(rng, "float32")

@@ -382,6 +382,46 @@ IS, PROGRESS = ("network", "is"), ("network", "progress")
 W0 = np.zeros((3, 2), np.float32)
 
 
+def mirrors_of(net):
+    """Its weight mirrors, all by their settings."""
+    named = {"weight_mirror": fa.WeightMirror()}
+    return [named.get(rule.plasticity, rule.plasticity) for rule in net.feedback]
+
+
+EARLIER = {"kind": "WeightMirror", "lr": 0.1, "noise": 0.5, "every": 3}
+
+
+@pytest.mark.parametrize(
+    ("written", "mirror"),
+    [
+        ("weight_mirror", fa.WeightMirror.average()),
+        (EARLIER, fa.WeightMirror.average(0.1, noise=0.5, every=3)),
+        (EARLIER | {"lr": None}, fa.WeightMirror.average(noise=0.5, every=3)),
+    ],
+)
+def test_a_weight_mirror_of_an_earlier_file_is_the_average_that_it_was(path, written, mirror):
+    craft(path, _set(*IS, "feedback", 0, "plasticity", to=written), small("wm"))
+    net = fa.load(path)
+    assert mirrors_of(net)[0] == mirror
+    rule = fa.Feedback("uniform", plasticity=mirror)
+    own = small([rule, *net.feedback[1:]])
+    fa.load(path, into=own)  # the same network, said as it is today
+    with pytest.raises(fa.CheckpointError, match="another network"):
+        fa.load(path, into=small("wm"))
+
+
+@pytest.mark.parametrize(
+    "plasticity", ["weight_mirror", fa.WeightMirror(growth=0.5), fa.WeightMirror.average(0.2)]
+)
+def test_a_weight_mirror_of_today_comes_back(path, plasticity):
+    net = small(fa.Feedback("uniform", plasticity=plasticity))
+    fa.save(path, net)
+    assert [rule.plasticity for rule in fa.load(path).feedback] == [
+        rule.plasticity for rule in net.feedback
+    ]
+    assert mirrors_of(fa.load(path)) == mirrors_of(net)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -58,6 +58,7 @@ CASES: dict[str, Case | str] = {
         density=(0.5,),
         matmul_library="cublas",
     ),
+    "add_part": plain_case((3, 2), batch=4099, matmul_library="cublas"),
     "finish_update_bias": plain_case((5, 67, 33), adam=True, batch=35, matmul_library="cublas"),
     "local_update_bias": local_case((2, 7, 6), LOCAL, 4, adam=True, batch=3),
 }
