@@ -140,15 +140,23 @@ def test_equal_errors_that_stay_high_reproduce_nothing(name):
     data = experiment.presets["paper"]["data"]
     results = flat(dict.fromkeys(experiment.presets["paper"]["nets"], 50.0), data)
     for claim in experiment.claims:
-        near = "as good as" in claim.text or "comes near" in claim.text
+        near = "as good" in claim.text or "comes near" in claim.text
         assert claim.measure(results).holds is near, claim.text
 
 
 def test_the_papers_number_is_compared_on_its_own_data_only():
-    measure = shared.reaches("fa", 1.32, 0.2)
-    assert measure(flat({"fa": 1.3}, "mnist")).holds is True
+    measure = shared.reaches("fa", 1.32)
+    assert measure(flat({"fa": 1.4}, "mnist")).holds is True
+    assert measure(flat({"fa": 1.45}, "mnist")).holds is False
     assert measure(flat({"fa": 1.6}, "mnist")).holds is False
     assert measure(flat({"fa": 1.3}, "mnist-mini")).holds is None
+
+
+def test_to_be_ahead_is_more_than_to_be_near():
+    measure = shared.ahead("fa", "bp")
+    assert measure(flat({"fa": 1.3, "bp": 1.6}, "mnist")).holds is True
+    assert measure(flat({"fa": 1.7, "bp": 1.6}, "mnist")).holds is False
+    assert measure(flat({"fa": 1.3, "bp": 1.6}, "mnist-mini")).holds is None
 
 
 def test_backprop_that_is_better_is_told():
@@ -183,7 +191,7 @@ def test_house_numbers_in_their_own_format(no_data, tmp_path):
 
     for seed, (part, count) in enumerate({"train": 150, "extra": 50, "test": 40}.items()):
         write_part(no_data / "svhn-grey", part, count, seed)
-    summary = reproduce(get("svhn"), "quick", out=tmp_path / "out", runs=2)
+    summary = reproduce(get("svhn"), "quick", out=tmp_path / "out", runs=3)
     assert "data not available" not in verdicts(summary).values()
     assert {run["condition"] for run in summary["runs"]} == {"fa", "local", "leaky"}
     assert all(0 <= run["result"]["error"][-1] <= 100 for run in summary["runs"])
@@ -219,7 +227,7 @@ def test_other_photographs_stand_in_and_are_marked(monkeypatch):
     results = flat({"shallow": 30.0, "bp": 12.0, "fa": 12.0}, "mnist-photo-background")
     results.settings["data"] = paper["data"]
     told = [claim.measure(results) for claim in experiment.claims]
-    assert [verdict.holds for verdict in told] == [None, None, True, True]
+    assert [verdict.holds for verdict in told] == [None, None, False, True, True]
     assert all("mnist-photo-background" in verdict.note for verdict in told)
 
 

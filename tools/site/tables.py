@@ -280,6 +280,8 @@ def _value(claim: dict[str, Any]) -> str:
     ours, low, high = (
         f"{claim[key]:.3g}" if claim[key] is not None else "–" for key in ("ours", "low", "high")
     )
+    if claim["low"] is None:
+        return f"{ours}{unit}".replace(" ", "\N{NO-BREAK SPACE}")
     return f"{ours}{unit} ({low} – {high})".replace(" ", "\N{NO-BREAK SPACE}")
 
 

@@ -28,14 +28,19 @@ from ._statistics import Verdict, below, log_ratio, no_comparison
 # Note 5: inputs "a mean of 0 and standard deviation of 1", "target values set to {-0.9, 0.9}", "mean
 # squared error", η reduced by an order of magnitude "once progress had slowed substantially",
 # minibatches of 100 (note 2), B uniform, "so that roughly the same magnitude of error arrived at each
-# layer". Three things are ours. Adam in place of plain gradient steps: the scale of B then changes only
-# the last digits. No weight decay, where the note has 1e-6: Adam would bring even that, where nothing
+# layer". Three things are ours in DEFAULTS, with which the local, distorted and photographed digits and
+# leaky units are trained. Adam in place of plain gradient steps: the scale of B then changes only the
+# last digits. No weight decay, where the note has 1e-6: Adam would bring even that, where nothing
 # else is in the gradient, to steps of full size, and shrink the layers that the shallow rule leaves
 # alone. And an output bias that starts at the targets' mean, without which the first steps of FA, which
 # all want smaller outputs, often saturate the hidden units. The rates of the paper preset were chosen
 # for a local network of tanh units with 10,000 of MNIST's training images held out, and are used for
 # the others as they are. Those of the quick preset were chosen by eye on mnist-mini's test set, seed 0
 # among the trials: its errors are there to be compared with each other, and are no estimates.
+# NOTE is the note's own training: plain steps of an η that falls by tenths, weight decay 1e-6. There the
+# size of B matters, and errors that grow on their way down do better than equal ones (`growth`). The
+# first two epochs have smaller steps, without which so large a B saturates units for good. What was
+# tried on held-out digits is in docs/results/reproduce/trials, a file each.
 LOW, HIGH = -0.9, 0.9
 DEFAULTS = {
     "rule": "fa",
@@ -45,8 +50,10 @@ DEFAULTS = {
     "dropout": 0.0,
     "input_dropout": 0.0,
     "initial": 1.0,  # of the weights, times U(±1/√n)
+    "scale": "equal_before_slope",
     "gain": 0.1,
-    "scales": None,  # of B in each hidden layer, the first one's first; else they follow from the gain
+    "growth": 1.0,  # one for all hidden layers, or one for each, the first one's first
+    "scales": None,  # of B in each hidden layer, in place of the three above
     "optimizer": "adam",
     "weight_decay": 0.0,
     "batch_size": 100,
@@ -65,6 +72,13 @@ PAPER = DEFAULTS | {
     "epochs": 40,
     "lr": [[1, 1e-4], [20, 3e-5], [33, 1e-5]],
 }
+NOTE = {"optimizer": "sgd", "weight_decay": 1e-6}
+
+
+def falling(lr: float, epochs: int, *, warm: bool = True) -> list[list[float]]:
+    """η of the note's training: two smaller epochs, then η, a tenth and a hundredth of it."""
+    first = [[1, lr / 9], [2, lr / 2], [3, lr]] if warm else [[1, lr]]
+    return [*first, [round(0.72 * epochs), lr / 10], [round(0.92 * epochs), lr / 100]]
 
 
 def names(settings: Settings) -> list[str]:
@@ -137,6 +151,7 @@ def classifier(spec: Settings, data: Dataset, seed: int) -> Network:
         maps, kernel = spec["local"]
         layers.append(LocallyConnected2D(maps, kernel, activation=activation))
     layers += [Dense(n, activation) for n in spec["hidden"]]
+    hidden = len(layers)
     # one rate for all hidden layers, or one for each
     rates = np.broadcast_to(spec["dropout"], len(layers))
     for i, rate in reversed(list(enumerate([spec["input_dropout"], *rates]))):
@@ -146,7 +161,10 @@ def classifier(spec: Settings, data: Dataset, seed: int) -> Network:
     if feedback == "fa" and spec["scales"] is not None:
         feedback = [Feedback("uniform", scale=scale) for scale in spec["scales"]]
     elif feedback == "fa":
-        feedback = Feedback("uniform", scale="equal_before_slope", gain=spec["gain"])
+        feedback = [
+            Feedback("uniform", scale=spec["scale"], gain=spec["gain"], growth=float(growth))
+            for growth in np.broadcast_to(spec["growth"], hidden)
+        ]
     outputs = Dense(data.classes, "tanh")
     net = Network(data.image_shape, [*layers, outputs], feedback=feedback, seed=seed)
     for weights in net.weights:
@@ -183,16 +201,28 @@ def angles(net: Network, x: np.ndarray, y: np.ndarray) -> list[float]:
 # ---- claims --------------------------------------------------------------------------------------
 
 
-def reaches(condition: str, paper: float, within: float, data: str = "mnist") -> Any:
-    """The error at the last epoch is at most the paper's and `within` points; told only on `data`."""
+def reaches(condition: str, paper: float, data: str = "mnist") -> Any:
+    """The error at the last epoch is at most the paper's and a tenth of it; told only on `data`."""
 
     def measure(results: Results) -> Verdict:
         errors = results.last(condition, "error")
         if used_data(results) != data:
             return no_comparison(errors, "%", used_data(results), data)
         best = results.of(condition, "best").mean()
-        what = f"last epoch (best {best:.2f}), paper's + {within}"
-        return below(errors, paper + within, "%", what)
+        what = f"last epoch (best {best:.2f}), 1.1 times the paper's"
+        return below(errors, 1.1 * paper, "%", what)
+
+    return measure
+
+
+def ahead(condition: str, other: str) -> Any:
+    """The error is below the `other`'s, as in the paper; a quick set says nothing."""
+
+    def measure(results: Results) -> Verdict:
+        gap = results.last(condition, "error") - results.last(other, "error")
+        if used_data(results).startswith("mnist-mini"):
+            return no_comparison(gap, "points", used_data(results))
+        return below(gap, 0.0, "points", f"error less that of {other}{_stand_in(results)}")
 
     return measure
 

@@ -91,7 +91,7 @@ def number(claim: Mapping[str, Any]) -> str:
         return "–"
     unit = {"": "", "°": "°", "x": " ×", "%": " %", "points": " points"}[claim["unit"]]
     if claim["low"] is None:
-        return f"{claim['ours']:.3g}{unit} (one run)"
+        return f"{claim['ours']:.3g}{unit}"
     return f"{claim['ours']:.3g} ({claim['low']:.3g} to {claim['high']:.3g}){unit}"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import build_info
+from .. import DivergenceError, build_info
 from ..data import Dataset, load
 from . import _mnist
 from ._experiment import Settings
@@ -34,16 +34,23 @@ def held_out(data: Dataset, last: int = HELD_OUT) -> Dataset:
     return replace(data, train=data.train.take(first), test=data.train.take(rest))
 
 
-def place(folder: Path, net: str, spec: Settings, seed: int) -> Path:
-    """The file of a trial: its network's name, seed, and a digest of all settings."""
-    text = json.dumps(_plain(dict(spec)), sort_keys=True)
+def whole(given: Settings) -> dict[str, Any]:
+    """All settings of a trial that gives some of them; the others are those of the paper preset."""
+    return {"data": "mnist"} | _mnist.DEFAULTS | dict(given)
+
+
+def place(folder: Path, net: str, given: Settings, seed: int) -> Path:
+    """The file of a trial: its network's name, seed, and a digest of the settings that are given."""
+    others = whole({})
+    told = {key: value for key, value in given.items() if others.get(key) != value}
+    text = json.dumps(_plain(told), sort_keys=True)
     return folder / f"{net}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.json"
 
 
 def trial(
     folder: Path,
     net: str,
-    spec: Settings,
+    given: Settings,
     *,
     seed: int = 0,
     last: int = HELD_OUT,
@@ -57,8 +64,8 @@ def trial(
         For the file.
     net
         What the network is called in its experiment.
-    spec
-        All settings of the training, as `_mnist.training` takes them.
+    given
+        The settings of the training, as `_mnist.training` takes them, that `whole` doesn't have.
     seed
         Of the network and the order of examples.
     last
@@ -66,18 +73,22 @@ def trial(
     unfinished
         A folder for checkpoints, which are removed when the trial is done.
     """
-    path = place(folder, net, spec, seed)
+    path = place(folder, net, given, seed)
+    spec = whole(given)
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
     checkpoint = None if unfinished is None else unfinished / f"{path.stem}.safetensors"
     begun = perf_counter()
-    result = _mnist.training(spec, held_out(load(spec["data"]), last), seed, checkpoint)
+    try:
+        result = _mnist.training(spec, held_out(load(spec["data"]), last), seed, checkpoint)
+    except DivergenceError as error:  # which is a result, too
+        result = {"diverged": str(error)}
     facts = build_info()
     found = {
         "net": net,
         "seed": seed,
         "held_out": last,
-        "settings": dict(spec),
+        "settings": spec,
         "fastfa": facts["version"],
         "isa": facts["isa"],
         "wall_seconds": perf_counter() - begun,  # of the last part, where it was cut off

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 
 CONFIDENCE = 0.95
+FEWEST = 3  # runs that a verdict about their mean needs
 
 
 @final
@@ -28,7 +29,7 @@ class Verdict:
     holds : bool or None
         Whether the claim holds; None: the runs can't tell, as their interval lies on both sides.
     note : str
-        What was compared with what and, for a claim that does not hold, by how much it is missed.
+        What was compared with what and, where the mean lies on the wrong side, by how much.
     """
 
     ours: float
@@ -72,30 +73,22 @@ def no_comparison(values: Any, unit: str, used: str, wanted: str = "mnist") -> V
 
 def below(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
     """Holds if the whole interval of the mean lies below `bound`, fails if it lies above."""
-    mean, low, high = interval(values)
-    return Verdict(
-        mean,
-        low,
-        high,
-        unit,
-        _side(low, high, -math.inf, bound),
-        _note(mean, bound, "<", unit, what),
-    )
+    return _verdict(values, -math.inf, bound, unit, what)
 
 
 def above(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
     """Holds if the whole interval of the mean lies above `bound`, fails if it lies below."""
-    mean, low, high = interval(values)
-    holds = _side(low, high, bound, math.inf)
-    return Verdict(mean, low, high, unit, holds, _note(mean, bound, ">", unit, what))
+    return _verdict(values, bound, math.inf, unit, what)
 
 
 def around(values: Any, number: float, within: float, unit: str = "", what: str = "") -> Verdict:
     """Holds if the interval of the mean lies within `within` of `number`, fails if it lies outside."""
     mean, low, high = interval(values)
+    note = f"{what or 'mean'} {number:.4g} ± {within:.3g}{unit}"
+    if abs(mean - number) >= within:
+        note += f"; off by {mean - number:+.3g}{unit}"
     holds = _side(low, high, number - within, number + within)
-    note = f"{what or 'mean'} {number:.4g} ± {within:.3g}{unit}; off by {mean - number:+.3g}{unit}"
-    return Verdict(mean, low, high, unit, holds, note)
+    return _if_enough(values, Verdict(mean, low, high, unit, holds, note))
 
 
 def all_below(values: Any, bound: float, unit: str = "", what: str = "") -> Verdict:
@@ -131,6 +124,13 @@ def share(flags: Any, bound: float, what: str = "") -> Verdict:
     return Verdict(mean, low, high, "%", holds, _note(mean, bound, ">", "%", what))
 
 
+def significant(a: Any, b: Any, bound: float) -> Verdict:
+    """Holds if `p_value` of the two is below `bound`. A p has no interval."""
+    p = p_value(a, b)
+    note = f"p of a t-test, n = {np.size(a)} and {np.size(b)}, < {bound:.4g}"
+    return Verdict(p, math.nan, math.nan, "", p < bound, note)
+
+
 def log_ratio(smaller: Any, larger: Any, bound: float = 1.0, what: str = "") -> Verdict:
     """The geometric mean of `smaller` / `larger`, run by run, with its interval; as `below`.
 
@@ -140,7 +140,8 @@ def log_ratio(smaller: Any, larger: Any, bound: float = 1.0, what: str = "") -> 
     logs = np.log(np.asarray(smaller, np.float64)) - np.log(np.asarray(larger, np.float64))
     mean, low, high = (math.exp(value) for value in interval(logs))
     holds = _side(low, high, -math.inf, bound)
-    return Verdict(mean, low, high, "x", holds, _note(mean, bound, "<", "x", what))
+    found = Verdict(mean, low, high, "x", holds, _note(mean, bound, "<", "x", what))
+    return _if_enough(logs, found)
 
 
 def first_below(places: Any, curves: Any, bound: float) -> np.ndarray:
@@ -156,6 +157,24 @@ def p_value(a: Any, b: Any) -> float:
     return float(stats.ttest_ind(np.asarray(a, np.float64), np.asarray(b, np.float64)).pvalue)
 
 
+def _verdict(values: Any, least: float, most: float, unit: str, what: str) -> Verdict:
+    """Whether the interval of the mean lies between `least` and `most`, one of which is infinite."""
+    mean, low, high = interval(values)
+    holds = _side(low, high, least, most)
+    relation, bound = ("<", most) if least == -math.inf else (">", least)
+    note = _note(mean, bound, relation, unit, what)
+    return _if_enough(values, Verdict(mean, low, high, unit, holds, note))
+
+
+def _if_enough(values: Any, verdict: Verdict) -> Verdict:
+    """The verdict; without an answer if it rests on fewer than `FEWEST` runs."""
+    runs = np.size(values)
+    if runs >= FEWEST:
+        return verdict
+    note = f"{verdict.note}; {runs} run{'s' * (runs > 1)}, a verdict needs {FEWEST}"
+    return replace(verdict, holds=None, note=note)
+
+
 def _side(low: float, high: float, least: float, most: float) -> bool | None:
     """Whether the interval lies between `least` and `most`; None: on both sides, or there is none."""
     if least < low and high < most:
@@ -165,6 +184,7 @@ def _side(low: float, high: float, least: float, most: float) -> bool | None:
 
 def _note(mean: float, bound: float, relation: str, unit: str, what: str) -> str:
     unit = f" {unit}" if unit == "points" else unit
-    return (
-        f"{what or 'mean'} {relation} {bound:.4g}{unit}; off the bound by {mean - bound:+.3g}{unit}"
-    )
+    note = f"{what or 'mean'} {relation} {bound:.4g}{unit}"
+    if mean < bound if relation == "<" else mean > bound:
+        return note
+    return f"{note}; off the bound by {mean - bound:+.3g}{unit}"

@@ -40,7 +40,7 @@ PRESETS = {
         "wide": [1000] * 5,
         "epochs": 60,
         "lr": [[1, 3e-4], [30, 1e-4], [45, 3e-5], [55, 1e-5]],
-        "runs": 2,
+        "runs": 5,
     },
 }
 CONDITIONS = ("narrow-bp", "narrow-fa", "wide-bp", "wide-fa")

@@ -11,6 +11,18 @@ from ._figures import BP, FA, SHALLOW
 # Note 5: "a network with 10 hidden layers and 1000 units in each layer", no augmentations: FA 1.45 %, BP
 # 1.65 %; "errors were effectively propagated by feedback alignment to even the deepest layers". The
 # shallow rule, which teaches the output layer alone, tells what ten random layers are good for.
+#
+# The paper preset trains as the note says (_mnist.NOTE). Weights in ±1/√n shrink what passes through ten
+# layers to a thousandth, so errors have to grow on their way down: of 10,000 held-out digits, one seed,
+# growth 1.6 from 0.2 at the top left 2.63 % after 12 epochs and 2.07 after 25, growth 1.4 3.14 after 12,
+# weights of ±√(3/n) with growth 1.3 3.45. Backprop, from ±√(3/n), 1.93 after 12. Profiles are still to
+# be searched, and 40 epochs are more than any trial had.
+EPOCHS = 40
+_PAPER_NETS = {
+    "shallow": shared.NOTE | {"rule": "shallow", "lr": shared.falling(0.06, EPOCHS)},
+    "bp": shared.NOTE | {"rule": "bp", "initial": 3**0.5, "lr": shared.falling(0.06, EPOCHS)},
+    "fa": shared.NOTE | {"gain": 0.2, "growth": 1.6, "lr": shared.falling(0.013, EPOCHS)},
+}
 _NETS = {"shallow": {"rule": "shallow"}, "bp": {"rule": "bp"}, "fa": {}}
 STYLES = {
     "shallow": ("shallow", SHALLOW, "-"),
@@ -31,19 +43,17 @@ EXPERIMENT = Experiment(
     where="Supplementary Note 5",
     presets={
         "quick": shared.QUICK | {"hidden": [150] * 10, "nets": _NETS},
-        "paper": shared.PAPER | {"hidden": [1000] * 10, "nets": _NETS, "runs": 2},
+        "paper": shared.PAPER
+        | {"hidden": [1000] * 10, "nets": _PAPER_NETS, "epochs": EPOCHS, "runs": 5},
     },
     conditions=shared.conditions,
     run=shared.run,
     data=shared.names,
     claims=(
-        Claim("Backprop's error", "1.65 %", shared.reaches("bp", 1.65, 0.2)),
-        Claim("Feedback alignment's", "1.45 %", shared.reaches("fa", 1.45, 0.2)),
-        Claim(
-            "Feedback alignment is about as good as backprop",
-            "-0.2 points",
-            shared.near("fa", "bp", 0.3),
-        ),
+        Claim("Backprop's error", "1.65 %", shared.reaches("bp", 1.65)),
+        Claim("Feedback alignment's", "1.45 %", shared.reaches("fa", 1.45)),
+        Claim("Feedback alignment beats backprop", "-0.2 points", shared.ahead("fa", "bp")),
+        Claim("... or comes near it", "a check of ours", shared.near("fa", "bp", 0.3)),
         Claim(
             "Errors reach the layers below: it is far better than ten random layers",
             "propagated to the deepest layers",

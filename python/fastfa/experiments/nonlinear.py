@@ -7,7 +7,7 @@ from typing import Any
 from .. import SGD
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, BP4, FA, FA4, SHALLOW, finish, geometric, panels
-from ._statistics import Verdict, all_below, log_ratio, p_value
+from ._statistics import Verdict, log_ratio, significant
 from ._tasks import learning_curve, nonlinear_task, spaced, tanh_network
 
 # Methods, task 3: target 30-20-10-10, learners 30-20-10 and 30-20-10-10, tanh hidden and linear output
@@ -68,7 +68,7 @@ def _test(rule: str) -> Any:
         four, three = (results.last(f"{depth} {rule}", "nse") for depth in ("four", "three"))
         if len(four) == 1:
             return log_ratio(four, three, what="final NSE")
-        return all_below([p_value(four, three)], 0.001, what=f"p of a t-test, n = {len(four)}")
+        return significant(four, three, 0.001)
 
     return measure
 
