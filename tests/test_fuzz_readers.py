@@ -1,4 +1,4 @@
-"""The targets of tools/fuzz/readers.py, tried by Hypothesis: a valid data set or an error that names the file."""
+"""The targets of tools/fuzz/readers.py by Hypothesis: a data set, or an error that names the file."""
 
 from __future__ import annotations
 

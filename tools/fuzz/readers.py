@@ -1,12 +1,12 @@
-"""Fuzzing of the data readers: any bytes are a valid data set or an error that names the file, in bounded memory.
+"""Fuzzing of the data readers: any bytes are a data set or an error that names the file, in bounded memory.
 
     python tools/fuzz/readers.py csv -runs=1000000 -timeout=10 -rss_limit_mb=2048
 
-needs atheris (pip install atheris) and is guided by coverage; what follows the target's name goes to libFuzzer.
-tests/test_fuzz_readers.py has the same targets tried by Hypothesis, without atheris.
+needs atheris (pip install atheris) and is guided by coverage; what follows the target's name goes to
+libFuzzer. tests/test_fuzz_readers.py has the same targets tried by Hypothesis, without atheris.
 
-The first byte of an input chooses options of the reader, and whether the rest is packed before it is written, so
-that mutations get behind check sums.
+The first byte of an input chooses options of the reader, and whether the rest is packed before it is
+written, so that mutations get behind check sums.
 """
 
 from __future__ import annotations
@@ -46,10 +46,16 @@ def _reader(call: Callable[[], object], *named: Path) -> object | None:
 def _check(split: object) -> None:
     """That a Split is one: finite, of the right types, in the bounds that were given."""
     x, labels = split.x, split.labels
-    assert x.ndim == 2 and x.dtype in (np.float32, np.float64) and x.flags.c_contiguous
-    assert labels.shape == (len(x),) and labels.dtype == np.int64 and len(x)
-    assert np.isfinite(x).all() and labels.min() >= 0
-    assert len(split.image_shape) == 3 and min(split.image_shape) > 0
+    assert x.ndim == 2
+    assert x.dtype in (np.float32, np.float64)
+    assert x.flags.c_contiguous
+    assert labels.shape == (len(x),)
+    assert labels.dtype == np.int64
+    assert len(x)
+    assert np.isfinite(x).all()
+    assert labels.min() >= 0
+    assert len(split.image_shape) == 3
+    assert min(split.image_shape) > 0
     assert math.prod(split.image_shape) == x.shape[1]
     assert x.nbytes <= LIMIT
 
@@ -211,7 +217,8 @@ def mat(choice: int, data: bytes) -> None:
     dataset = _reader(lambda: load_svhn(FOLDER, extra=False, limit=LIMIT), *paths)
     if dataset is not None:
         _check(dataset.train)
-        assert dataset.train.labels.max() <= 9 and dataset.train.x.max() <= 1
+        assert dataset.train.labels.max() <= 9
+        assert dataset.train.x.max() <= 1
 
 
 def timit(choice: int, data: bytes) -> None:
