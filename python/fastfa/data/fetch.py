@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from .atomic import publish
 from .download import MirrorError, download
+from .limit import path_of
 from .places import Root, cache_root, folders
 from .registry import DataFile, DatasetInfo, dataset_info
 from .stream import CHUNK, IdxError, open_source
@@ -98,7 +99,7 @@ def fetch_dataset(
 
 def _target(root: Root) -> Path:
     if root is not None:
-        return Path(root).expanduser()
+        return Path(path_of("fetch", "root", root)).expanduser()
     if os.environ.get("FASTFA_DATA"):
         return Path(os.environ["FASTFA_DATA"]).expanduser()
     cache = cache_root()

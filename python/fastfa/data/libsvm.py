@@ -12,9 +12,9 @@ import numpy as np
 from .. import _check
 from .limit import Limit
 from .load import Split
-from .text import Lines, number, open_lines, single
+from .text import LARGEST, NUMBER, Lines, number, open_lines
 
-_PAIR = re.compile(r"([0-9]{1,9}):(\S+)")
+_PAIR = re.compile(rf"([0-9]{{1,9}}):({NUMBER})")
 _QUERY = re.compile(r"qid:[0-9]+")
 _SAID = re.compile(r"Column indices are (zero|one)-based")  # by scikit-learn, in a comment
 _MOST_FEATURES = 1 << 20
@@ -120,10 +120,10 @@ class _Reader:
         pairs = fields[2:] if len(fields) > 1 and _QUERY.fullmatch(fields[1]) else fields[1:]
         low_said = 0 if self.zero_based is True else 1
         before = low - 1
+        add_index, add_value = self.indices.append, self.values.append
         for text in pairs:
             match = _PAIR.fullmatch(text)
-            value = single(match[2]) if match else None
-            if match is None or value is None:
+            if match is None or not abs(value := float(match[2])) <= LARGEST:
                 raise ValueError(f"{place} has {text[:40]!r}; it must be index:value")
             index = int(match[1])
             if not before < index <= high:
@@ -132,8 +132,8 @@ class _Reader:
                     + (", or zero_based must be True" if index == 0 and before == 0 else "")
                 )
             before = index
-            self.indices.append(index)
-            self.values.append(value)
+            add_index(index)
+            add_value(value)
         if pairs:
             self.zero = self.zero or int(pairs[0].partition(":")[0]) == 0
             if before > self.largest:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from .limit import Limit
 
 _PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what np.savez and np.savez_compressed write
+_CHUNK = 1 << 20
 
 
 def read_npz(limit: Limit, *choices: tuple[str, ...]) -> list[npt.NDArray[Any]]:
@@ -88,7 +89,7 @@ def _array(limit: Limit, file: IO[bytes], name: str, size: int, held: int) -> np
     view = values.view(np.uint8).data if count else memoryview(b"")
     filled = 0
     while filled < len(view):
-        data = file.read(min(1 << 16, len(view) - filled))
+        data = file.read(min(_CHUNK, len(view) - filled))
         if not data:
             raise _Refused(f"{len(view) - filled} bytes of {name} are missing")
         view[filled : filled + len(data)] = data

@@ -16,7 +16,6 @@ from .load import Split
 from .text import LARGEST, Lines, open_lines, single
 
 _BLOCK = 1 << 20  # characters that are parsed at once
-_PLAIN = b"0123456789+-.eE, \t\r\n"  # of these NumPy makes the numbers that `number` makes
 _QUOTED = re.compile(r'(?:"[^",\n]*"|[^",\n]*)(?:,(?:"[^",\n]*"|[^",\n]*))*\n?')
 
 Row = tuple[int, str]  # which of the lines that hold something, from 1; its text
@@ -66,7 +65,9 @@ def read_table(limit: Limit, delimiter: str | None, first: First) -> Table:
                 )
                 values = _parse(place, block, delimiter, len(fields))
                 labels.append(values[:, label].copy())
-                xs.append(np.delete(values, label, axis=1).astype(np.float32))
+                last = label == len(fields) - 1
+                features = values[:, :-1] if last else np.delete(values, label, axis=1)
+                xs.append(features.astype(np.float32))
     if not xs:
         raise ValueError(f"{place} holds no numbers; it must hold at least one line")
     with limit.memory():
@@ -104,23 +105,23 @@ def _fields(place: str, row: Row, delimiter: str | None) -> list[str]:
 def _parse(
     place: str, block: list[Row], delimiter: str | None, columns: int
 ) -> npt.NDArray[np.float64]:
-    """The numbers of some lines, quickly where nothing but plain numbers is in them."""
-    texts = [_plain(text, delimiter) for _, text in block]
-    if None not in texts:
-        try:
-            rows = np.loadtxt(texts, np.float64, delimiter=delimiter, comments=None, ndmin=2)
-            if rows.shape == (len(block), columns) and (np.abs(rows) <= LARGEST).all():
-                return rows
-        except ValueError:
-            pass  # found again below, where it is told
+    """The numbers of some lines, quickly if nothing is wrong with them."""
+    texts = [text for _, text in block]
+    if delimiter is not None:
+        texts = [_unquoted(text) if '"' in text else text for text in texts]
+    try:
+        # NumPy takes what `number` takes, and nan and inf, which the comparison refuses.
+        rows = np.loadtxt(texts, np.float64, delimiter=delimiter, comments=None, ndmin=2)
+        if rows.shape == (len(block), columns) and (np.abs(rows) <= LARGEST).all():
+            return rows
+    except ValueError:
+        pass  # found again below, where it is told
     return np.array(list(_slowly(place, block, delimiter, columns)))
 
 
-def _plain(text: str, delimiter: str | None) -> str | None:
-    """A line of nothing but plain numbers, without quotes around them; None if it is another."""
-    if '"' in text and delimiter is not None and _QUOTED.fullmatch(text):
-        text = text.replace('"', "")
-    return text if text.isascii() and not text.encode().translate(None, _PLAIN) else None
+def _unquoted(text: str) -> str:
+    """A line without quotes, if they are around whole fields that hold no commas; else as it is."""
+    return text.replace('"', "") if _QUOTED.fullmatch(text) else text
 
 
 def _slowly(

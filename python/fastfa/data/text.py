@@ -18,7 +18,8 @@ LARGEST = float(np.finfo(np.float32).max)
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_EMPTY = 1 << 20  # lines without a row in them, beyond as many as there are rows
 _SPREAD = 32  # bytes that a character may take once its line is cut into fields
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_NUMBER = re.compile(NUMBER)
 
 
 def number(text: str) -> float | None:

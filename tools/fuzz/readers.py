@@ -1,0 +1,431 @@
+"""Fuzzing of the data readers: any bytes are a data set or an error that names the file, in bounded memory.
+
+    python tools/fuzz/readers.py csv -runs=1000000 -timeout=10 -rss_limit_mb=2048
+
+needs atheris (pip install atheris) and is guided by coverage; what follows the target's name goes to
+libFuzzer. tests/test_fuzz_readers.py has the same targets tried by Hypothesis, without atheris.
+
+The first byte of an input chooses options of the reader, and whether the rest is packed before it is
+written, so that mutations get behind check sums.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import os
+import re
+import struct
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+LIMIT = 1 << 22  # bytes that a file may take; inputs are of some kilobytes
+_SHM = Path("/dev/shm")
+FOLDER = Path(tempfile.mkdtemp(prefix="fastfa-fuzz-", dir=_SHM if _SHM.is_dir() else None))
+
+
+def _reader(call: Callable[[], object], *named: Path) -> object | None:
+    """What was read; None if it was refused by a typed error that names one of the files."""
+    try:
+        return call()
+    except ValueError as error:
+        text = str(error)
+        assert any(str(path) in text for path in named) or "label_column" in text, text
+        assert "allow_pickle" not in text, text
+        return None
+
+
+def _check(split: object) -> None:
+    """That a Split is one: finite, of the right types, in the bounds that were given."""
+    x, labels = split.x, split.labels
+    assert x.ndim == 2
+    assert x.dtype in (np.float32, np.float64)
+    assert x.flags.c_contiguous
+    assert labels.shape == (len(x),)
+    assert labels.dtype == np.int64
+    assert len(x)
+    assert np.isfinite(x).all()
+    assert labels.min() >= 0
+    assert len(split.image_shape) == 3
+    assert min(split.image_shape) > 0
+    assert math.prod(split.image_shape) == x.shape[1]
+    assert x.nbytes <= LIMIT
+
+
+def _write(name: str, data: bytes) -> Path:
+    path = FOLDER / name
+    path.write_bytes(data)
+    return path
+
+
+def _packed(name: str, choice: int, data: bytes) -> Path:
+    """A file of these bytes, or of their gzip; which are told apart by content."""
+    return _write(name, gzip.compress(data, 1) if choice & 128 else data)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file that hold something, by other means than the readers'."""
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def idx(choice: int, data: bytes) -> None:
+    from fastfa.data import IdxError, read_idx, write_idx
+
+    path = _packed("a.idx", choice, data)
+    array = _reader(lambda: read_idx(path, limit=LIMIT), path)
+    if array is not None:
+        assert array.nbytes <= LIMIT
+        write_idx(FOLDER / "b.idx", array)
+        again = (FOLDER / "b.idx").read_bytes()
+        assert again == (data if choice & 128 else _unpacked(data))
+    assert issubclass(IdxError, ValueError)
+
+
+def _unpacked(data: bytes) -> bytes:
+    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+def idx_pair(choice: int, data: bytes) -> None:
+    from fastfa.data import read
+
+    half = data.find(b"|||")
+    images = _packed("images.idx", choice, data[: max(half, 0)])
+    labels = _write("labels.idx", data[half + 3 :])
+    options = {"first_label": choice & 1, "limit": LIMIT}
+    split = _reader(lambda: read((images, labels), **options), images, labels)
+    if split is not None:
+        _check(split)
+
+
+def table(choice: int, data: bytes) -> None:
+    """CSV: what is read is what Python's csv module and float say of the same lines."""
+    from fastfa.data import read
+
+    path = _packed("a.csv", choice, data)
+    column = (None, 0, -1, "label")[choice & 3]
+    header = (None, None, True, False)[choice >> 2 & 3]
+    first = choice >> 4 & 1
+    options = {"label_column": column, "header": header, "first_label": first, "limit": LIMIT}
+    split = _reader(lambda: read(path, **options), path)
+    if split is None:
+        return
+    _check(split)
+    rows = [next(csv.reader([line], skipinitialspace=True)) for line in _lines(path)]
+    names = rows.pop(0) if len(rows) == len(split) + 1 else []
+    values = np.array([[float(text) for text in row] for row in rows])
+    assert len(values) == len(split)
+    called = [re.sub(r"[\s_.-]", "", name).lower() for name in names]
+    if column is None and "label" in called:
+        assert called.count("label") == 1
+        column = called.index("label")
+    elif isinstance(column, str):
+        column = [name.strip() for name in names].index("label")
+    elif column is None and set(called) & {"target", "class", "species", "y"}:
+        return
+    column = -1 if column is None else column
+    assert np.array_equal(split.labels, values[:, column] - first)
+    assert np.array_equal(split.x, np.delete(values, column, axis=1).astype(np.float32))
+
+
+def libsvm(choice: int, data: bytes) -> None:
+    """LIBSVM: what is read is what a few lines of Python say of it."""
+    from fastfa.data import read_libsvm
+
+    path = _packed("a.svm", choice, data)
+    zero_based = ("auto", "auto", True, False)[choice & 3]
+    features = None if choice & 4 else 9
+    first = choice >> 3 & 1
+    split = _reader(
+        lambda: read_libsvm(path, features, first, zero_based=zero_based, limit=LIMIT), path
+    )
+    if split is None:
+        return
+    _check(split)
+    rows, labels = [], []
+    for line in _lines(path):
+        fields = line.partition("#")[0].split()
+        if fields:
+            labels.append(float(fields[0]) - first)
+            pairs = (text.split(":") for text in fields[1:] if not text.startswith("qid"))
+            rows.append({int(index): float(value) for index, value in pairs})
+    indices = {index for row in rows for index in row}
+    zero = zero_based is True or (
+        zero_based == "auto" and (0 in indices or b"are zero-based" in _unpacked(path.read_bytes()))
+    )
+    expected = np.zeros(split.x.shape, np.float32)
+    for at, row in enumerate(rows):
+        for index, value in row.items():
+            expected[at, index - (not zero)] = value
+    assert np.array_equal(split.x, expected)
+    signs = -1 in labels
+    assert split.labels.tolist() == [(label + 1) // 2 if signs else label for label in labels]
+
+
+def amat(choice: int, data: bytes) -> None:
+    from fastfa.data import read_amat
+
+    fill = b" ".join([b"0"] * (780 if choice & 1 else 0)) + b" " if choice & 1 else b""
+    text = b"\n".join(fill + line for line in data.split(b"\n") if line.strip() or not choice & 1)
+    path = _packed("a.amat", choice, text)
+    split = _reader(lambda: read_amat(path, transpose=False, limit=LIMIT), path)
+    if split is not None:
+        _check(split)
+        values = np.array([[float(text) for text in line.split()] for line in _lines(path)])
+        assert np.array_equal(split.x, values[:, :784].astype(np.float32))
+        assert np.array_equal(split.labels, values[:, 784])
+
+
+def npz(choice: int, data: bytes) -> None:
+    from fastfa.data import read
+
+    if choice & 128:  # the members' bytes, in an archive that is whole
+        whole = io.BytesIO()
+        kind = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)[choice & 1]
+        x, _, labels = data.partition(b"|||")
+        with zipfile.ZipFile(whole, "w", kind) as archive:
+            archive.writestr("x.npy", x)
+            archive.writestr(("y.npy", "labels.npy")[choice >> 1 & 1], labels)
+        data = whole.getvalue()
+    path = _write("a.npz", data)
+    split = _reader(lambda: read(path, limit=LIMIT), path)
+    if split is not None:
+        _check(split)
+
+
+def mat(choice: int, data: bytes) -> None:
+    from fastfa.data import load_svhn
+
+    if choice & 128:  # the elements, behind a header that is right; perhaps packed
+        head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 256) + b"IM"
+        parts = data.split(b"|||")
+        if choice & 1:
+            parts = [struct.pack("<II", 15, len(p)) + p for p in map(zlib.compress, parts)]
+        data = head + b"".join(parts)
+    paths = [_write(f"{name}_32x32.mat", data) for name in ("train", "test")]
+    dataset = _reader(lambda: load_svhn(FOLDER, extra=False, limit=LIMIT), *paths)
+    if dataset is not None:
+        _check(dataset.train)
+        assert dataset.train.labels.max() <= 9
+        assert dataset.train.x.max() <= 1
+
+
+def timit(choice: int, data: bytes) -> None:
+    from fastfa.data import load_timit
+
+    phones, _, sound = data.partition(b"|||")
+    named = []
+    for part in ("train", "test"):
+        (FOLDER / "timit" / part).mkdir(parents=True, exist_ok=True)
+        named.append(_write(f"timit/{part}/sx1.phn", phones))
+        named.append(_write(f"timit/{part}/sx1.wav", sound))
+        named.append(FOLDER / "timit" / part)
+    dataset = _reader(
+        lambda: load_timit(FOLDER / "timit", sa=bool(choice & 1), limit=LIMIT), *named
+    )
+    if dataset is not None:
+        _check(dataset.train)
+        assert dataset.train.labels.max() < 6
+        # No frame twice: there are at most as many as 10 ms in the sound.
+        assert len(dataset.train) <= len(sound) // 320
+
+
+def _target(attempt: Callable[[int, bytes], None]) -> Callable[[bytes], None]:
+    def one(data: bytes) -> None:
+        if data:
+            attempt(data[0], data[1:])
+
+    return one
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "idx": _target(idx),
+    "idx_pair": _target(idx_pair),
+    "csv": _target(table),
+    "libsvm": _target(libsvm),
+    "amat": _target(amat),
+    "npz": _target(npz),
+    "mat": _target(mat),
+    "timit": _target(timit),
+}
+
+# What mutations are made of, besides bytes.
+TOKENS: dict[str, list[bytes]] = {
+    "idx": [b"\0\0\x08\x01", b"\0\0\x0e\x03", b"\xff\xff\xff\xff", b"\0\0\0\1", b"\x1f\x8b\x08"],
+    "csv": [
+        *(b"label", b"y", b"class", b"target", b"0,1,2", b"NA", b"?", b"nan", b'"', b'""', b"\r\n"),
+        *(b"1e39", b"-0", b"1_0", "٣".encode(), b"Unnamed: 0", b"\xef\xbb\xbf", b"0x1", b"1e-400"),
+    ],
+    "libsvm": [
+        *(b"qid:1", b"0:1", b"1:0.5", b"1048576:1", b"-1", b"+1", b"#", b"nan", "٣".encode()),
+        *(b"# Column indices are zero-based\n", b"1e39", b"999999999:1", b":", b"1_0"),
+    ],
+    "amat": [b"0.5 ", b"1 ", b"9\n", b"1e-9 ", b"nan ", b"\n\n", b"\x0c", b"1.0000001 "],
+    "npz": [
+        *(b"\x93NUMPY\1\0", b"\x93NUMPY\2\0", b"'descr': '|O'", b"'<f8'", b"'fortran_order': True"),
+        *(b"PK\3\4", b"PK\1\2", b"PK\5\6", b"(0,)", b"(-1,)", b"'|b1'", b"'<f2'", b"'<i8'", b"|||"),
+        *(b"(1000000, 1000000)", b"'<c8'", b"[('a', '<f4')]", b"True", b"'<f16'", b"'<m8'"),
+    ],
+    "mat": [
+        *(b"\x0e\0\0\0", b"\x0f\0\0\0", b"\6\0\0\0\x08\0\0\0", b"\5\0\0\0\x10\0\0\0", b"X", b"y"),
+        *(
+            b"\2\0\0\0",
+            b"\1\0\1\0X\0\0\0",
+            b"\xff\xff\xff\xff",
+            b"\x20\0\0\0\x20\0\0\0\3\0\0\0",
+            b"|||",
+        ),
+    ],
+    "timit": [
+        *(
+            b"NIST_1A\n   1024\n",
+            b"sample_count -i 999999999999\n",
+            b"end_head\n",
+            b"RIFF",
+            b"WAVE",
+        ),
+        *(b"fmt ", b"data", b"\xff\xff\xff\xff", b"0 1000 b\n", b"|||", b" h#\n", b"999999999"),
+        *(b"sample_coding -s3 ulaw\n", b"sample_byte_format -s2 10\n", b"\xfe\xff"),
+    ],
+}
+TOKENS["idx_pair"] = [*TOKENS["idx"], b"|||"]
+
+
+def seeds(name: str) -> list[bytes]:
+    """Some inputs of a target that are read as they should be, and some that nearly are."""
+    return [bytes([choice]) + data for data in _SEEDS[name]() for choice in (0, 129)]
+
+
+def _idx_seeds() -> list[bytes]:
+    bodies = [(8, "u1"), (9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")]
+    made = []
+    for code, kind in bodies:
+        values = np.arange(12).reshape(2, 2, 3).astype(kind)
+        made.append(bytes([0, 0, code, 3]) + struct.pack(">3I", 2, 2, 3) + values.tobytes())
+    return [*made, b"\0\0\x08\1\0\0\0\2\5\6", b"\0\0\x08\2\0\0\0\0\0\0\0\5"]
+
+
+def _npy(array: np.ndarray) -> bytes:
+    whole = io.BytesIO()
+    np.lib.format.write_array(whole, array, allow_pickle=False)
+    return whole.getvalue()
+
+
+def _npz_seeds() -> list[bytes]:
+    labels = np.arange(2)
+    arrays = [
+        *(np.zeros((2, 3)), np.ones((2, 2, 2), np.uint8), np.asfortranarray(np.ones((2, 3), "f4"))),
+        np.ones((2, 3), "f2"),
+    ]
+    files = []
+    for save in (np.savez, np.savez_compressed):
+        whole = io.BytesIO()
+        save(whole, x=arrays[0], labels=labels)
+        files.append(whole.getvalue())
+    return [*(_npy(array) + b"|||" + _npy(labels) for array in arrays), *files]
+
+
+def _element(name: bytes, shape: tuple[int, ...], kind: int, code: int, values: bytes) -> bytes:
+    dims = struct.pack(f"<{len(shape)}i", *shape)
+    body = struct.pack("<IIIIII", 6, 8, kind, 0, 5, len(dims)) + dims + bytes(-len(dims) % 8)
+    body += struct.pack("<II", 1, len(name)) + name.ljust(8, b"\0")
+    if len(values) <= 4:
+        body += struct.pack("<HH", code, len(values)) + values.ljust(4, b"\0")
+    else:
+        body += struct.pack("<II", code, len(values)) + values + bytes(-len(values) % 8)
+    return struct.pack("<II", 14, len(body)) + body
+
+
+def _mat_seeds() -> list[bytes]:
+    images = _element(b"X", (32, 32, 3, 1), 9, 2, bytes(range(256)) * 12)
+    labels = [
+        _element(b"y", (1, 1), 9, 2, b"\7"),
+        _element(b"y", (1, 1), 6, 9, struct.pack("<d", 10)),
+        _element(b"y", (1, 1), 6, 2, b"\3"),
+    ]
+    return [images + b"|||" + each for each in labels]
+
+
+def _timit_seeds() -> list[bytes]:
+    samples = (1000 * np.sin(np.arange(1600))).astype("<i2").tobytes()
+    form = struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
+    riff = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", 3200) + samples
+    riff = b"RIFF" + struct.pack("<I", len(riff)) + riff
+    lines = [
+        "NIST_1A",
+        "   1024",
+        "channel_count -i 1",
+        "sample_count -i 1600",
+        "sample_rate -i 16000",
+    ]
+    lines += ["sample_n_bytes -i 2", "sample_byte_format -s2 01", "end_head", ""]
+    sphere = "\n".join(lines).encode().ljust(1024) + samples
+    phones = b"0 300 h#\n300 500 b\n500 900 iy\n900 1300 t\n1300 1600 h#\n|||"
+    return [phones + riff, phones + sphere]
+
+
+_SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "idx": _idx_seeds,
+    "idx_pair": lambda: [
+        *(each + b"|||" + b"\0\0\x08\1\0\0\0\2\1\2" for each in _idx_seeds()[:6]),
+    ],
+    "csv": lambda: [
+        *(b"label,p0,p1\n5,0,0\n3,9,0\n", b"1,2,0\n3,4,1\n", b'"a","b","class"\n"1","2","0"\n'),
+        *(b"0,1,2,label\n1,2,3,0\n3,4,5,1\n", b"x,y\r\n1.5e3,0\r\n-.5,1\r\n", b"5,0,0\n3,9,0\n"),
+    ],
+    "libsvm": lambda: [
+        *(b"1 1:0.5 3:-2e-1\n0 # nothing\n", b"-1 0:1 2:3\n+1 1:4\n", b"3 qid:1 1:53 2:2 # a\n"),
+        b"# Column indices are zero-based\n1 1:1\n",
+    ],
+    "amat": lambda: [
+        b"\n".join(b" ".join([b"0.5"] * 784 + [b"3"]) for _ in range(2)),
+        b"0.1 0.2 0.3 1e-3 7\n0 0 0 1 3\n",
+    ],
+    "npz": _npz_seeds,
+    "mat": _mat_seeds,
+    "timit": _timit_seeds,
+}
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] not in TARGETS:
+        print(
+            f"usage: readers.py TARGET [option of libFuzzer] …; a TARGET is one of {', '.join(TARGETS)}"
+        )
+        return 2
+    name, *options = arguments
+    import atheris
+
+    with atheris.instrument_imports(include=["fastfa.data"]):
+        import fastfa.data
+        import fastfa.data.npz  # noqa: F401
+    work = FOLDER / "corpus"
+    work.mkdir()
+    for at, seed in enumerate(seeds(name)):
+        (work / f"{at}").write_bytes(seed)
+    words = FOLDER / "tokens"
+    words.write_text(
+        "".join('"' + "".join(f"\\x{b:02x}" for b in token) + '"\n' for token in TOKENS[name])
+    )
+    atheris.Setup(
+        [sys.argv[0], f"-dict={words}", "-max_len=8192", *options, str(work)],
+        TARGETS[name],
+    )
+    atheris.Fuzz()
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.exit(main(sys.argv[1:]))
