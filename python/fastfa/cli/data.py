@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fastfa.cli.folder import check_root
+from fastfa.cli.folder import check_root, place
 from fastfa.data.local import LOCAL_DATASETS
 from fastfa.data.places import locate
 from fastfa.data.registry import DATASETS, DatasetInfo
@@ -56,7 +56,7 @@ def run_fetch(args: argparse.Namespace) -> int:
 
     fetched = fetch_dataset(
         args.name,
-        args.root,
+        None if args.root is None else place("data", "root", args.root),
         mirror=args.mirror,
         force=args.force,
         progress=sys.stderr.isatty(),

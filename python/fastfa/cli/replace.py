@@ -86,9 +86,9 @@ def replacing(folder: Path) -> Iterator[Replaced]:
     """
     state, files = Replaced(), _files(folder)
     aside = next(path for n in _from_one() if not os.path.lexists(path := folder / f"{_ASIDE}{n}"))
-    with held():
-        _move(files, folder, aside)
     try:
+        with held():
+            _move(files, folder, aside)
         yield state
     except BaseException:
         with held():
@@ -136,6 +136,10 @@ def _move(files: list[Path], source: Path, target: Path) -> None:
 
 def _put_back(folder: Path, aside: Path, files: list[Path]) -> None:
     """Unless there are new results in their place."""
+    moved = [file for file in files if os.path.lexists(file)]
+    if len(moved) < len(files):  # moving them failed
+        _move(moved[::-1], aside, folder)
+        return
     new = _files(folder)
     if all(file.name == CONFIG or not file.stat().st_size for file in new):
         for file in new:

@@ -38,16 +38,6 @@ class EpochLines(Callback):
 
 
 @final
-class Begun(Callback):
-    """Knows whether training has begun: from then on there is something to lose."""
-
-    begun = False
-
-    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
-        self.begun = True
-
-
-@final
 class Unfailing:
     """Lets a file that a callback can't write not end the training.
 
@@ -57,14 +47,17 @@ class Unfailing:
     ----------
     failed : bool
         Whether the file lacks something now.
+    begun : bool
+        Whether an epoch has begun: from then on there is something to lose.
     """
 
     def __init__(self, callback: JSONLLogger | Checkpoint, path: str | Path) -> None:
-        self.path, self.failed, self._told = Path(path), False, False
+        self.path, self._told = Path(path), False
+        self.failed = self.begun = False
         self.is_history = isinstance(callback, JSONLLogger)
         self._callback = callback
         whole = ("on_epoch_begin", "on_fit_end") if self.is_history else ("on_epoch_done",)
-        for name in {*whole, "on_epoch_end"}:
+        for name in {*whole, "on_epoch_begin", "on_epoch_end"}:
             # Of this object alone: a checkpoint knows callbacks by their class.
             setattr(callback, name, self._unfailing(getattr(callback, name), name in whole))
 
@@ -72,6 +65,7 @@ class Unfailing:
         def call(*arguments: Any) -> None:
             from .outputs import tell_unwritten
 
+            self.begun = True
             try:
                 method(*arguments)
             except OSError as error:

@@ -18,7 +18,7 @@ from .settings import add_options, resolve_settings
 if TYPE_CHECKING:
     from ..data import Dataset, Distortion
     from ..trainer import Trainer
-    from .report import Begun, Unfailing
+    from .report import Unfailing
 
 _DESCRIPTION = """\
 Train a network of dense and locally connected layers on a dataset and report its test error at
@@ -92,7 +92,6 @@ class _Run(NamedTuple):
     """One training, those of its callbacks that tell of it, and where its files go."""
 
     trainer: Trainer
-    begun: Begun
     writers: list[Unfailing]
     folder: Path | None
     save: Path | None
@@ -116,11 +115,11 @@ class _Job:
         """One run with this seed, ready to be trained."""
         from ..callbacks import Callback, EarlyStopping, JSONLLogger
         from ..checkpoint import Checkpoint
-        from .report import Begun, EpochLines, Unfailing
+        from .report import EpochLines, Unfailing
 
         progress = not self.quiet and sys.stderr.isatty()
-        begun, writers = Begun(), []
-        callbacks: list[Callback] = [begun]
+        callbacks: list[Callback] = []
+        writers = []
         if self.settings.early_stopping is not None:
             callbacks.append(EarlyStopping(patience=self.settings.early_stopping))
         if folder is not None:
@@ -134,7 +133,7 @@ class _Job:
         trainer = build_trainer(
             self.settings, self.data, self.augment, seed, callbacks, progress=progress
         )
-        return _Run(trainer, begun, writers, folder, save)
+        return _Run(trainer, writers, folder, save)
 
     def train_all(self, first: _Run, folder: Path | None, saves: Sequence[Path | None]) -> None:
         """Train with each seed, and write and print what is found."""
@@ -173,7 +172,7 @@ class _Job:
             else:
                 trainer.fit(data.train, validation=self.settings.validation, test=data.test)
         except BaseException:
-            if run.begun.begun:
+            if any(writer.begun for writer in run.writers):
                 self._write(run)  # what there is: hours of training, perhaps
             raise
         self._write(run)
