@@ -441,8 +441,8 @@ def test_a_rate_set_after_the_last_batch_is_the_next_epochs():
 
 def test_what_a_fit_has_read_cannot_be_assigned_while_it_runs():
     for name, value in {
-        "epochs": 9, "seed": 4, "progress": True, "callbacks": (), "augment": None, "history": fa.History(),
-        "targets": (0, 1), "epoch": 7, "batch": 3,
+        "epochs": 9, "seed": 4, "progress": True, "callbacks": (), "augment": None, "targets": (0, 1),
+        "history": fa.History(), "epoch": 7, "batch": 3,
     }.items():  # fmt: skip
         run = trainer(callbacks=[Assign("begin", 1, lambda t: setattr(t, name, value))])  # noqa: B023
         with pytest.raises(

@@ -124,9 +124,8 @@ def real_numbers(
     """`value` as an array of one of these kinds of dtype: floats, integers, and booleans as 0 and 1."""
     array = as_array(where, name, value)
     if array.dtype.kind not in kinds:
-        odd = (
-            "" if isinstance(value, np.ndarray | list | tuple) else f" as a {type(value).__name__}"
-        )
+        plain = isinstance(value, np.ndarray | list | tuple)
+        odd = "" if plain else f" as a {type(value).__name__}"
         raise TypeError(f"[{where}] {name} has dtype {array.dtype}{odd}; it must hold {what}")
     return array
 
