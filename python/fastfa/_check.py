@@ -76,6 +76,8 @@ def as_array(where: str, name: str, value: Any) -> np.ndarray:
 
     An array with masked values is refused: behind a mask there are numbers, which aren't data.
     """
+    if type(value) is np.ndarray:
+        return value
     if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack__"):
         unmasked(where, name, value)
         try:

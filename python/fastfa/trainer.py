@@ -93,11 +93,11 @@ class Trainer(Guarded):
     Notes
     -----
     All but ``net`` may be assigned later, under the same names and with the same checks, and counts from
-    the next `fit` on. ``optimizer``, ``schedule``, ``batch_size`` and ``shuffle`` may be assigned by
-    callbacks too, and count at once. A schedule that is assigned starts at the optimizer's rate. An
-    optimizer that is assigned gives the schedule a new start: its rate is used until the schedule, which
-    counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come; a callable or a `Schedule`
-    of your own says every epoch's rate itself.
+    the next `fit` on. Callbacks may assign some as well: ``optimizer`` and ``batch_size``, which count at
+    once, ``schedule`` and ``shuffle``, from the next epoch on. A schedule that is assigned starts at the
+    optimizer's rate. An optimizer with another rate than the present one gives the schedule a new start:
+    this rate is used until the schedule, which counts its epochs anew, changes it. ``Steps`` (a dict)
+    keep those to come; a callable or a `Schedule` of your own says every epoch's rate itself.
     """
 
     _SETTINGS: ClassVar[dict[str, Callable[[Any, Any], Any]]] = {
@@ -160,8 +160,10 @@ class Trainer(Guarded):
         super().__setattr__(name, value)
 
     def _started_with(self, optimizer: Any) -> Any:
-        """The optimizer; the schedule begins anew at its rate."""
+        """The optimizer; if it has another rate, the schedule begins anew there."""
         optimizer = _check_optimizer(optimizer)
+        if optimizer.lr == self.optimizer.lr:
+            return optimizer
         schedule, self._after = restarted(self.schedule, optimizer.lr, self._past)
         self._set(schedule=schedule)
         self._first_lr = optimizer.lr  # where the schedule starts
@@ -403,20 +405,21 @@ class Trainer(Guarded):
         The order is cut into chunks of whole batches, which gives the same updates and sums, hence
         the same bits, as one call.
         """
+        own = vars(self)  # what changes with every chunk is written there, which is quick
         loss = seconds = 0.0
         seen = wrong = 0
         while seen < len(order):
             batches = self._next_chunk()
             part = order[seen : seen + batches * self.batch_size]
             batches = -(-len(part) // self.batch_size)
-            self._lr = self.optimizer.lr  # as used
+            own["_lr"] = self.optimizer.lr  # as used
             begun = perf_counter()
             _, more, loss = self.net._train_chunk(
                 examples.x, examples.y, self.optimizer, self.batch_size, part, loss
             )
             elapsed = perf_counter() - begun
             seen, seconds, wrong = seen + len(part), seconds + elapsed, wrong + more
-            self._set(batch=self.batch + batches)
+            own["batch"] += batches
             self._adapt_chunk(batches, elapsed)
             error = f", error {wrong / seen:.2%}" if self.net.output_size > 1 else ""
             bar.set_postfix_str(f"loss {loss / seen:.4f}{error}", refresh=False)
@@ -440,7 +443,7 @@ class Trainer(Guarded):
 
     def _adapt_chunk(self, batches: int, seconds: float) -> None:
         wanted = int(batches * _CHUNK_SECONDS / max(seconds, 1e-9))
-        self._chunk = max(1, min(wanted, _CHUNK_GROWTH * max(batches, self._chunk)))
+        vars(self)["_chunk"] = max(1, min(wanted, _CHUNK_GROWTH * max(batches, self._chunk)))
 
 
 @contextlib.contextmanager
