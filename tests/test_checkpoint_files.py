@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import capi
 import checkpoint_cases as cases
@@ -424,6 +425,16 @@ def test_a_file_names_no_place_outside_its_folder_without_consent(tmp_path, kind
     assert any(entry.read_bytes() != b"precious" for entry in home.iterdir())
     loaded.callbacks = ()
     loaded.fit(DATA)
+
+
+def test_events_for_tensorboard_need_consent_too(tmp_path):
+    (tmp_path / "run").mkdir()
+    path, events = tmp_path / "run" / "run.safetensors", tmp_path / "events"
+    with mock.patch("fastfa.trackers._import"):  # whether tensorboard is there is no matter here
+        saved(path, fa.TensorBoardLogger(events))
+        with pytest.raises(ValueError, match=r"\[fit\] TensorBoardLogger comes from a checkpoint"):
+            fa.Trainer.resume(path, DATA, epochs=2)
+    assert not events.exists()
 
 
 def test_the_ways_out_of_a_folder(tmp_path, monkeypatch):

@@ -92,12 +92,13 @@ class Trainer(Guarded):
 
     Notes
     -----
-    All but ``net`` may be assigned later, under the same names and with the same checks, and counts from
-    the next `fit` on. Callbacks may assign some as well: ``optimizer`` and ``batch_size``, which count at
-    once, ``schedule`` and ``shuffle``, from the next epoch on. A schedule that is assigned starts at the
-    optimizer's rate. An optimizer with another rate than the present one gives the schedule a new start:
-    this rate is used until the schedule, which counts its epochs anew, changes it. ``Steps`` (a dict)
-    keep those to come; a callable or a `Schedule` of your own says every epoch's rate itself.
+    All but ``net`` may be assigned later, under the same names and with the same checks, and counts
+    from the next `fit` on. Callbacks may assign some as well: ``optimizer`` and ``batch_size``, which
+    count at once, ``schedule`` and ``shuffle``, from the next epoch on. A schedule that is assigned
+    starts at the optimizer's rate. An optimizer with another rate than the present one gives the
+    schedule a new start: this rate is used until the schedule, which counts its epochs anew, changes it.
+    ``Steps`` (a dict) keep those to come; a callable or a `Schedule` of your own says every epoch's rate
+    itself.
     """
 
     _SETTINGS: ClassVar[dict[str, Callable[[Any, Any], Any]]] = {
