@@ -372,6 +372,22 @@ def test_an_assigned_optimizer_gives_the_schedule_a_new_start(schedule, rates, t
     assert again.history["lr"] == run.history["lr"] == fresh.history["lr"]
 
 
+@pytest.mark.parametrize("schedule", [fa.Plateau(patience=2, min_delta=0.99), fa.Exponential(0.5)])
+def test_an_optimizer_of_the_same_rate_leaves_the_schedule_alone(schedule):
+    """A callback that changes the momentum before each epoch."""
+
+    class Warm(fa.Callback):
+        def on_epoch_begin(self, trainer, epoch):
+            trainer.optimizer = dataclasses.replace(trainer.optimizer, momentum=0.1 * epoch)
+
+    warm, plain = (trainer(epochs=5, schedule=schedule, callbacks=c) for c in ([Warm()], []))
+    for run in (warm, plain):
+        run.fit((X, Y))
+    assert warm.history["lr"] == plain.history["lr"]
+    assert len(set(warm.history["lr"])) > 1
+    assert warm.optimizer.momentum == 0.5
+
+
 def test_a_schedule_assigned_starts_at_the_rate_reached():
     run = trainer(epochs=2, schedule=fa.Exponential(0.5))
     run.fit((X, Y))
@@ -441,8 +457,8 @@ def test_a_rate_set_after_the_last_batch_is_the_next_epochs():
 
 def test_what_a_fit_has_read_cannot_be_assigned_while_it_runs():
     for name, value in {
-        "epochs": 9, "seed": 4, "progress": True, "callbacks": (), "augment": None, "history": fa.History(),
-        "targets": (0, 1), "epoch": 7, "batch": 3,
+        "epochs": 9, "seed": 4, "progress": True, "callbacks": (), "augment": None, "targets": (0, 1),
+        "history": fa.History(), "epoch": 7, "batch": 3,
     }.items():  # fmt: skip
         run = trainer(callbacks=[Assign("begin", 1, lambda t: setattr(t, name, value))])  # noqa: B023
         with pytest.raises(

@@ -42,7 +42,7 @@ def test_values_at_the_edges_are_accepted():
     """A refusal above is for the stated reason."""
     layer = LC(1, [6, 1], stride=np.int64(2), padding="same", weight_scale=0)
     assert (layer.kernel_size, layer.stride) == ((6, 1), (2, 2))
-    assert fa.Network((1, 1), [layer]).shapes == [(1, 1), (1, 1, 1)]
+    assert fa.Network((1, 1), [layer]).shapes == ((1, 1), (1, 1, 1))
     assert fa.Network((3, 6, 5), [LC(2, (6, 5))]).shapes[1] == (2, 1, 1)
     assert (LC(2, 3).padding, LC(2, 3).stride, LC(2, 3).activation) == ("valid", (1, 1), "linear")
     assert fa.Network((4, 4), [LC(2, 2, activation="softmax")], loss="cross_entropy").output_size

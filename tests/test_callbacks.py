@@ -217,9 +217,86 @@ def test_a_missing_validation_set_is_told_before_training(problem, kind):
     assert_state(trainer.net, before)
 
 
-def test_an_unknown_monitor_is_told_with_the_known_ones(problem):
-    with pytest.raises(ValueError, match=r"monitor was 'accuracy'.*train_loss"):
-        make_trainer([EarlyStopping("accuracy")]).fit(problem)
+class Noted(Callback):
+    """What a fit has done to its callbacks."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_fit_begin(self, trainer):
+        self.seen.append("begin")
+
+
+@pytest.mark.parametrize("monitor", ["accuracy", "train_los", "validation_eror", "angle_bp.2"])
+@pytest.mark.parametrize("kind", [EarlyStopping, BestWeights, fa.Plateau])
+def test_an_unknown_monitor_is_told_before_anything_is_changed(problem, kind, monitor, tmp_path):
+    noted = Noted()
+    first = [noted, Alignment(problem[0][:5], one_hot(problem[1][:5], CLASSES)), AveragedWeights(1)]
+    watcher = kind(monitor=monitor)
+    own = [*first, CSVLogger(tmp_path / "h.csv"), fa.Checkpoint(tmp_path / "run.st")]
+    trainer = make_trainer(own if kind is fa.Plateau else [*own, watcher])
+    if kind is fa.Plateau:
+        trainer.schedule = watcher
+    before = trainer.net.state_dict()
+    close = {"train_los": "train_loss", "validation_eror": "validation_error"}.get(monitor, "")
+    with pytest.raises(ValueError, match="must be a key of the record") as caught:
+        trainer.fit(problem, validation=0.2)
+    told = str(caught.value)
+    assert told.startswith(
+        f"[{kind.__name__}] monitor was {monitor!r}; it must be a key of the record: "
+    )
+    assert "validation_loss, " in told
+    assert "angle_bp.1" in told
+    assert f"did you mean {close!r}" in told or not close
+    assert_state(trainer.net, before)
+    assert (noted.seen, first[1].rows, list(tmp_path.iterdir())) == ([], [], [])
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, BestWeights, fa.Plateau])
+def test_a_key_that_a_callback_of_the_users_may_add_is_looked_for_after_the_first_epoch(
+    problem, kind
+):
+    """Who it is that adds a key isn't known before it has."""
+
+    def trained(monitor):
+        watcher, script = kind(monitor=monitor), Scripted([5, 4, 3, 2, 1, 0])
+        trainer = make_trainer([script] if kind is fa.Plateau else [script, watcher])
+        if kind is fa.Plateau:
+            trainer.schedule = watcher
+        try:
+            trainer.fit(problem)
+        finally:
+            assert len(trainer.net.weights) == 3
+        return trainer
+
+    assert trained("score").epoch == 6
+    with pytest.raises(
+        ValueError, match=rf"\[{kind.__name__}\] monitor was 'scores'.*did you mean 'score'"
+    ):
+        trained("scores")
+
+
+def test_a_watcher_before_the_callback_that_adds_its_key_is_told(problem):
+    probe = Alignment(problem[0][:5], one_hot(problem[1][:5], CLASSES))
+    make_trainer([probe, BestWeights("angle_bp.0")], epochs=1).fit(problem)
+    trainer = make_trainer([BestWeights("angle_bp.0"), probe])
+    with pytest.raises(
+        ValueError, match=r"\[BestWeights\] monitor was 'angle_bp.0'; it must be a key"
+    ):
+        trainer.fit(problem)
+    assert trainer.net.steps == 0
+
+
+@pytest.mark.parametrize("schedule", [fa.Plateau(monitor="validation_error"), None])
+def test_a_measure_of_validation_without_a_set_is_told(problem, schedule):
+    """Only Plateau's default, validation_loss, stands for train_loss then."""
+    trainer = make_trainer([] if schedule else [EarlyStopping("validation_loss")])
+    trainer.schedule = schedule
+    with pytest.raises(ValueError, match="no validation set"):
+        trainer.fit(problem)
+    assert trainer.net.steps == 0
+    trainer.callbacks, trainer.schedule = (), fa.Plateau()
+    trainer.fit(problem)
 
 
 @pytest.mark.parametrize(

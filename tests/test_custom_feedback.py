@@ -69,7 +69,7 @@ def test_it_trains_like_an_array_holding_its_matrix(kind, batch, route, dtype, r
     for b in net.feedback_matrices:
         assert b.dtype == np.dtype(dtype)
         assert not b.flags.writeable
-    assert net.feedback_bytes == [0, 0]
+    assert net.feedback_bytes == (0, 0)
 
 
 def test_it_is_asked_once_for_each_batch_with_its_deltas(rng):

@@ -162,7 +162,7 @@ def test_local_papers_mnist_network(dtype):
     case = local_case((28, 28), [Patches(6, 6)], 10, **options)
     net = build(case, dtype, rng)
     ref = reference.of(net)
-    assert net.shapes == [(28, 28), (6, 23, 23), (10,)]
+    assert net.shapes == ((28, 28), (6, 23, 23), (10,))
     assert case.widths[1] == 3174
     x, y = draw_data(case, 5, dtype, rng)
     for rows in (slice(0, 1), slice(1, 5)):

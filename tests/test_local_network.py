@@ -37,7 +37,7 @@ def test_one_weight_reaches_one_unit_from_one_pixel(rng):
 
 def test_shapes_and_views():
     net = network()
-    assert net.shapes == [(2, 6, 5), (3, 3, 5), (5, 3, 5), (3,)]
+    assert net.shapes == ((2, 6, 5), (3, 3, 5), (5, 3, 5), (3,))
     assert [w.shape for w in net.weights] == [(3, 3, 5, 2, 2, 3), (5, 3, 5, 3, 2, 2), (3, 75)]
     assert [b.shape for b in net.biases] == [(45,), (75,), (3,)]
     for view in [*net.weights, *net.biases]:
@@ -91,7 +91,7 @@ def test_kolen_pollack_moves_b_exactly_as_w(batch, rng):
 def test_node_perturbation(dtype, rng):
     net = network(fa.NodePerturbation(0.3), dtype=dtype)
     ref = reference.of(net)
-    assert net.feedback_matrices == []
+    assert net.feedback_matrices == ()
     for count in (1, 5, 130):
         x, y = examples(rng, count, dtype)
         flat = x.reshape(count, -1)

@@ -146,7 +146,7 @@ def test_it_learns(batch, dtype, rng):
 def test_what_a_network_with_node_perturbation_shows(rng):
     net = network(0.25)
     assert net.feedback == fa.NodePerturbation(0.25)
-    assert net.feedback_matrices == []
+    assert net.feedback_matrices == ()
     assert sum(net.feedback_bytes) == 0
     assert not [name for name in net.state_dict() if name.startswith("feedback")]
     assert "0.25" in repr(net)

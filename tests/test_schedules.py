@@ -67,6 +67,31 @@ def test_plateau_watches_validation_where_there_is_one_and_training_elsewhere():
     assert rates(schedule, 3, falling, validation_loss=flat) == pytest.approx([1.0, 1.0, 0.1])
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_plateau_judges_by_the_magnitude_of_the_best_value(sign):
+    """A measure that falls below zero makes progress as one above does, and no more easily."""
+    schedule = Plateau(patience=2, min_delta=0.1).starting_at(1.0)
+    falling = [-1.0, -1.2, -1.5, -1.9, -2.4, -3.0, 0]
+    assert rates(schedule, 7, falling) == [1.0] * 7
+    rising = [-1.0, -0.95, -0.92, -0.91, -0.905, 0]
+    assert rates(schedule, 6, rising) == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01])
+    flat = [sign * x for x in (1.0, 1.05, 1.05, 1.05, 1.05, 0)]
+    assert rates(schedule, 6, flat) == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01])
+    assert rates(schedule, 3, [0.0, 0.0, 0.0]) == [1, 1, 1]
+
+
+def test_plateau_compares_a_measure_with_itself_alone():
+    """Two epochs without a validation set, whose training loss is no measure of what comes after."""
+    schedule = Plateau(patience=2).starting_at(1.0)
+    history = History([{"epoch": 1, "train_loss": 0.1}, {"epoch": 2, "train_loss": 0.1}])
+    for epoch, loss in enumerate([0.9, 0.8, 0.7, 0.7, 0.7], start=3):
+        assert schedule.lr(epoch, history) == 1.0
+        history.records.append({"epoch": epoch, "train_loss": 0.1, "validation_loss": loss})
+    assert schedule.lr(8, history) == pytest.approx(0.1)
+    other = Plateau(monitor="angle_bp.0", patience=2).starting_at(1.0)
+    assert other.lr(8, history) == 1.0
+
+
 def test_plateau_stops_at_min_lr_and_never_raises_the_rate():
     flat = [1.0] * 5
     schedule = Plateau(patience=1, min_lr=0.005)

@@ -62,8 +62,8 @@ def immutable(kind: _Class) -> _Class:
         if name not in names and not hasattr(kind, name):
             raise dataclasses.FrozenInstanceError(unknown(kind.__name__, name, dir(self)))
         raise dataclasses.FrozenInstanceError(
-            f"[{kind.__name__}] {name} can't be assigned: it was made with this and stays as it is; make "
-            f"another one{advice}"
+            f"[{kind.__name__}] {name} can't be assigned: what was made stays as it is; make another "
+            f"one{advice}"
         )
 
     def __setattr__(self: Any, name: str, value: Any) -> None:

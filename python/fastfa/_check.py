@@ -100,6 +100,8 @@ def as_array(where: str, name: str, value: Any) -> np.ndarray:
 
     An array with masked values is refused: behind a mask there are numbers, which aren't data.
     """
+    if type(value) is np.ndarray:
+        return value
     if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack__"):
         unmasked(where, name, value)
         try:
@@ -167,9 +169,8 @@ def real_numbers(
     """`value` as an array of one of these kinds of dtype: floats, integers, and booleans as 0 and 1."""
     array = as_array(where, name, value)
     if array.dtype.kind not in kinds:
-        odd = (
-            "" if isinstance(value, np.ndarray | list | tuple) else f" as a {type(value).__name__}"
-        )
+        plain = isinstance(value, np.ndarray | list | tuple)
+        odd = "" if plain else f" as a {type(value).__name__}"
         raise TypeError(f"[{where}] {name} has dtype {array.dtype}{odd}; it must hold {what}")
     return array
 

@@ -464,9 +464,10 @@ class Alignment(BuiltIn):
     ) -> None:
         if every is not None:
             _check.integer("Alignment", "every", every, 1)
-        if np.ndim(Y) != 2 or len(X) != len(Y) or not len(X):
+        of_x, of_y = np.shape(X), np.shape(Y)
+        if len(of_y) != 2 or not of_x or of_x[0] != of_y[0] or not of_x[0]:
             raise ValueError(
-                f"[Alignment] X has shape {np.shape(X)} and Y {np.shape(Y)}; they must be "
+                f"[Alignment] X has shape {of_x} and Y {of_y}; they must be "
                 "(N, n_in) and (N, n_out) with the same N, at least 1"
             )
         for name, value in (("X", X), ("Y", Y)):

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import reprlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -144,7 +145,7 @@ class History(Guarded):
 def check_records(value: Any) -> list[Record]:
     """Records that come from a file: a list of dicts, as a list of its own."""
     if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
-        raise TypeError(f"[History] records was {value!r}; it must be a list of dicts")
+        raise TypeError(f"[History] records was {reprlib.repr(value)}; it must be a list of dicts")
     return list(value)
 
 

@@ -33,9 +33,15 @@ def angle(u: Any, v: Any, axis: int = -1) -> np.ndarray | float:
     Raises
     ------
     ValueError, TypeError
-        If one has masked values, or holds no real numbers.
+        If one has masked values, or holds no real numbers, or their shapes don't go together.
     """
     u, v = _float64("angle", "u", u), _float64("angle", "v", v)
+    try:
+        np.broadcast_shapes(u.shape, v.shape)
+    except ValueError:
+        raise ValueError(
+            f"[angle] u has shape {u.shape} and v {v.shape}; they must be the same, or broadcast"
+        ) from None
     with np.errstate(invalid="ignore", divide="ignore"):  # zero vectors become NaN
         # Scaled first, so that squares of very long or short vectors stay in range.
         u, v = (w / np.max(np.abs(w), axis=axis, keepdims=True, initial=0.0) for w in (u, v))

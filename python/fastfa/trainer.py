@@ -94,12 +94,13 @@ class Trainer(Guarded):
 
     Notes
     -----
-    All but ``net`` may be assigned later, under the same names and with the same checks, and counts from
-    the next `fit` on. ``optimizer``, ``schedule``, ``batch_size`` and ``shuffle`` may be assigned by
-    callbacks too, and count at once. A schedule that is assigned starts at the optimizer's rate. An
-    optimizer that is assigned gives the schedule a new start: its rate is used until the schedule, which
-    counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come; a callable or a `Schedule`
-    of your own says every epoch's rate itself.
+    All but ``net`` may be assigned later, under the same names and with the same checks, and counts
+    from the next `fit` on. Callbacks may assign some as well: ``optimizer`` and ``batch_size``, which
+    count at once, ``schedule`` and ``shuffle``, from the next epoch on. A schedule that is assigned
+    starts at the optimizer's rate. An optimizer with another rate than the present one gives the
+    schedule a new start: this rate is used until the schedule, which counts its epochs anew, changes it.
+    ``Steps`` (a dict) keep those to come; a callable or a `Schedule` of your own says every epoch's rate
+    itself.
     """
 
     _SETTINGS: ClassVar[dict[str, Callable[[Any, Any], Any]]] = {
@@ -162,8 +163,10 @@ class Trainer(Guarded):
         super().__setattr__(name, value)
 
     def _started_with(self, optimizer: Any) -> Any:
-        """The optimizer; the schedule begins anew at its rate."""
+        """The optimizer; if it has another rate, the schedule begins anew there."""
         optimizer = _check_optimizer(optimizer)
+        if optimizer.lr == self.optimizer.lr:
+            return optimizer
         schedule, self._after = restarted(self.schedule, optimizer.lr, self._past)
         self._set(schedule=schedule)
         self._first_lr = optimizer.lr  # where the schedule starts
@@ -411,6 +414,7 @@ class Trainer(Guarded):
         The order is cut into chunks of whole batches, which gives the same updates and sums, hence
         the same bits, as one call.
         """
+        own = vars(self)  # what changes with every chunk is written there, which is quick
         sums = (0.0, 0.0, 0.0)  # Σ w L, Σ w over the wrong, Σ w
         loss = error = math.nan
         seconds, seen = 0.0, 0
@@ -421,7 +425,7 @@ class Trainer(Guarded):
                 batches, optimizer = 1, dataclasses.replace(optimizer, lr=rate)
             part = order[seen : seen + batches * self.batch_size]
             batches = -(-len(part) // self.batch_size)
-            self._lr = optimizer.lr  # as used
+            own["_lr"] = optimizer.lr  # as used
             begun = perf_counter()
             _, sums = self.net._train_chunk(
                 examples.x,
@@ -436,7 +440,7 @@ class Trainer(Guarded):
             seen, seconds = seen + len(part), seconds + elapsed
             if sums[2] > 0:
                 loss, error = sums[0] / sums[2], sums[1] / sums[2]
-            self._set(batch=self.batch + batches)
+            own["batch"] += batches
             self._adapt_chunk(batches, elapsed)
             errors = f", error {error:.2%}" if self.net.output_size > 1 else ""
             bar.set_postfix_str(f"loss {loss:.4f}{errors}", refresh=False)
@@ -460,7 +464,7 @@ class Trainer(Guarded):
 
     def _adapt_chunk(self, batches: int, seconds: float) -> None:
         wanted = int(batches * _CHUNK_SECONDS / max(seconds, 1e-9))
-        self._chunk = max(1, min(wanted, _CHUNK_GROWTH * max(batches, self._chunk)))
+        vars(self)["_chunk"] = max(1, min(wanted, _CHUNK_GROWTH * max(batches, self._chunk)))
 
 
 @contextlib.contextmanager

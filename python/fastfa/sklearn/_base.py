@@ -167,6 +167,7 @@ class FeedbackAlignment(BaseEstimator):
 
     def _validated(self, X: Any, y: Any, *, reset: bool, **options: Any) -> tuple[Any, Any]:
         """X (N, n_in), C-contiguous and of the network's dtype, and y."""
+        self._unmasked(X=X, y=y)
         if not reset:
             dtype = self.network_.dtype
         elif self.dtype is None:
@@ -175,9 +176,14 @@ class FeedbackAlignment(BaseEstimator):
             dtype = np.dtype(_check.choice("fit", "dtype", self.dtype, ("float32", "float64")))
         return validate_data(self, X, y, reset=reset, dtype=dtype, order="C", **options)
 
+    def _unmasked(self, **arrays: Any) -> None:
+        for name, value in arrays.items():
+            _check.unmasked(type(self).__name__, name, value)
+
     def _weights(self, sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
         if sample_weight is None:
             return None
+        self._unmasked(sample_weight=sample_weight)
         return _check_sample_weight(sample_weight, X, dtype=np.float64)
 
     def _learn(
@@ -314,6 +320,7 @@ class FeedbackAlignment(BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs, (N, n_out)."""
         check_is_fitted(self)
+        self._unmasked(X=X)
         X = validate_data(self, X, reset=False, dtype=self.network_.dtype, order="C")
         return self.network_.forward(X)
 
