@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,10 +41,7 @@ def real(
     limits = f"{'(' if open_low else '['}{low:g}, {high:g}{right}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"[{where}] {name} was {value!r}; it must be a number in {limits}")
-    try:
-        number = float(value)
-    except OverflowError:  # an integer beyond all floats
-        number = math.inf if value > 0 else -math.inf
+    number = float(value)
     inside = (number > low if open_low else number >= low) and (
         number < high if open_high else number <= high
     )
@@ -114,3 +112,10 @@ def finite(where: str, name: str, array: np.ndarray) -> None:
         raise ValueError(
             f"[{where}] {name} has {array[at]} at {list(at)}; every value must be finite"
         )
+
+
+def path(where: str, name: str, value: Any) -> str:
+    """`value` as text, if it is a path. An integer, which Python's `open` takes for an open file, is none."""
+    if not isinstance(value, str | bytes | os.PathLike):
+        raise TypeError(f"[{where}] {name} was {value!r}; it must be a path")
+    return os.fsdecode(value)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import _check
 from .data.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class History:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV table with a header line, atomically; a missing value is an empty field."""
-        with atomic_write(path) as file:
-            file.write(csv_table(self.records).encode())
+        with atomic_write(path) as file:  # JSON can name half a character, which UTF-8 can't write
+            file.write(csv_table(self.records).encode(errors="backslashreplace"))
 
     def to_jsonl(self, path: str | os.PathLike[str]) -> None:
         """Write one JSON object a line, atomically; `from_jsonl` reads it back."""
@@ -100,6 +101,7 @@ class History:
         ValueError
             If a line isn't a JSON object; names file and line.
         """
+        path = _check.path("from_jsonl", "path", path)
         records: list[Record] = []
         with open(path, "rb") as file:  # what isn't UTF-8 has a line too
             for number, line in enumerate(file, start=1):

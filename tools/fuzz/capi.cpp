@@ -11,7 +11,7 @@
 #include <new>
 #include <vector>
 
-#include "networks.h"
+#include "common.h"
 
 // While an input runs, a request above this fails as it would on a full machine. The core's matrices come from
 // aligned_alloc (place.cpp), which the linker leads here.
@@ -397,6 +397,7 @@ static void test_one(const std::uint8_t* data, std::size_t bytes) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t bytes) {
+  const fuzz::Within limit(5.0);  // of a dozen calls with every check
   limited = true;
   test_one(data, bytes);
   limited = false;

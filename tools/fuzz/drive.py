@@ -64,7 +64,20 @@ def mutated(inputs: list[bytes], draw: random.Random) -> bytes:
     return bytes(data[:4096])
 
 
-_WORDS = [b"0" * 400, b"9" * 25, b"-1", b"nan", b"1e999", b"[" * 50, b"\xef\xbb\xbf", b"\xff", b"\\ud800", b"{", b"\0", b'"']
+_WORDS = [
+    b"0" * 400,
+    b"9" * 25,
+    b"-1",
+    b"nan",
+    b"1e999",
+    b"[" * 50,
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\\ud800",
+    b"{",
+    b"\0",
+    b'"',
+]
 
 
 def blind(name: str, runs: int, seconds: float, seed: int = 0) -> int:
@@ -107,7 +120,9 @@ def _child(name: str, seconds: float, runs: int) -> None:
     if importlib.util.find_spec("atheris") is None:
         limit = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, limit))
-        print(f"{name}: atheris is not installed; {blind(name, runs or 10**12, seconds)} blind mutations, no finding")
+        print(
+            f"{name}: atheris is not installed; {blind(name, runs or 10**12, seconds)} blind mutations, no finding"
+        )
         return
     dictionary = HERE / "python.dict"
     _atheris(name, [f"-max_total_time={int(seconds)}", f"-runs={runs or -1}", f"-artifact_prefix={BUILD}/{name}-",
@@ -119,7 +134,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="default: all")
     parser.add_argument("--seconds", type=float, default=60, help="for each target; default: 60")
-    parser.add_argument("--runs", type=int, default=0, help="inputs of each target; default: as many as fit")
+    parser.add_argument(
+        "--runs", type=int, default=0, help="inputs of each target; default: as many as fit"
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
@@ -127,7 +144,14 @@ def main() -> int:
         return 0
     found = []
     for name in given.targets or known():
-        command = [sys.executable, __file__, "--child", name, f"--seconds={given.seconds}", f"--runs={given.runs}"]
+        command = [
+            sys.executable,
+            __file__,
+            "--child",
+            name,
+            f"--seconds={given.seconds}",
+            f"--runs={given.runs}",
+        ]
         print(f"---- {name}", flush=True)
         if subprocess.run(command).returncode != 0:
             found.append(name)

@@ -5,9 +5,11 @@
 
 #include "core/safetensors.h"
 #include "fastfa/types.h"
+#include "common.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return -1;
+  const fuzz::Within limit(1.0);
   const std::uint64_t bytes = data[0] | std::uint64_t{data[1]} << 8;
   try {
     const auto header = fastfa::parse_tensor_header({data + 2, data + size}, bytes, "[load] 'x'");

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "networks.h"
+#include "common.h"
 
 namespace {
 
@@ -31,6 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const int file = ::memfd_create("fuzz", 0);
   static const std::string path = "/proc/self/fd/" + std::to_string(file);
   if (size < 3) return -1;
+  const fuzz::Within limit(1.0);
   fastfa_network* net = networks()[data[0] % networks().size()];
   if (::ftruncate(file, 0) != 0 || ::lseek(file, 0, SEEK_SET) != 0) std::abort();
   if (data[0] & 0x80) {

@@ -25,7 +25,9 @@ from fastfa import checkpoint, cli
 from fastfa.checkpoint import file as checkpoint_file
 from fastfa.cli import architecture, checks, ranges, settings
 
-_FOLDER = Path(tempfile.mkdtemp(prefix="fastfa-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+_FOLDER = Path(
+    tempfile.mkdtemp(prefix="fastfa-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+)
 
 
 @contextlib.contextmanager
@@ -136,7 +138,12 @@ def _small() -> Any:
     ]
     schedule = fa.Steps({2: 0.01})
     trainer = fa.Trainer(
-        net, fa.SGD(0.1, momentum=0.5), epochs=1, schedule=schedule, callbacks=callbacks, progress=False
+        net,
+        fa.SGD(0.1, momentum=0.5),
+        epochs=1,
+        schedule=schedule,
+        callbacks=callbacks,
+        progress=False,
     )
     rng = np.random.default_rng(0)
     trainer.fit((rng.random((20, 3)), np.arange(20) % 2))
@@ -247,7 +254,19 @@ def feedback(data: bytes) -> None:
     with _refusal(ValueError, TypeError):
         rule = fa.Feedback(
             draw.of("uniform", "sign", "sparse", "low_rank", "ternary", "array", "transpose"),
-            **draw.some(("scale", "gain", "route", "plasticity", "density", "rank", "array", "magnitude", "refresh")),
+            **draw.some(
+                (
+                    "scale",
+                    "gain",
+                    "route",
+                    "plasticity",
+                    "density",
+                    "rank",
+                    "array",
+                    "magnitude",
+                    "refresh",
+                )
+            ),
         )
         repr(rule), copy.deepcopy(rule)
         rule.toarray(draw.of(1, 2, 3), draw.of(2, 1, 5), seed=draw.of(0), layer=draw.of(0))
@@ -262,8 +281,12 @@ def _layer(draw: _Draw) -> Any:
     names = ("bias", "weight_scale", "trainable", "density")
     if kind == 2:
         more = draw.some((*names[:3], "stride", "padding"))
-        return fa.LocallyConnected2D(draw.of(1, 2), draw.of(1, 2, (2, 1)), activation=draw.of("tanh", "relu"), **more)
-    return fa.Dense(draw.of(2, 3, 5, 1), draw.of("tanh", "linear", "logistic", "softmax"), **draw.some(names))
+        return fa.LocallyConnected2D(
+            draw.of(1, 2), draw.of(1, 2, (2, 1)), activation=draw.of("tanh", "relu"), **more
+        )
+    return fa.Dense(
+        draw.of(2, 3, 5, 1), draw.of("tanh", "linear", "logistic", "softmax"), **draw.some(names)
+    )
 
 
 def network(data: bytes) -> None:
@@ -275,7 +298,9 @@ def network(data: bytes) -> None:
         if _too_large(shape, layers):
             return
         net = fa.Network(
-            shape, layers, **draw.some(("feedback", "loss", "seed", "dtype", "device", "matmul_precision"))
+            shape,
+            layers,
+            **draw.some(("feedback", "loss", "seed", "dtype", "device", "matmul_precision")),
         )
         for _ in range(draw.byte() % 6):
             _call(draw, net)
@@ -283,7 +308,12 @@ def network(data: bytes) -> None:
 
 def _too_large(shape: Any, layers: list[Any]) -> bool:
     """Sizes that would honestly take a second or a gigabyte."""
-    given = [shape] + [value for layer in layers if dataclasses.is_dataclass(layer) for value in vars(layer).values()]
+    given = [shape] + [
+        value
+        for layer in layers
+        if dataclasses.is_dataclass(layer)
+        for value in vars(layer).values()
+    ]
     sizes = [n for value in given for n in (value if isinstance(value, tuple | list) else [value])]
     return any(isinstance(n, int) and 1000 < n < 2**63 for n in sizes)
 
@@ -291,8 +321,14 @@ def _too_large(shape: Any, layers: list[Any]) -> bool:
 def _call(draw: _Draw, net: Any) -> None:
     n = draw.of(1, 2, 5)
     n = n if isinstance(n, int) and 0 <= n < 10 else 2
-    x = draw.of(np.ones((n, net.input_size)), np.zeros((n, *net.input_shape)), np.ones((n, net.input_size), np.float32))
-    y = draw.of(np.ones((n, net.output_size)) * 0.5, np.zeros((n, net.output_size)), np.zeros(n, dtype=int))
+    x = draw.of(
+        np.ones((n, net.input_size)),
+        np.zeros((n, *net.input_shape)),
+        np.ones((n, net.input_size), np.float32),
+    )
+    y = draw.of(
+        np.ones((n, net.output_size)) * 0.5, np.zeros((n, net.output_size)), np.zeros(n, dtype=int)
+    )
     rule = draw.of(fa.SGD(0.1), fa.Adam(0.001), fa.SGD(0.01, momentum=0.9))
     which = draw.byte() % 8
     if which == 0:
@@ -326,13 +362,17 @@ def rest(data: bytes) -> None:
         if draw.byte() % 4 == 0:
             callback = fa.EarlyStopping(**draw.some(("patience", "monitor", "min_delta")))
         if draw.byte() % 4 == 0:
-            schedule = fa.Plateau(**draw.some(("factor", "patience", "min_delta", "min_lr", "monitor")))
+            schedule = fa.Plateau(
+                **draw.some(("factor", "patience", "min_delta", "min_lr", "monitor"))
+            )
         epochs = draw.of(1, 2)
         trainer = fa.Trainer(
             net, rule, epochs=epochs if not isinstance(epochs, int) or epochs < 5 else 1, schedule=schedule,
             callbacks=[callback], progress=False, **draw.some(("batch_size", "shuffle", "seed", "augment", "targets")),
         )  # fmt: skip
-        trainer.fit((draw.of(np.eye(2)), draw.of(np.arange(2))), **draw.some(("validation", "test")))
+        trainer.fit(
+            (draw.of(np.eye(2)), draw.of(np.arange(2))), **draw.some(("validation", "test"))
+        )
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -351,4 +391,3 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         rest,
     )
 }
-

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from .. import _check
 from ..ensemble import Ensemble
 from ..errors import CheckpointError
 from ..network import Network
@@ -50,6 +51,7 @@ def save(path: Path, what: Saved) -> None:
     OSError
         If the file can't be written.
     """
+    path = _check.path("save", "path", path)
     write(path, *_described(path, what))
 
 
@@ -93,6 +95,7 @@ def load(path: Path, into: Saved | None = None) -> Any:
         If the file can't be read.
     """
     wanted = None if into is None else _kind("[load] into", into)
+    path = _check.path("load", "path", path)
     with reading(path) as file:
         kind = file.content.get("kind")
         if kind not in _PLANS:
