@@ -10,7 +10,7 @@ CUDA ?= OFF
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
 .PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
-  bench bench-growth clean
+  bench bench-growth fuzz torture clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -91,6 +91,19 @@ cuda-sanitize: install build/sanitize/fastfa_cuda_emulated.so ## every device ke
 	FASTFA_EMULATED_LIBRARY=$(CURDIR)/build/sanitize/fastfa_cuda_emulated.so ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_cuda_kernels.py
+
+# Seconds for each target; FUZZ="--runs 1000000 cpp.load" for so many inputs of one.
+FUZZ ?= --seconds 60
+fuzz: install build/fuzz/atheris/.installed ## what reads files and arguments, under inputs led by coverage; Clang and atheris if they are there
+	$(BIN)/python tools/fuzz/drive.py $(FUZZ)
+
+build/fuzz/atheris/.installed:
+	mkdir -p $(@D)
+	-$(BIN)/python -m pip install -q --disable-pip-version-check --target $(@D) "atheris>=2.3"
+	touch $@
+
+torture: install ## kills, full disks, signals, threads and leaks; TORTURE="kills.save --count 20" for a part
+	$(BIN)/python tools/torture/torture.py $(TORTURE)
 
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps \

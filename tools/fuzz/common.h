@@ -13,6 +13,14 @@
 
 namespace fuzz {
 
+// Messages never hold bytes of the file's that a terminal could take for orders.
+inline void check_plain(const char* message) {
+  if (!*message) std::abort();
+  for (; *message; ++message) {
+    if (*message < 0x20 || *message > 0x7e) std::abort();
+  }
+}
+
 // An input that takes longer than so many seconds of the processor is a finding.
 class Within {
  public:

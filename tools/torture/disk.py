@@ -1,10 +1,11 @@
-"""A disk that fails: every call that changes a file fails once, by every kind of error, and is a crash once."""
+"""A disk that fails: each call that changes a file fails once by each error, and is a crash once."""
 
 from __future__ import annotations
 
 import errno
 import itertools
 import json
+import os
 import shutil
 import signal
 import sys
@@ -14,7 +15,19 @@ from pathlib import Path
 import fastfa as fa
 import numpy as np
 from kills import same_run
-from lives import Faults, Life, command, digest, digits, expect, leftovers, lived, net, trainer
+from lives import (
+    Faults,
+    Life,
+    command,
+    digest,
+    digits,
+    expect,
+    leftovers,
+    lived,
+    net,
+    trainer,
+    training,
+)
 
 KINDS = ((errno.ENOSPC, True), (errno.EIO, False), (errno.EACCES, False), (errno.EROFS, True))
 
@@ -36,16 +49,15 @@ def _each(
 ) -> int:
     """Do the work while its nth call fails, for each n until it has no so many; how many failed.
 
-    ``make`` puts what was there before, ``look`` is given the exit status and whether the call was a crash.
+    ``make`` puts what was there before; ``look`` is given the exit status, and whether it was a crash.
     """
     faults, done = Faults(), 0
     for error, stays in (*KINDS, (0, False)):
         for nth in itertools.islice(_numbers(most), most):
             make()
-            target = folder / "place"
 
             def life(nth: int = nth, error: int = error, stays: bool = stays) -> int:
-                faults.arm(target, nth, error, stays=stays)
+                faults.arm(folder / "place", nth, error, stays=stays)
                 try:
                     status = work()
                     return status if isinstance(status, int) else 0
@@ -85,18 +97,22 @@ def _place(folder: Path) -> Path:
 
 
 def files(folder: Path, count: int) -> str:
-    """fa.save, the C++ core's save, histories and figures of data: the old file or the new one, whole."""
+    """fa.save, C's fastfa_save, histories, IDX: the old file or the new one, whole."""
     old, new = net(), net(seed=4)
     history = fa.History([{"epoch": 1, "train_loss": 0.5}])
-    fa.save(folder / "old", old), fa.save(folder / "new", new)
-    history.to_csv(folder / "h.csv"), history.to_jsonl(folder / "h.jsonl")
-    expected = {name: (folder / name).read_bytes() for name in ("old", "new", "h.csv", "h.jsonl")}
+    works: dict[str, Callable[[Path], object]] = {
+        "net": lambda path: fa.save(path, new),
+        "csv": history.to_csv,
+        "jsonl": history.to_jsonl,
+        "idx": lambda path: fa.data.write_idx(path, np.zeros((3, 4), np.uint8)),
+        "c": _c_saver(),
+    }
+    fa.save(folder / "old", old)
+    for name, work in works.items():
+        work(folder / name)
+    expected = {name: (folder / name).read_bytes() for name in ("old", *works)}
     done = 0
-    for name, there, work in (
-        ("net", "new", lambda path: fa.save(path, new)),
-        ("csv", "h.csv", history.to_csv),
-        ("jsonl", "h.jsonl", history.to_jsonl),
-    ):
+    for name, work in works.items():
         for before in (None, expected["old"]):
             path = folder / "place" / name
 
@@ -110,18 +126,31 @@ def files(folder: Path, count: int) -> str:
                 crashed: bool,
                 before: bytes | None = before,
                 path: Path = path,
-                there: str = there,
+                name: str = name,
             ) -> None:
                 found = path.read_bytes() if path.exists() else None
-                expect(
-                    found in (before, expected[there]), "neither the old nor the new file is there"
-                )
+                right = (before, expected[name])
+                expect(found in right, f"{name}: neither the old nor the new file is there")
                 if status == 0:
-                    expect(found == expected[there], "it was said to be saved")
+                    expect(found == expected[name], f"{name} was said to be saved")
                 expect(crashed or not leftovers(folder), f"left behind: {leftovers(folder)}")
 
             done += _each(folder, count, make, lambda work=work, path=path: work(path), look)
     return f"{done} failures"
+
+
+def _c_saver() -> Callable[[Path], int]:
+    """fastfa_save of a network of C's: 0, or 1 where the system refused."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+    import capi
+
+    network = capi.Network(3, [capi.Layer(units=4), capi.Layer(units=2)])
+
+    def save(path: Path) -> int:
+        status = network.call("save", os.fsencode(path))
+        return {0: 0, capi.STATUS["IO"]: 1}.get(status, 71)
+
+    return save
 
 
 def checkpoint(folder: Path, count: int) -> str:
@@ -151,27 +180,23 @@ def checkpoint(folder: Path, count: int) -> str:
 
 
 def train(folder: Path, count: int) -> str:
-    """`fastfa train` with --save: an error that is told, or all results; and the same results afterwards."""
+    """`fastfa train --save`: an error that is told, or all results; the same results afterwards."""
     out = folder / "place" / "out"
 
-    def words(where: Path) -> list[str]:
-        return ["train", "mnist-mini", "--hidden", "16", "--epochs", "2", "--batch-size", "500", "--quiet",
-                "--out", str(where), "--save", f"{where}.safetensors", "--resume"]  # fmt: skip
-
-    expect(lived(folder, command, *words(folder / "whole")) == 0, "the first run failed")
+    expect(lived(folder, command, *training(folder / "whole", 2)) == 0, "the first run failed")
 
     def look(status: int, crashed: bool) -> None:
         left = leftovers(folder / "place")
         expect(crashed or not left, f"left behind: {left}")
         if status == 0:
             same_run(folder / "whole", out)
-        expect(lived(folder, command, *words(out)) == 0, "it can't be repeated")
+        expect(lived(folder, command, *training(out, 2)) == 0, "it can't be repeated")
         same_run(folder / "whole", out)
         with np.load(out / "weights.npz", allow_pickle=False) as arrays:
             expect(all(np.isfinite(arrays[name]).all() for name in arrays), "weights aren't finite")
 
     done = _each(
-        folder, count, lambda: (_place(folder), None)[1], lambda: command(*words(out)), look
+        folder, count, lambda: (_place(folder), None)[1], lambda: command(*training(out, 2)), look
     )
     return f"{done} failures"
 

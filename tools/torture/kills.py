@@ -21,6 +21,7 @@ from lives import (
     net,
     table,
     trainer,
+    training,
     without_timing,
 )
 
@@ -132,11 +133,7 @@ def _until_done(
 def train(folder: Path, count: int) -> str:
     """`fastfa train --resume`: weights and history are those of a run that nobody killed."""
 
-    def words(out: Path) -> list[str]:
-        return ["train", "mnist-mini", "--hidden", "16", "--epochs", "6", "--batch-size", "500", "--quiet",
-                "--out", str(out), "--save", f"{out}.safetensors", "--resume"]  # fmt: skip
-
-    return _until_done(folder, count, words, same_run)
+    return _until_done(folder, count, lambda out: training(out, 6), same_run)
 
 
 def same_run(whole: Path, own: Path) -> None:

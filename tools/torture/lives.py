@@ -38,7 +38,7 @@ class Life:
         self._result = result
 
     def end(self, patience: float = PATIENCE) -> int:
-        """Wait; its exit status, negative for a signal. One that doesn't end is killed: -9 and told so."""
+        """Wait; its exit status, negative for a signal. That it doesn't end is an AssertionError."""
         self.seconds = 0.0  # counted: a machine that sleeps meanwhile moves its clocks on
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -124,6 +124,12 @@ def command(*words: str) -> int:
     return cli.main(list(words))
 
 
+def training(out: Path, epochs: int) -> list[str]:
+    """The words of a `fastfa train` that goes on where it was cut off."""
+    words = f"train mnist-mini --hidden 16 --epochs {epochs} --batch-size 500 --quiet --resume"
+    return [*words.split(), "--out", str(out), "--save", f"{out}.safetensors"]
+
+
 def digits(n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Examples of three classes that can be learned."""
     rng = np.random.default_rng(seed)
@@ -141,8 +147,14 @@ def trainer(epochs: int, *callbacks: fa.Callback) -> fa.Trainer:
     """A training that depends on all that a checkpoint must hold."""
     rule = fa.SGD(0.05, momentum=0.9, weight_decay=1e-4)
     return fa.Trainer(
-        net(), rule, batch_size=10, epochs=epochs, schedule={3: 0.02}, callbacks=callbacks, progress=False
-    )  # fmt: skip
+        net(),
+        rule,
+        batch_size=10,
+        epochs=epochs,
+        schedule={3: 0.02},
+        callbacks=callbacks,
+        progress=False,
+    )
 
 
 def without_timing(text: str) -> list[dict[str, Any]]:

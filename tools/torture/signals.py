@@ -10,11 +10,11 @@ from pathlib import Path
 import fastfa as fa
 import numpy as np
 from kills import same_run
-from lives import Life, command, digest, digits, expect, leftovers, lived, net, trainer
+from lives import Life, command, digest, digits, expect, leftovers, lived, net, trainer, training
 
 
 def fit(folder: Path, count: int) -> str:
-    """Ctrl-C in Trainer.fit: KeyboardInterrupt, a usable network; resumed from its file, the same bits."""
+    """Ctrl-C in Trainer.fit: KeyboardInterrupt, a usable network; resumed, the same bits."""
     examples = digits()
 
     def whole(path: Path) -> str:
@@ -62,18 +62,14 @@ def fit(folder: Path, count: int) -> str:
 def train(folder: Path, count: int) -> str:
     """`fastfa train` by each of the three: it says so, leaves weights, and goes on to the same bits."""
 
-    def words(out: Path) -> list[str]:
-        return ["train", "mnist-mini", "--hidden", "16", "--epochs", "8", "--batch-size", "500", "--quiet",
-                "--out", str(out), "--save", f"{out}.safetensors", "--resume"]  # fmt: skip
-
-    first = Life(folder, command, *words(folder / "whole"))
+    first = Life(folder, command, *training(folder / "whole", 8))
     expect(first.end() == 0, first.told)
     draw, told = random.Random(5), {}
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         heard = 0
         for attempt in range(4 * count):
             out = folder / f"{number.name}-{attempt}"
-            one = Life(folder, command, *words(out))
+            one = Life(folder, command, *training(out, 8))
             with contextlib.suppress(ProcessLookupError):
                 status = one.signalled(draw.uniform(0.1, first.seconds), number)
             began = (out / "history.jsonl").exists()
@@ -85,7 +81,7 @@ def train(folder: Path, count: int) -> str:
                         all(np.isfinite(arrays[name]).all() for name in arrays),
                         "weights aren't finite",
                     )
-                expect(lived(folder, command, *words(out)) == 0, "it can't go on")
+                expect(lived(folder, command, *training(out, 8)) == 0, "it can't go on")
                 same_run(folder / "whole", out)
             else:
                 expect(status == 0 or not began, f"status {status} of {number.name}:\n{one.told}")

@@ -33,7 +33,7 @@ _CALLS = (
 
 
 def daemons(folder: Path, count: int) -> str:
-    """Daemon threads in the core when the interpreter ends: exit status 0, and nothing on standard error."""
+    """Daemon threads in the core when the interpreter ends: status 0, nothing on standard error."""
     for i in range(count):
         source = _DAEMON.format(
             what=_CALLS[i % len(_CALLS)], threads=1 + i % 3, seconds=0.05 + 0.02 * (i % 5)

@@ -1,7 +1,7 @@
 """``python tools/torture/torture.py [CASE …] [--count N] [--smoke]``: what a bad day does to a training.
 
-Each case lives in processes of its own and in a folder of its own. It is right if afterwards there are the bits
-of an undisturbed run, or an error that says what happened; and nothing half written or left behind.
+Each case lives in processes and in a folder of its own. It is right if afterwards there are the bits of
+an undisturbed run, or an error that says what happened; and nothing half written or left behind.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-# The full number and that of the smoke test; of disk failures it is how many places of each kind are tried.
+# The full number and that of the smoke test. Of disk failures: how many places are tried by each error.
 CASES = {
     "kills.save": (200, 4),
     "kills.checkpoint": (200, 4),
     "kills.train": (200, 1),
     "kills.sweep": (200, 0),
     "kills.tune": (200, 0),
-    "disk.files": (60, 12),
-    "disk.checkpoint": (200, 5),
+    "disk.files": (60, 8),
+    "disk.checkpoint": (200, 3),
     "disk.train": (200, 0),
     "signals.fit": (200, 3),
     "signals.train": (100, 0),
