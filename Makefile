@@ -10,8 +10,7 @@ CUDA ?= OFF
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
 .PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
-  sanitize sanitize-quick \
-  bench bench-growth clean
+  sanitize sanitize-quick fuzz torture bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -123,6 +122,19 @@ sanitize: build/sanitize/address/.built build/sanitize/thread/.built cuda-saniti
 sanitize-quick: build/sanitize/address-quick/.built build/sanitize/thread-quick/.built ## the part of it that is for every change
 	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi padding sizes state_file stepwise)
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread-quick $(call tests_of,locks robust_feedback)
+
+# Seconds for each target; FUZZ="--runs 1000000 cpp.load" for so many inputs of one.
+FUZZ ?= --seconds 60
+fuzz: install build/fuzz/atheris/.installed ## what reads files and arguments, under inputs led by coverage; Clang and atheris if they are there
+	$(BIN)/python tools/fuzz/drive.py $(FUZZ)
+
+build/fuzz/atheris/.installed:
+	mkdir -p $(@D)
+	-$(BIN)/python -m pip install -q --disable-pip-version-check --target $(@D) "atheris>=2.3"
+	touch $@
+
+torture: install ## kills, full disks, signals, threads and leaks; TORTURE="kills.save --count 20" for a part
+	$(BIN)/python tools/torture/torture.py $(TORTURE)
 
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps \

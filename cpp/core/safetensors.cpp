@@ -143,21 +143,30 @@ TensorEntry read_entry(Reader& r, const std::string& name) {
       std::vector<std::uint64_t> offsets;
       r.list('[', ']', [&] { offsets.push_back(r.integer()); });
       if (offsets.size() != 2 || offsets[0] > offsets[1]) {
-        r.fail("'" + name + "' has bad data_offsets");
+        r.fail("'" + shown(name) + "' has bad data_offsets");
       }
       entry.begin = offsets[0];
       entry.end = offsets[1];
     } else {
-      r.fail("'" + name + "' has '" + key + "', which it must not or only once");
+      r.fail("'" + shown(name) + "' has '" + shown(key) + "', which it must not or only once");
     }
   });
   if (!has_dtype || !has_shape || !has_offsets) {
-    r.fail("'" + name + "' lacks one of dtype, shape, data_offsets");
+    r.fail("'" + shown(name) + "' lacks one of dtype, shape, data_offsets");
   }
   return entry;
 }
 
 }  // namespace
+
+std::string shown(const std::string& text) {
+  constexpr std::size_t longest = 80;
+  std::string out = text.substr(0, longest);
+  for (char& c : out) {
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  return text.size() > longest ? out + "..." : out;
+}
 
 TensorHeader parse_tensor_header(const std::string& json, std::uint64_t data_bytes,
                                  const std::string& where) {
@@ -177,7 +186,7 @@ TensorHeader parse_tensor_header(const std::string& json, std::uint64_t data_byt
       });
       return;
     }
-    if (header.count(name)) r.fail("'" + name + "' is there twice");
+    if (header.count(name)) r.fail("'" + shown(name) + "' is there twice");
     header.emplace(name, read_entry(r, name));
   });
   if (!r.done()) r.fail("there is more than one object");

@@ -24,4 +24,7 @@ using TensorHeader = std::map<std::string, TensorEntry>;
 TensorHeader parse_tensor_header(const std::string& json, std::uint64_t data_bytes,
                                  const std::string& where);
 
+// A name or type out of a file, for a message: what isn't printable ASCII as '?', and not without end.
+std::string shown(const std::string& text);
+
 }  // namespace fastfa

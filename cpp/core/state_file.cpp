@@ -150,8 +150,8 @@ void check_header(const TensorHeader& header, const std::vector<Entry<T>>& parts
     if (found == header.end()) throw FormatError(where + ": it lacks '" + part.name + "'");
     const TensorEntry& entry = found->second;
     if (entry.dtype != dtype_name<T>) {
-      throw FormatError(where + ": '" + part.name + "' has dtype " + entry.dtype + "; it must be " +
-                        dtype_name<T>);
+      throw FormatError(where + ": '" + part.name + "' has dtype " + shown(entry.dtype) +
+                        "; it must be " + dtype_name<T>);
     }
     if (entry.shape != part.view.shape) {
       throw FormatError(where + ": '" + part.name + "' has shape " + shape_text(entry.shape, "(", ")") +
@@ -164,7 +164,7 @@ void check_header(const TensorHeader& header, const std::vector<Entry<T>>& parts
   }
   for (const auto& [name, entry] : header) {
     if (!known.count(name)) {
-      throw FormatError(where + ": it has '" + name + "', which the network has not");
+      throw FormatError(where + ": it has '" + shown(name) + "', which the network has not");
     }
   }
 }

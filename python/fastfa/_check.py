@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -187,3 +188,10 @@ def finite(where: str, name: str, array: np.ndarray) -> None:
         raise ValueError(
             f"[{where}] {name} has {array[at]} at {list(at)}; every value must be finite"
         )
+
+
+def path(where: str, name: str, value: Any) -> str:
+    """`value` as text, if it is a path. An integer, which Python's `open` takes for an open file, is none."""
+    if not isinstance(value, str | bytes | os.PathLike):
+        raise TypeError(f"[{where}] {name} was {value!r}; it must be a path")
+    return os.fsdecode(value)

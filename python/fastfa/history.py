@@ -11,6 +11,7 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from . import _check
 from ._attributes import Guarded
 from .data.atomic import atomic_write
 
@@ -88,8 +89,8 @@ class History(Guarded):
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV table with a header line, atomically; a missing value is an empty field."""
-        with atomic_write(path) as file:
-            file.write(csv_table(self.records).encode())
+        with atomic_write(path) as file:  # JSON can name half a character, which UTF-8 can't write
+            file.write(csv_table(self.records).encode(errors="backslashreplace"))
 
     def to_jsonl(self, path: str | os.PathLike[str]) -> None:
         """Write one JSON object a line, atomically; `from_jsonl` reads the same values back.
@@ -109,6 +110,7 @@ class History(Guarded):
         ValueError
             If a line isn't a JSON object; names file and line.
         """
+        path = _check.path("from_jsonl", "path", path)
         records: list[Record] = []
         with open(path, "rb") as file:  # what isn't UTF-8 has a line too
             for number, line in enumerate(file, start=1):

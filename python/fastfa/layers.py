@@ -171,6 +171,10 @@ class LocallyConnected2D:
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int]:
         """(maps, out_h, out_w) above an input of shape (H, W) or (C, H, W)."""
+        if not isinstance(input_shape, Sequence) or len(input_shape) not in (2, 3):
+            raise ValueError(
+                f"[output_shape] input_shape was {input_shape!r}; it must be (H, W) or (C, H, W)"
+            )
         *_, height, width = input_shape
 
         def positions(size: int, kernel: int, stride: int) -> int:

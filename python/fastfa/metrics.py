@@ -228,6 +228,8 @@ def alignment(
     ValueError, TypeError
         If X or Y has the wrong shape or kind, or a value that is not finite.
     """
+    if not hasattr(net, "_xy"):
+        raise TypeError(f"[alignment] net was {net!r}; it must be a fastfa.Network")
     x, y = net._xy("alignment", X, Y)
     asked = set(check_measures("alignment", measures, pseudobackprop))
     pseudo = -1 if pseudobackprop is None else int(pseudobackprop)

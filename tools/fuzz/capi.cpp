@@ -1,7 +1,7 @@
-// libFuzzer: the C API. The bytes describe a network, with values from everyday to absurd, and calls on it. Every
-// call must succeed or name an error; one that fails outside of training leaves the weights as they were; no
-// weight is ever not finite; memory is as large as it is said to be (ASan, in the kernels too). The caller's
-// own duties (pointers to what is described) are kept.
+// libFuzzer: the C API. The bytes describe a network, with values from everyday to absurd, and calls on
+// it. Every call must succeed or name an error; one that fails outside of training leaves the weights as
+// they were; no weight is ever not finite; memory is as large as it is said to be (ASan, in the kernels
+// too). The caller's own duties (pointers to what is described) are kept.
 #include <fuzzer/FuzzedDataProvider.h>
 #include <unistd.h>
 
@@ -11,10 +11,10 @@
 #include <new>
 #include <vector>
 
-#include "networks.h"
+#include "common.h"
 
-// While an input runs, a request above this fails as it would on a full machine. The core's matrices come from
-// aligned_alloc (place.cpp), which the linker leads here.
+// While an input runs, a request above this fails as it would on a full machine. The core's matrices
+// come from aligned_alloc (place.cpp), which the linker leads here.
 constexpr std::size_t memory_limit = std::size_t{8} << 20;
 static bool limited = false;
 
@@ -27,9 +27,13 @@ void* operator new(std::size_t bytes) {
   if (!memory) throw std::bad_alloc();
   return memory;
 }
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return std::malloc(bytes ? bytes : 1); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return std::malloc(bytes ? bytes : 1);
+}
 void* operator new[](std::size_t bytes) { return operator new(bytes); }
-void* operator new[](std::size_t bytes, const std::nothrow_t& none) noexcept { return operator new(bytes, none); }
+void* operator new[](std::size_t bytes, const std::nothrow_t& none) noexcept {
+  return operator new(bytes, none);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
@@ -44,9 +48,10 @@ bool rarely(Bytes& in) { return in.ConsumeIntegral<std::uint8_t>() >= 245; }
 // For the absurd: products of these overflow.
 std::int64_t any_size(Bytes& in) {
   if (std::getenv("FUZZ_SANE")) return in.ConsumeIntegralInRange<std::int64_t>(-2, 4000);  // TEMPORARY
-  static const std::int64_t odd[] = {0,         -1,        INT64_MIN,         INT64_MAX,        1LL << 31,
-                                     1LL << 32, 1LL << 40, (1LL << 62) + 1,   3037000500LL,     4294967297LL,
-                                     111620,    429509837, (1LL << 61) + 513, INT64_MAX / 8 + 1};
+  static const std::int64_t odd[] = {
+      0,         -1,        INT64_MIN,         INT64_MAX,        1LL << 31,
+      1LL << 32, 1LL << 40, (1LL << 62) + 1,   3037000500LL,     4294967297LL,
+      111620,    429509837, (1LL << 61) + 513, INT64_MAX / 8 + 1};
   return in.ConsumeBool() ? in.PickValueInArray(odd) : in.ConsumeIntegral<std::int64_t>();
 }
 
@@ -56,19 +61,22 @@ std::int64_t size(Bytes& in) {
 }
 
 double number(Bytes& in, std::initializer_list<double> usual) {
-  static const double odd[] = {0.0,    -0.0,   1.0,    -1.0,      2.0,     1e-3, 1e9, 1e14, 1e15, 1e38,
-                               1e300,  1e-320, 1e-46,  INFINITY,  -INFINITY, NAN,  0.999999999999};
+  static const double odd[] = {0.0,  -0.0,  1.0,    -1.0,  2.0,      1e-3,      1e9, 1e14,          1e15,
+                               1e38, 1e300, 1e-320, 1e-46, INFINITY, -INFINITY, NAN, 0.999999999999};
   if (!rarely(in)) return usual.begin()[in.ConsumeIntegralInRange<std::size_t>(0, usual.size() - 1)];
   return in.ConsumeBool() ? in.PickValueInArray(odd) : in.ConsumeFloatingPoint<double>();
 }
 
 const char* word(Bytes& in, std::initializer_list<const char*> known) {
-  static const char* const odd[] = {nullptr, "", "nonsense", "cuda", "cuda:99999999999999999999", "%s%n", "\xff"};
+  static const char* const odd[] = {nullptr, "",    "nonsense", "cuda", "cuda:99999999999999999999",
+                                    "%s%n",  "\xff"};
   if (rarely(in)) return in.PickValueInArray(odd);
   return known.begin()[in.ConsumeIntegralInRange<std::size_t>(0, known.size() - 1)];
 }
 
-std::int32_t flag(Bytes& in) { return rarely(in) ? in.ConsumeIntegral<std::int32_t>() : in.ConsumeBool(); }
+std::int32_t flag(Bytes& in) {
+  return rarely(in) ? in.ConsumeIntegral<std::int32_t>() : in.ConsumeBool();
+}
 
 // An array of structs as a caller of any header version has it: elements are as long as they say.
 template <class S>
@@ -86,8 +94,8 @@ std::vector<char> packed(Bytes& in, const std::vector<S>& structs) {
   return bytes;
 }
 
-std::int32_t propagate(void* user, const double* delta, std::int64_t n, std::int64_t n_source, double* out,
-                       std::int64_t n_l) {
+std::int32_t propagate(void* user, const double* delta, std::int64_t n, std::int64_t n_source,
+                       double* out, std::int64_t n_l) {
   const auto kind = reinterpret_cast<std::uintptr_t>(user);
   double sum = 0;
   for (std::int64_t i = 0; i < n * n_source; ++i) sum += delta[i];
@@ -125,13 +133,14 @@ fastfa_layer layer(Bytes& in, bool last) {
 fastfa_feedback feedback(Bytes& in, std::vector<std::vector<double>>& kept) {
   fastfa_feedback f = FASTFA_FEEDBACK_INIT;
   if (in.ConsumeBool()) {
-    const char* name = word(in, {"bp", "fa", "dfa", "drtp", "shallow", "sparse_fa", "usf", "brsf", "frsf", "kp",
-                                 "wm", "pbp"});
+    const char* name = word(in, {"bp", "fa", "dfa", "drtp", "shallow", "sparse_fa", "usf", "brsf",
+                                 "frsf", "kp", "wm", "pbp"});
     fastfa_preset(name, &f);
     return f;
   }
-  f.matrix = word(in, {"uniform", "transpose", "pseudoinverse", "sign", "normal", "orthogonal", "sparse",
-                       "low_rank", "binary", "ternary", "hadamard", "procedural", "array", "zero", "custom"});
+  f.matrix =
+      word(in, {"uniform", "transpose", "pseudoinverse", "sign", "normal", "orthogonal", "sparse",
+                "low_rank", "binary", "ternary", "hadamard", "procedural", "array", "zero", "custom"});
   f.route = word(in, {"layerwise", "direct", "target"});
   f.plasticity = word(in, {"fixed", "fixed", "kolen_pollack", "weight_mirror"});
   f.magnitude = word(in, {"uniform", "fixed", "redrawn"});
@@ -173,7 +182,8 @@ class Matrix {
     const std::int64_t distance = step < 0 ? -step : step;
     bytes_.reset(new char[(r ? (r - 1) * distance + c : 0) * width]);
     char* first = bytes_.get() + (step < 0 && r ? (r - 1) * distance * width : 0);
-    const double values[3] = {number(in, {0.0, 0.5, 1.0, -3.0}), number(in, {0.0, 1.0}), number(in, {0.25})};
+    const double values[3] = {number(in, {0.0, 0.5, 1.0, -3.0}), number(in, {0.0, 1.0}),
+                              number(in, {0.25})};
     for (std::int64_t i = 0; i < r * c; ++i) {
       char* at = first + (i / c * step + i % c) * static_cast<std::int64_t>(width);
       const double v = values[i % 3];
@@ -224,7 +234,8 @@ fastfa_status call(Bytes& in, fastfa_network* net, std::int32_t dtype, bool& tra
   const std::int64_t rows = in.ConsumeIntegralInRange<std::int64_t>(1, 19);
   Matrix x(in, dtype, rows, n_in), y(in, dtype, x.view.rows, n_out);
   const int which = in.ConsumeIntegralInRange<int>(0, 21);
-  const std::int64_t l = rarely(in) ? any_size(in) : in.ConsumeIntegralInRange<std::int64_t>(0, layers - 1);
+  const std::int64_t l =
+      rarely(in) ? any_size(in) : in.ConsumeIntegralInRange<std::int64_t>(0, layers - 1);
   const auto* rule = reinterpret_cast<const fastfa_optimizer*>(0);
   std::vector<char> own;
   if (which <= 6) {
@@ -299,7 +310,8 @@ fastfa_status call(Bytes& in, fastfa_network* net, std::int32_t dtype, bool& tra
       return fastfa_feedback_stored(net, l, &tensor);
     }
     case 17: {
-      const std::int64_t source = in.ConsumeBool() ? n_out : fastfa_units(net, l < layers - 1 ? l + 1 : l);
+      const std::int64_t source =
+          in.ConsumeBool() ? n_out : fastfa_units(net, l < layers - 1 ? l + 1 : l);
       if (fastfa_units(net, l) * source > 100000) return FASTFA_OK;
       Matrix out(in, dtype, fastfa_units(net, l), source);
       return fastfa_feedback_array(net, l, out.matrix);
@@ -314,7 +326,8 @@ fastfa_status call(Bytes& in, fastfa_network* net, std::int32_t dtype, bool& tra
       for (std::int64_t i = 0; i < n; ++i) specs.push_back(feedback(in, kept));
       const auto bytes = packed(in, specs);
       const std::int64_t said = rarely(in) ? -1 : n;
-      return fastfa_set_feedback(net, n ? reinterpret_cast<const fastfa_feedback*>(bytes.data()) : nullptr,
+      return fastfa_set_feedback(net,
+                                 n ? reinterpret_cast<const fastfa_feedback*>(bytes.data()) : nullptr,
                                  said, number(in, {0.0, 0.0, 0.01}));
     }
     case 20:
@@ -354,10 +367,12 @@ static void test_one(const std::uint8_t* data, std::size_t bytes) {
   config.layers = rarely(in) ? nullptr : reinterpret_cast<const fastfa_layer*>(layer_bytes.data());
   config.n_layers = rarely(in) ? in.ConsumeIntegralInRange<std::int64_t>(-2, n_layers) : n_layers;
   config.feedback = reinterpret_cast<const fastfa_feedback*>(feedback_bytes.data());
-  config.n_feedback = rarely(in) ? in.ConsumeIntegralInRange<std::int64_t>(-2, static_cast<std::int64_t>(specs.size()))
-                                 : static_cast<std::int64_t>(specs.size());
+  config.n_feedback =
+      rarely(in) ? in.ConsumeIntegralInRange<std::int64_t>(-2, static_cast<std::int64_t>(specs.size()))
+                 : static_cast<std::int64_t>(specs.size());
   const char* top = layers.back().activation;
-  const bool soft = top && (!std::strcmp(top, "softmax") || (!std::strcmp(top, "logistic") && in.ConsumeBool()));
+  const bool soft =
+      top && (!std::strcmp(top, "softmax") || (!std::strcmp(top, "logistic") && in.ConsumeBool()));
   config.loss = rarely(in) ? word(in, {"squared_error"}) : soft ? "cross_entropy" : "squared_error";
   config.dtype = rarely(in) ? in.ConsumeIntegral<std::int32_t>() : in.ConsumeBool();
   config.seed = in.ConsumeIntegral<std::uint64_t>();
@@ -369,7 +384,8 @@ static void test_one(const std::uint8_t* data, std::size_t bytes) {
 
   fastfa_network* net = nullptr;
   const fastfa_status made = fastfa_network_create(
-      rarely(in) ? nullptr : reinterpret_cast<const fastfa_config*>(config_bytes.data()), rarely(in) ? nullptr : &net);
+      rarely(in) ? nullptr : reinterpret_cast<const fastfa_config*>(config_bytes.data()),
+      rarely(in) ? nullptr : &net);
   checked(made);
   if ((made == FASTFA_OK) != (net != nullptr)) std::abort();
   if (!net) return;
@@ -386,7 +402,8 @@ static void test_one(const std::uint8_t* data, std::size_t bytes) {
       bool training = false;
       const fastfa_status status = call(in, net, config.dtype, training, kept, path);
       checked(status);
-      const bool may_learn = training && (status == FASTFA_OK || status == FASTFA_DIVERGED || status == FASTFA_INTERRUPTED);
+      const bool may_learn =
+          training && (status == FASTFA_OK || status == FASTFA_DIVERGED || status == FASTFA_INTERRUPTED);
       const bool may_change = may_learn || (status == FASTFA_OK && !training);
       if (!may_change && fuzz::state(net) != before) std::abort();
       fuzz::check_finite(net);
@@ -397,6 +414,7 @@ static void test_one(const std::uint8_t* data, std::size_t bytes) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t bytes) {
+  const fuzz::Within limit(5.0);  // of a dozen calls with every check
   limited = true;
   test_one(data, bytes);
   limited = false;

@@ -1,8 +1,11 @@
-"""Runs the fuzz targets of Python: ``python tools/fuzz/drive.py TARGET … [--seconds S | --runs N]``.
+"""Runs fuzz targets: ``python tools/fuzz/drive.py [TARGET …] [--seconds S] [--runs N]``; `make fuzz`.
 
-With atheris (libFuzzer for Python; ``pip install atheris``) mutation is led by coverage. Without it the stored
-inputs are mutated blindly. Each target runs in a process of its own, with its inputs in build/fuzz/TARGET beside
-the stored ones of tools/fuzz/corpus/TARGET.
+Those of C++ (``cpp.header``, ``cpp.load``, ``cpp.capi``) are built with Clang's libFuzzer; without Clang
+they are left out, and that is told.
+
+With atheris (libFuzzer for Python; ``pip install atheris``) mutation is led by coverage. Without it the
+stored inputs are mutated blindly. Each target runs in a process of its own. The inputs that it finds
+are in build/fuzz/TARGET, the stored ones in tools/fuzz/corpus/TARGET.
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ import argparse
 import importlib.util
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -36,6 +41,9 @@ def known() -> dict[str, Callable[[bytes], None]]:
 
         found |= getattr(readers, "TARGETS", {})
     return found
+
+
+CPP = ("cpp.header", "cpp.load", "cpp.capi")
 
 
 def stored(name: str) -> list[bytes]:
@@ -64,13 +72,26 @@ def mutated(inputs: list[bytes], draw: random.Random) -> bytes:
     return bytes(data[:4096])
 
 
-_WORDS = [b"0" * 400, b"9" * 25, b"-1", b"nan", b"1e999", b"[" * 50, b"\xef\xbb\xbf", b"\xff", b"\\ud800", b"{", b"\0", b'"']
+_WORDS = [
+    b"0" * 400,
+    b"9" * 25,
+    b"-1",
+    b"nan",
+    b"1e999",
+    b"[" * 50,
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\\ud800",
+    b"{",
+    b"\0",
+    b'"',
+]
 
 
 def blind(name: str, runs: int, seconds: float, seed: int = 0) -> int:
     """Mutate without coverage; how many inputs ran."""
     target, inputs, draw = known()[name], stored(name) or [b""], random.Random(seed)
-    end, done = time.monotonic() + seconds, 0
+    end, done = time.monotonic() + (seconds or 1e9), 0
     while done < runs and time.monotonic() < end:
         one(target, inputs[done] if done < len(inputs) else mutated(inputs, draw))
         done += 1
@@ -107,27 +128,86 @@ def _child(name: str, seconds: float, runs: int) -> None:
     if importlib.util.find_spec("atheris") is None:
         limit = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, limit))
-        print(f"{name}: atheris is not installed; {blind(name, runs or 10**12, seconds)} blind mutations, no finding")
+        done = blind(name, runs or 10**12, seconds)
+        print(f"{name}: atheris is not installed; {done} blind mutations, no finding")
         return
-    dictionary = HERE / "python.dict"
-    _atheris(name, [f"-max_total_time={int(seconds)}", f"-runs={runs or -1}", f"-artifact_prefix={BUILD}/{name}-",
-                    f"-rss_limit_mb={MEMORY >> 20}", "-timeout=10", "-max_len=2048", "-verbosity=0",
-                    "-print_final_stats=1", f"-dict={dictionary}"])  # fmt: skip
+    options = _options(name, seconds, runs) | {"dict": HERE / "python.dict"}
+    _atheris(name, [f"-{option}={value}" for option, value in options.items()])
+
+
+def _options(name: str, seconds: float, runs: int) -> dict[str, object]:
+    """libFuzzer's."""
+    return {
+        "max_total_time": int(seconds),
+        "runs": runs or -1,
+        "artifact_prefix": f"{BUILD}/{name}-",
+        "rss_limit_mb": MEMORY >> 20,
+        "timeout": 600,  # of a hang; what is slow, targets find by the processor's clock
+        "max_len": 2048,
+        "verbosity": 0,
+        "print_final_stats": 1,
+    }
+
+
+def _built() -> Path | None:
+    """The folder of the C++ targets, compiled; None where Clang isn't."""
+    names = ("clang++", *(f"clang++-{version}" for version in range(14, 22)))
+    clang = next(filter(None, map(shutil.which, names)), None)
+    if clang is None:
+        return None
+    eigen = metadata.distribution("cmeel-eigen").locate_file("")
+    cmake, folder = [sys.executable, "-m", "cmake"], BUILD / "cpp"
+    settings = [f"-DCMAKE_CXX_COMPILER={clang}", f"-DCMAKE_PREFIX_PATH={eigen}"]
+    for words in (["-S", HERE, "-B", folder, *settings], ["--build", folder, "--parallel"]):
+        subprocess.run([*cmake, *words], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def _cpp(name: str, seconds: float, runs: int) -> int:
+    """Run a C++ target; its exit status."""
+    folder = _built()
+    if folder is None:
+        print(f"{name}: left out: there is no Clang (Debian: clang-14, libclang-rt-14-dev)")
+        return 0
+    target = name.partition(".")[2]
+    own = BUILD / target
+    own.mkdir(parents=True, exist_ok=True)
+    options = _options(target, seconds, runs) | {"dict": HERE / "safetensors.dict"}
+    words = [f"-{option}={value}" for option, value in options.items()]
+    return subprocess.run([folder / f"fuzz_{target}", *words, own, CORPUS / target]).returncode
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="default: all")
-    parser.add_argument("--seconds", type=float, default=60, help="for each target; default: 60")
-    parser.add_argument("--runs", type=int, default=0, help="inputs of each target; default: as many as fit")
+    parser.add_argument(
+        "--seconds", type=float, help="for each target; default: 60, with --runs no limit"
+    )
+    parser.add_argument(
+        "--runs", type=int, default=0, help="inputs of each target; default: as many as fit"
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.seconds is None:
+        given.seconds = 0 if given.runs else 60
     if given.child:
         _child(given.targets[0], given.seconds, given.runs)
         return 0
     found = []
-    for name in given.targets or known():
-        command = [sys.executable, __file__, "--child", name, f"--seconds={given.seconds}", f"--runs={given.runs}"]
+    for name in given.targets or (*CPP, *known()):
+        if name in CPP:
+            print(f"---- {name}", flush=True)
+            if _cpp(name, given.seconds, given.runs) != 0:
+                found.append(name)
+            continue
+        command = [
+            sys.executable,
+            __file__,
+            "--child",
+            name,
+            f"--seconds={given.seconds}",
+            f"--runs={given.runs}",
+        ]
         print(f"---- {name}", flush=True)
         if subprocess.run(command).returncode != 0:
             found.append(name)

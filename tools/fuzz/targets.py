@@ -1,7 +1,7 @@
 """Fuzz targets in Python: each takes bytes, and returns if fastfa took them or refused them by name.
 
-Whatever else comes out of one is a finding: another exception, a crash, a second gone by, a gigabyte taken.
-`drive.py` runs them.
+Whatever else comes out of one is a finding: another exception, a crash, more than a second or two
+gigabytes. `drive.py` runs them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import contextlib
 import copy
 import dataclasses
 import functools
-import json
 import io
+import json
 import math
 import os
 import tempfile
@@ -25,7 +25,9 @@ from fastfa import checkpoint, cli
 from fastfa.checkpoint import file as checkpoint_file
 from fastfa.cli import architecture, checks, ranges, settings
 
-_FOLDER = Path(tempfile.mkdtemp(prefix="fastfa-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+_FOLDER = Path(
+    tempfile.mkdtemp(prefix="fastfa-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+)
 
 
 @contextlib.contextmanager
@@ -136,19 +138,27 @@ def _small() -> Any:
     ]
     schedule = fa.Steps({2: 0.01})
     trainer = fa.Trainer(
-        net, fa.SGD(0.1, momentum=0.5), epochs=1, schedule=schedule, callbacks=callbacks, progress=False
+        net,
+        fa.SGD(0.1, momentum=0.5),
+        epochs=1,
+        schedule=schedule,
+        callbacks=callbacks,
+        progress=False,
     )
     rng = np.random.default_rng(0)
     trainer.fit((rng.random((20, 3)), np.arange(20) % 2))
     return trainer
 
 
+# fmt: off
 _ODD: list[Any] = [
-    None, True, False, 0, 1, -1, 2, 3, 2**31, 2**62, 2**63, 2**64, 10**30, -(2**63), 0.0, 0.5, -0.5, 1e308, 1e-320,
-    "", "fa", "nan", "tanh", "uniform", "transpose", "kolen_pollack", "Dense", "Adam", "$float", "é\ud800", "x" * 300,
-    [], {}, [0], [1, 2], {"$tensor": "weights.0"}, {"$float": "inf"}, {"kind": "Dense", "units": 2}, {"custom": "f"},
-    {"kind": "Plateau"}, {"kind": "Distortion"}, [[1, 0.1]], {"epoch": 1}, ["a"], [[[[]]]],
-]  # fmt: skip
+    None, True, False, 0, 1, -1, 2, 3, 2**31, 2**62, 2**63, 2**64, 10**30, -(2**63),
+    0.0, 0.5, -0.5, 1e308, 1e-320, "", "fa", "nan", "tanh", "uniform", "transpose", "kolen_pollack",
+    "Dense", "Adam", "$float", "é\ud800", "x" * 300, [], {}, [0], [1, 2], {"$tensor": "weights.0"},
+    {"$float": "inf"}, {"kind": "Dense", "units": 2}, {"custom": "f"}, {"kind": "Plateau"},
+    {"kind": "Distortion"}, [[1, 0.1]], {"epoch": 1}, ["a"], [[[[]]]],
+]
+# fmt: on
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
@@ -210,15 +220,19 @@ def checkpoint_description(data: bytes) -> None:
 
 # ---- constructors ----------------------------------------------------------------------------------
 
+# fmt: off
 _VALUES: list[Any] = [
-    None, True, 0, 1, 2, 3, -1, 5, 2**31, 2**63, 2**64, 10**400, 0.0, 0.5, 1.0, -0.1, 1e308, math.nan, math.inf, 1e-320,
-    "", "equal_error", "uniform", "normal", "sign", "sparse", "low_rank", "ternary", "hadamard", "procedural", "array",
-    "transpose", "pseudoinverse", "zero", "custom", "layerwise", "direct", "target", "kolen_pollack", "weight_mirror",
-    "fixed", "redrawn", "orthogonal", "binary", "tanh", "softmax", "logistic", "fa", "dfa", "cross_entropy", "cuda", b"fa",
-    "float64", "float16", "same", [], (), (1, 2), (2, 2), [0.5], {"a": 1}, object, np.ones((2, 2)), np.ones((2, 0)),
-    np.ones(3), np.full((2, 2), np.nan), np.array(["a"]), np.float32(0.25), np.int64(3), np.array(0.5), 1j, range(3),
-    fa.WeightMirror(), fa.NodePerturbation(0.01), "é" * 50,
-]  # fmt: skip
+    None, True, 0, 1, 2, 3, -1, 5, 2**31, 2**63, 2**64, 10**400, 0.0, 0.5, 1.0, -0.1, 1e308,
+    math.nan, math.inf, 1e-320, "", "equal_error", "uniform", "normal", "sign", "sparse", "low_rank",
+    "ternary", "hadamard", "procedural", "array", "transpose", "pseudoinverse", "zero", "custom",
+    "layerwise", "direct", "target", "kolen_pollack", "weight_mirror", "fixed", "redrawn",
+    "orthogonal", "binary", "tanh", "softmax", "logistic", "fa", "dfa", "cross_entropy", "cuda",
+    b"fa", "float64", "float16", "same", [], (), (1, 2), (2, 2), [0.5], {"a": 1}, object,
+    np.ones((2, 2)), np.ones((2, 0)), np.ones(3), np.full((2, 2), np.nan), np.array(["a"]),
+    np.float32(0.25), np.int64(3), np.array(0.5), 1j, range(3), fa.WeightMirror(),
+    fa.NodePerturbation(0.01), "é" * 50,
+]
+# fmt: on
 
 
 class _Draw:
@@ -247,7 +261,19 @@ def feedback(data: bytes) -> None:
     with _refusal(ValueError, TypeError):
         rule = fa.Feedback(
             draw.of("uniform", "sign", "sparse", "low_rank", "ternary", "array", "transpose"),
-            **draw.some(("scale", "gain", "route", "plasticity", "density", "rank", "array", "magnitude", "refresh")),
+            **draw.some(
+                (
+                    "scale",
+                    "gain",
+                    "route",
+                    "plasticity",
+                    "density",
+                    "rank",
+                    "array",
+                    "magnitude",
+                    "refresh",
+                )
+            ),
         )
         repr(rule), copy.deepcopy(rule)
         rule.toarray(draw.of(1, 2, 3), draw.of(2, 1, 5), seed=draw.of(0), layer=draw.of(0))
@@ -262,8 +288,12 @@ def _layer(draw: _Draw) -> Any:
     names = ("bias", "weight_scale", "trainable", "density")
     if kind == 2:
         more = draw.some((*names[:3], "stride", "padding"))
-        return fa.LocallyConnected2D(draw.of(1, 2), draw.of(1, 2, (2, 1)), activation=draw.of("tanh", "relu"), **more)
-    return fa.Dense(draw.of(2, 3, 5, 1), draw.of("tanh", "linear", "logistic", "softmax"), **draw.some(names))
+        return fa.LocallyConnected2D(
+            draw.of(1, 2), draw.of(1, 2, (2, 1)), activation=draw.of("tanh", "relu"), **more
+        )
+    return fa.Dense(
+        draw.of(2, 3, 5, 1), draw.of("tanh", "linear", "logistic", "softmax"), **draw.some(names)
+    )
 
 
 def network(data: bytes) -> None:
@@ -275,7 +305,9 @@ def network(data: bytes) -> None:
         if _too_large(shape, layers):
             return
         net = fa.Network(
-            shape, layers, **draw.some(("feedback", "loss", "seed", "dtype", "device", "matmul_precision"))
+            shape,
+            layers,
+            **draw.some(("feedback", "loss", "seed", "dtype", "device", "matmul_precision")),
         )
         for _ in range(draw.byte() % 6):
             _call(draw, net)
@@ -283,7 +315,12 @@ def network(data: bytes) -> None:
 
 def _too_large(shape: Any, layers: list[Any]) -> bool:
     """Sizes that would honestly take a second or a gigabyte."""
-    given = [shape] + [value for layer in layers if dataclasses.is_dataclass(layer) for value in vars(layer).values()]
+    given = [shape] + [
+        value
+        for layer in layers
+        if dataclasses.is_dataclass(layer)
+        for value in vars(layer).values()
+    ]
     sizes = [n for value in given for n in (value if isinstance(value, tuple | list) else [value])]
     return any(isinstance(n, int) and 1000 < n < 2**63 for n in sizes)
 
@@ -291,8 +328,14 @@ def _too_large(shape: Any, layers: list[Any]) -> bool:
 def _call(draw: _Draw, net: Any) -> None:
     n = draw.of(1, 2, 5)
     n = n if isinstance(n, int) and 0 <= n < 10 else 2
-    x = draw.of(np.ones((n, net.input_size)), np.zeros((n, *net.input_shape)), np.ones((n, net.input_size), np.float32))
-    y = draw.of(np.ones((n, net.output_size)) * 0.5, np.zeros((n, net.output_size)), np.zeros(n, dtype=int))
+    x = draw.of(
+        np.ones((n, net.input_size)),
+        np.zeros((n, *net.input_shape)),
+        np.ones((n, net.input_size), np.float32),
+    )
+    y = draw.of(
+        np.ones((n, net.output_size)) * 0.5, np.zeros((n, net.output_size)), np.zeros(n, dtype=int)
+    )
     rule = draw.of(fa.SGD(0.1), fa.Adam(0.001), fa.SGD(0.01, momentum=0.9))
     which = draw.byte() % 8
     if which == 0:
@@ -326,13 +369,23 @@ def rest(data: bytes) -> None:
         if draw.byte() % 4 == 0:
             callback = fa.EarlyStopping(**draw.some(("patience", "monitor", "min_delta")))
         if draw.byte() % 4 == 0:
-            schedule = fa.Plateau(**draw.some(("factor", "patience", "min_delta", "min_lr", "monitor")))
+            schedule = fa.Plateau(
+                **draw.some(("factor", "patience", "min_delta", "min_lr", "monitor"))
+            )
         epochs = draw.of(1, 2)
+        more = draw.some(("batch_size", "shuffle", "seed", "augment", "targets"))
         trainer = fa.Trainer(
-            net, rule, epochs=epochs if not isinstance(epochs, int) or epochs < 5 else 1, schedule=schedule,
-            callbacks=[callback], progress=False, **draw.some(("batch_size", "shuffle", "seed", "augment", "targets")),
-        )  # fmt: skip
-        trainer.fit((draw.of(np.eye(2)), draw.of(np.arange(2))), **draw.some(("validation", "test")))
+            net,
+            rule,
+            epochs=1 if isinstance(epochs, int) and epochs > 4 else epochs,
+            schedule=schedule,
+            callbacks=[callback],
+            progress=False,
+            **more,
+        )
+        trainer.fit(
+            (draw.of(np.eye(2)), draw.of(np.arange(2))), **draw.some(("validation", "test"))
+        )
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -351,4 +404,3 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         rest,
     )
 }
-

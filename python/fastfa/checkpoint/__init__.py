@@ -52,6 +52,7 @@ def save(path: Path, what: Saved) -> None:
     OSError
         If the file can't be written.
     """
+    path = _check.path("save", "path", path)
     write(path, *_described(path, what))
 
 
@@ -99,6 +100,7 @@ def load(path: Path, into: Saved | None = None, *, write_outside: bool = False) 
     """
     wanted = None if into is None else _kind("[load] into", into)
     _check.flag("load", "write_outside", write_outside)
+    path = _check.path("load", "path", path)
     with reading(path) as file:
         kind = file.content.get("kind")
         if kind not in _PLANS:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import _check
 from .atomic import publish
 from .download import MirrorError, download
 from .limit import path_of
@@ -90,6 +91,7 @@ def fetch_dataset(
         return [Fetched(folders(info)[0] / f"{file.name}.gz", None) for file in info.files]
     if info.format != "idx":
         raise FetchError(f"[fetch] fastfa cannot download {info.name}. To get it: {info.hint}")
+    timeout = _check.real("fetch", "timeout", timeout, open_low=True)
     folder = _target(root) / info.name
     folder.mkdir(parents=True, exist_ok=True)
     job = _Job(info, folder, (mirror,) if mirror else info.mirrors, force, progress, say, timeout)

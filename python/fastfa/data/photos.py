@@ -56,6 +56,8 @@ def photo_background(base: Dataset, seed: int = 0) -> Dataset:
         that this function knows.
     """
     _check.integer("photo_background", "seed", seed, 0, 2**63)
+    if not isinstance(base, Dataset):
+        raise TypeError(f"[photo_background] base was {base!r}; it must be a Dataset")
     for part in (base.train, base.test):
         if part.image_shape != (1, _SIDE, _SIDE) or (part.x < 0).any() or (part.x > 1).any():
             raise ValueError(

@@ -3,13 +3,41 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 #include "fastfa/fastfa.h"
 
 namespace fuzz {
+
+// Messages never hold bytes of the file's that a terminal could take for orders.
+inline void check_plain(const char* message) {
+  if (!*message) std::abort();
+  for (; *message; ++message) {
+    if (*message < 0x20 || *message > 0x7e) std::abort();
+  }
+}
+
+// An input that takes longer than so many seconds of the processor is a finding.
+class Within {
+ public:
+  explicit Within(double seconds) : limit_(seconds), began_(std::clock()) {}
+  ~Within() {
+    const double took = static_cast<double>(std::clock() - began_) / CLOCKS_PER_SEC;
+    if (took > limit_) {
+      std::fprintf(stderr, "an input took %.1f s\n", took);
+      std::abort();
+    }
+  }
+  Within(const Within&) = delete;
+
+ private:
+  double limit_;
+  std::clock_t began_;
+};
 
 // Calls f(tensor) with each parameter that is there, W, b and stored B.
 template <class F>
