@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs)
   rule.rate = r.rate;
   rule.decay = r.decay;
   const bool first = threadIdx.x == 0;
-  double loss_sum = *r.loss_sum, missed = r.weight ? *r.missed : 0.0;
+  double loss_sum = *r.loss_sum;
   Index wrong_sum = 0, done = 0;
   if (first) *bad = 0;
   __syncthreads();
@@ -95,14 +95,13 @@ __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs)
     }
     loss_sum += *loss;
     wrong_sum += *wrong;
-    if (r.weight) missed += *wrong * *weight;
+    if (r.weight && first) *r.missed += *wrong * *weight;  // not in a register: most have no weights
     __syncthreads();
   }
   if (!first) return;
   *r.loss_sum = loss_sum;
   *r.wrong = wrong_sum;
   *r.done = done;
-  if (r.weight) *r.missed = missed;
 }
 
 }  // namespace fastfa::cuda
