@@ -328,6 +328,7 @@ def test_a_users_error_is_one_line_and_exit_1_and_leaves_no_folder(
 def test_a_dataset_that_is_not_there_says_where_it_was_looked_for(tmp_path, capsys, monkeypatch):
     for name in ("FASTFA_DATA", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
+    (tmp_path / "mine").mkdir()
     assert train("fashion-mnist", "--root", tmp_path / "mine") in (0, 1)
     err = capsys.readouterr().err
     if err:  # some systems have Fashion-MNIST installed
