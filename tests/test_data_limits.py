@@ -321,6 +321,13 @@ def test_matlab_files_that_promise_too_much_are_refused(
     assert peak_of(refused) < 8 * MB
 
 
+def test_matlab_dimensions_that_end_within_a_number_are_refused(tmp_path: Path) -> None:
+    whole = bytearray(variable(b"X", (32, 32, 3, 1), bytes(3072), pack=False))
+    whole[28:32] = struct.pack("<I", 15)
+    with pytest.raises(ValueError, match=r"train_32x32.mat cannot be read \(X has dimensions"):
+        data.load_svhn(svhn(tmp_path, mat(bytes(whole))), extra=False)
+
+
 def test_a_bomb_behind_a_modest_matlab_header_is_not_unpacked(tmp_path: Path) -> None:
     images = variable(b"X", (32, 32, 3, 1), bytes(3072), pack=False)
     packed = zlib.compress(images + bytes(64 * MB))

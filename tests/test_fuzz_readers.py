@@ -57,7 +57,7 @@ def test_any_bytes_are_a_data_set_or_an_error(readers: ModuleType, name: str) ->
     share = st.floats(0, 1)
     changes = st.lists(st.tuples(share, share, tokens, st.booleans()), max_size=6)
 
-    @settings(max_examples=250, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=120, suppress_health_check=list(HealthCheck))
     @given(seed=st.sampled_from(readers.seeds(name)), changes=changes, choice=st.integers(0, 255))
     def attempt(seed: bytes, changes: list, choice: int) -> None:
         readers.TARGETS[name](bytes([choice]) + mutated(seed, changes)[1:])

@@ -160,11 +160,11 @@ def _variable(source: _Source, order: str) -> Variable | None:
     number = flags & 0xFF
     if not 0 < number < len(_CLASSES):
         return None
-    lengths = np.frombuffer(_part(source, order, {5}), f"{order}i4")
-    shape = tuple(int(length) for length in lengths)
+    sizes = _part(source, order, {5})
+    shape = struct.unpack(f"{order}{len(sizes) // 4}i", sizes[: len(sizes) // 4 * 4])
     name = _part(source, order, {1, 16}).decode("latin-1")
     kind = ("complex " if flags & 0x0800 else "") + _CLASSES[number]
-    if len(shape) < 2 or min(shape) < 0:
+    if len(sizes) % 4 or len(shape) < 2 or min(shape) < 0:
         raise Damaged(f"{name} has dimensions {shape}")
     if number < _NUMBERS:
         return Variable(name, shape, kind, np.dtype("V1"), source)
