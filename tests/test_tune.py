@@ -12,7 +12,7 @@ import time
 
 import fastfa as fa
 import pytest
-from fastfa.cli import main, study
+from fastfa.cli import main, storage, study
 from fastfa.cli.ranges import to_toml
 from fastfa.cli.settings import read_config
 from fastfa.history import History
@@ -466,7 +466,7 @@ def test_a_locked_database_is_one_line_and_what_is_done_is_kept(
 
     out = tmp_path / "o"
     assert tune(tiny, out, "--trials", 1) == 0
-    monkeypatch.setattr(study, "_PATIENCE", 0.05)
+    monkeypatch.setattr(storage, "_PATIENCE", 0.05)
     other = sqlite3.connect(out / "study.db", isolation_level=None)
     train = study.Searcher._train
 

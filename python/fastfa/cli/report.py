@@ -59,7 +59,7 @@ class Unfailing:
         whole = ("on_epoch_begin", "on_fit_end") if self.is_history else ("on_epoch_done",)
         for name in {*whole, "on_epoch_begin", "on_epoch_end"}:
             # Of this object alone: a checkpoint knows callbacks by their class.
-            setattr(callback, name, self._unfailing(getattr(callback, name), name in whole))
+            vars(callback)[name] = self._unfailing(getattr(callback, name), name in whole)
 
     def _unfailing(self, method: Callable[..., None], whole: bool) -> Callable[..., None]:
         def call(*arguments: Any) -> None:

@@ -7,13 +7,11 @@ search that was cut off and goes on is, with one job, the search that wasn't cut
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, final
 
@@ -27,6 +25,7 @@ from .build import build_augment, build_trainer, prepare
 from .checks import check_settings, check_training
 from .ranges import Choice, Range, Space, label
 from .settings import differences, resolve
+from .storage import connect, plain
 
 if TYPE_CHECKING:
     import optuna
@@ -39,7 +38,6 @@ AT = "fastfa.at"  # a trial's: the process family that runs it
 REASON = "fastfa.reason"
 SAMPLERS = ("tpe", "random")
 PRUNERS = ("median", "hyperband", "none")
-_PATIENCE = 60  # seconds to wait for a database that another process has locked
 _STARTUP = 5  # trials that the median pruner lets end, whatever they are
 
 
@@ -263,59 +261,6 @@ def make_pruner(plan: Plan) -> optuna.pruners.BasePruner:
     return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
 
 
-def storage_url(path: Path) -> str:
-    """The address of an SQLite database, whatever characters its path has.
-
-    Raises
-    ------
-    ValueError
-        If it has bytes that are no text, of which an address can't be made.
-    """
-    from sqlalchemy.engine import URL
-
-    try:
-        address = URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"[tune] out was {str(path.parent)!r}; its name must be text, as the address of a database "
-            "is; or give --storage"
-        ) from None
-    return address
-
-
-@contextlib.contextmanager
-def using(url: str) -> Iterator[None]:
-    """Within it, a database that can't be used is an OSError that says why."""
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (SQLAlchemyError, StorageInternalError) as error:
-        raise OSError(
-            f"[tune] {plain(url)} could not be used: {_reason(error)}; what is done is kept, and the "
-            "same command goes on from there"
-        ) from None
-
-
-def plain(url: str) -> str:
-    """The address as it may be shown: without a password."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return url
-
-
-def _reason(error: BaseException) -> str:
-    """What the database itself said, in one line."""
-    while (below := getattr(error, "orig", None) or error.__cause__) is not None:
-        error = below
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
 def open_study(plan: Plan, url: str, name: str) -> optuna.Study:
     """The study of this name, new or to go on with.
 
@@ -327,30 +272,8 @@ def open_study(plan: Plan, url: str, name: str) -> optuna.Study:
         If another process has it locked for a minute.
     """
     import optuna
-    from sqlalchemy.exc import SQLAlchemyError
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    waits = {"connect_args": {"timeout": _PATIENCE}} if url.startswith("sqlite") else {}
-    try:
-        storage = optuna.storages.RDBStorage(url, engine_kwargs=waits)
-        study = optuna.create_study(
-            study_name=name, storage=storage, load_if_exists=True, pruner=make_pruner(plan)
-        )
-    except (
-        SQLAlchemyError,
-        ImportError,
-        LookupError,  # Optuna takes braces in an address for a place to fill in
-        ValueError,
-        RuntimeError,
-        optuna.exceptions.StorageInternalError,
-    ) as error:
-        if "locked" in _reason(error):
-            with using(url):
-                raise
-        raise ValueError(
-            f"[tune] storage was {plain(url)!r}; it must be the address of a database, such as "
-            f"sqlite:///study.db ({str(error).splitlines()[0]})"
-        ) from None
+    study = connect(url, name, make_pruner(plan))
     wanted = json.loads(json.dumps(plan.identity()))
     found = study.user_attrs.get(PLAN)
     if found is None and not study.get_trials(deepcopy=False):

@@ -76,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("[tune] Optuna is not installed; get it with: pip install fastfa[tune]")
     from .folder import claimed
     from .interrupt import told
-    from .study import check_plan, open_study, plain, storage_url, using
+    from .storage import plain, storage_url, using
+    from .study import check_plan, open_study
 
     plan, data = check_plan(_plan(arguments))
     cores = len(os.sched_getaffinity(0))
@@ -85,8 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     with claimed("tune", arguments.out) as folder:
         url = arguments.storage or storage_url(folder / "study.db")
         _check_free(folder)
-        study = open_study(plan, url, arguments.study)
         with using(url):
+            study = open_study(plan, url, arguments.study)
             at = f"{socket.gethostname()}:{folder.resolve()}"
             todo = _todo(study, arguments.trials, at, own=arguments.storage is None)
             _print_begin(plan, data, plain(url), arguments, study, todo)
@@ -248,7 +249,7 @@ def _start_worker(plan: Plan, url: str, study: str, at: str, threads: int) -> No
 
 
 def _run_trial(number: int | None) -> Outcome:
-    from .study import using
+    from .storage import using
 
     assert _searcher is not None
     with using(_url):
