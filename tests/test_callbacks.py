@@ -18,6 +18,7 @@ from fastfa.callbacks import (
     EarlyStopping,
     JSONLLogger,
 )
+from fastfa.cli.report import EpochLines
 from fastfa.data import one_hot
 from fastfa.history import History
 
@@ -250,6 +251,13 @@ def test_an_unknown_monitor_is_told_before_anything_is_changed(problem, kind, mo
     assert f"did you mean {close!r}" in told or not close
     assert_state(trainer.net, before)
     assert (noted.seen, first[1].rows, list(tmp_path.iterdir())) == ([], [], [])
+
+
+def test_a_callback_of_the_command_line_hides_no_misspelling(problem):
+    trainer = make_trainer([EpochLines(False), EarlyStopping("train_los")])
+    with pytest.raises(ValueError, match="did you mean 'train_loss'"):
+        trainer.fit(problem)
+    assert trainer.net.steps == 0
 
 
 @pytest.mark.parametrize("kind", [EarlyStopping, BestWeights, fa.Plateau])

@@ -273,6 +273,22 @@ def test_a_users_own_code_is_named_and_must_be_given_again(tmp_path, part):
         assert ended.callbacks[-1].epochs == 4
 
 
+def test_what_is_missing_is_told_before_what_its_absence_makes_wrong(tmp_path):
+    class Score(Callback):
+        def on_epoch_end(self, trainer, record):
+            record["score"] = 1.0
+
+    run = cases.trainer("momentum", [CSVLogger(tmp_path / "h.csv"), Score(), BestWeights("score")])
+    run.fit(cases.examples())
+    fa.save(tmp_path / "run.st", run)
+    (tmp_path / "h.csv").unlink()
+    with pytest.raises(
+        ValueError, match=r"\[fit\] .* can't hold its callback .*Score; make a trainer"
+    ):
+        fa.Trainer.resume(tmp_path / "run.st", cases.examples(), epochs=6)
+    assert not (tmp_path / "h.csv").exists()
+
+
 # ---- where a run goes on -----------------------------------------------------------------------
 
 

@@ -41,7 +41,7 @@ class Guarded:
     def _refuse(self, name: str, what: str) -> None:
         """Raise, unless ``name`` is the affair of a subclass that isn't ours."""
         kind = type(self)
-        ours = [each for each in kind.__mro__ if _is_ours(each)]
+        ours = [each for each in kind.__mro__ if is_ours(each)]
         fixed = {*self._SETTINGS, *vars(self).get("_fixed", ())}
         if name in fixed or any(name in vars(each) for each in ours):
             why = self._INSTEAD.get(name, self._INSTEAD[""])
@@ -88,5 +88,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     return f"[{kind}] there is no attribute {name!r}{hint}; it must be one of those that are there"
 
 
-def _is_ours(kind: type) -> bool:
+def is_ours(kind: type) -> bool:
+    """Whether the class is one of fastfa's, and not derived from one elsewhere."""
     return kind.__module__.partition(".")[0] == __name__.partition(".")[0]

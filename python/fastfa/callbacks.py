@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from . import _check
-from ._attributes import Guarded
+from ._attributes import Guarded, is_ours
 from .data.atomic import atomic_write
 from .history import History, Record, check_records, column_names, csv_table, json_line
 from .schedules import check_measured, check_monitor
@@ -77,7 +77,7 @@ class Callback:
     def _adds(self, trainer: Trainer) -> Sequence[str] | None:
         """The keys that `on_epoch_end` adds to a record; None: not known before it has."""
         inherited = getattr(self.on_epoch_end, "__func__", None) is Callback.on_epoch_end
-        return () if inherited else None
+        return () if inherited or is_ours(type(self)) else None
 
     def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
         """Refuse what can't go well, before anything is changed; ``keys`` are the record's so far, to
@@ -85,15 +85,12 @@ class Callback:
 
 
 class BuiltIn(Guarded, Callback):
-    """A callback of fastfa's: what it was made with stays, and what it adds to a record is known."""
+    """A callback of fastfa's: what it was made with stays."""
 
     _INSTEAD: ClassVar[dict[str, str]] = {
         "": "it is what the callback was made with, or what it has seen; make another one, and give it "
         "to the trainer: trainer.callbacks = [...]"
     }
-
-    def _adds(self, trainer: Trainer) -> Sequence[str]:
-        return ()
 
 
 class Writing(BuiltIn):

@@ -64,7 +64,7 @@ class Missing(Callback, Schedule):
             "Trainer.resume(path, …, into=trainer)"
         )
 
-    on_fit_begin = lr = __call__ = _refuse
+    _check_fit = _check_keys = lr = __call__ = _refuse
 
     def state_dict(self) -> dict[str, Any]:
         return self._state
