@@ -10,6 +10,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference_feedback
+from devices import ORDERS, emulated
 from fastfa.cli.build import build_trainer, prepare
 from fastfa.cli.settings import resolve
 from safetensors import safe_open
@@ -193,6 +194,19 @@ def test_calibration_of_mixed_routes_and_of_an_array():
     np.testing.assert_array_equal(net.feedback[1].array, b)
     net.set_feedback(net.feedback)
     np.testing.assert_array_equal(net.feedback_matrices[1], b)
+
+
+@emulated
+def test_calibration_on_a_device():
+    rules = [fa.Feedback("procedural"), "kp", fa.Feedback("sign", magnitude="fixed")]
+    layers = [fa.Dense(n, "tanh") for n in (33, 20, 17)] + [fa.Dense(4)]
+    nets = [fa.Network(6, layers, rules, seed=3, device=d) for d in ("cpu", ORDERS[2])]
+    x, y = examples(nets[0], 70)
+    for net in nets:
+        net.step(x, y, fa.SGD(0.1))  # so that B into layer 1 has learned
+        net.calibrate_feedback(x, y, gain=0.3, growth=2)
+        np.testing.assert_allclose(sizes(net, x, y), [1.2, 0.6, 0.3, 1.0], rtol=1e-5)
+    np.testing.assert_allclose(nets[0].feedback_scales, nets[1].feedback_scales, rtol=1e-5)
 
 
 def test_weights_that_were_made_smaller_are_seen():

@@ -47,7 +47,6 @@ RULES = {
     "sparse": ("FA, half of W and B", FA, ":"),
 }
 PAPER = {"bp": 2.4, "fa": 2.1, "sparse": 2.4}  # %
-WITHIN = 0.2  # percentage points
 LEARNED = 3.0  # %
 
 
@@ -110,9 +109,16 @@ def _reaches(rule: str) -> Any:
         errors, paper = results.last(rule, "error"), PAPER[rule]
         if results.settings["data"] != "mnist":
             return no_comparison(errors, "%", results.settings["data"])
-        return below(errors, paper + WITHIN, "%", f"error at the last epoch, paper's + {WITHIN}")
+        return below(errors, 1.1 * paper, "%", "error at the last epoch, 1.1 times the paper's")
 
     return measure
+
+
+def _ahead(results: Results) -> Verdict:
+    gap = results.last("fa", "error") - results.last("bp", "error")
+    if results.settings["data"] != "mnist":
+        return no_comparison(gap, "points", results.settings["data"])
+    return below(gap, 0.0, "points", "error less backprop's")
 
 
 def _like_backprop(rule: str) -> Any:
@@ -189,7 +195,8 @@ EXPERIMENT = Experiment(
         Claim("Backprop's error", "2.4 %, n = 20", _reaches("bp")),
         Claim("Feedback alignment's", "2.1 %, n = 20", _reaches("fa")),
         Claim("... with half of W and B removed", "2.4 %, n = 20", _reaches("sparse")),
-        Claim("Feedback alignment comes near backprop", "-0.3 points", _like_backprop("fa")),
+        Claim("Feedback alignment beats backprop", "-0.3 points", _ahead),
+        Claim("... or comes near it", "a check of ours", _like_backprop("fa")),
         Claim("... with half of W and B removed", "0 points", _like_backprop("sparse")),
         Claim("Feedback alignment learns as quickly", "as quickly as backprop", _as_quickly),
         Claim("Shallow learning is far worse", "figure only", _shallow),
