@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SUPPRESSIONS = ROOT / "tools" / "tsan.supp"
 OPTIONS = {
     # Python doesn't give back what it still has at the end, so leaks can't be told from that. What is
     # too large is an error of the caller's here as elsewhere.
@@ -27,7 +26,7 @@ OPTIONS = {
     # A signal handler of Python's and a fork beside threads are meant to work here.
     "thread": {
         "TSAN_OPTIONS": "halt_on_error=1:allocator_may_return_null=1:report_signal_unsafe=0:"
-        f"die_after_fork=0:suppressions={SUPPRESSIONS}"
+        "die_after_fork=0"
     },
 }
 # They limit the address space, of which sanitizers reserve terabytes.
