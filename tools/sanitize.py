@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SUPPRESSIONS = ROOT / "tools" / "tsan.supp"
 OPTIONS = {
     # Python doesn't give back what it still has at the end, so leaks can't be told from that. What is
     # too large is an error of the caller's here as elsewhere.
@@ -26,10 +25,16 @@ OPTIONS = {
     },
     # A signal handler of Python's and a fork beside threads are meant to work here.
     "thread": {
-        "TSAN_OPTIONS": f"halt_on_error=1:report_signal_unsafe=0:die_after_fork=0:"
-        f"suppressions={SUPPRESSIONS}"
+        "TSAN_OPTIONS": "halt_on_error=1:allocator_may_return_null=1:report_signal_unsafe=0:"
+        "die_after_fork=0"
     },
 }
+LEFT_OUT = (
+    # It limits the address space, of which sanitizers reserve terabytes.
+    "tests/test_robust_feedback.py::test_memory_that_runs_out_leaves_a_usable_network",
+    # Two kernels do the same sums, which -O1 rounds apart by more than 1e-6 of a small weight.
+    "tests/test_stepwise.py::test_feedback_switched_after_the_pass_leaves_its_deltas",
+)
 
 
 def runtime(name: str) -> str:
@@ -51,9 +56,14 @@ def main() -> int:
         "OPENBLAS_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    command += [f"--deselect={test}" for test in LEFT_OUT]
     # ThreadSanitizer of GCC 12 wants memory where it was laid out before Linux randomised more of it.
-    if kind == "thread" and shutil.which("setarch"):
-        command = ["setarch", platform.machine(), "-R", *command]
+    plain = ["setarch", platform.machine(), "-R"]
+    allowed = (
+        shutil.which("setarch") and subprocess.run([*plain, "true"], check=False).returncode == 0
+    )
+    if kind == "thread" and allowed:
+        command = [*plain, *command]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

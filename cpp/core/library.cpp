@@ -2,9 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <climits>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <stdexcept>
 
 namespace fastfa {
@@ -17,8 +17,9 @@ std::string find_folder() {
   Dl_info info{};
   static const char here = 0;
   if (dladdr(&here, &info) == 0 || !info.dli_fname) return "";
-  const std::unique_ptr<char, void (*)(void*)> path(::realpath(info.dli_fname, nullptr), std::free);
-  return path ? std::string(path.get(), std::strrchr(path.get(), '/')) : "";
+  char path[PATH_MAX];  // given, since realpath's own fails under ThreadSanitizer
+  if (!::realpath(info.dli_fname, path)) return "";
+  return std::string(path, std::strrchr(path, '/'));
 }
 
 const std::string& folder = *new std::string(find_folder());
