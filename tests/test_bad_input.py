@@ -76,7 +76,7 @@ CALLS: dict[str, tuple[Callable[[fa.Network], object], list[str]]] = {
     ),
     "X does not fit float32": (
         lambda n: fa.Network(5, LAYERS).forward(changed(X, 1e300)),
-        [r"\bX\b", "1e\+300 .* overflows float32"],
+        [r"\bX\b", r"1e\+300 .* overflows float32"],
     ),
     # targets
     "Y has another length": (lambda n: n.step(X, Y[:5], SGD), [r"\bY\b", "5", "6"]),

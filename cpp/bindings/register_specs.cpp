@@ -116,9 +116,9 @@ void register_specs(py::module_& m) {
            }),
            py::kw_only(), py::arg("matrix"), py::arg("route"), py::arg("scale"), py::arg("gain"),
            py::arg("array"), py::arg("density"), py::arg("rank"), py::arg("magnitude"),
-           py::arg("refresh"), py::arg("plasticity"), py::arg("mirror_growth"),
-           py::arg("mirror_decay"), py::arg("mirror_noise"), py::arg("mirror_every"),
-           py::arg("mirror_centred"), py::arg("custom"));
+           py::arg("refresh"), py::arg("plasticity"), py::arg("mirror_growth"), py::arg("mirror_decay"),
+           py::arg("mirror_noise"), py::arg("mirror_every"), py::arg("mirror_centred"),
+           py::arg("custom"));
 
   py::class_<Sgd>(m, "Sgd").def(
       py::init([](double lr, double momentum, double weight_decay, const std::string& reduction) {

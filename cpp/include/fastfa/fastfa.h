@@ -157,11 +157,11 @@ typedef struct fastfa_feedback {
   int64_t mirror_every;
   fastfa_propagate propagate; /* of "custom" */
   void* user;                 /* handed to it; both must stay until the feedback is replaced */
-  /* Of "weight_mirror", as fastfa.WeightMirror in Python. A struct that ends before these has the rule of
-   * before them: 0, -1, 1. */
-  double mirror_growth;    /* 0: as decay makes an average */
-  double mirror_decay;     /* below 0: by itself */
-  int32_t mirror_centred;  /* whether the answer to silence is taken off */
+  /* Of "weight_mirror", as fastfa.WeightMirror in Python. A struct that ends before these has the rule
+   * of before them: 0, -1, 1. */
+  double mirror_growth;   /* 0: as decay makes an average */
+  double mirror_decay;    /* below 0: by itself */
+  int32_t mirror_centred; /* whether the answer to silence is taken off */
 } fastfa_feedback;
 #define FASTFA_FEEDBACK_INIT \
   {sizeof(fastfa_feedback),  \
