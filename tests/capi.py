@@ -78,7 +78,9 @@ class Feedback(Sized):
     defaults = (b"uniform", b"layerwise", b"fixed", b"uniform", -1.0, 0.0, 0.5, 0, 1)
 
     def __init__(self, **given):
-        super().__init__(**{"mirror_noise": 0.1 / 12**0.5, "mirror_every": 1, "mirror_growth": 0.01, **given})
+        super().__init__(
+            **{"mirror_noise": 0.1 / 12**0.5, "mirror_every": 1, "mirror_growth": 0.01, **given}
+        )
 
 
 class Config(Sized):

@@ -165,7 +165,7 @@ class Network:
         """Which elements of hidden layer i's B exist, if it learns to be Wᵀ of the layer above."""
         fb = self.feedback[i]
         mirrors = fb.route == "layerwise" or (fb.route == "direct" and i == len(self.layers) - 2)
-        return self.masks[i + 1].T if mirrors and fb.pattern is None else 1.0
+        return self.masks[i + 1].T if mirrors and self.layers[i + 1].density < 1 else 1.0
 
     # ---- forward ---------------------------------------------------------------------------------
 

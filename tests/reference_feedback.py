@@ -24,8 +24,9 @@ class Feedback:
 
     ``matrix`` is B (n_l, n_source), or a function of the weights above and the step that gives it;
     ``None`` is Wᵀ of the layer above. ``plasticity`` is None, "kolen_pollack", or an object with
-    the fields of WeightMirror below: a weight mirror. ``zero``: nothing is sent. With a ``pattern``, the locally connected layer
-    above, ``matrix`` is shaped as that layer's weights, and B has it where the layer connects.
+    the fields of WeightMirror below: a weight mirror. ``zero``: nothing is sent. With a ``pattern``,
+    the locally connected layer above, ``matrix`` is shaped as that layer's weights, and B has it where
+    the layer connects.
     """
 
     matrix: Matrix = None

@@ -485,7 +485,11 @@ MIRRORS = [  # settings of fastfa_feedback, and where it ends; Python's
         None,
         fa.WeightMirror.average(),
     ),
-    ({"mirror_lr": 0.3, "mirror_every": 2}, None, fa.WeightMirror.average(0.3, noise=0.1 / 12**0.5, every=2)),
+    (
+        {"mirror_lr": 0.3, "mirror_noise": 0.7, "mirror_every": 2},
+        None,
+        fa.WeightMirror.average(0.3, noise=0.7, every=2),
+    ),
     # callers who were compiled before there were growth and decay
     ({"mirror_noise": 1.0}, "mirror_growth", fa.WeightMirror.average()),
     ({"mirror_lr": 0.3, "mirror_noise": 0.5}, "mirror_growth", fa.WeightMirror.average(0.3, noise=0.5)),

@@ -14,7 +14,8 @@ from devices import ORDERS, emulated
 
 NEAR = 1e-6
 SUM = fa.SGD(1.0, reduction="sum")
-ABOVE = (257, 4096, 4097, 8192, 70_001)  # of the numbers of examples at which sums change their form
+# Above, at and between the numbers of examples at which sums change their form.
+ABOVE = (257, 4096, 4097, 8192, 70_001)
 
 
 def relative(found, expected) -> float:
@@ -215,9 +216,7 @@ def test_the_same_bits_at_any_number_of_threads(rng):
 @pytest.mark.parametrize("order", ORDERS)
 def test_dense_layers_on_a_device(order, library, rng):
     for n in (257, 1500, 9001):
-        check_step(
-            positive(rng, n, 2), positive(rng, n, 3), device=order, matmul_library=library
-        )
+        check_step(positive(rng, n, 2), positive(rng, n, 3), device=order, matmul_library=library)
     if library == "cublas":  # how it adds up a part is its own affair
         return
     n = 20_000  # equal values, in one chain 1e-5 off and more

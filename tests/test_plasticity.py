@@ -144,9 +144,7 @@ def test_one_mirror_phase_by_its_equation(mirror, count, layer, rng):
         if step % mirror.every:
             expected = np.array(net.feedback_matrices[layer])
         net.step(x, y, fa.SGD(0.0))
-        np.testing.assert_allclose(
-            net.feedback_matrices[layer], expected, rtol=1e-12, atol=1e-15
-        )
+        np.testing.assert_allclose(net.feedback_matrices[layer], expected, rtol=1e-12, atol=1e-15)
 
 
 def akrouts_mirror(rng, w, b, backward, phases, batch):
@@ -159,9 +157,9 @@ def akrouts_mirror(rng, w, b, backward, phases, batch):
 
 
 def test_the_default_mirror_is_the_published_one(rng):
-    """After as many phases from the same start, B has grown as in the authors' code, and points as there.
+    """After as many phases from the same start, B has grown as much as in the authors' code.
 
-    784-500-10 with logistic outputs and batches of 128; noise differs, so do B's digits.
+    500-10 of their 784-500-10, logistic, with batches of 128; noise differs, and so do B's digits.
     """
     layers = [fa.Dense(500, "logistic"), fa.Dense(10, "logistic", weight_scale=0.08)]
     net = fa.Network(30, layers, "wm", dtype="float64", loss="cross_entropy")
@@ -385,7 +383,7 @@ def test_errors_of_equal_size_return_through_a_sparse_b(rng):
 @pytest.mark.parametrize("optimizer", [*OPTIMIZERS, fa.SGD(0.1, weight_decay=0.1)], ids=repr)
 @pytest.mark.parametrize("batch", [1, 3, 12])
 def test_a_layer_that_nothing_is_sent_to_stays(optimizer, batch, rng):
-    """Shallow learning changes the output's weights only; decay, momentum or Adam change nothing of it."""
+    """Shallow learning changes the output only; decay, momentum and Adam do not change that."""
     direct = fa.Feedback("uniform", route="direct")
     cases = {
         ("shallow", "shallow"): (False, False),

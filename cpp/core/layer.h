@@ -236,10 +236,26 @@ struct Layer {
              bool with_bias) const {
     T* const b = with_bias ? bias.data() : nullptr;
     if (is_local()) {
-      backend.local_update({rule, local, below.data(), below.ld(), delta.data(), delta.ld(), n,
-                            in_across.data(), out_across.data(), out_across.ld(), weights.data(),
-                            weights.ld(), moments.v.data(), moments.s.data(), b, of_bias.v.data(),
-                            of_bias.s.data(), scratch.data(), bias_gradient.data(), whole.data()});
+      backend.local_update({rule,
+                            local,
+                            below.data(),
+                            below.ld(),
+                            delta.data(),
+                            delta.ld(),
+                            n,
+                            in_across.data(),
+                            out_across.data(),
+                            out_across.ld(),
+                            weights.data(),
+                            weights.ld(),
+                            moments.v.data(),
+                            moments.s.data(),
+                            b,
+                            of_bias.v.data(),
+                            of_bias.s.data(),
+                            scratch.data(),
+                            bias_gradient.data(),
+                            whole.data()});
       return;
     }
     backend.dense_update(update_pack(rule, below, runs, n, delta, weights, moments, with_bias));

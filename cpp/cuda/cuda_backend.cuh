@@ -214,8 +214,7 @@ class CudaBackend final : public Backend<T> {
         using Size = decltype(size);
         const auto* live = static_cast<const Live*>(live_);
         if (u.n > k_block) {
-          device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, true>, update,
-                          live);
+          device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, true>, update, live);
         } else {
           device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, false>, update, live);
         }

@@ -6,8 +6,8 @@
 
 namespace fastfa::cuda {
 
-constexpr int short_chain = 64;   // additions one after the other
-constexpr int chains_in_T = 16;   // then
+constexpr int short_chain = 64;  // additions one after the other
+constexpr int chains_in_T = 16;  // then
 
 // A sum of n terms, one after the other; n ≤ k_block makes a single chain.
 template <class T>

@@ -44,7 +44,7 @@ inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
   for (Index c = c0; c < c1; c += lanes<T>) {
     const Vec<T> sum = sum_of<T>(u.n, [&](Index n) { return load(u.delta + n * u.ldd + c); });
     const Slot<T> p{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
-    apply(u, p, sum, T(0));
+    apply(u, p, sum, T(0), true, true);
   }
 }
 
@@ -145,7 +145,7 @@ inline void update_row(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
     pass([&](Index c, const Vec<T>(&delta)[N]) {
       Vec<T> gradient = row.gradient(delta);
       if (u.mask) gradient = where_kept(u, i, c, gradient);
-      apply(u, slot_at(u, i, c), gradient, u.decay);
+      apply(u, slot_at(u, i, c), gradient, u.decay, true, true);
     });
   } else if (u.decay != 0) {
     pass([&](Index c, const Vec<T>(&delta)[N]) {
@@ -182,44 +182,67 @@ inline void update_few(const DenseUpdate<T>& u, Index chunk) {
 
 // M × V vectors of W take a plain step.
 template <class T, int M, int V>
-inline void step_tile(const Learning<T>& u, T* w, Index ldw, const Vec<T> (&gradient)[M][V]) {
+inline void step_tile(const Learning<T>& u, T* w, Index ldw, const Vec<T> (&gradient)[M][V], T decay) {
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
       T* at = w + m * ldw + v * lanes<T>;
       const Vec<T> old = load(at);
       Vec<T> step = u.rate * gradient[m][v];
-      if (u.decay != 0) step -= u.decay * old;
+      if (decay != 0) step -= decay * old;
       store(at, old + step);
     }
+  }
+}
+
+// Rows i … i + M of W, V vectors wide at column c, with examples n0 … n1 (rows of d, ldd apart).
+template <class T, int M, int V>
+inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index ldd, Index n0,
+                        Index n1) {
+  T* w = u.w + i * u.ldw + c;
+  // Asked for early enough: with few examples, those of the tile after this one.
+  const T* soon = w + (n1 - n0 <= 32 ? M : 0) * u.ldw;
+  for (int m = 0; m < M; ++m) {
+    for (int v = 0; v < V; ++v) __builtin_prefetch(soon + m * u.ldw + v * lanes<T>, 1);
+  }
+  Vec<T> acc[M][V] = {};
+  const Operand<T> x{u.h + n0 * u.ldh + i, 1, u.ldh, d, ldd};
+  accumulate<T, M, V>(acc, x, 0, n1 - n0);
+  const bool first = n0 == 0, last = n1 == u.n;
+  if (!u.v && !u.mask) return step_tile(u, w, u.ldw, acc, first ? u.decay : T(0));
+  for (int m = 0; m < M; ++m) {
+    for (int v = 0; v < V; ++v) {
+      const Index at = c + v * lanes<T>;
+      if (u.mask) acc[m][v] = where_kept(u, i + m, at, acc[m][v]);
+      apply(u, slot_at(u, i + m, at), acc[m][v], u.decay, first, last);
+    }
+  }
+}
+
+// All rows r0 … r1 of a panel, with examples n0 … n1.
+template <class T, int V>
+inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, const T* d, Index ldd,
+                         Index n0, Index n1) {
+  for (Index r = 0; r < u.n_runs; ++r) {
+    const Index begin = max(u.runs[r].begin, r0), end = min(u.runs[r].end, r1);
+    if (begin >= end) continue;
+    for_row_tiles(end - begin, [&](Index m, auto height) {
+      update_tile<T, decltype(height)::value, V>(u, begin + m, c, d, ldd, n0, n1);
+    });
   }
 }
 
 // Rows i … i + M of W take any step.
 template <class T, int M, int V>
 inline void learn_tile(const DenseUpdate<T>& u, Index i, Index c, Vec<T> (&gradient)[M][V]) {
-  if (!u.v && !u.mask) return step_tile(u, u.w + i * u.ldw + c, u.ldw, gradient);
+  if (!u.v && !u.mask) return step_tile(u, u.w + i * u.ldw + c, u.ldw, gradient, u.decay);
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
       const Index at = c + v * lanes<T>;
       if (u.mask) gradient[m][v] = where_kept(u, i + m, at, gradient[m][v]);
-      apply(u, slot_at(u, i + m, at), gradient[m][v], u.decay);
+      apply(u, slot_at(u, i + m, at), gradient[m][v], u.decay, true, true);
     }
   }
-}
-
-// Rows i … i + M of W, V vectors wide at column c, with n examples (rows of d, ldd apart).
-template <class T, int M, int V>
-inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index ldd) {
-  T* w = u.w + i * u.ldw + c;
-  // Asked for early enough: with few examples, those of the tile after this one.
-  const T* soon = w + (u.n <= 32 ? M : 0) * u.ldw;
-  for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) __builtin_prefetch(soon + m * u.ldw + v * lanes<T>, 1);
-  }
-  Vec<T> acc[M][V] = {};
-  accumulate<T, M, V>(acc, Operand<T>{u.h + i, 1, u.ldh, d, ldd}, 0, u.n);
-  learn_tile(u, i, c, acc);
 }
 
 // Calls f(first row, Rows<height>) for the tiles of rows r0 … r1 that learn.
@@ -309,10 +332,11 @@ void dense_update_run(const DenseUpdate<T>& u, int tile, int tile_end) {
         }
         return;
       }
-      pack_rows<T, V>(u.delta + c, u.ldd, 0, u.n, packed);
-      for_learning_rows(u, t.r0, t.r1, [&](Index i, auto height) {
-        update_tile<T, decltype(height)::value, V>(u, i, c, packed, panel<T>);
-      });
+      for (Index n0 = 0; n0 < u.n; n0 += k_block) {
+        const Index n1 = min(n0 + k_block, u.n);
+        pack_rows<T, V>(u.delta + c, u.ldd, n0, n1, packed);
+        update_panel<T, V>(u, t.r0, t.r1, c, packed, panel<T>, n0, n1);
+      }
     });
   }
 }

@@ -34,18 +34,21 @@ inline void apply_adam(const Learning<T>& u, Slot<T> p, Vec<T> g) {
   store(p.w, load(p.w) + limited<T>(u.step * v / (u.root * root + u.epsilon)));
 }
 
-// One vector, with the whole batch's gradient.
+// One vector: `first` and `last` mark the ends of a batch that is taken in pieces (never for Adam).
 template <class T>
-inline void apply(const Learning<T>& u, Slot<T> p, Vec<T> gradient, T decay) {
+inline void apply(const Learning<T>& u, Slot<T> p, Vec<T> gradient, T decay, bool first, bool last) {
   const Vec<T> old = load(p.w);
   Vec<T> step = u.rate * gradient;
-  if (decay != 0) step -= decay * old;
+  if (first && decay != 0) step -= decay * old;
   if (p.s) return apply_adam(u, p, step);
   if (p.v) {
-    step += u.momentum * load(p.v);
+    const Vec<T> before = load(p.v);
+    step += first ? u.momentum * before : before;
     store(p.v, step);
+    if (last) store(p.w, old + step);
+  } else {
+    store(p.w, old + step);
   }
-  store(p.w, old + step);
 }
 
 }  // namespace

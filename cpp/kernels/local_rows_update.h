@@ -10,8 +10,8 @@
 namespace fastfa {
 namespace {
 
-constexpr Index local_chunk = 34;   // examples; 100 are three times 33 or 34
-constexpr Index chunks_in_T = 8;    // of a large batch
+constexpr Index local_chunk = 34;  // examples; 100 are three times 33 or 34
+constexpr Index chunks_in_T = 8;   // of a large batch
 
 // sums[k, m] += Σ_n x[n, tap k] δ[n, m] for K taps and M maps; δ (n, M) a vector each. apart: what is
 // added has been summed on its own.
@@ -117,7 +117,7 @@ void local_rows_update(const LocalUpdate<T>& u, int tile, int tile_end) {
       if (i < span.done) return;
       const Index at = (span.p + i) * u.ldw + c;
       const Slot<T> slot{u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
-      apply<T>(u, slot, gradient, u.decay);
+      apply<T>(u, slot, gradient, u.decay, true, true);
     });
   });
 }

@@ -446,8 +446,8 @@ class Alignment(BuiltIn):
     -----
     The record of an epoch gets ``angle_bp.0`` and so on, for every measure that is one number: a
     layer's mean over the measurements taken in that epoch that are numbers. Where a measure was NaN
-    in some of them, ``angle_bp.0.defined`` says of how many the mean is. The falling angle is Figure 2b of
-    Lillicrap et al. (arXiv 1411.0247).
+    in some of them, ``angle_bp.0.defined`` says of how many the mean is. The falling angle is
+    Figure 2b of Lillicrap et al. (arXiv 1411.0247).
     """
 
     def __init__(

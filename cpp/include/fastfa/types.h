@@ -99,10 +99,10 @@ struct FeedbackSpec {
   std::int64_t refresh = 1;                  // pseudoinverse: steps between two of them
   Propagator propagator;                     // custom
   Plasticity plasticity = Plasticity::fixed;
-  // weight_mirror, after every mirror_every-th step: B ← B + growth Σ ξ zᵀ − decay B over N noise vectors
-  // ξ of standard deviation mirror_noise. growth 0 means decay / (N noise²): B becomes an average. decay
-  // below 0 means min(1, N / (20 n_l)). z = σ(W ξ + b), centred less σ(b). As it stands here: Akrout et
-  // al. (2019), whose code has U(−.05, .05).
+  // weight_mirror, after every mirror_every-th step: B ← B + growth Σ ξ zᵀ − decay B over N noise
+  // vectors ξ of standard deviation mirror_noise. growth 0 means decay / (N noise²): B becomes an
+  // average. decay below 0 means min(1, N / (20 n_l)). z = σ(W ξ + b), centred less σ(b). As it stands
+  // here: Akrout et al. (2019), whose code has U(−.05, .05).
   double mirror_growth = 0.01, mirror_decay = 0.0, mirror_noise = 0.028867513459481287;
   std::int64_t mirror_every = 1;
   bool mirror_centred = false;

@@ -195,7 +195,9 @@ def trainer(
 def angles(net: Network, x: np.ndarray, y: np.ndarray) -> list[float]:
     """Δh ∠ Δh by backprop in degrees, for each hidden layer the mean over the examples (N, ·)."""
     ours, theirs = net.deltas(x, y), net.deltas(x, y, "bp")
-    return [float(np.nanmean(metrics.angle(a, b))) for a, b in zip(ours[:-1], theirs[:-1], strict=True)]
+    return [
+        float(np.nanmean(metrics.angle(a, b))) for a, b in zip(ours[:-1], theirs[:-1], strict=True)
+    ]
 
 
 # ---- claims --------------------------------------------------------------------------------------
