@@ -47,7 +47,11 @@ CPP = ("cpp.header", "cpp.load", "cpp.capi")
 
 
 def stored(name: str) -> list[bytes]:
-    """The stored inputs of a target."""
+    """The stored inputs of a target; the readers of data make theirs."""
+    if not (CORPUS / name).is_dir() and importlib.util.find_spec("readers") is not None:
+        import readers
+
+        return readers.seeds(name)
     return [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
 
 
@@ -117,8 +121,9 @@ def _atheris(name: str, options: list[str]) -> None:
         target = known()[name]
     own = BUILD / name
     own.mkdir(parents=True, exist_ok=True)
-    folders = [str(own), *([str(CORPUS / name)] if (CORPUS / name).is_dir() else [])]
-    atheris.Setup([sys.argv[0], *options, *folders], lambda data: one(target, data))
+    for i, data in enumerate(stored(name)):
+        (own / f"stored-{i}").write_bytes(data)
+    atheris.Setup([sys.argv[0], *options, str(own)], lambda data: one(target, data))
     atheris.Fuzz()
 
 

@@ -65,8 +65,10 @@ def save(folder: Path, count: int) -> str:
             seen.add(steps)
             expect(states[steps - 1] == found, f"the file of step {steps} isn't what was saved")
     lived(folder, fa.save, path, net())
-    expect(not leftovers(folder), f"{len(leftovers(folder))} temporary files after the next save")
-    return f"{killed} kills, files of {len(seen)} different steps"
+    told = f"{killed} kills, files of {len(seen)} different steps"
+    left = leftovers(folder)
+    expect(not left, f"{told}; {len(left)} temporary files after the next save")
+    return told
 
 
 def _fit(path: Path, epochs: int) -> str:
@@ -97,9 +99,11 @@ def checkpoint(folder: Path, count: int) -> str:
         expect(death == 0, f"status {death}:\n{life.told}")
         expect(life.value == whole.value, "a resumed training ended in other bits")
         trainings += 1
-        expect(not leftovers(folder), f"left behind: {leftovers(folder)}")
         path.unlink()
-    return f"{killed} kills, {trainings} trainings came to their end"
+    told = f"{killed} kills, {trainings} trainings came to their end"
+    left = leftovers(folder)
+    expect(not left, f"{told}; {len(left)} temporary files after them")
+    return told
 
 
 def _until_done(
@@ -112,6 +116,7 @@ def _until_done(
     whole = Life(folder, command, *words(folder / "whole"))
     expect(whole.end(10 * PATIENCE) == 0, whole.told)
     draw, killed, ended = random.Random(3), 0, 0
+    left: list[str] = []
     while killed < count or (folder / f"cut-{ended}").exists():
         own = folder / f"cut-{ended}"
         life = Life(folder, command, *words(own))
@@ -125,9 +130,11 @@ def _until_done(
             continue
         expect(death == 0, f"status {death}:\n{life.told}")
         compare(folder / "whole", own)
-        expect(not leftovers(own), f"left behind: {leftovers(own)}")
+        left += leftovers(own)
         ended += 1
-    return f"{killed} kills, {ended} came to their end"
+    told = f"{killed} kills, {ended} came to their end"
+    expect(not left, f"{told}; {len(left)} temporary files after them")
+    return told
 
 
 def train(folder: Path, count: int) -> str:
