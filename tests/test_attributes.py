@@ -73,6 +73,8 @@ MADE = {
     fa.Steps: lambda: fa.Steps({2: 0.1}),
     fa.Exponential: lambda: fa.Exponential(0.5),
     fa.Plateau: fa.Plateau,
+    fa.Cosine: lambda: fa.Cosine(5),
+    fa.Warmup: lambda: fa.Warmup(updates=5),
     fa.Alignment: lambda: fa.Alignment(X, Y),
     fa.AveragedWeights: lambda: fa.AveragedWeights(2),
     fa.BestWeights: fa.BestWeights,

@@ -68,7 +68,8 @@ def test_what_this_build_cannot_do_is_named(capsys):
     ("arguments", "status", "message"),
     [
         (["--rounds", "0"], 1, "[bench] rounds was 0; it must be positive"),
-        (["--seconds", "nan"], 1, "[bench] seconds was nan; it must be positive"),
+        (["--seconds", "nan"], 2, "--seconds: was 'nan'; it must be a finite number"),
+        (["--seconds", "-1"], 1, "[bench] seconds was -1.0; it must be positive"),
         (["--out", "no/such/folder/x.json"], 1, "[bench] out was 'no/such/folder/x.json'"),
         (["--threads", "0"], 1, "[set_num_threads] n was 0"),
         (["--workloads", "imagenet"], 2, "invalid choice: 'imagenet'"),

@@ -164,7 +164,7 @@ def test_calibration_gives_the_profile_that_is_asked_for(kind, options, route, d
     x *= 3  # nothing that the rule at construction could know
     before = [b / np.abs(b).max() for b in net.feedback_matrices]
     scales = net.calibrate_feedback(x, y, gain=0.6, growth=4.0)
-    assert scales == net.feedback_scales == [rule.scale for rule in net.feedback]
+    assert scales == net.feedback_scales == tuple(rule.scale for rule in net.feedback)
     close = 1e-12 if dtype == "float64" else 1e-5
     np.testing.assert_allclose(sizes(net, x, y), [9.6, 2.4, 0.6, 1.0], rtol=close)
     for b, was in zip(net.feedback_matrices, before, strict=True):

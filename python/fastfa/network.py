@@ -262,7 +262,7 @@ class Network(Guarded, Stepwise, OnDevice):
 
     def calibrate_feedback(
         self, X: Any, Y: Any, *, gain: float, growth: float = 1.0
-    ) -> list[float]:
+    ) -> tuple[float, ...]:
         """Give B the size at which the errors on these examples have the magnitude that is asked for.
 
         Each hidden layer's B is multiplied by a number, so that the root mean square of δ, after ∘ σ′,
@@ -281,7 +281,7 @@ class Network(Guarded, Stepwise, OnDevice):
 
         Returns
         -------
-        list of float
+        tuple of float
             The new ``feedback_scales``. ``feedback`` says them too: with ``scale=`` these numbers
             another network has the same B.
 
@@ -301,7 +301,7 @@ class Network(Guarded, Stepwise, OnDevice):
         x, y = self._xy(where, X, Y)
         gain = _check.real(where, "gain", gain, open_low=True)
         growth = _check.real(where, "growth", growth, open_low=True)
-        scales = self._net.calibrate_feedback(x, y, gain, growth)
+        scales = tuple(self._net.calibrate_feedback(x, y, gain, growth))
         rules = [self._feedback[i] for i in self._fed]
         self._feedback = tuple(
             rule._with_scale(scales[i])

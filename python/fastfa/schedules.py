@@ -185,6 +185,7 @@ class Cosine(Schedule):
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class Warmup(Schedule):
     """Another schedule whose rates are smaller at first and grow to their own size in equal steps.
@@ -248,11 +249,15 @@ class Warmup(Schedule):
         rate = self.then.lr(epoch, history)
         return rate if self.epochs is None else rate * self._part(epoch, self.epochs)
 
+    def _check_keys(self, keys: Collection[str], complete: bool) -> None:
+        self.then._check_keys(keys, complete)
+
     def _part(self, k: int, n: int) -> float:
         return 1.0 if k > n else self.start + (1 - self.start) * k / (n + 1)
 
 
 @final
+@immutable
 @dataclass(frozen=True)
 class Plateau(Schedule):
     """The paper's schedule: η is divided by ten once progress has slowed.
@@ -406,8 +411,13 @@ def restarted(schedule: Schedule, lr: float, epoch: int) -> tuple[Schedule, int]
     """``schedule`` begun anew after ``epoch`` with rate ``lr``, and how many epochs it doesn't see.
 
     Steps that come later stay where they are. A schedule of the user's own, and a callable, say every
-    epoch's rate themselves.
+    epoch's rate themselves. A warm-up over epochs that has ended isn't repeated.
     """
+    if isinstance(schedule, Warmup):
+        then, after = restarted(schedule.then, lr, epoch)
+        if schedule.epochs is not None and epoch >= schedule.epochs:
+            return then, after
+        return replace(schedule, then=then), after
     if isinstance(schedule, Steps):
         later = {start: rate for start, rate in schedule.rates.items() if start > epoch + 1}
         return (Steps(later, lr) if later else Constant(lr)), 0
@@ -418,6 +428,8 @@ def restarted(schedule: Schedule, lr: float, epoch: int) -> tuple[Schedule, int]
 
 def counted_from(schedule: Schedule, epoch: int) -> int:
     """The epochs that a schedule which begins after ``epoch`` doesn't see: those that it would count."""
+    if isinstance(schedule, Warmup):
+        return counted_from(schedule.then, epoch)
     absolute = isinstance(schedule, Constant | Steps) or not hasattr(schedule, "initial")
     return 0 if absolute else epoch
 
