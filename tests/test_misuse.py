@@ -30,7 +30,7 @@ ROWS = [
     ("fa.Network(2.5, [fa.Dense(1)])",
      "TypeError: [Network] input was 2.5; it must be an integer in [1, 2147483647]"),
     ("fa.Network((28, -28), [fa.Dense(1)])",
-     "ValueError: [Network] input[1] was -28; it must be an integer of at least 1"),
+     "ValueError: [Network] input[1] was -28; it must be an integer …"),
     ("fa.Network((1, 2, 3, 4), [fa.Dense(1)])",
      "ValueError: [Network] input was (1, 2, 3, 4); it must be n, (H, W) or (C, H, W)"),
     ("fa.Network(3, [])",
@@ -75,7 +75,7 @@ ROWS = [
     ("net.forward(np.ones((5, 4)))",
      "ValueError: [forward] X has shape (5, 4); it must be (N, 3), with N at least 1"),
     ('net.forward("x")',
-     "TypeError: [forward] X has dtype <U1; it must hold real numbers (float32)"),
+     "TypeError: [forward] X has dtype <U1 …"),
     ("net.forward(np.ones((0, 3)))",
      "ValueError: [forward] X has shape (0, 3); it must be (N, 3), with N at least 1"),
     ("net.forward(np.full((1, 3), np.nan))",
@@ -373,7 +373,7 @@ ROWS = [
      "ValueError: [EarlyStopping] patience was 0; it must be an integer of at least 1"),
     ("fa.EarlyStopping(min_delta=-0.1)",
      "ValueError: [EarlyStopping] min_delta was -0.1; it must be a finite number in [0, inf)"),
-    ('trainer(callbacks=[fa.EarlyStopping("nonsense")]).fit((X, Y))',
+    ('trainer(callbacks=[fa.BestWeights("nonsense")]).fit((X, Y))',
      "ValueError: [BestWeights] monitor was 'nonsense'; it must be a key of the record: epoch, …"),
     # BestWeights
     ("fa.BestWeights(monitor=1)",
@@ -402,7 +402,7 @@ ROWS = [
     ('fa.Checkpoint("x", every=0)',
      "ValueError: [Checkpoint] every was 0; it must be an integer of at least 1"),
     ('fa.Checkpoint("{batch}")',
-     "ValueError: [Checkpoint] path was '{batch}'; braces in it must be {epoch} (KeyError('batch'))"),
+     "ValueError: [Checkpoint] path was '{batch}'; braces in it must be {epoch} …"),
     ('trainer(callbacks=[fa.Checkpoint(tmp / "none" / "x")]).fit((X, Y))',
      "CheckpointError: [checkpoint] {tmp}/none/x can't be written: there is no folder {tmp}/none"),
     # MLflowLogger
@@ -486,7 +486,7 @@ ROWS = [
      "TypeError: [alignment] measures was []; it must be a list of names from angle_bp, …"),
     # metrics.angle
     ("fa.metrics.angle([1, 2, 3], [1, 2])",
-     "ValueError: operands could not be broadcast together with shapes (3,) (2,) "),
+     "ValueError: [angle] u has shape (3,) and v (2,); they must be the same, or …"),
     # metrics.nse
     ("fa.metrics.nse(np.ones((2, 1)), np.ones((3, 1)))",
      "ValueError: [nse] output has shape (3, 1); it must be the target's, (2, 1)"),
@@ -535,7 +535,7 @@ ROWS = [
     ("fa.data.from_arrays(np.ones((2, 3)), [0, -1])",
      "ValueError: [from_arrays] labels[1] was -1; it must be from 0 to 1000000"),
     ("fa.data.from_arrays(np.ones((2, 3)), [0, 1], image_shape=(1, 2, 2))",
-     "ValueError: [from_arrays] image_shape was (1, 2, 2); it must be three numbers of product 3"),
+     "ValueError: [from_arrays] image_shape was (1, 2, 2); it must be three numbers …"),
     ('fa.data.from_arrays("x", [0])',
      "TypeError: [from_arrays] x has dtype <U1; it must be of real numbers"),
     # data.load
@@ -586,7 +586,7 @@ ROWS = [
      "ValueError: [read] label_column was 7; it must be from -2 to 1"),
     # data.read_amat
     ('fa.data.read_amat(file("x"))',
-     "ValueError: [read_amat] {tmp}/file.txt: its first line has 1 words; it must have 785"),
+     "ValueError: [read_amat] {tmp}/file.txt: …"),
     # data.read_idx
     ('fa.data.read_idx(file("x"))',
      "IdxError: [read_idx] {tmp}/file.txt: byte 1: the file ends within its header"),

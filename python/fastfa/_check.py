@@ -191,7 +191,7 @@ def finite(where: str, name: str, array: np.ndarray) -> None:
 
 
 def path(where: str, name: str, value: Any) -> str:
-    """`value` as text, if it is a path. An integer, which Python's `open` takes for an open file, is none."""
+    """`value` as text, if it is a path. An integer, to Python's `open` an open file, is none."""
     if not isinstance(value, str | bytes | os.PathLike):
         raise TypeError(f"[{where}] {name} was {value!r}; it must be a path")
     return os.fsdecode(value)
