@@ -7,11 +7,9 @@
 
 namespace fastfa::cuda {
 
-// is_long: of more than k_block examples. Two blocks must fit even so: what is summed apart needn't be
-// in registers.
+// is_long: of more than k_block examples.
 template <class T, class Size, bool is_long>
-__global__ void __launch_bounds__(Size::threads, is_long ? 2 : 1)
-    dense_update(DenseUpdate<T> u, const Live* live) {
+__global__ void __launch_bounds__(Size::threads) dense_update(DenseUpdate<T> u, const Live* live) {
   if (is_halted(u)) return;
   const Learning<T> rule = rule_now(u, u.s, live);
   multiply<T, Size, false, false, is_long>(
