@@ -280,7 +280,7 @@ def _changed(array, index, value):
             r"train X has nan at \[70, 3\]",
         ),
         (lambda x, t: {"train": (_changed(x, (5, 0), np.inf), t)}, r"train X has inf at \[5, 0\]"),
-        (lambda x, t: {"train": (x.astype(float) * 1e300, t)}, "train X has -?inf at"),
+        (lambda x, t: {"train": (x.astype(float) * 1e300, t)}, "train X has .* overflows float32"),
         (lambda x, t: {"train": (x.astype(complex), t)}, "dtype complex128"),
         (lambda x, t: {"train": (x.astype(str), t)}, "must hold real numbers"),
         (lambda x, t: {"validation": 1.5}, "validation was 1.5"),
