@@ -313,7 +313,10 @@ def test_a_network_too_large_for_the_machine_is_one_line(tmp_path, capsys, monke
 
     monkeypatch.setattr(fa, "Network", too_large)
     assert train("mnist-mini", "--layers", "dense:2000000000", "--out", tmp_path / "o") == 1
-    assert capsys.readouterr().err == "fastfa: error: there is not enough memory for this (std::bad_alloc)\n"
+    assert (
+        capsys.readouterr().err
+        == "fastfa: error: there is not enough memory for this (std::bad_alloc)\n"
+    )
     assert not (tmp_path / "o").exists()
 
 

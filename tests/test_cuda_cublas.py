@@ -77,7 +77,7 @@ def test_recorded_steps_are_the_same_bits(library, optimizer, monkeypatch):
 
 
 def test_a_recording_does_not_outlive_the_room_for_the_gradient(rng):
-    """Layers that nothing was sent to learn with other feedback: the largest gradient is then another one."""
+    """With other feedback more layers learn: the largest gradient is then another one."""
     layers = [fa.Dense(40), fa.Dense(8), fa.Dense(4)]
     net = fa.Network(64, layers, "shallow", device=DEVICE, matmul_library="cublas")
     x, y = rng.normal(size=(40, 64)), rng.normal(size=(40, 4))

@@ -62,9 +62,7 @@ def test_a_layer_too_large_for_memory_is_named_with_its_bytes(shape, layers, whe
 def test_feedback_too_large_for_memory_is_named_with_its_bytes():
     layers = [fa.Dense(MIB, bias=False), fa.Dense(1), fa.Dense(MIB, bias=False)]
     rules = [fa.Feedback("normal", route="direct"), fa.Feedback("zero")]
-    text = (
-        rf"^\[Network\] feedback\[0\] takes about {4 * MIB**2} bytes; there is not so much"
-    )
+    text = rf"^\[Network\] feedback\[0\] takes about {4 * MIB**2} bytes; there is not so much"
     with pytest.raises(MemoryError, match=text):
         fa.Network(1, layers, rules)
     net = fa.Network(1, layers, "shallow")

@@ -208,8 +208,8 @@ class Trainer(Guarded):
             A `fastfa.data.Split`, a pair (X, labels) or a pair (X, Y): X (N, n_in) or
             (N, *net.input_shape), labels (N,) integers from 0, Y (N, n_out) targets. Or such a pair with
             a third, (N,): what each example counts, as ``sample_weight`` of `Network.step`. Losses and
-            errors in the history are then weighted means. Sets whose weights are all 0 are refused. With one
-            output, Y may be (N,) too.
+            errors in the history are then weighted means. Sets whose weights are all 0 are refused.
+            With one output, Y may be (N,) too.
         validation
             None, examples as for ``train``, or a fraction in (0, 1) of ``train`` that is split
             off as ``Split.split(fraction, seed)`` does. Schedules and callbacks may decide by it.
