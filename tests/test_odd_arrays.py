@@ -264,11 +264,11 @@ def test_an_archive_of_objects_is_refused_without_advice_to_unpickle_it(tmp_path
     objects, text = tmp_path / "a.npz", tmp_path / "b.npz"
     np.savez(objects, x=X.astype(object), labels=LABELS)
     text.write_text("x,y\n1,2\n")
-    for path, words in ((objects, "it holds Python objects"), (text, "it is no archive")):
+    for path, words in ((objects, "never unpickles"), (text, "cannot be read")):
         with pytest.raises(ValueError, match=words) as caught:
             fa.data.read(path)
         told = f"{caught.value}{caught.value.__cause__ or ''}"
-        assert "pickle" not in told
+        assert "allow_pickle" not in told
 
 
 # ---- one output ----------------------------------------------------------------------------------

@@ -372,8 +372,9 @@ def test_what_is_assigned_or_loaded_is_not_kept_where_w_has_nothing(rng):
 
 
 def test_errors_of_equal_size_return_through_a_sparse_b(rng):
-    """Half of the elements, each √2 as large."""
-    whole, half = sparse_network("kp", density=1.0), sparse_network("kp")
+    """Half of the elements, each √2 as large. (After the slope they also depend on W's density.)"""
+    rule = fa.Feedback("uniform", scale="equal_before_slope", plasticity="kolen_pollack")
+    whole, half = sparse_network(rule, density=1.0), sparse_network(rule)
     for one, other in zip(whole.feedback_scales, half.feedback_scales, strict=True):
         assert other == pytest.approx(one * np.sqrt(2))
 

@@ -138,7 +138,7 @@ def test_errors_grow_downwards_as_the_settings_say():
     net = _mnist.classifier(spec, fa.data.load("mnist-mini"), 0)
     assert net.feedback_scales == pytest.approx([4 * np.sqrt(3 / 9), 0.5 * np.sqrt(3 / 10)])
     given = _mnist.classifier(spec | {"scales": [0.3, 0.2]}, fa.data.load("mnist-mini"), 0)
-    assert given.feedback_scales == [0.3, 0.2]
+    assert given.feedback_scales == (0.3, 0.2)
 
 
 def test_the_notes_rates_fall_by_tenths_after_two_smaller_epochs():

@@ -6,6 +6,7 @@ import math
 import numbers
 import operator
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -121,13 +122,16 @@ def as_array(where: str, name: str, value: Any) -> np.ndarray:
 
 def unmasked(where: str, name: str, value: Any) -> None:
     """Refuse a masked array, or a list that has one in it, if any of its values is masked."""
+    ma = sys.modules.get("numpy.ma")
+    if ma is None:  # NumPy loads it when it is first used: so nobody has a masked array
+        return
     if isinstance(value, list | tuple):
         kinds = set(map(type, value))
-        if any(issubclass(kind, list | tuple | np.ma.MaskedArray) for kind in kinds):
+        if any(issubclass(kind, list | tuple | ma.MaskedArray) for kind in kinds):
             for i, item in enumerate(value):
                 unmasked(where, f"{name}[{i}]", item)
-    elif isinstance(value, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(value)
+    elif isinstance(value, ma.MaskedArray):
+        mask = ma.getmaskarray(value)
         if (
             mask.dtype.kind == "b" and mask.any()
         ):  # of a structured array it isn't, nor is it numeric
@@ -140,7 +144,7 @@ def unmasked(where: str, name: str, value: Any) -> None:
 
 def numeric(where: str, name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """`value` as a C-contiguous array of `dtype`; not copied where it already is one."""
-    array = real_numbers(where, name, value, f"real numbers ({dtype})")
+    array = real_numbers(where, name, value, dtype)
     try:
         with np.errstate(over="raise"):
             return np.ascontiguousarray(array, dtype=dtype)
@@ -164,12 +168,11 @@ def _refuse_overflow(where: str, name: str, array: np.ndarray, dtype: np.dtype) 
     )
 
 
-def real_numbers(
-    where: str, name: str, value: Any, what: str = "real numbers", kinds: str = "fiub"
-) -> np.ndarray:
-    """`value` as an array of one of these kinds of dtype: floats, integers, and booleans as 0 and 1."""
+def real_numbers(where: str, name: str, value: Any, wanted: np.dtype | None = None) -> np.ndarray:
+    """`value` as an array of floats, integers, or booleans (0 and 1); ``wanted`` is for the message."""
     array = as_array(where, name, value)
-    if array.dtype.kind not in kinds:
+    if array.dtype.kind not in "fiub":
+        what = "real numbers" if wanted is None else f"real numbers ({wanted})"
         plain = isinstance(value, np.ndarray | list | tuple)
         odd = "" if plain else f" as a {type(value).__name__}"
         raise TypeError(f"[{where}] {name} has dtype {array.dtype}{odd}; it must hold {what}")
