@@ -364,6 +364,17 @@ class TestMatlab:
 
         assert peak_of(refused) < 8 * MB
 
+    @pytest.mark.parametrize("kind", [0, 8, 14, 20, 0x8000, 0xC0000])
+    def test_numbers_of_no_type_are_refused_where_scipy_would_crash(self, tmp_path, kind) -> None:
+        """A program of another's must not end here, so SciPy itself is not tried."""
+        images = bytearray(variable(b"X", (32, 32, 3, 1), bytes(3072), pack=False))
+        images[64:68] = struct.pack("<I", kind)
+        folder = svhn(tmp_path, mat(variable(b"y", (1, 1), b"\1"), bytes(images)))
+        with pytest.raises(
+            ValueError, match=rf"cannot be read \(numbers of type {kind & 0xFFFF}\)"
+        ):
+            data.load_svhn(folder, extra=False)
+
     def test_a_bomb_behind_a_modest_header_is_not_kept(self, tmp_path: Path) -> None:
         images = variable(b"X", (32, 32, 3, 1), bytes(3072), pack=False)
         longer = images[:4] + struct.pack("<I", len(images) - 8 + 64 * MB) + images[8:]

@@ -17,6 +17,7 @@ from .limit import Limit
 
 _CHUNK = 1 << 16
 START = 1 << 12  # bytes of a variable that hold its flags, dimensions and name
+_NUMBERS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13}  # types of elements; of others SciPy may crash
 _BLOCK = 1032 << 17  # bytes that SciPy may unpack at a time: 128 KiB by zlib's largest ratio
 
 
@@ -68,11 +69,12 @@ def variables(file: Limit) -> Iterator[tuple[str, tuple[int, ...], str, int]]:
         try:
             while tag := raw.read(8):
                 start, size = _start(file, raw, tag, order)
-                _check_sizes(start, size, order)
+                _check_parts(start, size, order)
                 held = call_scipy(file, "whosmat", io.BytesIO(header + start))
                 if len(held) != 1:
                     raise EOFError("an element ends before its variable")
                 name, shape, kind = held[0]
+                kind = f"complex {kind}" if _flags(start, order)[1] else kind
                 yield name, tuple(int(length) for length in shape), kind, size
         except (struct.error, zlib.error, EOFError) as error:
             raise _damaged(file, error) from error
@@ -103,8 +105,9 @@ def _start(file: Limit, raw: BinaryIO, tag: bytes, order: str) -> tuple[bytes, i
     return start, size
 
 
-def _check_sizes(start: bytes, size: int, order: str) -> None:
-    """Refuse parts that promise more bytes than their variable has, and a variable that has more."""
+def _check_parts(start: bytes, size: int, order: str) -> None:
+    """Refuse parts that promise more bytes than their variable has or are of a wrong type, and a
+    variable that has more than it says."""
     (promised,) = struct.unpack_from(order, start)[1:]
     if size >= 16 + promised:
         raise EOFError(f"a variable of {promised} bytes has {size - 8}")
@@ -116,4 +119,12 @@ def _check_sizes(start: bytes, size: int, order: str) -> None:
         small = kind >> 16  # bytes, where they are so few that they are in the tag
         if not small and at + 8 + promised > size:
             raise EOFError(f"{part} of {promised} bytes in a variable of {size}")
+        if part == "numbers" and _flags(start, order)[0] >= 6 and kind & 0xFFFF not in _NUMBERS:
+            raise EOFError(f"numbers of type {kind & 0xFFFF}")
         at += 8 if small else 8 + promised + -promised % 8
+
+
+def _flags(start: bytes, order: str) -> tuple[int, bool]:
+    """The number of MATLAB's class, from 6 on that of numbers, and whether they are complex."""
+    flags = struct.unpack_from(order, start, 16)[0]
+    return flags & 0xFF, bool(flags & 0x0800)
