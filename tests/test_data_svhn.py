@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -230,3 +232,22 @@ def test_too_little_memory_names_the_file(written, tmp_path, monkeypatch) -> Non
     monkeypatch.setattr(scipy_io, "loadmat", full)
     with pytest.raises(MemoryError, match=r"train_32x32.mat: this machine has too little memory"):
         data.load("svhn-grey", tmp_path)
+
+
+def test_files_of_machines_of_the_other_byte_order_read_alike(written, tmp_path: Path) -> None:
+    values = written["test"]
+    elements = []
+    for name, shape in (("X", (32, 32, 3, 3)), ("y", (3, 1))):
+        dims = struct.pack(f">{len(shape)}i", *shape)
+        body = struct.pack(">IIIIII", 6, 8, 9, 0, 5, len(dims)) + dims
+        body += struct.pack(">II", 1, 1) + name.encode().ljust(8, b"\0")
+        numbers = values[name].tobytes(order="F")
+        body += struct.pack(">II", 2, len(numbers)) + numbers + bytes(-len(numbers) % 8)
+        packed = zlib.compress(struct.pack(">II", 14, len(body)) + body)
+        elements.append(struct.pack(">II", 15, len(packed)) + packed)
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(">H", 0x0100) + b"MI"
+    expected = data.load("svhn-grey", tmp_path).test
+    (tmp_path / "svhn-grey" / "test_32x32.mat").write_bytes(head + b"".join(elements))
+    again = data.load("svhn-grey", tmp_path).test
+    assert np.array_equal(again.x, expected.x)
+    assert np.array_equal(again.labels, expected.labels)

@@ -100,7 +100,7 @@ def _start(file: Limit, raw: BinaryIO, tag: bytes, order: str) -> tuple[bytes, i
             data = unpack.unconsumed_tail
             start += part[: START - len(start)]
             size += len(part)
-            file.check(unpacking(size), "a variable, while it is unpacked,")
+            file.check(max(size, unpacking(size)), "a variable, while it is unpacked,")
     raw.seek(left, os.SEEK_CUR)
     return start, size
 
