@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+import sys
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fastfa import data
 
-scipy_io = pytest.importorskip("scipy.io", reason="SciPy, which writes the files, is not installed")
+scipy_io = pytest.importorskip("scipy.io", reason="SciPy is not installed (fastfa[svhn])")
+scipy_sparse = pytest.importorskip("scipy.sparse")
 
 SIZES = {"train": 5, "extra": 7, "test": 3}
 
@@ -147,35 +151,103 @@ def test_what_is_no_matlab_file_is_refused(written, tmp_path: Path, content: byt
         data.load("svhn-grey", tmp_path)
 
 
+def test_without_scipy_the_error_says_what_to_install(written, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(ImportError, match=r"pip install fastfa\[svhn\]"):
+        data.load("svhn-grey", tmp_path)
+
+
 @pytest.mark.parametrize("packed", [True, False])
-def test_scipy_reads_the_same_numbers(tmp_path: Path, packed: bool) -> None:
+def test_names_shapes_classes_and_sizes_are_known_before_the_numbers(tmp_path, packed) -> None:
     from fastfa.data.limit import Limit
-    from fastfa.data.mat import variables
+    from fastfa.data.matlab import variables
 
     rng = np.random.default_rng(0)
     values = {
-        "bytes": rng.integers(0, 256, (3, 4, 5), np.uint8),
+        "bytes": rng.integers(0, 256, (30, 40, 50), np.uint8),
         "few": np.array([[1], [2]], np.uint8),
         "doubles": rng.normal(size=(7, 2)),
-        "shorts": rng.integers(-9, 9, (2, 9)).astype(np.int16),
-        "longs": rng.integers(-9, 9, (4, 1)).astype(np.int64),
-        "singles": rng.normal(size=(1, 3)).astype(np.float32),
         "nothing": np.zeros((0, 3)),
         "text": np.array(["words"]),
         "cells": np.array([[1, "a"]], object),
+        "structure": {"a": 1.0, "b": {"c": "d"}},
+        "sparse": scipy_sparse.csc_matrix(np.eye(3)),
         "both": rng.normal(size=(2, 2)) + 1j,
     }
     path = tmp_path / "a.mat"
     scipy_io.savemat(path, values, do_compression=packed)
-    theirs = {name: (shape, kind) for name, shape, kind in scipy_io.whosmat(path)}
-    found = {}
-    for variable in variables(Limit("here", path)):
-        found[variable.name] = variable.shape, variable.kind
-        if variable.dtype.kind in "iuf" and not variable.kind.startswith("complex"):
-            numbers = variable.numbers(values[variable.name].size)
-            variable.close()
-            array = numbers.reshape(variable.shape, order="F")
-            assert np.array_equal(array, scipy_io.loadmat(path)[variable.name])
-    theirs["both"] = theirs["both"][0], "complex double"
-    theirs["text"] = (1, 5), "char"  # of which SciPy tells the number of strings
-    assert found == theirs
+    found = list(variables(Limit("here", path)))
+    theirs = scipy_io.whosmat(path)
+    assert theirs[-1] == ("both", (2, 2), "double")  # SciPy doesn't tell
+    assert [each[:3] for each in found] == [*theirs[:-1], ("both", (2, 2), "complex double")]
+    sizes = {name: size for name, _, _, size in found}
+    tag, flags = 8, 16  # then dimensions and name, each with a tag and padded to eight
+    assert sizes["bytes"] == tag + flags + (tag + 16) + (tag + 8) + (tag + 60_000)
+    assert sizes["doubles"] == tag + flags + (tag + 8) + (tag + 8) + (tag + 7 * 2 * 8)
+    if not packed:
+        assert sum(sizes.values()) == path.stat().st_size - 128
+
+
+def test_other_variables_are_passed_over_unread(written, tmp_path: Path) -> None:
+    others = {"a": np.array([[1, "a"]], object), "z": {"b": 2.0}, "w": np.zeros((500, 500))}
+    expected = data.load("svhn-grey", tmp_path).test
+    write_part(tmp_path / "svhn-grey", "test", SIZES["test"], 2, **others)
+    again = data.load("svhn-grey", tmp_path).test
+    assert np.array_equal(again.x, expected.x)
+    assert np.array_equal(again.labels, expected.labels)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"X": np.zeros((32, 32, 3, 7), object)}, r"X is cell \(32, 32, 3, 7\); it must be uint8"),
+        (
+            {"X": {"a": np.zeros((32, 32, 3, 7), np.uint8)}},
+            r"X is struct \(1, 1\); it must be uint8",
+        ),
+        ({"X": np.ones((32, 32, 3, 7), bool)}, r"X is logical \(32, 32, 3, 7\); it must be uint8"),
+        ({"y": np.full((7, 1), "a", object)}, r"y is cell \(7, 1\); it must be uint8 or double"),
+        ({"y": scipy_sparse.csc_matrix(np.ones((7, 1)))}, r"y is sparse \(7, 1\); it must be"),
+        ({"y": np.ones((7, 1)) + 0j}, r"y is complex double \(7, 1\); it must be"),
+        (
+            {"X": np.zeros((32, 32, 3, 7), np.uint8) + 0j},
+            r"X is complex double \(32, 32, 3, 7\); it must be uint8",
+        ),
+    ],
+)
+def test_cells_structures_and_complex_numbers_are_refused(
+    written, tmp_path, change, message
+) -> None:
+    write_part(tmp_path / "svhn-grey", "extra", 7, 0, **change)
+    with pytest.raises(ValueError, match=message) as caught:
+        data.load("svhn-grey", tmp_path)
+    assert f"{tmp_path / 'svhn-grey' / 'extra_32x32.mat'}" in str(caught.value)
+
+
+def test_too_little_memory_names_the_file(written, tmp_path, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(scipy_io, "loadmat", full)
+    with pytest.raises(MemoryError, match=r"train_32x32.mat: this machine has too little memory"):
+        data.load("svhn-grey", tmp_path)
+
+
+def test_files_of_machines_of_the_other_byte_order_read_alike(written, tmp_path: Path) -> None:
+    values = written["test"]
+    elements = []
+    for name, shape in (("X", (32, 32, 3, 3)), ("y", (3, 1))):
+        dims = struct.pack(f">{len(shape)}i", *shape)
+        body = struct.pack(">IIIIII", 6, 8, 9, 0, 5, len(dims)) + dims
+        body += struct.pack(">II", 1, 1) + name.encode().ljust(8, b"\0")
+        numbers = values[name].tobytes(order="F")
+        body += struct.pack(">II", 2, len(numbers)) + numbers + bytes(-len(numbers) % 8)
+        packed = zlib.compress(struct.pack(">II", 14, len(body)) + body)
+        elements.append(struct.pack(">II", 15, len(packed)) + packed)
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(">H", 0x0100) + b"MI"
+    expected = data.load("svhn-grey", tmp_path).test
+    (tmp_path / "svhn-grey" / "test_32x32.mat").write_bytes(head + b"".join(elements))
+    again = data.load("svhn-grey", tmp_path).test
+    assert np.array_equal(again.x, expected.x)
+    assert np.array_equal(again.labels, expected.labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +163,11 @@ def test_mfcc_refuses(wrong: np.ndarray) -> None:
 
 
 class TestCorpus:
-    """Whole folders."""
+    """What needs soundfile."""
+
+    @pytest.fixture(autouse=True)
+    def _soundfile(self) -> None:
+        pytest.importorskip("soundfile", reason="soundfile is not installed (fastfa[timit])")
 
     def test_frames_of_stops_are_taken_and_sa_sentences_left_out(self, corpus: Path) -> None:
         loaded = data.load("timit-stops", corpus.parent)
@@ -274,27 +279,45 @@ class TestCorpus:
         path.write_text("0 1640 h#\n1605 2000 b\n2000 4000 iy\n3000 5000 ae\n")
         assert data.load_timit(corpus).test.labels.tolist() == [0, 0]
 
-    @pytest.mark.parametrize("order", ["01", "10"])
-    def test_soundfile_reads_the_same_samples(self, tmp_path: Path, order: str) -> None:
-        soundfile = pytest.importorskip("soundfile")
+    @pytest.mark.parametrize("form", ["WAV", "WAVEX", "NIST"])
+    def test_what_soundfile_writes_is_read_bit_for_bit(self, tmp_path: Path, form: str) -> None:
+        import soundfile
         from fastfa.data.limit import Limit
         from fastfa.data.sound import read_sound
 
         samples = speech(seed=5)
-        ways = {
-            "a.wav": sphere(samples, order=order),
-            "b.wav": riff(samples),
-            "c.wav": riff(samples, b"LIST" + struct.pack("<I", 5) + b"data.\0"),
-        }
-        for name, content in ways.items():
-            (tmp_path / name).write_bytes(content)
-        for form in ("WAV", "WAVEX", "NIST"):
-            soundfile.write(tmp_path / f"{form}.wav", samples, RATE, "PCM_16", format=form)
-        for path in tmp_path.iterdir():
-            theirs, rate = soundfile.read(path, dtype="int16")
-            assert rate == RATE
-            assert np.array_equal(read_sound(Limit("here", path)), theirs)
-            assert np.array_equal(theirs, samples)
+        soundfile.write(tmp_path / "a.wav", samples, RATE, "PCM_16", format=form)
+        assert np.array_equal(read_sound(Limit("here", tmp_path / "a.wav")), samples)
+
+    def test_the_limit_is_asked_before_the_samples_are_read(self, corpus: Path) -> None:
+        size = 1024 + 2 * 8000
+        with pytest.raises(
+            ValueError,
+            match=rf"\.WAV: sound of {size} bytes and its features would take {64 * size} bytes",
+        ):
+            data.load_timit(corpus, limit=64 * size - 1)
+        data.load_timit(corpus, limit=64 * size)
+
+    def test_too_little_memory_names_the_file(self, corpus: Path, monkeypatch) -> None:
+        import soundfile
+
+        def full(*_: object, **__: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(soundfile.SoundFile, "read", full)
+        with pytest.raises(MemoryError, match=r"SX37\.WAV: this machine has too little memory"):
+            data.load_timit(corpus)
+
+    @pytest.mark.parametrize("error", [RuntimeError, SystemError, OverflowError, OSError])
+    def test_whatever_soundfile_raises_names_the_file(self, corpus, monkeypatch, error) -> None:
+        import soundfile
+
+        def broken(*_: object, **__: object) -> None:
+            raise error("broken")
+
+        monkeypatch.setattr(soundfile.SoundFile, "read", broken)
+        with pytest.raises(ValueError, match=r"SX37\.WAV cannot be read \(broken\); it must be"):
+            data.load_timit(corpus)
 
     def test_what_is_missing_is_named(self, corpus: Path, tmp_path: Path) -> None:
         (corpus / "TEST" / "DR3" / "MXYZ0" / "SX9.WAV").unlink()
@@ -308,6 +331,13 @@ class TestCorpus:
         (tmp_path / "else" / "timit-stops").mkdir(parents=True)
         with pytest.raises(data.DatasetNotFound, match=r"without train, test\n"):
             data.load("timit-stops", tmp_path / "else")
+
+    def test_without_soundfile_the_error_says_what_to_install(
+        self, corpus: Path, monkeypatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "soundfile", None)
+        with pytest.raises(ImportError, match=r"pip install fastfa\[timit\]"):
+            data.load_timit(corpus)
 
 
 def test_libsvm_files_are_read_dense(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def readers() -> Iterator[ModuleType]:
     shutil.rmtree(module.FOLDER)
 
 
+LIBRARIES = {"mat": "scipy.io", "timit": "soundfile"}
 NAMES = ("idx", "idx_pair", "csv", "libsvm", "amat", "npz", "mat", "timit")
 
 
@@ -43,9 +44,15 @@ def mutated(seed: bytes, changes: list[tuple[float, float, bytes, bool]]) -> byt
     return seed
 
 
+def need(name: str) -> None:
+    if name in LIBRARIES:
+        pytest.importorskip(LIBRARIES[name], reason=f"{LIBRARIES[name]} is not installed")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_seeds_are_read_or_refused(readers: ModuleType, name: str) -> None:
     assert set(readers.TARGETS) == set(NAMES)
+    need(name)
     for seed in readers.seeds(name):
         for choice in range(0, 256, 3):
             readers.TARGETS[name](bytes([choice]) + seed[1:])
@@ -53,6 +60,7 @@ def test_seeds_are_read_or_refused(readers: ModuleType, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_bytes_are_a_data_set_or_an_error(readers: ModuleType, name: str) -> None:
+    need(name)
     tokens = st.one_of(st.sampled_from([b"", *readers.TOKENS[name]]), st.binary(max_size=4))
     share = st.floats(0, 1)
     changes = st.lists(st.tuples(share, share, tokens, st.booleans()), max_size=6)

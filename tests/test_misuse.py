@@ -548,7 +548,8 @@ ROWS = [
     ("fa.data.from_arrays(np.ones((2, 3)), [0, -1])",
      "ValueError: [from_arrays] labels[1] was -1; it must be from 0 to 1000000"),
     ("fa.data.from_arrays(np.ones((2, 3)), [0, 1], image_shape=(1, 2, 2))",
-     "ValueError: [from_arrays] image_shape was (1, 2, 2); it must be three numbers …"),
+     "ValueError: [from_arrays] image_shape was (1, 2, 2); it must be three numbers above 0, "
+     "(channels, height, width), of product 3"),
     ('fa.data.from_arrays("x", [0])',
      "TypeError: [from_arrays] x has dtype <U1; it must be of real numbers"),
     # data.load
@@ -599,7 +600,7 @@ ROWS = [
      "ValueError: [read] label_column was 7; it must be from -2 to 1"),
     # data.read_amat
     ('fa.data.read_amat(file("x"))',
-     "ValueError: [read_amat] {tmp}/file.txt: …"),
+     "ValueError: [read_amat] {tmp}/file.txt: row 1 has 1 fields; it must have 785"),
     # data.read_idx
     ('fa.data.read_idx(file("x"))',
      "IdxError: [read_idx] {tmp}/file.txt: byte 1: the file ends within its header"),

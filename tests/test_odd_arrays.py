@@ -164,7 +164,7 @@ def test_masked_values_are_refused_by_name_and_a_mask_without_any_is_none(name):
     mask.flat[-1] = True
     for fill in (plain, np.where(mask, 1, plain).astype(plain.dtype)):
         with pytest.raises(
-            ValueError, match=rf"{argument}\W.*has 1 masked values, the first at \["
+            ValueError, match=rf"{argument}\W.*has masked values .1, the first at \["
         ):
             call(np.ma.array(fill, mask=mask))
 
@@ -175,7 +175,7 @@ def test_masked_values_within_lists_are_refused_too(name):
     rows = [np.ma.array(row, mask=False) for row in np.atleast_2d(plain)]
     rows[-1][-1] = np.ma.masked
     rows = rows if plain.ndim == 2 else [*plain[:-1].tolist(), np.ma.masked]
-    with pytest.raises(ValueError, match=rf"{argument}\[\d+\] has 1 masked values"):
+    with pytest.raises(ValueError, match=rf"{argument}\[\d+\] has masked values"):
         call(rows)
 
 
@@ -236,7 +236,7 @@ def test_a_matrix_and_a_mask_become_plain_arrays_in_a_split():
 
 def test_a_masked_image_is_not_written(tmp_path):
     image = np.ma.array(np.ones((2, 2), np.uint8), mask=[[0, 0], [0, 1]])
-    with pytest.raises(ValueError, match=r"\[write_idx\] array has 1 masked values, the first at"):
+    with pytest.raises(ValueError, match=r"\[write_idx\] array has masked values .1, the first at"):
         fa.data.write_idx(tmp_path / "a", image)
     assert not list(tmp_path.iterdir())
     np.testing.assert_array_equal(written(np.ma.array(image.data), tmp_path), image.data)
@@ -248,7 +248,7 @@ def test_the_estimators_refuse_masked_values():
 
     made = FeedbackAlignmentClassifier((4,), max_epochs=2, random_state=0)
     masked = np.ma.array(X, mask=X > 1)
-    fine, wanted = np.ma.array(X, mask=False), "has [0-9]+ masked values"
+    fine, wanted = np.ma.array(X, mask=False), "has masked values"
     with pytest.raises(ValueError, match=r"\] X " + wanted):
         made.fit(masked, LABELS)
     with pytest.raises(ValueError, match=r"\] y " + wanted):

@@ -83,7 +83,8 @@ LOCAL_DATASETS: dict[str, DatasetInfo] = {
             image_shape=(1, 32, 32),
             licence="non-commercial use only",
             attribution="Netzer, Wang, Coates, Bissacco, Wu, Ng (2011)",
-            hint="the three files of Format 2 at http://ufldl.stanford.edu/housenumbers/",
+            hint="the three files of Format 2 at http://ufldl.stanford.edu/housenumbers/ "
+            "and pip install fastfa[svhn]",
             format="svhn",
         ),
         DatasetInfo(
@@ -95,7 +96,8 @@ LOCAL_DATASETS: dict[str, DatasetInfo] = {
             image_shape=(1, 1, 39),
             licence="LDC User Agreement",
             attribution="Garofolo, Lamel, Fisher, Fiscus, Pallett, Dahlgren, Zue (1993), LDC93S1",
-            hint="the folders TRAIN and TEST of https://catalog.ldc.upenn.edu/LDC93S1",
+            hint="the folders TRAIN and TEST of https://catalog.ldc.upenn.edu/LDC93S1 "
+            "and pip install fastfa[timit]",
             format="timit",
         ),
     )

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from .limit import Limit
 
 _PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what np.savez and np.savez_compressed write
-_CHUNK = 1 << 20
 
 
 def read_npz(limit: Limit, *choices: tuple[str, ...]) -> list[npt.NDArray[Any]]:
@@ -70,7 +69,7 @@ def _arrays(
 
 def _array(limit: Limit, file: IO[bytes], name: str, size: int, held: int) -> npt.NDArray[Any]:
     """One .npy file of `size` bytes; `held` bytes are taken already."""
-    shape, columns_first, dtype = _header(file, name)
+    shape, dtype = _header(file, name)
     if dtype.hasobject:
         raise _Refused(f"{name} holds Python objects, which fastfa never unpickles; save numbers")
     if dtype.kind not in "fiub":
@@ -85,28 +84,24 @@ def _array(limit: Limit, file: IO[bytes], name: str, size: int, held: int) -> np
     if present != count * dtype.itemsize:
         need = count * dtype.itemsize
         raise _Refused(f"{name} is {dtype} of shape {shape}, {need} bytes, but {present} are there")
-    values = np.empty(count, dtype)
-    view = values.view(np.uint8).data if count else memoryview(b"")
-    filled = 0
-    while filled < len(view):
-        data = file.read(min(_CHUNK, len(view) - filled))
-        if not data:
-            raise _Refused(f"{len(view) - filled} bytes of {name} are missing")
-        view[filled : filled + len(data)] = data
-        filled += len(data)
-    if file.read(1):
+    file.seek(0)
+    try:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+    except ValueError:  # it would advise to unpickle, or to trust the file
+        raise _Refused(f"bytes of {name} are missing") from None
+    if file.read(1):  # to its end, where zipfile checks the sum
         raise _Refused(f"bytes are left over after {name}")
-    return values.reshape(shape[::-1]).T if columns_first else values.reshape(shape)
+    return array
 
 
-def _header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, order and type, as NumPy reads them: the header is a literal, no code."""
+def _header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type, as NumPy reads them: the header is a literal, no code."""
     try:
         version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            return np.lib.format.read_array_header_1_0(file)
-        if version == (2, 0):
-            return np.lib.format.read_array_header_2_0(file)
+        if version in ((1, 0), (2, 0)):
+            read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+            shape, _, dtype = read(file)
+            return shape, dtype
     except Exception:  # NumPy's own words may advise to unpickle, or to trust the file
         raise _Refused(f"{name} is no .npy file, or damaged") from None
     raise _Refused(f"{name} has version {version} of the format, not 1.0 or 2.0")

@@ -1,4 +1,4 @@
-"""SVHN, cropped digits: the MATLAB files ``{train,extra,test}_32x32.mat``.
+"""SVHN, cropped digits: the MATLAB files ``{train,extra,test}_32x32.mat``, read by SciPy.
 
 Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu, A. Y. Ng, "Reading digits in natural images with
 unsupervised feature learning", NIPS workshop on deep learning, 2011. ``X`` is uint8
@@ -7,9 +7,7 @@ unsupervised feature learning", NIPS workshop on deep learning, 2011. ``X`` is u
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ import numpy.typing as npt
 from .. import _check
 from .limit import Limit, path_of
 from .load import Dataset, Split
-from .mat import Damaged, variables
+from .matlab import START, call_scipy, unpacking, variables
 
 _BLOCK = 512  # images that are made grey at a time
 
@@ -30,7 +28,8 @@ def load_svhn(
 
     As the supplement of Lillicrap et al. (2016), note 6, has it: the training set is ``train`` (73,257
     images) followed by ``extra`` (531,131), together 604,388. The float32 array of each part (2.5 GB for
-    the training set) is made once and filled in blocks, as the files are unpacked.
+    the training set) is made once and filled in blocks, so that at most it and the bytes of one file
+    (1.6 GB for ``extra``) are in memory.
 
     Parameters
     ----------
@@ -48,11 +47,15 @@ def load_svhn(
 
     Raises
     ------
+    ImportError
+        SciPy is not installed.
     FileNotFoundError
         A file is not there.
+    MemoryError
+        The machine has too little memory; the message names the file.
     TypeError, ValueError
-        A file is not of MATLAB (version 5), damaged, would take more than `limit`, or X or y is not
-        what it must be. The message names the file.
+        A file is not of MATLAB (version 5 to 7), damaged, would take more than `limit`, or X or y is
+        not what it must be. The message names the file.
     """
     _check.flag("load_svhn", "extra", extra)
     place = Path(path_of("load_svhn", "folder", folder))
@@ -69,18 +72,14 @@ def load_svhn(
 def _read(paths: list[Path], limit: int | None) -> Split:
     """The images of some files, one after the other in one array."""
     files = [_bounds(path, limit) for path in paths]
-    counts = []
-    for file in files:
-        with _named(file):
-            counts.append(_count(file))
+    counts = [_count(file) for file in files]
     with files[-1].memory():
         x = np.empty((sum(counts), 1024), np.float32)
         labels = np.empty(len(x), np.int64)
     begin = 0
     for file, count in zip(files, counts, strict=True):
         end = begin + count
-        with _named(file):
-            _fill(file, x[begin:end], labels[begin:end])
+        _fill(file, x[begin:end], labels[begin:end])
         begin = end
     return Split(x, labels, (1, 32, 32))
 
@@ -92,30 +91,19 @@ def _bounds(path: Path, limit: int | None) -> Limit:
         raise FileNotFoundError(f"[load_svhn] {path} is not there") from None
 
 
-@contextlib.contextmanager
-def _named(file: Limit) -> Iterator[None]:
-    """Have what is damaged in a file named with it."""
-    try:
-        yield
-    except Damaged as problem:
-        raise ValueError(
-            f"[load_svhn] {file.name} cannot be read ({problem}); it must be a MATLAB file, version 5"
-        ) from None
-
-
 def _count(file: Limit) -> int:
     """The number of images, from the headers of the variables alone."""
     place = f"[load_svhn] {file.name}"
-    found: dict[str, tuple[tuple[int, ...], str]] = {}
-    for variable in variables(file):
-        if variable.name in found:
-            raise ValueError(f"{place} holds {variable.name} twice; it must hold X and y once")
-        found[variable.name] = (variable.shape, variable.kind)
+    found: dict[str, tuple[tuple[int, ...], str, int]] = {}
+    for name, shape, kind, size in variables(file):
+        if name in found:
+            raise ValueError(f"{place} holds {name[:40]} twice; it must hold X and y once")
+        found[name] = shape, kind, size
     for name in ("X", "y"):
         if name not in found:
             held = ", ".join(found)[:200] or "nothing"
             raise ValueError(f"{place} holds {held}; it must hold X and y")
-    (shape, kind), (label_shape, label_kind) = found["X"], found["y"]
+    (shape, kind, size), (label_shape, label_kind, label_size) = found["X"], found["y"]
     if kind != "uint8" or len(shape) != 4 or shape[:3] != (32, 32, 3) or shape[3] < 1:
         raise ValueError(f"{place}: X is {kind} {shape}; it must be uint8 (32, 32, 3, N)")
     count = shape[3]
@@ -123,32 +111,40 @@ def _count(file: Limit) -> int:
         raise ValueError(
             f"{place}: y is {label_kind} {label_shape}; it must be uint8 or double ({count}, 1)"
         )
-    file.check(count * (4 * 1024 + 8), f"{count} images as float32")
+    for name, least, most, there in (
+        ("X", 3072 * count, 3072 * count + START, size),
+        ("y", count, 8 * count + START, label_size),
+    ):
+        if not least <= there <= most:
+            raise ValueError(
+                f"{place}: {name} of {count} images has {there} bytes; "
+                f"it must have from {least} to {most}"
+            )
+    need = count * (3 * 1024 + 4 * 1024 + 2 * 8) + unpacking(3 * 1024 * count)
+    file.check(need, f"{count} images, unpacked and as float32,")
     return count
 
 
 def _fill(file: Limit, x: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
     """Read one file into its part of the arrays."""
-    for variable in variables(file):
-        if variable.name == "X":
-            if variable.dtype != np.uint8:
-                raise ValueError(
-                    f"[load_svhn] {file.name}: X is stored as {variable.dtype}; it must be as uint8"
-                )
-            for begin in range(0, len(x), _BLOCK):
-                part = x[begin : begin + _BLOCK]
-                # MATLAB's first dimension runs fastest: (32, 32, 3, n) is here (n, 3, 32, 32).
-                images = variable.numbers(3072 * len(part)).reshape(len(part), 3, 32, 32)
-                total = images.sum(axis=1, dtype=np.uint16).transpose(0, 2, 1).reshape(-1, 1024)
-                np.divide(total, np.float32(3 * 255), out=part, dtype=np.float32)
-            variable.close()
-        elif variable.name == "y":
-            raw = variable.numbers(len(labels))
-            variable.close()
-            wrong = ~np.isin(raw, np.arange(1, 11))
-            if wrong.any():
-                at = int(np.argmax(wrong))
-                raise ValueError(
-                    f"[load_svhn] {file.name}: label {at} is {raw[at]}; it must be from 1 to 10"
-                )
-            labels[:] = raw % 10
+    place = f"[load_svhn] {file.name}"
+    values = call_scipy(file, "loadmat", file.name, variable_names=["X", "y"])
+    images, raw = (np.asarray(values[name]) for name in ("X", "y"))
+    if images.dtype != np.uint8 or images.shape != (32, 32, 3, len(x)):
+        raise ValueError(
+            f"{place}: X is stored as {images.dtype} {images.shape}; "
+            f"it must be as uint8 (32, 32, 3, {len(x)})"
+        )
+    if raw.dtype.kind not in "uif" or raw.shape != (len(x), 1):
+        raise ValueError(
+            f"{place}: y is stored as {raw.dtype} {raw.shape}; it must be as real ({len(x)}, 1)"
+        )
+    wrong = ~np.isin(raw, np.arange(1, 11))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise ValueError(f"{place}: label {at} is {raw.flat[at]}; it must be from 1 to 10")
+    labels[:] = raw[:, 0] % 10
+    for begin in range(0, len(x), _BLOCK):
+        block = images[..., begin : begin + _BLOCK]
+        total = block.sum(axis=2, dtype=np.uint16).transpose(2, 0, 1).reshape(-1, 1024)
+        np.divide(total, np.float32(3 * 255), out=x[begin : begin + _BLOCK], dtype=np.float32)

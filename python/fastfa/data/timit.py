@@ -60,8 +60,12 @@ def load_timit(
 
     Raises
     ------
+    ImportError
+        soundfile is not installed.
     FileNotFoundError
         There is no such folder, or a sentence lacks its sound.
+    MemoryError
+        The machine has too little memory; the message names the file.
     TypeError, ValueError
         There are no sentences, a sound is not of one channel, 16 bits and 16,000 samples a second, or
         not as long as it says, phones are malformed, a frame lies in two of which one is a stop, or a
@@ -112,8 +116,10 @@ def _read_sentence(
     """The features and labels of the frames whose middle lies in a stop."""
     phones = _read_phones(Limit("load_timit", path, limit))
     sound = _beside(path)
-    signal = read_sound(Limit("load_timit", sound, limit))
-    frames = mfcc(signal)
+    bounds = Limit("load_timit", sound, limit)
+    with bounds.memory():
+        signal = read_sound(bounds)
+        frames = mfcc(signal)
     middles = HOP * np.arange(len(frames)) + HOP // 2
     _check_overlaps(path, phones, middles)
     rows, labels = [], []
