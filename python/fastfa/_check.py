@@ -137,8 +137,8 @@ def unmasked(where: str, name: str, value: Any) -> None:
         ):  # of a structured array it isn't, nor is it numeric
             at = [int(i) for i in np.argwhere(mask)[0]]
             raise ValueError(
-                f"[{where}] {name} has masked values ({int(mask.sum())}, the first at {at}); it must have "
-                "none: leave these examples out, or fill them (numpy.ma.filled)"
+                f"[{where}] {name} has masked values ({int(mask.sum())}, the first at {at}); it must "
+                "have none: leave these examples out, or fill them (numpy.ma.filled)"
             )
 
 
