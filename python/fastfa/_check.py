@@ -6,6 +6,7 @@ import math
 import numbers
 import operator
 import os
+import stat
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -195,3 +196,12 @@ def path(where: str, name: str, value: Any) -> str:
     if not isinstance(value, str | bytes | os.PathLike):
         raise TypeError(f"[{where}] {name} was {value!r}; it must be a path")
     return os.fsdecode(value)
+
+
+def regular_file(where: str, path: str | bytes | os.PathLike[Any]) -> os.stat_result:
+    """What the system says of a file, if it is one: to open a pipe can wait for ever, and a device may
+    have no end. A file that isn't there is an OSError."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"[{where}] {os.fsdecode(path)} is not a regular file; it must be one")
+    return status

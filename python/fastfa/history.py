@@ -108,10 +108,12 @@ class History(Guarded):
         Raises
         ------
         ValueError
-            If a line isn't a JSON object; names file and line.
+            If a line isn't a JSON object, which names file and line; or the path is that of a folder, a
+            pipe or a device.
         """
         path = _check.path("from_jsonl", "path", path)
         records: list[Record] = []
+        _check.regular_file("from_jsonl", path)
         with open(path, "rb") as file:  # what isn't UTF-8 has a line too
             for number, line in enumerate(file, start=1):
                 try:
