@@ -205,3 +205,8 @@ def regular_file(where: str, path: str | bytes | os.PathLike[Any]) -> os.stat_re
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"[{where}] {os.fsdecode(path)} is not a regular file; it must be one")
     return status
+
+
+def from_one_hint(low: int, high: int, classes: int) -> str:
+    """What to say more of labels in [low, high] that are no numbers of classes, if they count from 1."""
+    return " (where labels count from 1, give labels - 1)" if low >= 1 and high == classes else ""
