@@ -720,7 +720,6 @@ WITHOUT = {
     "get_library_dir": "takes nothing",
     "get_num_threads": "takes nothing",
     "data.DataFile": "of the registry",
-    "data.Dataset": "made by load",
     "data.DatasetInfo": "of the registry",
     "data.DatasetNotFound": "an error",
     "data.FetchError": "an error",
