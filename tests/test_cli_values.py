@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 from fastfa.cli import main
@@ -165,3 +166,21 @@ def test_what_is_shown_of_a_value_is_short():
     for value in (10**6000, deep, "x" * 10**6, math.inf):
         assert len(shown(value)) < 100
     assert shown([1, 2]) == "[1, 2]"
+
+
+@pytest.mark.parametrize("name", ["c.toml", "config.json"])
+def test_a_pipe_is_no_file_of_settings(tmp_path, capsys, name):
+    os.mkfifo(tmp_path / name)
+    assert main(["train", "mnist-mini", "--config", str(tmp_path / name)]) == 1
+    assert (
+        f"[config] {tmp_path / name} is not a regular file; it must be one"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_pipe_is_no_earlier_runs_config(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").symlink_to(tmp_path / "pipe")
+    assert main(["train", "mnist-mini", "--out", str(tmp_path / "out")]) == 1
+    assert "but no config.json of fastfa train" in capsys.readouterr().err

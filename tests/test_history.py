@@ -138,3 +138,18 @@ def test_an_empty_history_has_no_columns_and_writes_empty_files(tmp_path):
     assert History.from_jsonl(tmp_path / "h.jsonl").records == []
     with pytest.raises(KeyError):
         history.best("test_error")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_may_have_no_end_is_not_read(tmp_path, kind):
+    path = tmp_path / "h.jsonl"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/null")
+    else:
+        path.mkdir()
+    with pytest.raises(
+        ValueError, match=r"\[from_jsonl\] .*h\.jsonl is not a regular file; it must"
+    ):
+        History.from_jsonl(path)

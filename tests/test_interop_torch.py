@@ -422,3 +422,15 @@ def test_networks_whose_feedback_is_not_a_modules():
         to_module(net, feedback=True)
     with pytest.raises(TypeError, match=r"\[to_module\] net"):
         to_module(local_network)
+
+
+def test_feedback_is_not_assigned_after_the_fact():
+    layer = FeedbackLinear(3, 2)
+    before = layer.feedback
+    with pytest.raises(
+        AttributeError, match=r"\[FeedbackLinear\] feedback can't be assigned: .*make an"
+    ):
+        layer.feedback = fa.Feedback("sign")
+    assert layer.feedback is before
+    layer.note = 5
+    assert layer.note == 5

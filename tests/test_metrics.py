@@ -42,6 +42,13 @@ def test_an_angle_depends_on_directions_only(pairs, p, q):
     assert fa.metrics.angle(u, -v) == pytest.approx(180 - plain, abs=1e-4)
 
 
+def test_angles_of_what_is_broadcast_along_that_axis(rng):
+    u, v = rng.standard_normal((1, 3)), rng.standard_normal((5, 3))
+    expected = fa.metrics.angle(np.repeat(u, 5, axis=0), v, axis=0)
+    np.testing.assert_allclose(fa.metrics.angle(u, v, axis=0), expected)
+    np.testing.assert_allclose(fa.metrics.angle(u[0], v, axis=0), expected)
+
+
 def test_angles_along_an_axis(rng):
     u, v = rng.standard_normal((5, 7)), rng.standard_normal((5, 7))
     rows = fa.metrics.angle(u, v)

@@ -171,6 +171,20 @@ def test_warm_start_goes_on():
         halves.fit(X[y < 2], y[y < 2])
 
 
+def test_one_hidden_layer_may_be_a_number_or_a_list_when_it_goes_on():
+    X, y = iris()
+    model = FeedbackAlignmentClassifier(hidden_layer_sizes=5, max_epochs=1, warm_start=True).fit(
+        X, y
+    )
+    for size in ((5,), [5], np.int64(5), 5):
+        model.set_params(hidden_layer_sizes=size).fit(X, y)
+    assert model.n_iter_ == 5
+    for size in (6, (6,), (5, 5)):
+        with pytest.raises(ValueError, match=r"\[fit\] hidden_layer_sizes was .*made with 5"):
+            model.set_params(hidden_layer_sizes=size).fit(X, y)
+        model.set_params(hidden_layer_sizes=5)
+
+
 def test_partial_fit_is_fit_by_epochs():
     X, y = iris()
     options = {"random_state": 3, "n_iter_no_change": None}
@@ -304,7 +318,7 @@ def test_layers_and_images():
         ({"dtype": "float16"}, ValueError, "dtype"),
         ({"loss": "squared_error"}, ValueError, "softmax"),
         ({"output_activation": "linear"}, ValueError, "cross_entropy"),
-        ({"validation_fraction": 2.0, "early_stopping": True}, ValueError, "test_size"),
+        ({"validation_fraction": 2.0, "early_stopping": True}, ValueError, "validation_fraction"),
     ],
 )
 def test_wrong_parameters_are_named_when_fitting(parameters, error, message):

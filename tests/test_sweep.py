@@ -374,6 +374,19 @@ def test_a_file_of_other_runs_is_refused(tmp_path, capsys):
     assert (out / "runs.jsonl").read_text() == "hello\n"
 
 
+@pytest.mark.parametrize("name", ["sweep.json", "runs.jsonl"])
+def test_a_pipe_is_no_record_of_runs(tmp_path, capsys, name):
+    out = tmp_path / "o"
+    out.mkdir()
+    if name == "runs.jsonl":
+        assert sweep(write(tmp_path), out, "--jobs", 1) == 0
+        (out / name).unlink()
+    os.mkfifo(out / name)
+    assert sweep(write(tmp_path), out, "--jobs", 1) == 1
+    told = "is not of a sweep" if name == "sweep.json" else "is not a regular file; it must be one"
+    assert f"[sweep] {out / name} {told}" in capsys.readouterr().err
+
+
 def test_a_worker_with_another_fastfa_is_refused(tmp_path):
     (run,) = runs.list_runs({"dataset": "mnist-mini"}, {}, {}, [0])
     with pytest.raises(ValueError, match=r"a worker has fastfa .*; it must have 9\.9"):

@@ -6,6 +6,7 @@ import math
 import numbers
 import operator
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -198,3 +199,17 @@ def path(where: str, name: str, value: Any) -> str:
     if not isinstance(value, str | bytes | os.PathLike):
         raise TypeError(f"[{where}] {name} was {value!r}; it must be a path")
     return os.fsdecode(value)
+
+
+def regular_file(where: str, path: str | bytes | os.PathLike[Any]) -> os.stat_result:
+    """What the system says of a file, if it is one: to open a pipe can wait for ever, and a device may
+    have no end. A file that isn't there is an OSError."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"[{where}] {os.fsdecode(path)} is not a regular file; it must be one")
+    return status
+
+
+def from_one_hint(low: int, high: int, classes: int) -> str:
+    """What to say more of labels in [low, high] that are no numbers of classes, if they count from 1."""
+    return " (where labels count from 1, give labels - 1)" if low >= 1 and high == classes else ""

@@ -129,6 +129,7 @@ def _from_labels(
         raise ValueError(
             f"[fit] {name} labels lies in [{low}, {high}]; the network has {net.output_size} "
             f"outputs, so it must lie in [0, {net.output_size - 1}]"
+            + _check.from_one_hint(low, high, net.output_size)
         )
     _arguments.check_probabilities(net, "fit", "targets", *targets)
     return one_hot(labels, net.output_size, *targets, dtype=net.dtype)

@@ -177,7 +177,7 @@ class BestWeights(BuiltIn):
             self._keep(value, record["epoch"], trainer.net.state_dict())
 
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
-        if self.restore_at_end:
+        if self.restore_at_end and self.state is not None:
             self.restore(trainer.net)
 
     def state_dict(self) -> dict[str, Any]:
@@ -191,9 +191,19 @@ class BestWeights(BuiltIn):
         return own | {"restore": self.restore_at_end}
 
     def restore(self, net: Network) -> None:
-        """Write the kept weights into ``net``; does nothing before the first epoch."""
-        if self.state is not None:
-            net.load_state_dict(self.state)
+        """Write the kept weights into ``net``.
+
+        Raises
+        ------
+        RuntimeError
+            If none are kept: before the first epoch, or when no value was ever below infinity.
+        """
+        if self.state is None:
+            raise RuntimeError(
+                "[restore] no weights are kept; an epoch must have ended whose "
+                f"{self.monitor} is below infinity"
+            )
+        net.load_state_dict(self.state)
 
 
 @final
@@ -331,7 +341,7 @@ class _Logger(Writing):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._set(path=Path(path))
+        self._set(path=Path(_check.path(type(self).__name__, "path", path)))
         self._records: list[Record] = []
         self._begun = False
 

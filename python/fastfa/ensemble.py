@@ -129,12 +129,26 @@ class Ensemble(Guarded):
         KeyboardInterrupt
             After Ctrl-C. All networks have then made the same steps.
         """
-        net, where = self.networks[0], "train_epoch"
+        batch_size = _check.integer("train_epoch", "batch_size", batch_size, 1, 2**31 - 1)
+        return self._train("train_epoch", X, Y, optimizer, batch_size, order, sample_weight)
+
+    def _train(
+        self,
+        where: str,
+        X: Any,
+        Y: Any,
+        optimizer: Optimizer | Sequence[Optimizer],
+        batch_size: int | None,
+        order: Any,
+        sample_weight: Any,
+    ) -> np.ndarray:
+        """`train_epoch`, or another call by this name; without ``batch_size`` all are one batch."""
+        net = self.networks[0]
         x = _arguments.inputs(net, where, "X", X, there=True)
         y = _arguments.targets(net, where, "Y", Y, len(x), there=True)
         for network in self.networks:
             x, y = network._apart(where, (x, y))
-        batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
+        batch_size = len(x) if batch_size is None else batch_size
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
         weights = _arguments.sample_weight(net, where, sample_weight, len(x))
         several = not isinstance(optimizer, Optimizer)
@@ -168,8 +182,7 @@ class Ensemble(Guarded):
         sample_weight: Any = None,
     ) -> np.ndarray:
         """One update of every network from all examples as one batch; the losses (n,) before it."""
-        size = max(1, len(X))
-        return self.train_epoch(X, Y, optimizer, batch_size=size, sample_weight=sample_weight)
+        return self._train("step", X, Y, optimizer, None, None, sample_weight)
 
     def evaluate(self, X: Any, Y: Any, *, sample_weight: Any = None) -> list[Any]:
         """`Network.evaluate` of every network."""

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _check
@@ -46,7 +46,9 @@ class History(Guarded):
     _INSTEAD: ClassVar[dict[str, str]] = {"": "it follows from the records; change those"}
 
     def __init__(self, records: list[Record] | None = None) -> None:
-        self._set(records=[] if records is None else list(records))
+        if isinstance(records, Iterable) and not isinstance(records, str | bytes | Mapping):
+            records = list(records)
+        self._set(records=[] if records is None else check_records(records))
 
     def __len__(self) -> int:
         return len(self.records)
@@ -89,7 +91,9 @@ class History(Guarded):
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV table with a header line, atomically; a missing value is an empty field."""
-        with atomic_write(path) as file:  # JSON can name half a character, which UTF-8 can't write
+        with atomic_write(
+            _check.path("to_csv", "path", path)
+        ) as file:  # JSON can name half a character, which UTF-8 can't write
             file.write(csv_table(self.records).encode(errors="backslashreplace"))
 
     def to_jsonl(self, path: str | os.PathLike[str]) -> None:
@@ -98,7 +102,7 @@ class History(Guarded):
         JSON has no words for what isn't finite: NaN is null, infinity 1e999, which readers of JSON take
         for infinity or refuse.
         """
-        with atomic_write(path) as file:
+        with atomic_write(_check.path("to_jsonl", "path", path)) as file:
             file.writelines(json_line(record).encode() for record in self.records)
 
     @classmethod
@@ -108,10 +112,12 @@ class History(Guarded):
         Raises
         ------
         ValueError
-            If a line isn't a JSON object; names file and line.
+            If a line isn't a JSON object, which names file and line; or the path is that of a folder, a
+            pipe or a device.
         """
         path = _check.path("from_jsonl", "path", path)
         records: list[Record] = []
+        _check.regular_file("from_jsonl", path)
         with open(path, "rb") as file:  # what isn't UTF-8 has a line too
             for number, line in enumerate(file, start=1):
                 try:

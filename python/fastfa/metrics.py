@@ -37,11 +37,14 @@ def angle(u: Any, v: Any, axis: int = -1) -> np.ndarray | float:
     """
     u, v = _float64("angle", "u", u), _float64("angle", "v", v)
     try:
-        np.broadcast_shapes(u.shape, v.shape)
+        u, v = np.broadcast_arrays(u, v)
     except ValueError:
         raise ValueError(
             f"[angle] u has shape {u.shape} and v {v.shape}; they must be the same, or broadcast"
         ) from None
+    if u.ndim == 0:
+        raise ValueError("[angle] u and v are numbers; they must have at least one dimension")
+    axis = _check.integer("angle", "axis", axis, -u.ndim, u.ndim - 1)
     with np.errstate(invalid="ignore", divide="ignore"):  # zero vectors become NaN
         # Scaled first, so that squares of very long or short vectors stay in range.
         u, v = (w / np.max(np.abs(w), axis=axis, keepdims=True, initial=0.0) for w in (u, v))
@@ -81,6 +84,8 @@ def error_rate(net: Network, X: Any, labels: Any) -> float:
         If labels are no integers from 0 to n_out − 1, or not as many as X has rows, or the network has
         one output.
     """
+    if not isinstance(net, Network):
+        raise TypeError(f"[error_rate] net was {net!r}; it must be a Network")
     labels = _check.as_array("error_rate", "labels", labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
@@ -91,6 +96,7 @@ def error_rate(net: Network, X: Any, labels: Any) -> float:
         raise ValueError(
             f"[error_rate] labels lies in [{labels.min()}, {labels.max()}]; the network has "
             f"{net.output_size} outputs, so it must lie in [0, {net.output_size - 1}]"
+            + _check.from_one_hint(labels.min(), labels.max(), net.output_size)
         )
     predicted = net.predict(X)
     if len(predicted) != len(labels):

@@ -159,7 +159,7 @@ class Stepwise:
             value = _check.as_array(where, name, value)
             if value.ndim == 1:
                 value = value[None]
-            n = self._net.step_examples() or len(value)
+            n = self._net.step_examples() or (len(value) if value.ndim else 1)
             return _arguments.outputs(self, where, name, value, n)
 
         return one("e", e), None if target is None else one("target", target)

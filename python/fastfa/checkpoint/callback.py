@@ -36,7 +36,7 @@ class Checkpoint(Writing):
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        path = os.fspath(path)
+        path = _check.path("Checkpoint", "path", path)
         try:
             parts = [part[1:] for part in string.Formatter().parse(path) if part[1] is not None]
             # A width of a billion, in a file from elsewhere, would take as many bytes.

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import _check
 from .interrupt import held
 from .outputs import CONFIG
 from .settings import default_of, differences, setting_named
@@ -164,6 +165,7 @@ def _tell(folder: Path) -> None:
 def _config(path: Path) -> dict[str, Any] | None:
     """What a config.json says, if fastfa wrote it."""
     try:
+        _check.regular_file("train", path)
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content["settings"], dict) and "fastfa" in content["versions"]:
             return content

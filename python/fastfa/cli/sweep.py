@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import _check
 from .ranges import FILES, FIXED, read_space, read_with_table
 from .settings import add_options, differences, given_settings
 
@@ -241,6 +242,7 @@ def _begin(folder: Path, plan: dict[str, Any], runs: Sequence[Run]) -> dict[str,
 
 def _read_plan(path: Path) -> dict[str, Any]:
     try:
+        _check.regular_file("sweep", path)
         plan = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(plan, dict) and isinstance(plan["seeds"], list):
             return plan
@@ -251,6 +253,7 @@ def _read_plan(path: Path) -> dict[str, Any]:
 
 def _read_lines(path: Path) -> dict[str, dict[str, Any]]:
     """What runs.jsonl says; a last line without an end, which a kill cut off, is removed."""
+    _check.regular_file("sweep", path)
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     done = {}

@@ -85,6 +85,10 @@ def fetch_dataset(
     """
     info = dataset_info(name)
     say = report or (lambda line: None)
+    if report is not None and not callable(report):
+        raise TypeError(f"[fetch] report was {report!r}; it must be callable")
+    if mirror is not None and not isinstance(mirror, str):
+        raise TypeError(f"[fetch] mirror was {mirror!r}; it must be an address")
     if mirror is not None and not mirror.startswith(("http://", "https://")):
         raise ValueError(f"[fetch] mirror was {mirror!r}; it must begin with http:// or https://")
     if info.embedded:

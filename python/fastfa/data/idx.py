@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from .. import _check
 from .atomic import atomic_write
-from .limit import Limit
+from .limit import Limit, path_of
 from .stream import CHUNK, IdxError, Source, open_source
 
 _TYPES: dict[int, np.dtype[Any]] = {
@@ -163,6 +163,7 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     ValueError
         The array has no dimensions, more than 8, or one above 2³² - 1.
     """
+    path = path_of("write_idx", "path", path)
     values = _check.as_array("write_idx", "array", array)
     dtype = values.dtype.newbyteorder("=")
     if dtype not in _CODES:

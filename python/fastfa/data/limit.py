@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -64,10 +63,7 @@ class Limit:
         self.name = path_of(where, "path", path)
         if limit is not None:
             limit = _check.integer(where, "limit", limit, 1)
-        status = os.stat(self.name)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"[{where}] {self.name} is not a regular file; it must be one")
-        self.size = status.st_size
+        self.size = _check.regular_file(where, self.name).st_size
         self.bytes = min(limit or max(_LEAST, _TIMES * self.size), sys.maxsize)
 
     def problem(self, need: int, what: str) -> str | None:

@@ -53,7 +53,9 @@ class Split:
     def __post_init__(self) -> None:
         for name in ("x", "labels"):
             array = getattr(self, name)
-            if isinstance(array, np.ndarray) and type(array) is not np.ndarray:
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"[Split] {name} was {_check.shown(array)}; it must be an ndarray")
+            if type(array) is not np.ndarray:
                 object.__setattr__(self, name, _check.as_array("Split", name, array))
         if self.x.ndim != 2 or self.x.dtype not in (np.float32, np.float64):
             raise ValueError(
@@ -170,6 +172,9 @@ class Dataset:
     image_shape: tuple[int, int, int]
 
     def __post_init__(self) -> None:
+        for name in ("train", "test"):
+            if not isinstance(part := getattr(self, name), Split):
+                raise TypeError(f"[Dataset] {name} was {_check.shown(part)}; it must be a Split")
         image_shape_of("[Dataset] ", self.image_shape, self.train.x.shape[1])
         _check.integer("Dataset", "classes", self.classes, 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,17 +57,23 @@ def one_hot(
     wrong = (index < 0) | (index >= classes)
     if wrong.any():
         at = int(np.argmax(wrong))
-        from_one = index.min() >= 1 and index.max() == classes
         raise ValueError(
             f"[one_hot] labels[{at}] was {index[at]}; it must be from 0 to {classes - 1}"
-            + (" (where labels count from 1, give labels - 1)" if from_one else "")
+            + _check.from_one_hint(index.min(), index.max(), classes)
         )
+    for name, value in (("low", low), ("high", high)):
+        if not isinstance(value, numbers.Real):
+            raise TypeError(f"[one_hot] {name} was {value!r}; it must be a number")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(
             f"[one_hot] low was {low} and high {high}; they must be finite, and low below high"
         )
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"[one_hot] dtype was {np.dtype(dtype)}; it must be float32 or float64")
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"[one_hot] dtype was {dtype!r}; it must be float32 or float64") from None
+    if kind not in (np.float32, np.float64):
+        raise ValueError(f"[one_hot] dtype was {kind}; it must be float32 or float64")
     targets = np.full((len(index), classes), low, dtype)
     targets[np.arange(len(index)), index.astype(np.intp)] = high
     return targets

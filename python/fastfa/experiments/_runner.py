@@ -42,8 +42,10 @@ class Job:
         Raises
         ------
         ValueError
-            If it is this job's, done by another fastfa or with other data.
+            If it is this job's, done by another fastfa or with other data; or isn't a regular file.
         """
+        if self.path.exists():
+            _check.regular_file("reproduce", self.path)
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError, RecursionError):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import DivergenceError, build_info
+from .. import DivergenceError, _check, build_info
 from ..data import Dataset, load
 from . import _mnist
 from ._experiment import Settings
@@ -76,6 +76,7 @@ def trial(
     path = place(folder, net, given, seed)
     spec = whole(given)
     if path.exists():
+        _check.regular_file("search", path)
         return json.loads(path.read_text(encoding="utf-8"))
     checkpoint = None if unfinished is None else unfinished / f"{path.stem}.safetensors"
     begun = perf_counter()

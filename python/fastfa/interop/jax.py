@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arguments
+from .. import _arguments, _check
 from ..feedback import Feedback
 from ..layers import Dense, LocallyConnected2D
 from ..network import Network
@@ -120,6 +120,7 @@ def to_function(
     size, flat, shape = net.input_size, (net.input_size,), net.input_shape
 
     def apply(parameters: Parameters, x: Any) -> jax.Array:
+        _check.unmasked("apply", "x", x)
         h = jnp.asarray(x)
         if (h.shape not in (flat, shape)) and h.shape[1:] not in (flat, shape):
             raise ValueError(

@@ -245,9 +245,17 @@ class FeedbackAlignment(BaseEstimator):
         if weights is not None:
             rows = np.flatnonzero(weights)
         if self.early_stopping:
+            fraction = self.validation_fraction
+            if isinstance(fraction, numbers.Integral):  # to scikit-learn, a number of examples
+                raise TypeError(
+                    f"[fit] validation_fraction was {fraction!r}; it must be a float in (0, 1)"
+                )
+            fraction = _check.real(
+                "fit", "validation_fraction", fraction, high=1, open_low=True, open_high=True
+            )
             rows, held = train_test_split(
                 rows,
-                test_size=self.validation_fraction,
+                test_size=fraction,
                 random_state=seed % 2**32,
                 stratify=None if strata is None else strata[rows],
             )

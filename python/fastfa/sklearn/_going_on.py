@@ -40,7 +40,10 @@ def check_unchanged(made_with: dict[str, Any], now: dict[str, Any], names: Seque
         Naming the parameter.
     """
     for name in names:
-        if not same(made_with[name], kept(now[name])):
+        before, after = made_with[name], kept(now[name])
+        if name == "hidden_layer_sizes":  # 100 is (100,)
+            before, after = (v if isinstance(v, tuple) else (v,) for v in (before, after))
+        if not same(before, after):
             raise ValueError(
                 f"[fit] {name} was {now[name]!r}; the network was made with {made_with[name]!r}, and "
                 "warm_start and partial_fit go on with it: it must stay that, or a new estimator "

@@ -38,6 +38,7 @@ class FeedbackLinear(torch.nn.Linear):
     Attributes
     ----------
     feedback : Feedback
+        Not to be assigned.
     feedback_matrix : Tensor or None
         B where it is a matrix in memory, a buffer (a parameter with ``"kolen_pollack"``), in which
         case it moves with the module; the magnitudes for ``"sign"``; else None.
@@ -56,6 +57,8 @@ class FeedbackLinear(torch.nn.Linear):
     ----------
     Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), equation 2.
     """
+
+    feedback: Feedback
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class FeedbackLinear(torch.nn.Linear):
             last=_check.flag(where, "last", last),
         )
         super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
-        self.feedback, self._carry = rule, carry
+        self.__dict__["feedback"], self._carry = rule, carry
         if carry.matrix is None:
             self.feedback_matrix = None
             return
@@ -92,6 +95,14 @@ class FeedbackLinear(torch.nn.Linear):
             self.feedback_matrix = torch.nn.Parameter(matrix)
         else:
             self.register_buffer("feedback_matrix", matrix)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "feedback":
+            raise AttributeError(
+                "[FeedbackLinear] feedback can't be assigned: B was made from it; make another "
+                "FeedbackLinear, and give it this one's state_dict() if its weights are to stay"
+            )
+        super().__setattr__(name, value)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., in_features) → (..., out_features)."""
