@@ -121,7 +121,7 @@ def to_function(
 
     def apply(parameters: Parameters, x: Any) -> jax.Array:
         _check.unmasked("apply", "x", x)
-        h = jnp.asarray(x)
+        h = jnp.asarray(_check.as_array("apply", "x", x) if isinstance(x, np.ndarray) else x)
         if (h.shape not in (flat, shape)) and h.shape[1:] not in (flat, shape):
             raise ValueError(
                 f"[apply] x has shape {h.shape}; an example's is {flat}"
