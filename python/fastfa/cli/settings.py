@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import _check
 from .architecture import read_layers
 from .numeric import WHOLE, integer, is_finite, number
 from .table import DATASET, SETTINGS, Setting
@@ -138,9 +137,8 @@ def config_content(path: Path) -> dict[str, Any]:
     """What stands in the file, unchecked but for being a table. Raises as `read_config`."""
     import tomllib
 
-    _check.regular_file("config", path)
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") as file:  # which may be a pipe, as of a shell's <(...)
             data = file.read(_LONGEST + 1)
         if len(data) > _LONGEST:
             raise ValueError(f"it is longer than {_LONGEST:,} bytes")
