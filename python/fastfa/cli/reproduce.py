@@ -35,6 +35,11 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         metavar="N",
         help="processes, of one thread each; default 1: this process with all threads",
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask cluster to run on, tcp://HOST:PORT; its workers say how many jobs at a time",
+    )
     parser.set_defaults(run=run)
 
 
@@ -65,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
                     runs=arguments.runs,
                     seed=arguments.seed,
                     jobs=arguments.jobs,
+                    scheduler=arguments.scheduler,
                     report=_show,
                 )
             except KeyboardInterrupt as stop:
