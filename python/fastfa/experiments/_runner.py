@@ -22,6 +22,7 @@ from ..data._digest import digest
 from ..data.atomic import atomic_write
 from ..data.load import DatasetNotFound, load
 from ._experiment import PRESETS, Experiment, Results, Settings
+from ._statistics import Verdict
 
 Report = Callable[[str], None]
 
@@ -153,7 +154,8 @@ def reproduce(
     -------
     dict
         The content of ``results.json``: ``experiment``, ``title``, ``where``, ``preset``, ``settings``,
-        ``seeds``, ``versions``, ``machine``, ``wall_seconds``, ``job_seconds`` (the sum over jobs,
+        ``seeds``, ``versions``, ``machine``, ``chosen`` (how settings were, where the outcome played a
+        part), ``wall_seconds``, ``job_seconds`` (the sum over jobs,
         whenever they ran), ``data`` (a digest of each data set), ``claims`` (each with ``verdict``) and
         ``runs``. If the figure could not be drawn, ``no_figure`` says why, and ``figure_failed`` too
         unless matplotlib is missing.
@@ -344,7 +346,11 @@ def _header(
         },
         "data": {},
         "figure": None,
-        "claims": [{"text": claim.text, "paper": claim.paper} for claim in experiment.claims],
+        "chosen": experiment.chosen,
+        "claims": [
+            {"text": claim.text, "paper": claim.paper, "kind": claim.kind}
+            for claim in experiment.claims
+        ],
         "runs": [],
     }
 
@@ -365,15 +371,7 @@ def _judge(
     summary["job_seconds"] = sum(run["wall_seconds"] for run in summary["runs"])
     results = Results(settings, by_condition)
     for entry, claim in zip(summary["claims"], experiment.claims, strict=True):
-        verdict = claim.measure(results)
-        entry |= {
-            "ours": verdict.ours,
-            "low": verdict.low,
-            "high": verdict.high,
-            "unit": verdict.unit,
-            "verdict": verdict.word,
-            "note": verdict.note,
-        }
+        entry |= judged(claim.measure(results))
     # The numbers don't need a figure. matplotlib may be missing, or fail by settings of the user's own.
     try:
         figure = experiment.draw(results)
@@ -386,6 +384,20 @@ def _judge(
         summary["no_figure"] = summary["figure_failed"] = lines[0][:300]
     else:
         summary["figure"] = "figure.png"
+
+
+def judged(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as results.json has it."""
+    return _plain(
+        {
+            "ours": verdict.ours,
+            "low": verdict.low,
+            "high": verdict.high,
+            "unit": verdict.unit,
+            "verdict": verdict.word,
+            "note": verdict.note,
+        }
+    )
 
 
 def _identity(content: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -173,13 +173,21 @@ EXPERIMENT = Experiment(
             _shallow,
         ),
         Claim(
-            "... and at its own no further than random units allow", "a check of ours", _own_rate
+            "... and at its own no further than random units allow",
+            "a check of ours",
+            _own_rate,
+            kind="ours",
         ),
         Claim(
             "Node perturbation is slower than backprop", "some progress, but slow", _reinforcement
         ),
         Claim("Feedback alignment is as fast as backprop", "as quickly as backprop does", _as_fast),
-        Claim("At first its hidden updates are orthogonal to backprop's", "about 90°", _starts),
+        Claim(
+            "At first its hidden updates are orthogonal to backprop's",
+            "about 90°",
+            _starts,
+            kind="number",
+        ),
         Claim("Then the angle falls", "soon shrinks", _ends),
     ),
     draw=draw,
