@@ -64,7 +64,7 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
 def _ratio(better: str, worse: str, bound: float, what: str) -> Any:
     def measure(results: Results) -> Verdict:
         errors = results.last(better, "nse"), results.last(worse, "nse")
-        # A net begins with the same weights with and without a frozen layer; one of three layers doesn't.
+        # A net with a frozen layer begins with the weights of that without; one of three layers doesn't.
         paired = "three" not in (better.split()[0], worse.split()[0])
         return log_ratio(*errors, bound, f"final NSE, {what}", paired=paired)
 
