@@ -61,7 +61,9 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     step, net = _learner(settings, condition, seed)
     wanted = set(points)
     nse, angles = [metrics.nse(test[1], net.forward(test[0]))], []
-    before = np.nanmean(metrics.angle(net.deltas(*test)[0], net.deltas(*test, "bp")[0]))
+    before = None  # of the shallow rule, which sends nothing to the hidden layer, there is no angle
+    if not condition.startswith("shallow"):
+        before = np.nanmean(metrics.angle(net.deltas(*test)[0], net.deltas(*test, "bp")[0]))
     for i in range(n):
         x, y = X[i : i + 1], Y[i : i + 1]
         if condition == "fa":
@@ -74,7 +76,7 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
         "examples": points,
         "nse": nse,
         "reached": reached,
-        "before": None if condition.startswith("shallow") else before,
+        "before": before,
         "angles": angles,
     }
 
