@@ -96,3 +96,16 @@ def kept_environment() -> Iterator[None]:
     os.environ.update(environment)
     if processors is not None:
         os.sched_setaffinity(0, processors)
+
+
+@pytest.fixture
+def cluster():
+    """Two Dask workers, a process and a thread each."""
+    distributed = pytest.importorskip("distributed", reason="needs distributed (fastfa[dask])")
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        assert distributed
+        yield cluster

@@ -166,19 +166,6 @@ def test_jobs_and_threads_change_nothing(tmp_path, capsys):
     assert used == {"1"}
 
 
-@pytest.fixture
-def cluster():
-    """Two Dask workers, a process and a thread each."""
-    distributed = pytest.importorskip("distributed", reason="needs distributed (fastfa[dask])")
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as cluster:
-        assert distributed
-        yield cluster
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of Dask
 def test_a_dask_cluster_gives_the_same_bits(tmp_path, capsys, cluster):

@@ -35,6 +35,11 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         metavar="N",
         help="processes, of one thread each; default 1: this process with all threads",
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask cluster to run on, tcp://HOST:PORT; its workers say how many jobs at a time",
+    )
     parser.set_defaults(run=run)
 
 
@@ -43,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     _need_scipy()
     from .. import _check
     from ..experiments import NAMES, PRESETS, get, reproduce
-    from ..experiments._report import check_free, write_report
+    from ..experiments._report import check_free, counted, write_report
     from .folder import claimed
     from .interrupt import told
 
@@ -65,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
                     runs=arguments.runs,
                     seed=arguments.seed,
                     jobs=arguments.jobs,
+                    scheduler=arguments.scheduler,
                     report=_show,
                 )
             except KeyboardInterrupt as stop:
@@ -76,7 +82,10 @@ def run(arguments: argparse.Namespace) -> int:
             _show("")
             _print_summary(summary)
             drawn = drawn and _drawn(summary)
-        write_report(page, _there(out, preset, NAMES))
+        there = _there(out, preset, NAMES)
+        write_report(page, there)
+        for line in counted(each for each, _ in there):
+            print(line)
         print(f"report in {page}")
     return 0 if drawn else 1
 
@@ -136,6 +145,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
 
     took = f"{summary['wall_seconds']:.1f} s"
     print(f"{summary['experiment']}: {summary['title']} ({len(summary['seeds'])} runs, {took})")
+    if summary["chosen"]:
+        print(f"  settings chosen on the outcome: {summary['chosen']}")
     for claim in summary["claims"]:
         print(f"  {claim['verdict']:<12} {claim['text']}")
         if claim["verdict"] == "data not available":

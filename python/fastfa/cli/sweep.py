@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib.util
 import json
 import os
 import statistics
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _check
+from . import cluster
 from .ranges import FILES, FIXED, read_space, read_with_table
 from .settings import add_options, differences, given_settings
 
@@ -52,12 +50,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what is missing and print the summary; the exit status."""
-    for module, extra in (("joblib", "sweep"), ("distributed", "dask")):
-        needed = module == "joblib" or arguments.scheduler is not None
-        if needed and importlib.util.find_spec(module) is None:
-            raise ValueError(
-                f"[sweep] {module} is not installed; get it with: pip install fastfa[{extra}]"
-            )
+    cluster.need("sweep", cluster=arguments.scheduler is not None)
     from .folder import claimed
     from .interrupt import told
     from .runs import check_runs
@@ -74,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{len(runs)} runs{there}", flush=True)
         commander = os.getpid() if arguments.scheduler is None else None
         try:
-            with _cluster(arguments.scheduler):
+            with cluster.joined("sweep", arguments.scheduler):
                 for line in _results(todo, jobs, threads, commander):
                     _append(folder / "runs.jsonl", line)
                     done[line["run"]] = line
@@ -152,51 +145,21 @@ def _share(arguments: argparse.Namespace, threads: int | None) -> tuple[int, int
 # ---- running -------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
-    """Within it, joblib's work is done by the Dask cluster at this address, if there is one."""
-    if address is None:
-        yield
-        return
-    from distributed import Client, KilledWorker
-    from joblib import parallel_config
-
-    try:
-        client = Client(address, timeout="10s", set_as_default=True)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"[sweep] scheduler was {address!r}; it must be the address of a Dask scheduler that "
-            f"answers ({reason})"
-        ) from None
-    with client, parallel_config(backend="dask", wait_for_workers_timeout=60):
-        try:
-            yield
-        except KilledWorker as error:  # Dask has run it again several times before it says so
-            raise ChildProcessError(
-                f"[sweep] each worker that tried a run was killed ({error.last_worker}), for lack of "
-                "memory perhaps; the same command goes on from here"
-            ) from None
-
-
 def _results(
     todo: Sequence[Run], jobs: int, threads: int, commander: int | None
 ) -> Iterator[dict[str, Any]]:
     """The line of each run as soon as it ends. Runs of a process that was killed are run again."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     from .. import build_info
     from .runs import execute
 
-    # At Ctrl-C joblib counts the runs that were under way; the message at the end says what to do.
-    warnings.filterwarnings("ignore", r"\d+ tasks which were still being", UserWarning)
     version, left, attempts = build_info()["version"], list(todo), 0
     while left:
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         calls = (delayed(execute)(run, threads, version, commander) for run in left)
         try:
-            for line in parallel(calls):
+            for line in cluster.results(calls, jobs):
                 left = [run for run in left if run.name != line["run"]]
                 attempts = 0
                 yield line

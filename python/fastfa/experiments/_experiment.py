@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from .. import _check
 from .._attributes import immutable
 from ._statistics import Verdict
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Settings = Mapping[str, Any]
 PRESETS = ("quick", "paper")
+KINDS = ("number", "words", "ours")
 
 
 @final
@@ -65,11 +67,18 @@ class Claim:
         The paper's number with its unit, or its words where it gives none.
     measure : callable
         `Results` -> `Verdict`.
+    kind : str
+        What ours is held to: ``"number"``, a number that the paper prints; ``"words"``, what it says,
+        draws or proves, with a bound of ours; ``"ours"``, a check of our own.
     """
 
     text: str
     paper: str
     measure: Callable[[Results], Verdict]
+    kind: str = "words"
+
+    def __post_init__(self) -> None:
+        _check.choice("Claim", "kind", self.kind, KINDS)
 
 
 @final
@@ -98,6 +107,9 @@ class Experiment:
         `Results` -> a matplotlib figure in the paper's form.
     data : callable
         settings -> names of the data sets that the runs load.
+    chosen : str
+        How the settings were chosen, where the choice looked at what the claims are about: then a
+        claim that holds says less. Empty elsewhere.
     """
 
     name: str
@@ -109,3 +121,4 @@ class Experiment:
     claims: tuple[Claim, ...]
     draw: Callable[[Results], Figure]
     data: Callable[[Settings], list[str]] = lambda settings: []
+    chosen: str = ""

@@ -253,7 +253,8 @@ def less(condition: str, other: str, bound: float = 1.0, quick: bool = True) -> 
         errors = results.last(condition, "error"), results.last(other, "error")
         if not quick and used_data(results).startswith("mnist-mini"):
             return no_comparison(errors[0] - errors[1], "points", used_data(results))
-        return log_ratio(*errors, bound, f"error, {condition} / {other}{_stand_in(results)}")
+        what = f"error, {condition} / {other}{_stand_in(results)}"
+        return log_ratio(*errors, bound, what, paired=_related(results, condition, other))
 
     return measure
 
@@ -267,6 +268,13 @@ def aligned(condition: str, layer: int, bound: float) -> Any:
         return below(after, bound, "°", f"after learning (before: {start:.0f}°)")
 
     return measure
+
+
+def _related(results: Results, one: str, other: str) -> bool:
+    """Whether two networks of the same seed begin with the same weights: they have the same layers."""
+    specs = [results.settings | results.settings["nets"][name] for name in (one, other)]
+    layers = [(spec["hidden"], spec["local"]) for spec in specs]
+    return layers[0] == layers[1]
 
 
 def _stand_in(results: Results) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,7 @@ def check_free(path: Path) -> None:
 
 def _page(summaries: Sequence[tuple[Mapping[str, Any], Path]], *, embed: bool) -> str:
     body = "".join(_section(summary, folder, embed) for summary, folder in summaries)
-    words = [claim["verdict"] for summary, _ in summaries for claim in summary["claims"]]
-    counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+    counts = "".join(f"<li>{escape(line)}</li>" for line in counted(each for each, _ in summaries))
     links = "".join(_line(summary) for summary, _ in summaries)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -79,10 +78,32 @@ def _page(summaries: Sequence[tuple[Mapping[str, Any], Path]], *, embed: bool) -
         "<p>Lillicrap, Cownden, Tweed &amp; Akerman, Random synaptic feedback weights support error "
         "backpropagation for deep learning, Nature Communications 7:13276 (2016), and its preprint "
         "arXiv:1411.0247. Numbers of ours are means over runs with a 95 % interval (Student's t) "
-        f"unless the comparison says otherwise.</p><p>{escape(counts)}.</p>"
+        f"unless the comparison says otherwise.</p><ul>{counts}</ul>"
         f"<table><tr><th>experiment</th><th>preset</th><th>runs</th><th>verdicts</th></tr>{links}</table>"
         f"{body}</body></html>\n"
     )
+
+
+_KINDS = {
+    "number": "numbers that the paper prints",
+    "words": "statements of the paper in words, figures and theorems, held to bounds of ours",
+    "ours": "checks of our own",
+}
+
+
+def counted(summaries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """How many of the paper's numbers are reproduced, apart from its words and from our own checks."""
+    found: dict[str, list[str]] = {kind: [] for kind in _KINDS}
+    for summary in summaries:
+        for claim in summary["claims"]:
+            found.get(claim.get("kind"), found["words"]).append(claim["verdict"])
+    lines = []
+    for kind, words in found.items():
+        others = [f"{words.count(w)} {w}" for w in sorted({*words} - {"reproduced"})]
+        told = f"{words.count('reproduced')} of {len(words)} reproduced"
+        if words:
+            lines.append(f"{_KINDS[kind]}: {', '.join([told, *others])}")
+    return lines
 
 
 def number(claim: Mapping[str, Any]) -> str:
@@ -111,13 +132,18 @@ def _section(summary: Mapping[str, Any], folder: Path, embed: bool) -> str:
         f'<br><span class="small">{escape(claim["note"])}</span></td></tr>'
         for claim in summary["claims"]
     )
-    name = escape(summary["experiment"])
+    name, where = escape(summary["experiment"]), escape(summary["where"] + _chosen(summary))
     return (
         f'<h2 id="{name}">{name}: {escape(summary["title"])}</h2>'
-        f'<p class="small">{escape(summary["where"])}</p>{_figure(summary, folder, embed)}'
+        f'<p class="small">{where}</p>{_figure(summary, folder, embed)}'
         "<table><tr><th>claim</th><th>the paper</th><th>ours</th><th>verdict</th></tr>"
         f"{rows}</table>{_provenance(summary)}"
     )
+
+
+def _chosen(summary: Mapping[str, Any]) -> str:
+    chosen = summary.get("chosen")
+    return f". Settings chosen on the outcome: {chosen}" if chosen else ""
 
 
 def _figure(summary: Mapping[str, Any], folder: Path, embed: bool) -> str:

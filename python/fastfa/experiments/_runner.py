@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
 import multiprocessing
 import os
 import platform
+import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -15,11 +17,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, final
 
-from .. import _check, build_info, set_num_threads
+from .. import _check, build_info, get_num_threads, set_num_threads
 from ..data._digest import digest
 from ..data.atomic import atomic_write
 from ..data.load import DatasetNotFound, load
 from ._experiment import PRESETS, Experiment, Results, Settings
+from ._statistics import Verdict
 
 Report = Callable[[str], None]
 
@@ -66,11 +69,15 @@ class Job:
 
     def run(self) -> None:
         """Do it, and write the result."""
+        write_json(self.path, self.content())
+
+    def content(self) -> dict[str, Any]:
+        """Do it; what its file is to say."""
         from . import get
 
         begun = perf_counter()
         result = get(self.experiment).run(self.settings, self.condition, self.seed)
-        content = {
+        return {
             "condition": self.condition,
             "seed": self.seed,
             "settings": dict(self.settings),
@@ -79,7 +86,36 @@ class Job:
             "wall_seconds": perf_counter() - begun,
             "result": result,
         }
-        write_json(self.path, content)
+
+    def elsewhere(self, version: str) -> tuple[Job, dict[str, Any]]:
+        """Do it as a worker of a cluster, which may share no files with us; itself and its `content`,
+        with the worker's host, process and instruction set as ``where``.
+
+        Raises
+        ------
+        ValueError
+            If the worker has another fastfa than `version`, or other data.
+        """
+        here = build_info()
+        if here["version"] != version:
+            raise ValueError(
+                f"[reproduce] a worker has fastfa {here['version']}; it must have {version}, as here"
+            )
+        for name, mark in self.data.items():
+            try:
+                there = _mark(name)
+            except (DatasetNotFound, ImportError) as error:
+                told = " ".join(str(error).split())
+                raise ValueError(f"[reproduce] a worker lacks the data {name!r}: {told}") from None
+            if there != mark:
+                raise ValueError(
+                    f"[reproduce] a worker has other data of the name {name!r} (digest {there[:16]}); "
+                    f"it must have those with {mark[:16]}, as here"
+                )
+        if get_num_threads() != 1:
+            set_num_threads(1)
+        where = f"{socket.gethostname()}:{os.getpid()} {here['isa']}"
+        return self, _plain(self.content() | {"where": where})
 
 
 def reproduce(
@@ -90,6 +126,7 @@ def reproduce(
     runs: int | None = None,
     seed: int = 0,
     jobs: int = 1,
+    scheduler: str | None = None,
     report: Report = lambda line: None,
 ) -> dict[str, Any]:
     """Run what is not there yet, judge the claims, draw the figure.
@@ -107,7 +144,11 @@ def reproduce(
     seed
         The first seed, at least 0.
     jobs
-        Processes; with more than one, each has one thread.
+        Processes; with more than one, each has one thread. 1 with a scheduler.
+    scheduler
+        Address of a Dask cluster (``"tcp://HOST:PORT"``) whose workers do the jobs: as many at a time
+        as they have threads, one thread each. They need the data, but no common files: results come
+        back over the network. Needs ``pip install fastfa[dask]``.
     report
         Called with a line whenever a job is done.
 
@@ -115,7 +156,8 @@ def reproduce(
     -------
     dict
         The content of ``results.json``: ``experiment``, ``title``, ``where``, ``preset``, ``settings``,
-        ``seeds``, ``versions``, ``machine``, ``wall_seconds``, ``job_seconds`` (the sum over jobs,
+        ``seeds``, ``versions``, ``machine``, ``chosen`` (how settings were, where the outcome played a
+        part), ``wall_seconds``, ``job_seconds`` (the sum over jobs,
         whenever they ran), ``data`` (a digest of each data set), ``claims`` (each with ``verdict``) and
         ``runs``. If the figure could not be drawn, ``no_figure`` says why, and ``figure_failed`` too
         unless matplotlib is missing.
@@ -123,8 +165,10 @@ def reproduce(
     Raises
     ------
     ValueError, TypeError
-        If an argument is outside its range, or the folder has results of another version or of other
-        data.
+        If an argument is outside its range, the folder has results of another version or of other
+        data, the scheduler doesn't answer, or a worker has another fastfa or other data.
+    ChildProcessError
+        If each worker that tried a job was killed; the same call goes on from there.
     OSError
         If the folder can't be written.
     KeyboardInterrupt
@@ -136,6 +180,8 @@ def reproduce(
     count = _check.integer("reproduce", "runs", count, 1, 100_000)
     seed = _check.integer("reproduce", "seed", seed, 0, 2**63)
     jobs = _check.integer("reproduce", "jobs", jobs, 1, 1024)
+    if scheduler is not None:
+        _check_scheduler(scheduler, jobs)
     folder = Path(out) / experiment.name / preset
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     summary = _header(experiment, preset, settings, list(range(seed, seed + count)))
@@ -147,7 +193,11 @@ def reproduce(
     else:
         summary["data"] = data
         todo = _jobs(experiment, settings, summary["seeds"], folder / "runs", data)
-        _run_all([job for job in todo if job.read() is None], jobs, report)
+        missing = [job for job in todo if job.read() is None]
+        if scheduler is None or not missing:
+            _run_all(missing, jobs, report)
+        else:
+            _run_on_cluster(missing, scheduler, report)
         done = [(job, job.read()) for job in todo]
         _judge(experiment, settings, done, summary, folder)
     summary["wall_seconds"] = perf_counter() - begun
@@ -214,6 +264,41 @@ def _run_all(todo: list[Job], jobs: int, report: Report) -> None:
     pool.shutdown()
 
 
+def _check_scheduler(scheduler: Any, jobs: int) -> None:
+    from ..cli import cluster
+
+    if not isinstance(scheduler, str):
+        raise TypeError(
+            f"[reproduce] scheduler was {scheduler!r}; it must be an address, tcp://HOST:PORT"
+        )
+    if jobs != 1:
+        raise ValueError(
+            f"[reproduce] jobs was {jobs} with a scheduler; it must be 1: the cluster's workers say how "
+            "many jobs they take"
+        )
+    cluster.need("reproduce", cluster=True)
+
+
+def _run_on_cluster(todo: list[Job], scheduler: str, report: Report) -> None:
+    """The workers compute, we write: so a job that ended is on file, whatever happens to them."""
+    from joblib import delayed
+
+    from ..cli import cluster
+
+    version = build_info()["version"]
+    with cluster.joined("reproduce", scheduler):
+        calls = (delayed(job.elsewhere)(version) for job in todo)
+        for number, (job, content) in enumerate(cluster.results(calls, -1), start=1):
+            write_json(job.path, content)
+            report(f"{job.experiment} {number}/{len(todo)}: {job.condition}, seed {job.seed}")
+
+
+@functools.lru_cache(maxsize=4)
+def _mark(name: str) -> str:
+    """The digest of a data set of this process."""
+    return digest(load(name))
+
+
 def _start_worker() -> None:
     from ..cli.interrupt import leave_to_commander
     from ..cli.outputs import end_with_parent
@@ -263,7 +348,11 @@ def _header(
         },
         "data": {},
         "figure": None,
-        "claims": [{"text": claim.text, "paper": claim.paper} for claim in experiment.claims],
+        "chosen": experiment.chosen,
+        "claims": [
+            {"text": claim.text, "paper": claim.paper, "kind": claim.kind}
+            for claim in experiment.claims
+        ],
         "runs": [],
     }
 
@@ -284,15 +373,7 @@ def _judge(
     summary["job_seconds"] = sum(run["wall_seconds"] for run in summary["runs"])
     results = Results(settings, by_condition)
     for entry, claim in zip(summary["claims"], experiment.claims, strict=True):
-        verdict = claim.measure(results)
-        entry |= {
-            "ours": verdict.ours,
-            "low": verdict.low,
-            "high": verdict.high,
-            "unit": verdict.unit,
-            "verdict": verdict.word,
-            "note": verdict.note,
-        }
+        entry |= judged(claim.measure(results))
     # The numbers don't need a figure. matplotlib may be missing, or fail by settings of the user's own.
     try:
         figure = experiment.draw(results)
@@ -305,6 +386,20 @@ def _judge(
         summary["no_figure"] = summary["figure_failed"] = lines[0][:300]
     else:
         summary["figure"] = "figure.png"
+
+
+def judged(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as results.json has it."""
+    return _plain(
+        {
+            "ours": verdict.ours,
+            "low": verdict.low,
+            "high": verdict.high,
+            "unit": verdict.unit,
+            "verdict": verdict.word,
+            "note": verdict.note,
+        }
+    )
 
 
 def _identity(content: Mapping[str, Any]) -> tuple[Any, ...]:

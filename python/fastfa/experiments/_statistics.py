@@ -131,17 +131,44 @@ def significant(a: Any, b: Any, bound: float) -> Verdict:
     return Verdict(p, math.nan, math.nan, "", p < bound, note)
 
 
-def log_ratio(smaller: Any, larger: Any, bound: float = 1.0, what: str = "") -> Verdict:
-    """The geometric mean of `smaller` / `larger`, run by run, with its interval; as `below`.
+def log_ratio(
+    smaller: Any, larger: Any, bound: float = 1.0, what: str = "", *, paired: bool = True
+) -> Verdict:
+    """The ratio of the geometric means of `smaller` and `larger`, with its interval; as `below`.
 
-    Paired: both are (n,), of the same seeds. Errors differ by factors, so their logarithms are what
-    the t interval is taken of.
+    Errors differ by factors, so their logarithms are what the interval is taken of. Paired, run by
+    run: both are (n,), and runs of a seed share more than its number (initial weights, the task).
+    Else `welch`: networks of other shapes have nothing in common that a pair could cancel.
     """
-    logs = np.log(np.asarray(smaller, np.float64)) - np.log(np.asarray(larger, np.float64))
-    mean, low, high = (math.exp(value) for value in interval(logs))
+    logs = [np.log(np.asarray(values, np.float64)).ravel() for values in (smaller, larger)]
+    found = interval(logs[0] - logs[1]) if paired else welch(*logs)
+    mean, low, high = (math.exp(value) for value in found)
     holds = _side(low, high, -math.inf, bound)
-    found = Verdict(mean, low, high, "x", holds, _note(mean, bound, "<", "x", what))
-    return _if_enough(logs, found)
+    note = _note(mean, bound, "<", "x", what if paired else f"{what or 'mean'}, unpaired,")
+    fewest = min(logs, key=len)
+    return _if_enough(fewest, Verdict(mean, low, high, "x", holds, note))
+
+
+def welch(a: Any, b: Any) -> tuple[float, float, float]:
+    """Mean of `a` (n,) less that of `b` (m,), and its 95 % interval without pairs or equal variances.
+
+    Student's t with Welch's degrees of freedom (Biometrika 34:28, 1947); NaN where n or m is 1.
+    """
+    from scipy import stats
+
+    values = [np.asarray(each, dtype=np.float64).ravel() for each in (a, b)]
+    mean = float(values[0].mean() - values[1].mean())
+    if min(each.size for each in values) < 2:
+        return mean, math.nan, math.nan
+    parts = [float(each.var(ddof=1)) / each.size for each in values]
+    total = sum(parts)
+    if not total > 0:  # all runs the same, or one without a number
+        return mean, mean + 0 * total, mean + 0 * total
+    freedom = total**2 / sum(
+        part**2 / (each.size - 1) for part, each in zip(parts, values, strict=True)
+    )
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(total)
+    return mean, mean - half, mean + half
 
 
 def first_below(places: Any, curves: Any, bound: float) -> np.ndarray:

@@ -51,9 +51,8 @@ def spread(curves: np.ndarray) -> np.ndarray:
 def _less(key: str) -> Any:
     def measure(results: Results) -> Verdict:
         small, large = (spread(results.of(name, key)) for name in ("30-20-10", "100-50-20"))
-        return log_ratio(
-            large, small, what=f"relative spread of {ROWS[key]}, large / small network"
-        )
+        what = f"relative spread of {ROWS[key]}, large / small network"
+        return log_ratio(large, small, what=what, paired=False)
 
     return measure
 

@@ -61,8 +61,8 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     step, net = _learner(settings, condition, seed)
     wanted = set(points)
     nse, angles = [metrics.nse(test[1], net.forward(test[0]))], []
-    before = None
-    if not condition.startswith("shallow"):  # which sends nothing to the hidden layer
+    before = None  # of the shallow rule, which sends nothing to the hidden layer, there is no angle
+    if not condition.startswith("shallow"):
         before = np.nanmean(metrics.angle(net.deltas(*test)[0], net.deltas(*test, "bp")[0]))
     for i in range(n):
         x, y = X[i : i + 1], Y[i : i + 1]
@@ -175,13 +175,21 @@ EXPERIMENT = Experiment(
             _shallow,
         ),
         Claim(
-            "... and at its own no further than random units allow", "a check of ours", _own_rate
+            "... and at its own no further than random units allow",
+            "a check of ours",
+            _own_rate,
+            kind="ours",
         ),
         Claim(
             "Node perturbation is slower than backprop", "some progress, but slow", _reinforcement
         ),
         Claim("Feedback alignment is as fast as backprop", "as quickly as backprop does", _as_fast),
-        Claim("At first its hidden updates are orthogonal to backprop's", "about 90°", _starts),
+        Claim(
+            "At first its hidden updates are orthogonal to backprop's",
+            "about 90°",
+            _starts,
+            kind="number",
+        ),
         Claim("Then the angle falls", "soon shrinks", _ends),
     ),
     draw=draw,

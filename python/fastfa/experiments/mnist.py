@@ -192,15 +192,19 @@ EXPERIMENT = Experiment(
     run=run,
     data=lambda settings: [settings["data"]],
     claims=(
-        Claim("Backprop's error", "2.4 %, n = 20", _reaches("bp")),
-        Claim("Feedback alignment's", "2.1 %, n = 20", _reaches("fa")),
-        Claim("... with half of W and B removed", "2.4 %, n = 20", _reaches("sparse")),
+        Claim("Backprop's error", "2.4 %, n = 20", _reaches("bp"), kind="number"),
+        Claim("Feedback alignment's", "2.1 %, n = 20", _reaches("fa"), kind="number"),
+        Claim(
+            "... with half of W and B removed", "2.4 %, n = 20", _reaches("sparse"), kind="number"
+        ),
         Claim("Feedback alignment beats backprop", "-0.3 points", _ahead),
-        Claim("... or comes near it", "a check of ours", _like_backprop("fa")),
+        Claim("... or comes near it", "a check of ours", _like_backprop("fa"), kind="ours"),
         Claim("... with half of W and B removed", "0 points", _like_backprop("sparse")),
         Claim("Feedback alignment learns as quickly", "as quickly as backprop", _as_quickly),
         Claim("Shallow learning is far worse", "figure only", _shallow),
-        Claim("At first FA's hidden updates are orthogonal to BP's", "90°", _orthogonal),
+        Claim(
+            "At first FA's hidden updates are orthogonal to BP's", "90°", _orthogonal, kind="number"
+        ),
         Claim("Then the angle falls", "figure only", _falls),
     ),
     draw=draw,

@@ -46,15 +46,23 @@ EXPERIMENT = Experiment(
     run=shared.run,
     data=shared.names,
     claims=(
-        Claim("Backprop's error", "21.5 %", shared.reaches("bp", 21.5, ORIGINAL)),
-        Claim("Feedback alignment's", "20.66 %", shared.reaches("fa", 20.66, ORIGINAL)),
+        Claim("Backprop's error", "21.5 %", shared.reaches("bp", 21.5, ORIGINAL), kind="number"),
+        Claim(
+            "Feedback alignment's", "20.66 %", shared.reaches("fa", 20.66, ORIGINAL), kind="number"
+        ),
         Claim("Feedback alignment beats backprop", "-0.84 points", shared.ahead("fa", "bp")),
         Claim(
             "... or is about as good",
             "a check of ours",
             shared.near("fa", "bp", 1.0),
+            kind="ours",
         ),
-        Claim("It teaches the hidden layers", "a check of ours", shared.less("fa", "shallow", 0.7)),
+        Claim(
+            "It teaches the hidden layers",
+            "a check of ours",
+            shared.less("fa", "shallow", 0.7),
+            kind="ours",
+        ),
     ),
     draw=draw,
 )

@@ -50,7 +50,7 @@ EXPERIMENT = Experiment(
     run=shared.run,
     data=shared.names,
     claims=(
-        Claim("Feedback alignment's error", "0.5 %", shared.reaches("elastic", 0.5)),
+        Claim("Feedback alignment's error", "0.5 %", shared.reaches("elastic", 0.5), kind="number"),
         Claim(
             "Distortions do more than dropping pixels",
             "0.5 / 0.8 %",

@@ -63,7 +63,7 @@ EXPERIMENT = Experiment(
     run=shared.run,
     data=shared.names,
     claims=(
-        Claim("Feedback alignment's error", "0.8 %", shared.reaches("local", 0.8)),
+        Claim("Feedback alignment's error", "0.8 %", shared.reaches("local", 0.8), kind="number"),
         Claim(
             "Local fields are better than dense ones",
             "0.8 / 1.1 %",

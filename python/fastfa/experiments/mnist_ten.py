@@ -50,10 +50,10 @@ EXPERIMENT = Experiment(
     run=shared.run,
     data=shared.names,
     claims=(
-        Claim("Backprop's error", "1.65 %", shared.reaches("bp", 1.65)),
-        Claim("Feedback alignment's", "1.45 %", shared.reaches("fa", 1.45)),
+        Claim("Backprop's error", "1.65 %", shared.reaches("bp", 1.65), kind="number"),
+        Claim("Feedback alignment's", "1.45 %", shared.reaches("fa", 1.45), kind="number"),
         Claim("Feedback alignment beats backprop", "-0.2 points", shared.ahead("fa", "bp")),
-        Claim("... or comes near it", "a check of ours", shared.near("fa", "bp", 0.3)),
+        Claim("... or comes near it", "a check of ours", shared.near("fa", "bp", 0.3), kind="ours"),
         Claim(
             "Errors reach the layers below: it is far better than ten random layers",
             "propagated to the deepest layers",
@@ -63,8 +63,9 @@ EXPERIMENT = Experiment(
             "The updates of the last hidden layer align",
             "a check of ours",
             shared.aligned("fa", -1, 80),
+            kind="ours",
         ),
-        Claim("... and of the first", "a check of ours", shared.aligned("fa", 0, 87)),
+        Claim("... and of the first", "a check of ours", shared.aligned("fa", 0, 87), kind="ours"),
     ),
     draw=draw,
 )

@@ -58,7 +58,7 @@ def _deeper(rule: str) -> Any:
     def measure(results: Results) -> Verdict:
         four, three = (results.last(f"{depth} {rule}", "nse") for depth in ("four", "three"))
         what = "final NSE, 4 layers / 3 layers"
-        return log_ratio(four, three, what=what)
+        return log_ratio(four, three, what=what, paired=False)
 
     return measure
 

@@ -57,9 +57,16 @@ EXPERIMENT = Experiment(
     run=shared.run,
     data=shared.names,
     claims=(
-        Claim("Feedback alignment's error", "9.7 %", shared.reaches("fa", 9.7, NAME)),
-        Claim("... with a local first layer", "8.1 %", shared.reaches("local", 8.1, NAME)),
-        Claim("... and leaky units", "7.1 %", shared.reaches("leaky", 7.1, NAME)),
+        Claim(
+            "Feedback alignment's error", "9.7 %", shared.reaches("fa", 9.7, NAME), kind="number"
+        ),
+        Claim(
+            "... with a local first layer",
+            "8.1 %",
+            shared.reaches("local", 8.1, NAME),
+            kind="number",
+        ),
+        Claim("... and leaky units", "7.1 %", shared.reaches("leaky", 7.1, NAME), kind="number"),
         Claim("A local layer is better than none", "8.1 / 9.7 %", shared.less("local", "fa")),
         Claim("Leaky units are better than tanh", "7.1 / 8.1 %", shared.less("leaky", "local")),
     ),

@@ -38,8 +38,8 @@ EXPERIMENT = Experiment(
     run=shared.run,
     data=shared.names,
     claims=(
-        Claim("Backprop's error", "24.3 %", shared.reaches("bp", 24.3, NAME)),
-        Claim("Feedback alignment's", "23.1 %", shared.reaches("fa", 23.1, NAME)),
+        Claim("Backprop's error", "24.3 %", shared.reaches("bp", 24.3, NAME), kind="number"),
+        Claim("Feedback alignment's", "23.1 %", shared.reaches("fa", 23.1, NAME), kind="number"),
         Claim("It is not worse than backprop", "-1.2 points", shared.near("fa", "bp", 0.5)),
     ),
     draw=draw,

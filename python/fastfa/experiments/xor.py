@@ -166,6 +166,7 @@ EXPERIMENT = Experiment(
             "There W and B, at 89° before, end as close as in the paper",
             f"{metrics.angle(W2_AFTER, B2):.1f}°, from its W and B",
             _small_angle,
+            kind="number",
         ),
         Claim("... where both solve it, feedback alignment is quicker", "quicker", _quicker("2")),
         Claim("Both solve it in 2-25-1", "solved (one run)", _all_solved),
@@ -181,4 +182,5 @@ EXPERIMENT = Experiment(
         Claim("... and aligned after it", "clear alignment", _aligned),
     ),
     draw=draw,
+    chosen="the sizes of W and B in 2-25-1 by whether feedback alignment is quicker, of four pairs",
 )
