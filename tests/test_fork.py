@@ -66,10 +66,30 @@ def at_work(work):
     return end
 """
 
+HELD = """
+inside, go_on = threading.Event(), threading.Event()
+class Waits:   # while it waits, the thread that trains holds the network, and those of its ensemble
+    route = "layerwise"
+    def propagate(self, delta):
+        inside.set()
+        go_on.wait()
+        return np.zeros((len(delta), 150))
+def held_by(work):
+    thread = threading.Thread(target=work)
+    thread.start()
+    inside.wait()
+    def end():
+        go_on.set()
+        thread.join()
+    return end
+"""
+
 EVERY_CALL = """
 net, other = network(), network(1)
 fa.set_num_threads(2)
-end = at_work(lambda: net.train_epoch(X, Y, sgd, batch_size=20))
+together = fa.Ensemble([net, network(2, Waits())])
+net.step(X[:5], Y[:5], sgd)
+end = held_by(lambda: together.train_epoch(X[:40], Y[:40], sgd, batch_size=20))
 def calls():
     few, wanted = X[:5], Y[:5]
     status = refused(
@@ -158,7 +178,7 @@ print(forks.statuses[0])
 
 
 def test_each_call_of_a_network_that_a_thread_held_is_refused(run_python):
-    assert run_python(FORK + EVERY_CALL).split() == ["0"] * 3
+    assert run_python(FORK + HELD + EVERY_CALL).split() == ["0"] * 3
 
 
 @pytest.mark.parametrize(
@@ -174,11 +194,17 @@ def test_a_fork_within_a_call_of_ones_own(run_python):
 
 THROUGH_C = """
 import ctypes as c, capi
-from capi import Layer, view
-net = capi.Network(20, [Layer(units=150, activation=b"tanh"), Layer(units=2)])
+from capi import Feedback, Layer, view
+waits = Waits()
+def propagate(user, delta, n, n_source, out, n_l):
+    waits.propagate(np.empty(n))
+    c.memset(out, 0, 8 * n * n_l)
+    return 0
+own = Feedback(matrix=b"custom", propagate=capi.PROPAGATE(propagate))
+net = capi.Network(20, [Layer(units=150, activation=b"tanh"), Layer(units=2)], [own])
 optimizer = capi.Optimizer(lr=1e-4)
 train = (view(X), view(Y), c.byref(optimizer), c.c_int64(20), None, c.c_int64(0), None, None, None)
-end = at_work(lambda: net.call("train_epoch", *train))
+end = held_by(lambda: net.call("train_epoch", *train))
 out = np.zeros((5, 2), "float32")
 def calls():
     few = view(X[:5]), view(out)
@@ -193,4 +219,4 @@ end()
 
 
 def test_the_same_by_c(run_python):
-    assert run_python(FORK + THROUGH_C).split() == ["0"]
+    assert run_python(FORK + HELD + THROUGH_C).split() == ["0"]
