@@ -256,8 +256,8 @@ def counts() -> str:
     """How many of the numbers that the paper prints are reproduced, apart from words and our checks."""
     everything = [claim for n in recorded() for claim in load(f"reproduce/{n}.json")["claims"]]
     told = {
-        "number": "Of the {n} numbers that the paper prints and that were run here, {parts}.",
-        "words": "Of its {n} statements in words, figures and theorems, with bounds of ours, {parts}.",
+        "number": "Of {n} numbers that the paper prints, {parts}.",
+        "words": "Of {n} of its statements in words and figures, with bounds of ours, {parts}.",
         "ours": "Of {n} checks of our own, {parts}.",
     }
     lines = []
