@@ -131,7 +131,8 @@ def flat(condition_errors, data="mnist-mini", **more):
         ]
         for name, end in condition_errors.items()
     }
-    return Results({"data": data}, rows)
+    nets = {key: {"hidden": [10], "local": None} for key in condition_errors}
+    return Results({"data": data, "nets": nets}, rows)
 
 
 @pytest.mark.parametrize("name", DIGITS)

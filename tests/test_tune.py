@@ -15,6 +15,7 @@ import pytest
 from fastfa.cli import main, storage, study
 from fastfa.cli.ranges import to_toml
 from fastfa.cli.settings import read_config
+from fastfa.data import Split
 from fastfa.history import History
 
 optuna = pytest.importorskip("optuna", reason="needs optuna (fastfa[tune])")
@@ -80,7 +81,10 @@ def test_the_best_settings_train_to_the_very_error_of_the_best_trial(tmp_path, c
 
 
 def test_the_test_set_is_never_looked_at(tmp_path, capsys, monkeypatch):
-    class Untouchable:
+    class Untouchable(Split):
+        def __init__(self):
+            pass
+
         def __getattribute__(self, name):
             raise AssertionError(f"the search looked at test.{name}")
 
