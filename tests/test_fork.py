@@ -106,7 +106,7 @@ def calls():
     if status:
         return status
     assert net.steps > 0   # a number that is always whole
-    fresh = network(1)     # what nobody held goes on, with a thread team of its own
+    fresh = network(1)     # a network that no thread held works, with a new thread team
     for n in (other, fresh):
         n.train_epoch(X[:100], Y[:100], sgd, batch_size=20)
     return 0 if np.array_equal(other.weights[0], fresh.weights[0]) else 4

@@ -17,7 +17,7 @@ void check_factor(const char* what, double value) {
          "; it must be above 0 and at most " + limit_text<T>());
 }
 
-// Kinds whose size is one number, and a caller's array, which is multiplied.
+// Only a B with a scale, or a caller's array (which is multiplied), can be given another size.
 template <class T>
 void check_kind(const Feedback<T>& f, std::size_t layer) {
   if (f.spec.matrix == Matrix::array || f.scale > 0) return;

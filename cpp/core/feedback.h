@@ -98,8 +98,9 @@ bool follows_weights(Matrix matrix);
 bool is_local(const FeedbackSpec& spec, const LayerSpec& above);
 bool has_scale(const FeedbackSpec& spec);  // a size of its own, in one number
 
-// One feedback for each hidden layer of `layers`, all weighted layers above `inputs`. The streams are
-// those of layers from `first` on. Throws std::invalid_argument naming the argument.
+// One feedback for each hidden layer. `layers`: all weighted layers, from the first hidden one to the
+// output. The first feedback is drawn from the random stream of layer number `first`, the next from that
+// of `first` + 1, and so on. Throws std::invalid_argument that names the argument.
 template <class T>
 std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,

@@ -32,8 +32,8 @@ class LongSum {
   bool long_;
 };
 
-// The same for the elements of C that a thread has: adds what a chain has made to `recent`, and now and
-// then that to `whole`. step: how many chains came before.
+// The same for the elements of C that a thread has. The sum of each chain is added to `recent`; after a
+// fixed number of chains `recent` is added to `whole`. step: the number of chains before this one.
 template <class T, int n>
 struct LongSums {
   T recent[n] = {};
