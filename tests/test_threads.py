@@ -292,6 +292,38 @@ def test_what_a_step_left_may_be_read_while_another_thread_trains(run_python):
     assert run_python(READING) == "read"
 
 
+DROPPING = """
+import threading
+import numpy as np
+import fastfa as fa
+net = fa.Network(20, [fa.Dense(16), fa.Dense(4)])
+x = np.random.default_rng(0).random((8, 20), dtype="float32")
+stop = threading.Event()
+def learn():
+    while not stop.is_set():
+        net.forward_step(x[:3])
+        net.forward_step(x[:2])
+        net.feedback_step(x[:2, :4])
+        net.train_epoch(x, x[:, :4].copy(), fa.SGD(1e-4), batch_size=8)  # drops the pass
+learner = threading.Thread(target=learn)
+learner.start()
+kept = set()
+try:
+    for _ in range(20000):
+        state = net.state
+        kept.add(state and len(state.activations[0]))
+finally:
+    stop.set()
+learner.join()
+print(kept <= {None, 2, 3}, end="")
+"""
+
+
+def test_a_pass_that_another_thread_drops_is_read_whole_or_not_at_all(run_python):
+    """Its size is asked for first, then its arrays are filled; in between it may change."""
+    assert run_python(DROPPING) == "True"
+
+
 FORK = """
 import os, signal, sys, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork beside threads

@@ -150,14 +150,20 @@ void register_step(py::class_<Network<T>>& network) {
           py::arg("e"), py::arg("optimizer"), py::arg("target"))
       .def("step_examples", [](Net& net) { return released([&] { return net.step_state(); }).examples; })
       .def("step_state", [](Net& net) -> py::object {
-        const StepState state = released([&] { return net.step_state(); });
-        if (state.examples == 0) return py::none();
-        PerLayer<T> h(net, state.examples), delta(net, state.has_deltas ? state.examples : 0);
-        if (!state.has_deltas) delta.views.clear();
-        released([&] { net.read_step(h.views, delta.views); });
-        py::object deltas = py::none();
-        if (state.has_deltas) deltas = delta.arrays;
-        return py::make_tuple(h.arrays, deltas, state.updated);
+        for (;;) {
+          const StepState state = released([&] { return net.step_state(); });
+          if (state.examples == 0) return py::none();
+          PerLayer<T> h(net, state.examples), delta(net, state.has_deltas ? state.examples : 0);
+          if (!state.has_deltas) delta.views.clear();
+          try {
+            released([&] { net.read_step(h.views, delta.views); });
+          } catch (const std::logic_error&) {
+            continue;  // another thread dropped the pass, or began one of another size, between the two calls
+          }
+          py::object deltas = py::none();
+          if (state.has_deltas) deltas = delta.arrays;
+          return py::make_tuple(h.arrays, deltas, state.updated);
+        }
       });
 }
 
