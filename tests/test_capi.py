@@ -13,6 +13,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 from capi import LIBRARY, STATUS, Feedback, Layer, Network, Optimizer, last_error, view
+from devices import ORDERS, emulated
 
 WIDTHS = (7, 12, 9, 4)
 OPTIMIZERS = {
@@ -222,6 +223,22 @@ def test_looking_is_pythons_with_any_strides(rng):
     b = np.zeros((12, 4))
     assert ours.call("feedback_array", c.c_int64(0), view(b)) == 0, last_error()
     np.testing.assert_array_equal(b, net.feedback_matrices[0])
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param(ORDERS[0], marks=emulated)])
+def test_rows_may_lie_in_any_order_on_any_device(device, rng):
+    """From the last example in memory to the first, with others between them."""
+    x, y = examples(rng, "float32")
+    ours, net = pair("fa", device=device.encode())
+    rows = [np.repeat(a[::-1], 2, axis=0)[::-2] for a in (x, y)]
+    assert all(a.strides[0] < 0 for a in rows)
+    out = np.zeros((20, 4), "float32")
+    assert ours.call("forward", view(rows[0]), view(out)) == 0, last_error()
+    np.testing.assert_allclose(out, net.forward(x), atol=1e-6)
+    assert ours.call("step", *map(view, rows), c.byref(Optimizer()), None) == 0, last_error()
+    net.step(x, y, fa.SGD(0.1))
+    for name, value in net.state_dict().items():
+        np.testing.assert_allclose(ours.state()[name], value, atol=1e-6)
 
 
 def test_a_step_in_parts_is_a_step(rng):

@@ -178,12 +178,15 @@ void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x
   }
 }
 
-// The caller's array where the backend can read it.
+// The caller's array where the backend can read it. With a negative stride the last row comes first in
+// memory.
 template <class T>
 MatrixView<const T> Network<T>::Impl::lend(int slot, MatrixView<const T> from) {
   if (from.rows == 0) return from;
-  const auto count = static_cast<std::size_t>((from.rows - 1) * from.row_stride + from.cols);
-  from.data = static_cast<const T*>(backend_->lend(slot, from.data, count * sizeof(T)));
+  const Index last = (from.rows - 1) * from.row_stride, lowest = std::min(Index{0}, last);
+  const auto count = static_cast<std::size_t>(std::max(Index{0}, last) - lowest + from.cols);
+  const void* lent = backend_->lend(slot, from.data + lowest, count * sizeof(T));
+  from.data = static_cast<const T*>(lent) - lowest;
   return from;
 }
 
