@@ -6,6 +6,8 @@ WHEELS ?= dist
 # Device kernels in what is installed and in wheels: ON, OFF, or AUTO (if nvcc is there). They take a minute;
 # `make cuda` compiles them on their own.
 CUDA ?= OFF
+# Checks the types, in `make lint` and in tests/test_typing.py.
+MYPY := mypy==2.4.1
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
@@ -51,7 +53,7 @@ $(VENV)/.requirements: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "pybind11>=3.0,<4" \
 	  "cmeel-eigen==3.4.1" cmake ninja "numpy>=1.26" "safetensors>=0.5" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" \
-	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12" "scikit-learn>=1.6" "pandas>=2" "optuna>=4.2" "joblib>=1.4"
+	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12" "scikit-learn>=1.6" "pandas>=2" "optuna>=4.2" "joblib>=1.4" $(MYPY)
 	touch $@
 
 # The build folder is kept, so that only changed sources are compiled again.
@@ -63,12 +65,13 @@ $(VENV)/.installed: $(VENV)/.requirements $(sources)
 
 $(VENV)/.lint: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check "ruff==0.17.6" "clang-format==19.1.7"
+	$(BIN)/python -m pip install -q --disable-pip-version-check "ruff==0.17.6" "clang-format==19.1.7" $(MYPY)
 	touch $@
 
-lint: $(VENV)/.lint ## ruff and clang-format, changing nothing
+lint: $(VENV)/.lint $(VENV)/.requirements ## ruff, mypy and clang-format, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
 	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: $(VENV)/.lint ## make it so

@@ -212,7 +212,7 @@ def test_a_machine_without_it(installed, tmp_path):
     (tmp_path / "cuda" / "__init__.py").write_text("")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from fastfa import _cublas, DeviceError\n"
+        "from fastfa import DeviceError\nfrom fastfa.network import _cublas\n"
         "try:\n    _cublas.path('cuda:1')\n"
         "except DeviceError as error:\n    print(error)"
     )

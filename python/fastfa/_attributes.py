@@ -53,7 +53,9 @@ class Guarded:
 def immutable(kind: _Class) -> _Class:
     """For a frozen dataclass, or a class with slots: what it says when an attribute is assigned."""
     replaced = dataclasses.is_dataclass(kind)
-    names = [f.name for f in dataclasses.fields(kind)] if replaced else list(kind.__slots__)
+    names = (
+        [f.name for f in dataclasses.fields(kind)] if replaced else list(vars(kind)["__slots__"])
+    )
     advice = f", such as dataclasses.replace(old, {names[0]}=...)" if replaced else ""
 
     def refuse(self: Any, name: str) -> None:
@@ -74,7 +76,8 @@ def immutable(kind: _Class) -> _Class:
         refuse(self, name)
         object.__delattr__(self, name)
 
-    kind.__setattr__, kind.__delattr__ = __setattr__, __delattr__
+    for method in (__setattr__, __delattr__):
+        setattr(kind, method.__name__, method)
     return kind
 
 

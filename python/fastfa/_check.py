@@ -58,7 +58,8 @@ def real(
     """`value` as a finite float in the given interval."""
     right = ")" if open_high or high == math.inf else "]"
     limits = f"{'(' if open_low else '['}{low:g}, {high:g}{right}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+    if not is_number:
         raise TypeError(f"[{where}] {name} was {shown(value)}; it must be a number in {limits}")
     try:
         number = float(value)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _arguments, _check
+from . import _check
 from .data import Split, one_hot
+from .network import _arguments
 
 if TYPE_CHECKING:
     from .network import Network
@@ -90,7 +91,7 @@ def fingerprint(examples: Examples) -> str:
     mark = hashlib.sha256(f"{examples.x.shape} {examples.y.shape} {examples.x.dtype}".encode())
     for array in examples.take(some):
         if array is not None:
-            mark.update(array)
+            mark.update(array.data)
     return f"{n} examples with mark {mark.hexdigest()[:16]}"
 
 

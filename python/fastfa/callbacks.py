@@ -153,6 +153,13 @@ class BestWeights(BuiltIn):
         The network's ``state_dict()`` at its end.
     """
 
+    monitor: str
+    min_delta: float
+    restore_at_end: bool
+    value: float
+    epoch: int
+    state: dict[str, np.ndarray] | None
+
     def __init__(
         self, monitor: str = "validation_error", *, min_delta: float = 0.0, restore: bool = True
     ) -> None:
@@ -227,6 +234,10 @@ class AveragedWeights(BuiltIn):
         The mean of the network's ``state_dict()``, float64.
     """
 
+    begin: int
+    epochs: int
+    state: dict[str, np.ndarray] | None
+
     def __init__(self, begin: int) -> None:
         self._set(begin=_check.integer("AveragedWeights", "begin", begin, 1))
         self._set(epochs=0, state=None)
@@ -286,6 +297,11 @@ class EarlyStopping(BuiltIn):
         The epoch after which this callback ended training.
     """
 
+    monitor: str
+    patience: int
+    best: BestWeights
+    stopped_epoch: int | None
+
     def __init__(
         self,
         monitor: str = "validation_error",
@@ -339,6 +355,8 @@ class _Logger(Writing):
 
     Not in `on_fit_begin`, where another callback may yet refuse the fit.
     """
+
+    path: Path
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._set(path=Path(_check.path(type(self).__name__, "path", path)))
@@ -459,6 +477,13 @@ class Alignment(BuiltIn):
     in some of them, ``angle_bp.0.defined`` says of how many the mean is. The falling angle is
     Figure 2b of Lillicrap et al. (arXiv 1411.0247).
     """
+
+    X: Any
+    Y: Any
+    every: int | None
+    measures: tuple[str, ...]
+    pseudobackprop: bool | None
+    rows: list[dict[str, Any]]
 
     def __init__(
         self,

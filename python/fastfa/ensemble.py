@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import _arguments, _check, _core, _device_arrays
+from . import _check, _core
 from ._attributes import Guarded
 from .errors import DivergenceError
-from .network import Network
+from .network import Network, _arguments, _device_arrays
 from .optim import Optimizer
 
 
@@ -53,6 +53,8 @@ class Ensemble(Guarded):
     >>> losses.shape
     (20,)
     """
+
+    networks: tuple[Network, ...]
 
     _INSTEAD: ClassVar[dict[str, str]] = {"": "make another Ensemble of the same networks"}
 
@@ -151,13 +153,16 @@ class Ensemble(Guarded):
         batch_size = len(x) if batch_size is None else batch_size
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
         weights = _arguments.sample_weight(net, where, sample_weight, len(x))
-        several = not isinstance(optimizer, Optimizer)
-        if several and (not isinstance(optimizer, Sequence) or len(optimizer) != len(self)):
+        given: Sequence[Optimizer]
+        if isinstance(optimizer, Optimizer):
+            given = [optimizer] * len(self)
+        elif isinstance(optimizer, Sequence) and len(optimizer) == len(self):
+            given = optimizer
+        else:
             raise ValueError(
                 f"[{where}] optimizer was {optimizer!r}; it must be one, or one for each of "
                 f"the {len(self)} networks"
             )
-        given = optimizer if several else [optimizer] * len(self)
         rules = [_arguments.optimizer(where, each) for each in given]
         rows = _core.train_together(
             [network._net for network in self.networks], x, y, rules, batch_size, indices, weights

@@ -33,6 +33,7 @@ MatrixName = Literal[
 RouteName = Literal["layerwise", "direct", "target"]
 PlasticityName = Literal["fixed", "kolen_pollack", "weight_mirror"]
 MagnitudeName = Literal["uniform", "fixed", "redrawn"]
+ScaleName = Literal["equal_error", "equal_before_slope"]
 
 
 class CustomFeedback(Protocol):
@@ -148,7 +149,7 @@ class Feedback:
     )
 
     matrix: MatrixName | CustomFeedback
-    scale: float | str | None
+    scale: float | ScaleName | None
     gain: float | None
     growth: float | None
     route: RouteName
@@ -163,7 +164,7 @@ class Feedback:
         self,
         matrix: MatrixName | CustomFeedback,
         *,
-        scale: float | Literal["equal_error", "equal_before_slope"] = "equal_error",
+        scale: float | ScaleName = "equal_error",
         gain: float | None = None,
         growth: float | None = None,
         route: RouteName = "layerwise",
@@ -175,16 +176,13 @@ class Feedback:
         refresh: int = 1,
     ) -> None:
         kind = _given.kind(matrix)
-        route = _given.route(kind, route)
-        plasticity = _given.plasticity(kind, route, plasticity)
-        scale, gain, growth = _given.size(kind, scale, gain, growth)
+        of, learns = _given.route(kind, route), _given.plasticity(kind, route, plasticity)
+        size = _given.size(kind, scale, gain, growth)
         for name, value in {
             "matrix": matrix,
-            "scale": scale,
-            "gain": gain,
-            "growth": growth,
-            "route": route,
-            "plasticity": plasticity,
+            **dict(zip(("scale", "gain", "growth"), size, strict=True)),
+            "route": of,
+            "plasticity": learns,
             "density": _given.density(kind, density),
             "rank": _given.rank(kind, rank),
             "array": _given.array(kind, array),
@@ -280,15 +278,17 @@ class Feedback:
 
     def _propagate(self, delta: np.ndarray) -> np.ndarray:
         """What the custom object sends for deltas (N, n_source): finite float64, its shape unchecked."""
-        sent = self.matrix.propagate(delta)
-        sent = _check.numeric("Feedback", "propagate(delta)", sent, np.dtype(np.float64))
+        assert not isinstance(self.matrix, str)
+        given = self.matrix.propagate(delta)
+        sent = _check.numeric("Feedback", "propagate(delta)", given, np.dtype(np.float64))
         _check.finite("Feedback", "propagate(delta)", sent)
         return sent
 
     def _custom_array(self, units: int, source: int) -> np.ndarray:
         """The custom object's matrix, float64 (units, source)."""
-        if callable(getattr(self.matrix, "toarray", None)):
-            name, array = "toarray()", self.matrix.toarray()
+        toarray = getattr(self.matrix, "toarray", None)
+        if callable(toarray):
+            name, array = "toarray()", toarray()
         else:
             name, array = "propagate(identity), transposed,", self._propagate(np.eye(source)).T
         array = np.array(_check.numeric("Feedback", name, array, np.dtype(np.float64)))
@@ -300,8 +300,9 @@ class Feedback:
         return array
 
     def _spec(self) -> _core.FeedbackSpec:
-        mirrors = isinstance(self.plasticity, WeightMirror)
-        mirror = self.plasticity if mirrors else WeightMirror()
+        mirror, plasticity = WeightMirror(), self.plasticity
+        if isinstance(plasticity, WeightMirror):
+            mirror, plasticity = plasticity, "weight_mirror"
         return _core.FeedbackSpec(
             matrix=self._kind,
             route=self.route,
@@ -314,7 +315,7 @@ class Feedback:
             rank=self.rank or 0,
             magnitude=self.magnitude,
             refresh=self.refresh,
-            plasticity="weight_mirror" if mirrors else self.plasticity,
+            plasticity=plasticity,
             mirror_growth=mirror.growth or 0.0,
             mirror_decay=-1.0 if mirror.decay is None else mirror.decay,
             mirror_noise=mirror.noise,

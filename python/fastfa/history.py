@@ -8,7 +8,7 @@ import json
 import math
 import os
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _check
@@ -42,7 +42,11 @@ class History(Guarded):
     records : list of dict
     """
 
-    _SETTINGS: ClassVar = {"records": lambda self, value: check_records(value)}
+    records: list[Record]
+
+    _SETTINGS: ClassVar[dict[str, Callable[[Any, Any], Any]]] = {
+        "records": lambda self, value: check_records(value)
+    }
     _INSTEAD: ClassVar[dict[str, str]] = {"": "it follows from the records; change those"}
 
     def __init__(self, records: list[Record] | None = None) -> None:

@@ -11,6 +11,7 @@ from . import _check, _core
 from ._attributes import immutable
 
 ActivationName = Literal["linear", "logistic", "tanh", "relu", "leaky_relu", "softmax"]
+Padding = Literal["valid", "same"]
 
 
 @immutable
@@ -135,7 +136,7 @@ class LocallyConnected2D:
     maps: int
     kernel_size: tuple[int, int]
     stride: tuple[int, int]
-    padding: Literal["valid", "same"]
+    padding: Padding
     activation: ActivationName
     bias: bool
     weight_scale: float | None
@@ -147,7 +148,7 @@ class LocallyConnected2D:
         kernel_size: int | Sequence[int],
         *,
         stride: int | Sequence[int] = 1,
-        padding: Literal["valid", "same"] = "valid",
+        padding: Padding = "valid",
         activation: ActivationName = "linear",
         bias: bool = True,
         weight_scale: float | None = None,
@@ -255,7 +256,8 @@ class Dropout:
         object.__setattr__(self, "rate", rate)
 
 
-Layer = Dense | LocallyConnected2D
+Layer = Dense | LocallyConnected2D | Dropout
+Weighted = Dense | LocallyConnected2D
 
 
 def _omega(given: float | None, fan_in: int) -> float:
@@ -265,9 +267,11 @@ def _omega(given: float | None, fan_in: int) -> float:
 def _pair(where: str, name: str, value: Any) -> tuple[int, int]:
     """(height, width) from an integer for both or a pair."""
     if not isinstance(value, Sequence):
-        return (_check.integer(where, name, value, 1, 2**31 - 1),) * 2
+        both = _check.integer(where, name, value, 1, 2**31 - 1)
+        return both, both
     if isinstance(value, str) or len(value) != 2:
         raise ValueError(f"[{where}] {name} was {value!r}; it must be an integer or a pair of them")
-    return tuple(
+    height, width = (
         _check.integer(where, f"{name}[{i}]", v, 1, 2**31 - 1) for i, v in enumerate(value)
     )
+    return height, width

@@ -17,7 +17,7 @@ def _float64(where: str, name: str, value: Any) -> np.ndarray:
     return _check.real_numbers(where, name, value).astype(np.float64, copy=False)
 
 
-def angle(u: Any, v: Any, axis: int = -1) -> np.ndarray | float:
+def angle(u: Any, v: Any, axis: int = -1) -> Any:
     """The angle between vectors, in degrees, 0 … 180.
 
     Signed: ``arccos(u·v / |u||v|)``, so opposite vectors are 180° apart. (The paper's Methods write

@@ -45,13 +45,14 @@ def new_figure(columns: int = 1, *, width: float = 4.8, height: float = 3.6) -> 
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise ImportError(
             "[plots] matplotlib is not installed; get it with: pip install fastfa[plots]"
         ) from error
-    figure = Figure(figsize=(width * columns, height), dpi=200, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06, wspace=0.06)
+    figure = Figure(figsize=(width * columns, height), dpi=200, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.06)
     figure.subplots(1, columns)
     return figure
 
@@ -82,7 +83,7 @@ def plot_history(history: History, ax: Axes | None = None) -> Figure:
         label, colour, style = _SETS[key]
         _curve(ax, history, key, label=label, color=colour, linestyle=style)
     _finish_errors(ax, "Error (%)")
-    return ax.figure
+    return _figure_of(ax)
 
 
 def plot_learning_curves(
@@ -105,7 +106,7 @@ def plot_learning_curves(
         colour = COLOURS.get(name) or next(spare)
         _curve(ax, history, key, label=name, color=colour, linestyle="-")
     _finish_errors(ax, f"{key.replace('_', ' ').capitalize()} (%)")
-    return ax.figure
+    return _figure_of(ax)
 
 
 def plot_angles(
@@ -153,7 +154,14 @@ def plot_angles(
     ax.axhline(90, color="black", lw=0.8, ls=":")
     _finish_angles(ax, rows, examples_per_batch)
     ax.legend(frameon=False, loc="lower right")
-    return ax.figure
+    return _figure_of(ax)
+
+
+def _figure_of(ax: Axes) -> Figure:
+    """The figure, which can be saved, also of axes in a part of one."""
+    from matplotlib.figure import Figure
+
+    return ax.figure if isinstance(ax.figure, Figure) else ax.figure.figure
 
 
 def _curve(ax: Axes, history: History, key: str, **style: Any) -> None:

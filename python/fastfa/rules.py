@@ -31,34 +31,33 @@ FeedbackLike = Rule | Sequence[Rule] | NodePerturbation
 Rules = tuple[Feedback, ...] | NodePerturbation
 
 
+def one_rule(value: Any, name: str, where: str) -> Feedback:
+    """A Feedback from a name, a Feedback or an object with propagate()."""
+    if isinstance(value, Feedback):
+        return value
+    if isinstance(value, str):
+        return PRESETS[_check.choice(where, name, value, tuple(PRESETS))]
+    if propagates(value):
+        return Feedback(value)
+    raise TypeError(
+        f"[{where}] {name} was {value!r}; it must be a Feedback, an object with propagate(delta) "
+        f"or one of {', '.join(PRESETS)}"
+    )
+
+
 def resolve(feedback: FeedbackLike, hidden: int, where: str = "Network") -> Rules:
     """One Feedback per hidden layer from a name, a Feedback, an object with propagate(), or one of
     these for each layer. A NodePerturbation stands for the whole network and stays what it is."""
-
-    def one(value: Any, name: str) -> Feedback:
-        if isinstance(value, Feedback):
-            return value
-        if isinstance(value, str):
-            return PRESETS[_check.choice(where, name, value, tuple(PRESETS))]
-        if propagates(value):
-            return Feedback(value)
-        raise TypeError(
-            f"[{where}] {name} was {value!r}; it must be a Feedback, an object with propagate(delta) "
-            f"or one of {', '.join(PRESETS)}"
-        )
-
     if isinstance(feedback, NodePerturbation):
         return feedback
-    if isinstance(feedback, str | Feedback) or propagates(feedback):
-        return (one(feedback, "feedback"),) * hidden
-    if not isinstance(feedback, Sequence):
-        one(feedback, "feedback")
+    if not isinstance(feedback, Sequence) or isinstance(feedback, str) or propagates(feedback):
+        return (one_rule(feedback, "feedback", where),) * hidden
     if len(feedback) != hidden:
         raise ValueError(
             f"[{where}] feedback has {len(feedback)} entries; the network has {hidden} hidden "
             "layers and needs one for each"
         )
-    return tuple(one(value, f"feedback[{i}]") for i, value in enumerate(feedback))
+    return tuple(one_rule(value, f"feedback[{i}]", where) for i, value in enumerate(feedback))
 
 
 def specs(rules: Rules) -> tuple[list[_core.FeedbackSpec], float]:

@@ -64,6 +64,8 @@ class TensorBoardLogger(Writing):
         If tensorboard isn't installed.
     """
 
+    folder: Path
+
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         _import("TensorBoardLogger", "tensorboard", "tensorboard.compat.proto.event_pb2")
         self._set(folder=Path(folder))
@@ -156,6 +158,13 @@ class MLflowLogger(BuiltIn):
     ValueError
         At the start of ``fit``, if the run to go on with was of another seed.
     """
+
+    uri: str
+    experiment: str
+    run_name: str | None
+    run_id: str | None
+    params: dict[str, Any]
+    tags: dict[str, Any]
 
     def __init__(
         self,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import _check
-from ._arguments import check_some_weight
 from ._attributes import Guarded
 from ._augment import Ahead
 from ._examples import Examples, fingerprint, prepare, split_off
@@ -22,6 +21,7 @@ from .callbacks import Callback, check_fit
 from .data import Distortion, permutation
 from .errors import DivergenceError
 from .history import History, Record
+from .network._arguments import check_some_weight
 from .schedules import Schedule, as_schedule, counted_from, restarted
 
 if TYPE_CHECKING:
@@ -102,6 +102,24 @@ class Trainer(Guarded):
     ``Steps`` (a dict) keep those to come; a callable or a `Schedule` of your own says every epoch's rate
     itself.
     """
+
+    net: Network
+    optimizer: Any
+    batch_size: int
+    epochs: int
+    shuffle: bool
+    seed: int
+    schedule: Any
+    callbacks: Sequence[Callback]
+    progress: bool
+    augment: Any
+    targets: Any
+    history: History
+    epoch: int
+    batch: int
+    has_validation: bool
+    _lr: float
+    _first_lr: float
 
     _SETTINGS: ClassVar[dict[str, Callable[[Any, Any], Any]]] = {
         "optimizer": lambda self, value: self._started_with(value),

@@ -103,7 +103,7 @@ def load(path: Path, into: Saved | None = None, *, write_outside: bool = False) 
     path = _check.path("load", "path", path)
     with reading(path) as file:
         kind = file.content.get("kind")
-        if kind not in _PLANS:
+        if not isinstance(kind, str) or kind not in _PLANS:
             file.refuse(f"holds {kind!r}; it must be one of {', '.join(_PLANS)}")
         plan = whole = _PLANS[kind](file.content)
         if isinstance(whole, TrainerPlan) and wanted == "network":

@@ -35,12 +35,15 @@ class Checkpoint(Writing):
         When training begins, if the trainer can't be saved.
     """
 
+    path: str
+    every_epochs: int
+
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         path = _check.path("Checkpoint", "path", path)
         try:
             parts = [part[1:] for part in string.Formatter().parse(path) if part[1] is not None]
             # A width of a billion, in a file from elsewhere, would take as many bytes.
-            if any(name != "epoch" or len(form) > 3 for name, form, _ in parts):
+            if any(name != "epoch" or len(form or "") > 3 for name, form, _ in parts):
                 raise ValueError("unknown")
             path.format(epoch=1)
         except (LookupError, ValueError) as error:

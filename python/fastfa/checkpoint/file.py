@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class Opened:
             self.refuse(f"has {name} of type {there.get_dtype()}, which fastfa doesn't write")
         return Shape(dtype, tuple(there.get_shape()))
 
-    def refuse(self, what: str) -> None:
+    def refuse(self, what: str) -> NoReturn:
         """Raise a CheckpointError about this file."""
         raise CheckpointError(self.path, what)
 
@@ -204,7 +204,7 @@ def _digest(content: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
     for name in sorted(tensors):
         array = tensors[name]
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

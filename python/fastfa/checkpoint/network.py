@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arguments, _check
+from .. import _check
 from ..feedback import Feedback
 from ..layers import LocallyConnected2D
-from ..network import Network
+from ..network import Network, _arguments
 from ..perturbation import NodePerturbation
 from .describe import (
     LAYERS,
@@ -89,7 +89,7 @@ def _configuration(net: Network) -> Described:
 def _memory(net: Network) -> dict[str, np.ndarray]:
     """The optimizer's memory of every parameter, and inverses that are kept: views."""
     _, memory, _, inverted = net._net.progress()
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for moment, name in enumerate(_MOMENTS[memory]):
         for part in _PARTS:
             for i in net._fed if part == "feedback" else range(len(net.layers)):
@@ -98,7 +98,9 @@ def _memory(net: Network) -> dict[str, np.ndarray]:
                     found[f"{name}.{part}.{i}"] = array
     for i, since in enumerate(inverted):
         if since >= 0:
-            found[f"inverse.{i}"] = net._net.kept_inverse(i)
+            inverse = net._net.kept_inverse(i)
+            assert inverse is not None  # since when it is kept says that it is
+            found[f"inverse.{i}"] = inverse
     return found
 
 
@@ -150,8 +152,10 @@ class Plan:
 
     def _tensors(self) -> tuple[dict[str, Shape], dict[str, Shape]]:
         units = [math.prod(shape) for shape in self._shapes]
-        parameters, possible, extra = {}, {}, {}
-        learn = set()
+        parameters: dict[str, tuple[int, ...]] = {}
+        possible: dict[str, tuple[int, ...]] = {}
+        extra: dict[str, Shape] = {}
+        learn: set[str] = set()
         for i, layer in enumerate(self._weighted):
             own = {f"weights.{i}": self._weight_shape(i)}
             if layer.bias:
@@ -205,7 +209,8 @@ class Plan:
     def check_like(self, net: Network) -> None:
         """Refuse a network that is another one than the described, wherever both compute."""
         saved, own = self.configuration, _configuration(net)
-        found = difference(*({k: v for k, v in c.items() if k not in _WHERE} for c in (saved, own)))
+        saved, own = ({k: v for k, v in c.items() if k not in _WHERE} for c in (saved, own))
+        found = difference(saved, own)
         if found is not None:
             raise Mismatch(f"another network: {found}")
 
@@ -214,7 +219,7 @@ class Plan:
         start = len(self.prefix)
         own = {n[start:]: a for n, a in tensors.items() if n.startswith(self.prefix)}
         for i in self.fed:
-            given = net.feedback[i].array
+            given = net._rules[i].array
             if given is not None and not np.array_equal(given, own[f"given.{i}"]):
                 raise Mismatch(f"another network: feedback[{i}].array differs")
         moments = {n: own[n] for n in own if n.partition(".")[0] in _REMEMBERED}

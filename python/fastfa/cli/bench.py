@@ -16,6 +16,9 @@ from .folder import place
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..layers import ActivationName
+    from ..network.parameters import LossName
+
 SCHEMA = "fastfa-own-speed/1"
 PEERS = "Against PyTorch, JAX and others: `make bench` in fastfa's source tree."
 ENSEMBLE = "fa.Ensemble"
@@ -30,10 +33,10 @@ class Workload:
     """What is trained: the sizes of the dense layers, or of those above the paper's local layer."""
 
     sizes: tuple[int, ...]
-    activation: str
+    activation: ActivationName
     batch: int
     rule: str = "fa"
-    loss: str = "squared_error"
+    loss: LossName = "squared_error"
     local: bool = False  # 28×28 inputs, 6 maps of 6×6 patches first
     replicas: int = 1
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -272,8 +272,13 @@ def parse_schedule(text: str, epochs: int = 1) -> Any:
         if kind == "steps":
             return Steps({integer(epoch): number(rate) for epoch, rate in _pairs(rest)})
         if kind == "plateau":
-            kinds = {"factor": number, "patience": integer, "min_delta": number, "min_lr": number,
-                     "monitor": str}  # fmt: skip
+            kinds: dict[str, Callable[[str], Any]] = {
+                "factor": number,
+                "patience": integer,
+                "min_delta": number,
+                "min_lr": number,
+                "monitor": str,
+            }
             return Plateau(**{name: kinds[name](value) for name, value in _pairs(rest)})
         if kind == "cosine":
             kinds = {"epochs": integer, "min_lr": number}

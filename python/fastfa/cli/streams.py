@@ -26,7 +26,8 @@ class Stream:
     """
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self.failure = stream, None
+        self._stream = stream
+        self.failure: Exception | None = None
 
     @property
     def encoding(self) -> str:
@@ -78,7 +79,7 @@ def unfailing() -> Iterator[Stream]:
     _open_standard_files()
     before = sys.stdout, sys.stderr
     out, err = Stream(before[0]), Stream(before[1])
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out, err
     try:
         yield out
     finally:

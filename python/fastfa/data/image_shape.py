@@ -22,4 +22,4 @@ def image_shape_of(where: str, value: Any, n_in: int) -> tuple[int, int, int]:
         raise TypeError(f"{where}image_shape was {value!r}; {must}") from None
     if len(shape) != 3 or min(shape) < 1 or math.prod(shape) != n_in:
         raise ValueError(f"{where}image_shape was {value!r}; {must}")
-    return shape  # type: ignore[return-value]
+    return shape

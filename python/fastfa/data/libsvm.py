@@ -176,7 +176,8 @@ class _Reader:
                 f"with {width} features, indices must be from 0 to {width - 1} or from 1 to {width}"
             )
         x = np.zeros((len(labels), max(width, 1)), np.float32)
-        counts = np.diff(np.frombuffer(self.ends, np.int64), prepend=0)
+        ends = np.frombuffer(self.ends, np.int64)
+        counts = ends - np.concatenate([[0], ends[:-1]])
         rows = np.repeat(np.arange(len(labels)), counts)
         x[rows, np.array(self.indices, np.int64) - (not zero_based)] = self.values
         return Split(x, labels, (1, 1, x.shape[1]))

@@ -196,7 +196,7 @@ def _checked(
     with limit.memory() if limit is not None else contextlib.nullcontext():
         rows = np.array(values.reshape(len(values), -1), dtype, order="C")
     if values.dtype == np.uint8:
-        rows /= np.float32(255)
+        np.divide(rows, np.float32(255), out=rows)
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
         raise ValueError(f"{place}x holds {rows[row, column]} in row {row}; it must be finite")

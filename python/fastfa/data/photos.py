@@ -9,6 +9,7 @@ mnist-back-image.
 from __future__ import annotations
 
 import hashlib
+from importlib import metadata
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +95,9 @@ def _photographs() -> list[npt.NDArray[np.uint8]]:
         digest.update(f"{name}{pixels.shape}".encode() + pixels.tobytes())
     if digest.hexdigest() != _SHA256:
         raise ValueError(
-            f"[photo_background] the photographs of scikit-image {skimage.__version__} have "
-            f"SHA-256 {digest.hexdigest()}; it must be {_SHA256} for the set to be the same everywhere"
+            "[photo_background] the photographs of scikit-image "
+            f"{metadata.version('scikit-image')} have SHA-256 {digest.hexdigest()}; it must be "
+            f"{_SHA256} for the set to be the same everywhere"
         )
     return grey
 

@@ -95,7 +95,7 @@ def open_lines(limit: Limit) -> Iterator[Lines]:
             limit.memory(),
             (gzip.open if packed else open)(limit.name, "rt", encoding="utf-8-sig") as file,
         ):
-            yield Lines(file, limit)  # type: ignore[arg-type]
+            yield Lines(file, limit)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ValueError(f"{place} holds the byte {byte:02x}; it must be text") from None

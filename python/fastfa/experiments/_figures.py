@@ -58,7 +58,7 @@ def finish(
     y: str,
     *,
     title: str | None = None,
-    legend: str | tuple[float, float] | None = None,
+    legend: Any = None,
     log: str = "",
 ) -> None:
     """Labels, a plain frame, and a legend at the place `legend` if one is wanted."""

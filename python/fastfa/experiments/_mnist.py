@@ -42,7 +42,7 @@ from ._statistics import Verdict, below, log_ratio, no_comparison
 # first two epochs have smaller steps, without which so large a B saturates units for good. What was
 # tried on held-out digits is in docs/results/reproduce/trials, a file each.
 LOW, HIGH = -0.9, 0.9
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "rule": "fa",
     "hidden": [],
     "local": None,
@@ -146,7 +146,8 @@ def background(images: Normalised) -> float:
 
 def classifier(spec: Settings, data: Dataset, seed: int) -> Network:
     """The network of these settings: hidden layers, tanh outputs that start at the targets' mean."""
-    activation, layers = spec["activation"], []
+    activation = spec["activation"]
+    layers: list[Dense | Dropout | LocallyConnected2D] = []
     if spec["local"]:
         maps, kernel = spec["local"]
         layers.append(LocallyConnected2D(maps, kernel, activation=activation))
@@ -238,10 +239,11 @@ def near(condition: str, other: str, whole: float, small: float | None = None) -
     def measure(results: Results) -> Verdict:
         gap = results.last(condition, "error") - results.last(other, "error")
         quick = used_data(results).startswith("mnist-mini")
-        if quick and small is None:
+        bound = small if quick else whole
+        if bound is None:
             return no_comparison(gap, "points", used_data(results))
         what = f"error less that of {other}{_stand_in(results)}"
-        return below(gap, small if quick else whole, "points", what)
+        return below(gap, bound, "points", what)
 
     return measure
 
@@ -317,7 +319,7 @@ def draw(
         )
     right.plot([], [], "o", color="grey", label="our runs, last epoch")
     finish(left, "Epochs", "Test error (%)", legend="upper right", log="y")
-    left.xaxis.get_major_locator().set_params(integer=True)
+    left.locator_params(axis="x", integer=True)
     finish(right, "", "Test error (%)", legend="upper right", log="y")
     for ax in figure.axes:
         low, high = ax.get_ylim()

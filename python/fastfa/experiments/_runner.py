@@ -39,6 +39,13 @@ class Job:
     path: Path
     data: Mapping[str, str]  # digests of the data sets by name
 
+    def result(self) -> dict[str, Any]:
+        """The file's content, which must be there by now."""
+        content = self.read()
+        if content is None:
+            raise RuntimeError(f"[reproduce] {self.path} is gone, or was written by somebody else")
+        return content
+
     def read(self) -> dict[str, Any] | None:
         """The file's content; None if it isn't there, isn't whole, or is another job's.
 
@@ -198,7 +205,7 @@ def reproduce(
             _run_all(missing, jobs, report)
         else:
             _run_on_cluster(missing, scheduler, report)
-        done = [(job, job.read()) for job in todo]
+        done = [(job, job.result()) for job in todo]
         _judge(experiment, settings, done, summary, folder)
     summary["wall_seconds"] = perf_counter() - begun
     summary = _plain(summary)

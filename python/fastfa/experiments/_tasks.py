@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import SGD, Dense, Feedback, Network, metrics
+from ..feedback import ScaleName
 
 
 def linear_task(
@@ -71,7 +72,7 @@ def tanh_network(
     *,
     seed: int,
     weight_scale: float | None = None,
-    feedback_scale: float | str = "equal_before_slope",
+    feedback_scale: float | ScaleName = "equal_before_slope",
     frozen: Sequence[int] = (),
 ) -> Network:
     """tanh hidden units, linear outputs, biases, float64; layers whose index is in `frozen` stay."""
@@ -93,7 +94,7 @@ def tanh_network(
     )
 
 
-def uniform(feedback: Any, scale: float | str) -> Any:
+def uniform(feedback: Any, scale: float | ScaleName) -> Any:
     """The rule; for ``"fa"`` with B uniform in (−scale, scale)."""
     return Feedback("uniform", scale=scale) if feedback == "fa" else feedback
 

@@ -148,7 +148,7 @@ def draw(results: Results) -> Any:
         mean = results.of(f"{shape}-fa", "mean_image")[0] / UNIT
         ax.axhline(mean, color="grey", linewidth=0.9, linestyle=":", label="mean image")
         finish(ax, "Epochs", "Squared error of a test image (pixels 0–1)", legend="best", log="y")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
         ax.set_title("-".join(map(str, [784, *results.settings[shape], 784])), fontsize="medium")
     low = 0.85 * min(ax.get_ylim()[0] for ax in figure.axes)
     for ax in figure.axes:

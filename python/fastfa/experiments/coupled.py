@@ -69,7 +69,7 @@ def _positive(results: Results) -> Verdict:
 def draw(results: Results) -> Any:
     """The measures of both networks; each run in black."""
     figure = panels(3, 2, width=3.6, height=2.5)
-    axes = np.reshape(figure.axes, (2, 3))
+    axes = np.array(figure.axes, dtype=object).reshape(2, 3)
     for row, name in enumerate(results.conditions):
         steps = results.runs[name][0]["steps"]
         for ax, (key, label) in zip(axes[row], ROWS.items(), strict=True):

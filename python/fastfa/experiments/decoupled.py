@@ -113,7 +113,7 @@ def _by_error(results: Results) -> Verdict:
 def draw(results: Results) -> Any:
     """A column for each regimen, a row for each measure; runs in black, what learns in its colour."""
     figure = panels(3, 3, width=3.6, height=2.4)
-    axes = np.reshape(figure.axes, (3, 3))
+    axes = np.array(figure.axes, dtype=object).reshape(3, 3)
     for column, name in enumerate(results.conditions):
         first = results.runs[name][0]
         for row, (key, label) in enumerate(ROWS.items()):

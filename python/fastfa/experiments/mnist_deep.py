@@ -22,7 +22,7 @@ from ._figures import BP, FA, FA4, SHALLOW
 # blow up with steps of that size, and are left to Adam.
 _FA = shared.NOTE | {"gain": 0.5, "growth": [8.0, 4.0, 1.0], "initial": 0.3}
 _BP = shared.NOTE | {"rule": "bp", "initial": 3**0.5}
-_QUICK_NETS = {
+_QUICK_NETS: dict[str, dict[str, Any]] = {
     "shallow": {"rule": "shallow"},
     "bp": {"rule": "bp"},
     "fa": {},
@@ -52,7 +52,7 @@ PAPER = {"bp": 1.62, "fa": 1.32, "dropout": 1.2, "leaky": 1.1, "leaky-dropout": 
 
 
 def _presets() -> dict[str, Any]:
-    presets = {}
+    presets: dict[str, dict[str, Any]] = {}
     for name, base, nets, units in (
         ("quick", shared.QUICK, _QUICK_NETS, 300),
         ("paper", shared.PAPER | {"epochs": EPOCHS}, _PAPER_NETS, 1500),

@@ -64,8 +64,7 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
 
 
 def _ratio(results: Results, smaller: str, larger: str, bound: float, what: str) -> Verdict:
-    values = (results.of(CONDITION, key) for key in (smaller, larger))
-    return log_ratio(*values, bound, what)
+    return log_ratio(results.of(CONDITION, smaller), results.of(CONDITION, larger), bound, what)
 
 
 def _spikes(results: Results) -> Verdict:

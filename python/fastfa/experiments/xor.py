@@ -140,10 +140,11 @@ def draw(results: Results) -> Any:
     b = results.of("25 fa", "b")[0]
     scatter.axhline(0, color="#cccccc", linewidth=0.8)
     scatter.axvline(0, color="#cccccc", linewidth=0.8)
-    for key, style in (
-        ("w_before", {"facecolors": "none", "edgecolors": "#9a9a9a", "label": "before"}),
-        ("w_after", {"color": FA, "label": "after"}),
-    ):
+    styles: dict[str, Any] = {
+        "w_before": {"facecolors": "none", "edgecolors": "#9a9a9a", "label": "before"},
+        "w_after": {"color": FA, "label": "after"},
+    }
+    for key, style in styles.items():
         scatter.scatter(b, results.of("25 fa", key)[0], s=24, **style)
     finish(scatter, "Element of B", "Element of W", legend="upper left")
     scatter.set_title("2-25-1, one run", fontsize="medium")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..feedback import Feedback
+from ..feedback import Feedback, MatrixName
 
 
 def changed(rule: Feedback, **changes: object) -> Feedback:
@@ -31,7 +31,8 @@ def drawn(rule: Feedback, units: int, source: int, *, seed: int, layer: int) -> 
 def magnitudes(rule: Feedback, units: int, source: int, *, seed: int, layer: int) -> np.ndarray:
     """|B| (units, source) of a "sign" rule with fixed magnitudes, (1, 1) with uniform ones; float64."""
     # The same size and, for those drawn once, the same stream as these matrices have.
-    matrix = "binary" if rule.magnitude == "uniform" else "uniform"
+    matrix: MatrixName = "binary" if rule.magnitude == "uniform" else "uniform"
+    assert rule.scale is not None  # "sign" has one
     like = Feedback(matrix, scale=rule.scale, gain=rule.gain)  # toarray has no use for growth
     sizes = np.abs(like.toarray(units, source, seed=seed, layer=layer))
     return sizes[:1, :1] if rule.magnitude == "uniform" else sizes

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Patches(NamedTuple):
     """Positions P = out_h · out_w in rows, inputs of a patch K = channels · kernel_h · kernel_w."""
 
-    index: np.ndarray  # int32 (P, K): the flat input; 0 where the patch hangs over the edge
+    input: np.ndarray  # int32 (P, K): the flat input; 0 where the patch hangs over the edge
     inside: np.ndarray  # bool (P, K): whether it doesn't
     before: tuple[int, int]  # rows above and columns left of the image that "same" padding adds
     after: tuple[int, int]  # rows below and columns right of it

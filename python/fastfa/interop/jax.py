@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arguments, _check
+from .. import _check
 from ..feedback import Feedback
 from ..layers import Dense, LocallyConnected2D
-from ..network import Network
+from ..network import Network, _arguments
 from ._matrices import magnitudes
 from ._patches import patches
 from ._peers import need
@@ -170,7 +170,7 @@ def _layer(net: Network, i: int, matrix: Callable[[jax.Array], jax.Array] | None
     act = _ACTIVATIONS[layer.activation]
     if isinstance(layer, LocallyConnected2D):
         where = patches(layer, net.shapes[i])
-        index, inside = jnp.asarray(where.index), jnp.asarray(where.inside)
+        index, inside = jnp.asarray(where.input), jnp.asarray(where.inside)
         units = math.prod(net.shapes[i + 1])
 
         def local(W: jax.Array, b: Any, h: jax.Array) -> jax.Array:

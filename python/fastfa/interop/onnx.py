@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import __version__
 from ..data.atomic import atomic_write
-from ..layers import Dense
+from ..layers import Dense, LocallyConnected2D
 from ..network import Network
 from ._patches import patches
 from ._peers import need
@@ -147,10 +147,11 @@ def _dense(graph: _Graph, net: Network, i: int, h: str) -> str:
 def _local(graph: _Graph, net: Network, i: int, h: str) -> str:
     """The patches of every position side by side, then a product for each position."""
     layer = net.layers[i]
+    assert isinstance(layer, LocallyConnected2D)
     where = patches(layer, net.shapes[i])
-    positions, patch = where.index.shape
+    positions, patch = where.input.shape
     weights = net.weights[i].reshape(layer.maps, positions, patch) * where.inside
-    index = graph.constant(f"patches{i}", where.index.ravel())
+    index = graph.constant(f"patches{i}", where.input.ravel())
     seen = graph.node("Gather", h, index, axis=1)  # (N, P K)
     shape = graph.constant(f"split{i}", np.array([-1, positions, patch]))
     by_position = graph.node("Transpose", graph.node("Reshape", seen, shape), perm=[1, 0, 2])

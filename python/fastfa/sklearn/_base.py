@@ -16,8 +16,9 @@ from .. import _check
 from ..callbacks import EarlyStopping
 from ..history import History
 from ..interop._matrices import changed
-from ..layers import Dense, Dropout, LocallyConnected2D
+from ..layers import ActivationName, Dense, Dropout, LocallyConnected2D
 from ..network import Network
+from ..network.parameters import LossName
 from ..optim import SGD, Adam
 from ..rules import resolve
 from ..trainer import Trainer
@@ -113,11 +114,14 @@ class FeedbackAlignment(BaseEstimator):
     """The part that doesn't depend on what y is; see its two subclasses."""
 
     _built_from: tuple[str, ...] = BUILT_FROM
+    network_: Network
+    history_: History
+    _seed_: int
 
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: ActivationName = "relu",
         *,
         feedback: Any = "fa",
         gain: float | None = None,
@@ -168,6 +172,7 @@ class FeedbackAlignment(BaseEstimator):
     def _validated(self, X: Any, y: Any, *, reset: bool, **options: Any) -> tuple[Any, Any]:
         """X (N, n_in), C-contiguous and of the network's dtype, and y."""
         self._unmasked(X=X, y=y)
+        dtype: Any
         if not reset:
             dtype = self.network_.dtype
         elif self.dtype is None:
@@ -299,8 +304,8 @@ class FeedbackAlignment(BaseEstimator):
         )
 
     def _network(self, X: np.ndarray, outputs: int, seed: int) -> Network:
-        sizes = self.hidden_layer_sizes
-        sizes = (sizes,) if isinstance(sizes, numbers.Integral) else list(sizes)
+        given = self.hidden_layer_sizes
+        sizes: list[Any] = [given] if isinstance(given, numbers.Integral) else list(given)
         layers = [
             size
             if isinstance(size, Dense | LocallyConnected2D | Dropout)
@@ -319,7 +324,7 @@ class FeedbackAlignment(BaseEstimator):
             )
         return network
 
-    def _output(self) -> tuple[str, str]:
+    def _output(self) -> tuple[ActivationName, LossName]:
         """Activation of the output, and loss."""
         raise NotImplementedError
 
@@ -329,8 +334,8 @@ class FeedbackAlignment(BaseEstimator):
         """The network's outputs, (N, n_out)."""
         check_is_fitted(self)
         self._unmasked(X=X)
-        X = validate_data(self, X, reset=False, dtype=self.network_.dtype, order="C")
-        return self.network_.forward(X)
+        x: np.ndarray = validate_data(self, X, reset=False, dtype=self.network_.dtype, order="C")
+        return self.network_.forward(x)
 
     @property
     def loss_curve_(self) -> list[float]:

@@ -10,6 +10,8 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from ..layers import ActivationName
+from ..network.parameters import LossName
 from ._base import BUILT_FROM, NOTES, PARAMETERS, FeedbackAlignment
 
 
@@ -58,13 +60,13 @@ class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: ActivationName = "relu",
         *,
         feedback: Any = "fa",
         gain: float | None = None,
         weight_scale: float | None = None,
-        loss: str = "cross_entropy",
-        output_activation: str = "softmax",
+        loss: LossName = "cross_entropy",
+        output_activation: ActivationName = "softmax",
         class_weight: Any = None,
         optimizer: str = "adam",
         learning_rate: float | None = None,
@@ -190,5 +192,5 @@ class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
         check_classification_targets(y)
         return column_or_1d(y, warn=True)
 
-    def _output(self) -> tuple[str, str]:
+    def _output(self) -> tuple[ActivationName, LossName]:
         return self.output_activation, self.loss

@@ -9,6 +9,8 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
 from .. import _check
+from ..layers import ActivationName
+from ..network.parameters import LossName
 from ._base import NOTES, PARAMETERS, FeedbackAlignment
 
 
@@ -75,7 +77,7 @@ class FeedbackAlignmentRegressor(RegressorMixin, FeedbackAlignment):
         self._learn(X, Y, self._weights(sample_weight, X), fresh=fresh, **options)
         self._flat = y.ndim == 1
 
-    def _output(self) -> tuple[str, str]:
+    def _output(self) -> tuple[ActivationName, LossName]:
         return "linear", "squared_error"
 
     def __sklearn_tags__(self) -> Tags:

@@ -53,7 +53,9 @@ class _Matrix(Carry):
     def __init__(self, matrix: np.ndarray) -> None:
         self.matrix = matrix
 
-    def __call__(self, grad, weight, matrix):
+    def __call__(
+        self, grad: torch.Tensor, weight: torch.Tensor, matrix: torch.Tensor
+    ) -> torch.Tensor:
         return grad @ matrix.T
 
 
@@ -64,19 +66,25 @@ class _Sign(Carry):
     def __init__(self, matrix: np.ndarray) -> None:
         self.matrix = matrix
 
-    def __call__(self, grad, weight, matrix):
+    def __call__(
+        self, grad: torch.Tensor, weight: torch.Tensor, matrix: torch.Tensor
+    ) -> torch.Tensor:
         return grad @ (weight.sign() * matrix.T)
 
 
 @final
 class _Transpose(Carry):
-    def __call__(self, grad, weight, matrix):
+    def __call__(
+        self, grad: torch.Tensor, weight: torch.Tensor, matrix: torch.Tensor
+    ) -> torch.Tensor:
         return grad @ weight
 
 
 @final
 class _Zero(Carry):
-    def __call__(self, grad, weight, matrix):
+    def __call__(
+        self, grad: torch.Tensor, weight: torch.Tensor, matrix: torch.Tensor
+    ) -> torch.Tensor:
         return grad.new_zeros(len(grad), weight.shape[1])
 
 
@@ -88,7 +96,9 @@ class _Pseudoinverse(Carry):
         self.refresh, self._used = refresh, 0
         self._inverse: torch.Tensor | None = None
 
-    def __call__(self, grad, weight, matrix):
+    def __call__(
+        self, grad: torch.Tensor, weight: torch.Tensor, matrix: torch.Tensor
+    ) -> torch.Tensor:
         if self._inverse is None or self._used == self.refresh:
             # In double, as fastfa computes it: near a lost rank rounding decides what is inverted.
             self._inverse, self._used = torch.linalg.pinv(weight.double()).to(weight), 0
@@ -105,7 +115,9 @@ class _Core(Carry):
         self._seed, self._layer = seed, layer
         self._nets: dict[torch.dtype, Network] = {}
 
-    def __call__(self, grad, weight, matrix):
+    def __call__(
+        self, grad: torch.Tensor, weight: torch.Tensor, matrix: torch.Tensor
+    ) -> torch.Tensor:
         net = self._network(grad.dtype)
         if self._rule._kind == "sign":
             net.weights[-1][...] = weight.detach().cpu().numpy()
@@ -121,7 +133,7 @@ class _Core(Carry):
             units, source = self._units, self._source
             # Streams are numbered by hidden layer, so those below it have to be there.
             layers = [Dense(n, bias=False) for n in (*[1] * self._layer, units, source)]
-            feedback = [*["shallow"] * self._layer, self._rule]
+            feedback: list[str | Feedback] = [*["shallow"] * self._layer, self._rule]
             name = "float64" if dtype == torch.float64 else "float32"
             self._nets[dtype] = Network(1, layers, feedback, seed=self._seed, dtype=name)
         return self._nets[dtype]

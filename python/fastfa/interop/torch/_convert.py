@@ -12,6 +12,7 @@ from torch import nn
 from ... import _check
 from ...layers import Dense, Dropout, LocallyConnected2D
 from ...network import Network
+from ...network.parameters import LossName
 from .._matrices import changed
 from ._feedback import FeedbackLinear
 from ._local import LocallyConnected2d
@@ -76,7 +77,7 @@ def from_module(
     *,
     input: int | Sequence[int] | None = None,
     feedback: Any = "fa",
-    loss: str = "squared_error",
+    loss: LossName = "squared_error",
     seed: int = 0,
 ) -> Network:
     """A network with the layers and weights of a module; the weights are copied.

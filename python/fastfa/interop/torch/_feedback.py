@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from ... import _check
 from ..._feedback_arguments import PLASTIC
 from ...feedback import Feedback
-from ...rules import resolve
+from ...rules import one_rule
 from ._carry import Carry, carry_of
 
 
@@ -76,7 +76,7 @@ class FeedbackLinear(torch.nn.Linear):
         where = "FeedbackLinear"
         in_features = _check.integer(where, "in_features", in_features, 1, 2**31 - 1)
         out_features = _check.integer(where, "out_features", out_features, 1, 2**31 - 1)
-        (rule,) = resolve((feedback,), 1, where)
+        rule = one_rule(feedback, "feedback[0]", where)
         carry = carry_of(
             _check_rule(rule),
             in_features,
@@ -140,7 +140,9 @@ class _Linear(torch.autograd.Function):
             ctx.carry(rows, weight, matrix).reshape(x.shape) if wants_x else None,
             grad_w if wants_w else None,
             rows.sum(0) if wants_b else None,
-            grad_w.T if wants_matrix else None,  # Kolen–Pollack: B learns what W learns
+            grad_w.T
+            if grad_w is not None and wants_matrix
+            else None,  # Kolen–Pollack: B learns what W learns
             None,
         )
 

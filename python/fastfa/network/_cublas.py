@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import DeviceError
+from ..errors import DeviceError
 
 _HOW = "; `pip install fastfa[cublas]` brings it"
 

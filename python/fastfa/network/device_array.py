@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import _core
-from ._attributes import Guarded
+from .. import _core
+from .._attributes import Guarded
 
 
 class DeviceArray(Guarded):
@@ -30,6 +30,8 @@ class DeviceArray(Guarded):
     _INSTEAD: ClassVar[dict[str, str]] = {
         "": "it says what the array is; change it in a library that works on the GPU"
     }
+
+    device: int
 
     def __init__(self, array: np.ndarray, device: int) -> None:
         self._array = array

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from . import _check
+from .. import _check
+
+_Entry = TypeVar("_Entry", bound=np.ndarray | None)
 
 
-class LayerArrays(tuple):
+class LayerArrays(tuple[_Entry, ...], Generic[_Entry]):
     """A tuple of arrays. Assigning to an entry writes the values into its array, and copies them.
 
     So ``net.weights[0] = array`` and ``net.weights[0] *= 0.5`` change the network.
@@ -19,7 +21,7 @@ class LayerArrays(tuple):
 
     _name: str
 
-    def __new__(cls, arrays: Iterable[np.ndarray | None], name: str) -> LayerArrays:
+    def __new__(cls, arrays: Iterable[_Entry], name: str) -> LayerArrays[_Entry]:
         """``name`` is the property's, for errors."""
         self = super().__new__(cls, arrays)
         self._name = name

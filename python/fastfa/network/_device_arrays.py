@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _core
+from .. import _core
 
 if TYPE_CHECKING:
-    from .network import Network
+    from .parameters import Parameters
 
 _CUDA, _CUDA_MANAGED = 2, 13  # of DLPack's device types
 
@@ -46,7 +46,7 @@ def ordinal(device: str) -> int:
 
 
 def matrix(
-    net: Network, where: str, name: str, value: Any, size: int, shape: tuple[int, ...], rows: str
+    net: Parameters, where: str, name: str, value: Any, size: int, shape: tuple[int, ...], rows: str
 ) -> _core.DeviceMatrix:
     """`value` as the core takes it: (N, size), or (N, *shape), each example contiguous.
 
@@ -82,7 +82,7 @@ def matrix(
     return _core.DeviceMatrix(found.pointer, found.shape[0], size, row // itemsize, found.owner)
 
 
-def apart(net: Network, where: str, name: str, given: _core.DeviceMatrix) -> None:
+def apart(net: Parameters, where: str, name: str, given: _core.DeviceMatrix) -> None:
     """Refuse an array that is a part of the network, which learning writes."""
 
     interface = {
@@ -116,7 +116,7 @@ def stream_handle(where: str, stream: Any) -> int:
     return int(stream) or 1  # 0 is the default stream, whose handle is 1
 
 
-def _read(net: Network, where: str, name: str, value: Any) -> Found:
+def _read(net: Parameters, where: str, name: str, value: Any) -> Found:
     if net.device == "cpu":
         raise TypeError(
             f"[{where}] {name} was a {kind_of(value)} in a GPU's memory; the network is on 'cpu', so it "

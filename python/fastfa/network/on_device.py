@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import _device_arrays
 from .device_array import DeviceArray
-
-if TYPE_CHECKING:
-    from . import _core
+from .parameters import Parameters
 
 
-class OnDevice:
+class OnDevice(Parameters):
     """The methods of :class:`Network` for arrays and streams of other libraries on its GPU."""
 
-    _net: _core._Network
-    _arrays: Callable[[], dict[str, np.ndarray]]
-    device: str
     _stream: Any = None
 
     def on_device(self, array: np.ndarray) -> DeviceArray:

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _check, _core, _device_arrays
-from .layers import Dense, Dropout, Layer, LocallyConnected2D
-from .optim import SGD, Adam
+from .. import _check, _core
+from ..layers import Dense, Dropout, LocallyConnected2D, Weighted
+from ..optim import SGD, Adam
+from . import _device_arrays
 
 if TYPE_CHECKING:
-    from .network import Network
+    from .parameters import Parameters
 
 _MOST_UNITS = 2**31 - 1  # of a layer
 
 
-def inputs(net: Network, where: str, name: str, values: Any, *, there: bool = False) -> Any:
+def inputs(net: Parameters, where: str, name: str, values: Any, *, there: bool = False) -> Any:
     """Inputs (N, n_in), C-contiguous, finite, of the network's dtype; copied only if need be.
 
     ``there``: an array in the memory of the network's device will do as well. The device looks itself
@@ -43,7 +44,7 @@ def inputs(net: Network, where: str, name: str, values: Any, *, there: bool = Fa
 
 
 def targets(
-    net: Network, where: str, name: str, values: Any, n: int, *, there: bool = False
+    net: Parameters, where: str, name: str, values: Any, n: int, *, there: bool = False
 ) -> Any:
     """Targets (n, n_out), laid out like inputs; within [0, 1] where the loss asks for that."""
     y = outputs(net, where, name, values, n, there=there)
@@ -52,7 +53,7 @@ def targets(
     return y
 
 
-def check_probabilities(net: Network, where: str, name: str, low: float, high: float) -> None:
+def check_probabilities(net: Parameters, where: str, name: str, low: float, high: float) -> None:
     """Refuse targets from low to high that are no probabilities, which cross-entropy compares."""
     if net.loss == "cross_entropy" and (low < 0 or high > 1):
         raise ValueError(
@@ -62,16 +63,16 @@ def check_probabilities(net: Network, where: str, name: str, low: float, high: f
 
 
 def outputs(
-    net: Network, where: str, name: str, values: Any, n: int, *, there: bool = False
+    net: Parameters, where: str, name: str, values: Any, n: int, *, there: bool = False
 ) -> Any:
     """What has a value for each output, (n, n_out), laid out like inputs."""
     if _device_arrays.is_one(values):
         _only_there(where, name, values, there)
         size = net.output_size
-        y = _device_arrays.matrix(net, where, name, values, size, (size,), str(n))
-        if len(y) != n:
-            raise ValueError(f"[{where}] {name} has shape {y.shape}; it must be {(n, size)}")
-        return y
+        placed = _device_arrays.matrix(net, where, name, values, size, (size,), str(n))
+        if len(placed) != n:
+            raise ValueError(f"[{where}] {name} has shape {placed.shape}; it must be {(n, size)}")
+        return placed
     y = _check.numeric(where, name, values, net.dtype)
     if y.shape != (n, net.output_size):
         raise ValueError(
@@ -83,7 +84,7 @@ def outputs(
 
 
 def sample_weight(
-    net: Network, where: str, values: Any, n: int, name: str = "sample_weight"
+    net: Parameters, where: str, values: Any, n: int, name: str = "sample_weight"
 ) -> np.ndarray | None:
     """The weight of each of n examples, (n,), C-contiguous, of the network's dtype; None for None."""
     if values is None:
@@ -147,13 +148,13 @@ def units(name: str, shape: Sequence[int]) -> int:
     return count
 
 
-def layers(value: Any) -> tuple[tuple[Layer, ...], tuple[float, ...]]:
+def layers(value: Any) -> tuple[tuple[Weighted, ...], tuple[float, ...]]:
     """The weighted layers, and the dropout above the input and above each of them."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise TypeError(
             f"[Network] layers was {value!r}; it must be a list of layers, such as fastfa.Dense"
         )
-    weighted: list[Layer] = []
+    weighted: list[Weighted] = []
     rates = [0.0]
     for i, layer in enumerate(value):
         if isinstance(layer, Dropout):

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from . import _arguments, _check, _core, _cublas, _device_arrays
-from ._attributes import Guarded
-from ._layer_arrays import LayerArrays
-from .device_array import DeviceArray
-from .layers import Layer
+from .. import _check, _core
+from ..layers import Layer
+from ..optim import Optimizer
+from ..rules import FeedbackLike, resolve, specs
+from . import _arguments, _cublas
+from .inspection import Inspection
 from .on_device import OnDevice
-from .optim import Optimizer
-from .rules import FeedbackLike, Rules, resolve, specs
+from .parameters import LossName
 from .stepwise import Stepwise
 
-_CORES = {"float32": _core.NetworkFloat32, "float64": _core.NetworkFloat64}
+_CORES: dict[str, type[_core.NetworkFloat32] | type[_core.NetworkFloat64]] = {
+    "float32": _core.NetworkFloat32,
+    "float64": _core.NetworkFloat64,
+}
 
 
-class Evaluation(NamedTuple):
-    """Mean loss per example, and the fraction whose largest output is not their largest target.
-
-    With weights w, both are Σ wᵢ (…)ᵢ / Σ wᵢ. With one output there is no largest: ``error_rate`` is
-    NaN.
-    """
-
-    loss: float
-    error_rate: float
-
-
-class Network(Guarded, Stepwise, OnDevice):
+class Network(Inspection, Stepwise, OnDevice):
     """A feed-forward network whose error returns through feedback matrices.
 
     Parameters
@@ -110,7 +102,7 @@ class Network(Guarded, Stepwise, OnDevice):
         input: int | Sequence[int],
         layers: Sequence[Layer],
         feedback: FeedbackLike = "fa",
-        loss: Literal["squared_error", "cross_entropy"] = "squared_error",
+        loss: LossName = "squared_error",
         seed: int = 0,
         dtype: Any = "float32",
         device: str = "cpu",
@@ -166,84 +158,6 @@ class Network(Guarded, Stepwise, OnDevice):
         given = self._feedback if isinstance(self._feedback, tuple) else (self._feedback,)
         rules = ", ".join(dict.fromkeys(map(repr, given))) or "no hidden layer"
         return f"<Network {sizes}, {self.loss}, {rules}, {self.dtype.name}, seed {self.seed}>"
-
-    # ---- state ---------------------------------------------------------------------------------
-
-    @property
-    def output_size(self) -> int:
-        """Number of output units."""
-        return math.prod(self.shapes[-1])
-
-    @property
-    def steps(self) -> int:
-        """Updates made so far."""
-        return self._net.steps
-
-    @property
-    def feedback(self) -> Rules:
-        """The Feedback of each hidden layer, a tuple; or the network's NodePerturbation."""
-        return self._feedback
-
-    @property
-    def weights(self) -> LayerArrays:
-        """W of each layer, a tuple of writable views of the core's memory.
-
-        ``net.weights[0] = array`` writes its values, as ``net.weights[0][...] = array`` does, after
-        checking them. Dense (n_out, n_in); locally connected (maps, out_h, out_w, channels, kernel_h,
-        kernel_w). They keep the network alive. The core stores them in other orders, so they are not
-        C-contiguous.
-        """
-        layers = range(len(self.layers))
-        return LayerArrays([self._net.weights(i) for i in layers], "weights")
-
-    @property
-    def biases(self) -> LayerArrays:
-        """b of each layer, (n_out,), like `weights`; None for a layer without bias."""
-        layers = range(len(self.layers))
-        return LayerArrays([self._net.biases(i) for i in layers], "biases")
-
-    @property
-    def feedback_matrices(self) -> LayerArrays:
-        """B of each hidden layer, (n_l, n_source), a tuple.
-
-        A writable view where B is stored dense ("uniform", "normal", "orthogonal", "array", and
-        "sparse" above a density of 0.2); else a computed, read-only copy, as the next batch would use
-        it. Empty with node perturbation, which has no B.
-        """
-        return LayerArrays([self._feedback_matrix(i) for i in self._fed], "feedback_matrices")
-
-    @property
-    def feedback_scales(self) -> tuple[float, ...]:
-        """The ``scale`` of each hidden layer's B as it came out; 0 for kinds without one."""
-        return tuple(self._net.feedback_scale(i) for i in self._fed)
-
-    @property
-    def feedback_bytes(self) -> tuple[int, ...]:
-        """Memory that each hidden layer's B takes, in bytes.
-
-        0 where nothing is stored: "transpose", "zero", "procedural", "sign" with uniform magnitudes,
-        and custom feedback, whose memory is its own. Empty with node perturbation.
-        """
-        return tuple(self._net.feedback_bytes(i) for i in self._fed)
-
-    @property
-    def _fed(self) -> range:
-        """The hidden layers that have a feedback matrix."""
-        return range(len(self._feedback) if isinstance(self._feedback, tuple) else 0)
-
-    def _feedback_matrix(self, layer: int) -> np.ndarray:
-        stored = self._net.feedback(layer)
-        if stored is not None:
-            return stored
-        rule = self._feedback[layer]
-        if rule._kind == "custom":
-            source = self.shapes[layer + 2 if rule.route == "layerwise" else -1]
-            units = math.prod(self.shapes[layer + 1])
-            matrix = rule._custom_array(units, math.prod(source)).astype(self.dtype)
-        else:
-            matrix = self._net.feedback_array(layer)
-        matrix.setflags(write=False)
-        return matrix
 
     def set_feedback(self, feedback: FeedbackLike) -> None:
         """Switch to other feedback; weights, biases and velocities stay.
@@ -302,117 +216,13 @@ class Network(Guarded, Stepwise, OnDevice):
         gain = _check.real(where, "gain", gain, open_low=True)
         growth = _check.real(where, "growth", growth, open_low=True)
         scales = tuple(self._net.calibrate_feedback(x, y, gain, growth))
-        rules = [self._feedback[i] for i in self._fed]
         self._feedback = tuple(
             rule._with_scale(scales[i])
             if rule.array is None
             else rule._changed(array=self._net.feedback(i))
-            for i, rule in enumerate(rules)
+            for i, rule in enumerate(self._rules)
         )
         return scales
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all weights, biases and feedback matrices that are stored dense.
-
-        A B that is drawn and packed, or that follows the weights, comes back with them and the seed.
-        Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …; arrays are C-contiguous. Velocities
-        and step counts are not among them: `fastfa.save` keeps all.
-        """
-        return {name: np.array(array, order="C") for name, array in self._arrays().items()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Write arrays as given by :meth:`state_dict`; momentum and Adam start again.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a name is missing or unknown, or a shape or a value doesn't fit; nothing is then changed.
-        """
-        own = self._arrays()
-        new = _arguments.state("load_state_dict", state, own)
-        self._net.reset_memory()  # first: it refuses to be called from within propagate()
-        for name, array in own.items():
-            array[...] = new[name]
-        self._net.reset_memory()  # again: it clears weights that don't exist
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        arrays = {f"weights.{i}": w for i, w in enumerate(self.weights)}
-        arrays |= {f"biases.{i}": b for i, b in enumerate(self.biases) if b is not None}
-        for i in self._fed:
-            stored = self._net.feedback_state(i)
-            if stored is not None:
-                arrays[f"feedback.{i}"] = stored
-        return arrays
-
-    # ---- looking -------------------------------------------------------------------------------
-
-    def forward(self, X: Any) -> np.ndarray | DeviceArray:
-        """Outputs, (N, n_out), for inputs X, (N, n_in) or (N, *input_shape).
-
-        For X in the memory of the network's GPU they are there too, a `DeviceArray`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If X has the wrong shape or kind, or a value that is not finite. The same holds for X and
-            Y of every other method.
-        """
-        x = self._x("forward", X)
-        out = self._net.forward(x)
-        if isinstance(x, np.ndarray):
-            return out
-        return DeviceArray(out, _device_arrays.ordinal(self.device))
-
-    def activations(self, X: Any) -> list[np.ndarray]:
-        """h of every layer, (N, n_l); the last is the output."""
-        return self._net.activations(self._x("activations", X))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The unit with the largest output, int64 (N,); a tie goes to the lowest."""
-        if self.output_size == 1:
-            raise ValueError(
-                "[predict] the network has 1 output; it must have 2 or more: use forward"
-            )
-        return self._net.forward(self._x("predict", X)).argmax(axis=1)
-
-    def deltas(
-        self,
-        X: Any,
-        Y: Any,
-        feedback: FeedbackLike | None = None,
-        *,
-        sample_weight: Any = None,
-    ) -> list[np.ndarray]:
-        """δ of every layer, (N, n_l), per example and downhill: not divided by N, not times η.
-
-        Parameters
-        ----------
-        X, Y : array_like
-            Inputs (N, n_in) and targets (N, n_out).
-        feedback : optional
-            Another feedback for this call only; ``"bp"`` asks what backprop would send on the same
-            weights. :class:`NodePerturbation` gives one sample of its noise for each example.
-        sample_weight : array_like, optional
-            (N,), as for :meth:`step`: every δ of example i is multiplied by its weight.
-        """
-        x, y = self._xy("deltas", X, Y)
-        weights = _arguments.sample_weight(self, "deltas", sample_weight, len(x))
-        if feedback is None:
-            return self._net.deltas(x, y, None, 0.0, weights)
-        rules = resolve(feedback, len(self.layers) - 1, "deltas")
-        return self._net.deltas(x, y, *specs(rules), weights)
-
-    def evaluate(self, X: Any, Y: Any, *, sample_weight: Any = None) -> Evaluation:
-        """Mean loss and error rate on inputs X (N, n_in) and targets Y (N, n_out).
-
-        With ``sample_weight`` (N,), as for :meth:`step`, both are weighted means, Σ wᵢ Lᵢ / Σ wᵢ: an
-        example of weight 2 counts as two. Weights that are all 0 are refused (ValueError).
-        """
-        x, y = self._xy("evaluate", X, Y)
-        weights = _arguments.sample_weight(self, "evaluate", sample_weight, len(x))
-        _arguments.check_some_weight("evaluate", "sample_weight", weights)
-        loss, missed, total = self._net.evaluate(x, y, weights)
-        return Evaluation(loss, missed / total if self.output_size > 1 else math.nan)
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -525,14 +335,5 @@ class Network(Guarded, Stepwise, OnDevice):
         added in turn: the same wherever an epoch is cut.
         """
         spec = _arguments.optimizer("train_epoch", optimizer)
-        loss, *sums = self._net.train_epoch(X, Y, spec, batch_size, order, sample_weight, *sums)
-        return loss, tuple(sums)
-
-    # ---- arguments -----------------------------------------------------------------------------
-
-    def _x(self, where: str, X: Any) -> Any:
-        return _arguments.inputs(self, where, "X", X, there=True)
-
-    def _xy(self, where: str, X: Any, Y: Any) -> tuple[Any, Any]:
-        x = self._x(where, X)
-        return x, _arguments.targets(self, where, "Y", Y, len(x), there=True)
+        loss, *rest = self._net.train_epoch(X, Y, spec, batch_size, order, sample_weight, *sums)
+        return loss, (rest[0], rest[1], rest[2])

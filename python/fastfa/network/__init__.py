@@ -1,0 +1,6 @@
+"""The network: a thin, checked face of the compiled core."""
+
+from .inspection import Evaluation
+from .network import Network
+
+__all__ = ["Evaluation", "Network"]
