@@ -96,6 +96,9 @@ MADE = {
 OTHERS = {
     fa.Callback: "the user's to subclass, and to give attributes",
     fa.Schedule: "the user's to subclass",
+    fa.layers.Layer: "a base of those above",
+    fa.layers.Weighted: "a base of those above",
+    fa.layers.layer.Stack: "a helper of Network",
     callbacks.BuiltIn: "a base of those above",
     callbacks.Writing: "a base of those above",
     fa.CheckpointError: "an exception",

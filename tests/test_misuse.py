@@ -22,6 +22,21 @@ sgd = fa.SGD(0.1)
 
 # fmt: off
 ROWS = [
+    # layers
+    ('fa.Dense(3).output_shape("ab")',
+     "ValueError: [output_shape] input_shape was 'ab'; it must be a tuple of sizes, such as (784,)"),
+    ("fa.Dense(3).weight_shape(4)",
+     "ValueError: [weight_shape] input_shape was 4; it must be a tuple of sizes, such as (784,)"),
+    ("fa.Dense(3).fan_in((2, 0))",
+     "ValueError: [fan_in] input_shape[1] was 0; it must be an integer of at least 1"),
+    ("fa.Dropout(0.5).output_shape(())",
+     "ValueError: [output_shape] input_shape was (); it must be a tuple of sizes, such as (784,)"),
+    ("fa.LocallyConnected2D(2, 3).output_shape((9,))",
+     "ValueError: [output_shape] input_shape was (9,); it must be (H, W) or (C, H, W)"),
+    ("fa.LocallyConnected2D(2, 3).weight_shape((1, 1, 9, 9))",
+     "ValueError: [weight_shape] input_shape was (1, 1, 9, 9); it must be (H, W) or (C, H, W)"),
+    ("fa.LocallyConnected2D(2, 3).fan_in((2.5, 9))",
+     "TypeError: [fan_in] input_shape[0] was 2.5; it must be an integer of at least 1"),
     # Network
     ("fa.Network(0, [fa.Dense(1)])",
      "ValueError: [Network] input was 0; it must be an integer in [1, 2147483647]"),

@@ -102,8 +102,8 @@ def load(path: Path, into: Saved | None = None, *, write_outside: bool = False) 
     _check.flag("load", "write_outside", write_outside)
     path = _check.path("load", "path", path)
     with reading(path) as file:
-        kind = file.content.get("kind")
-        if not isinstance(kind, str) or kind not in _PLANS:
+        kind: Any = file.content.get("kind")
+        if kind not in _PLANS:
             file.refuse(f"holds {kind!r}; it must be one of {', '.join(_PLANS)}")
         plan = whole = _PLANS[kind](file.content)
         if isinstance(whole, TrainerPlan) and wanted == "network":

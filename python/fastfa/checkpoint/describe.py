@@ -11,14 +11,13 @@ import numpy as np
 from .. import _check
 from ..data import Distortion
 from ..feedback import Feedback
-from ..layers import Dense, Dropout, LocallyConnected2D
+from ..layers import KINDS as LAYERS
 from ..optim import SGD, Adam
 from ..perturbation import NodePerturbation
 from ..plasticity import WeightMirror
 from ..schedules import Constant, Cosine, Exponential, Plateau, Steps, Warmup
 from .file import DTYPES
 
-LAYERS = (Dense, LocallyConnected2D, Dropout)
 OPTIMIZERS = (SGD, Adam)
 SCHEDULES = (Constant, Steps, Exponential, Plateau, Cosine, Warmup)
 _KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, Distortion)

@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import _check
 from ..feedback import Feedback
-from ..layers import LocallyConnected2D
 from ..network import Network, _arguments
 from ..perturbation import NodePerturbation
 from .describe import (
@@ -157,7 +156,7 @@ class Plan:
         extra: dict[str, Shape] = {}
         learn: set[str] = set()
         for i, layer in enumerate(self._weighted):
-            own = {f"weights.{i}": self._weight_shape(i)}
+            own = {f"weights.{i}": layer.weight_shape(self._shapes[i])}
             if layer.bias:
                 own[f"biases.{i}"] = (units[i + 1],)
             parameters |= own
@@ -167,10 +166,13 @@ class Plan:
             rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if is_array else None)
             source = units[i + 2] if rule.route == "layerwise" else units[-1]
             dense: tuple[int, ...] = (units[i + 1], source)
-            through = isinstance(self._weighted[i + 1], LocallyConnected2D)
-            pattern = through and rule.route == "layerwise" and rule.matrix == "uniform"
+            above, below = self._weighted[i + 1], self._shapes[i + 1]
             if rule.matrix in _DENSE:
-                parameters[f"feedback.{i}"] = self._weight_shape(i + 1) if pattern else dense
+                parameters[f"feedback.{i}"] = (
+                    above._stored_feedback(rule.matrix, below)
+                    if rule.route == "layerwise"
+                    else dense
+                )
             elif rule.matrix == "sparse":
                 possible[f"feedback.{i}"] = dense  # stored dense unless it is very sparse
             if rule.plasticity == "kolen_pollack":
@@ -185,12 +187,6 @@ class Plan:
 
     def _shaped(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, Shape]:
         return {self.prefix + name: Shape(self.dtype, shape) for name, shape in shapes.items()}
-
-    def _weight_shape(self, i: int) -> tuple[int, ...]:
-        layer, below, shape = self._weighted[i], self._shapes[i], self._shapes[i + 1]
-        if isinstance(layer, LocallyConnected2D):
-            return (*shape, 1 if len(below) == 2 else below[0], *layer.kernel_size)
-        return (math.prod(shape), math.prod(below))
 
     def build(self, tensors: Mapping[str, np.ndarray]) -> Network:
         """The network, with the tensors of the file in it."""

@@ -17,19 +17,14 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .numeric import integer, number
 from .table import NAMES
 
 if TYPE_CHECKING:
-    from ..layers import Dense, Dropout, LocallyConnected2D
-
-_FORMS = {
-    "dense": "dense:UNITS, such as dense:1500 or dense:1500,activation=tanh",
-    "local": "local:MAPSxHEIGHTxWIDTH, such as local:6x6x6 or local:6x6x6,stride=2,padding=same",
-    "dropout": "dropout:RATE, such as dropout:0.5",
-}
+    from ..layers import Layer, LocallyConnected2D
 
 
 def read_layers(items: Sequence[Any]) -> list[dict[str, Any]]:
@@ -50,7 +45,7 @@ def read_layers(items: Sequence[Any]) -> list[dict[str, Any]]:
 
 def build_layers(
     settings: argparse.Namespace, image_shape: Sequence[int], classes: int
-) -> list[Dense | LocallyConnected2D | Dropout]:
+) -> list[Layer]:
     """The layers that the settings describe, for images of this shape; the output is the last.
 
     Raises
@@ -67,14 +62,14 @@ def build_layers(
         where, tables = "hidden", [{"kind": "dense", "units": n} for n in settings.hidden]
     else:
         where, tables = "layers", settings.layers
-    built: list[Dense | LocallyConnected2D | Dropout] = []
+    built: list[Layer] = []
     shape = tuple(image_shape)
     for i, table in enumerate(tables):
         name = f"{where}[{i}]"
         values = {key: value for key, value in table.items() if key != "kind"}
         own = {key: value for key, value in common.items() if key in _keys(table["kind"])}
         layer = make(f"{name}.", _class(table["kind"]), own | values)
-        shape = _above(name, layer, shape)
+        shape = _above(name, table["kind"], layer, shape)
         built.append(layer)
     built.append(
         make("output_", Dense, common | {"activation": settings.output_activation}, classes)
@@ -91,31 +86,32 @@ def make(prefix: str, kind: Callable[..., Any], values: Mapping[str, Any], *firs
         raise ValueError(f"[train] {prefix}{message.partition('] ')[2] or message}") from None
 
 
-def _above(name: str, layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _above(name: str, kind: str, layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of this layer above something of that shape."""
-    from .. import Dropout, LocallyConnected2D
-
-    if isinstance(layer, Dropout):
-        return shape
-    if layer.activation == "softmax":
+    if getattr(layer, "activation", None) == "softmax":
         raise ValueError(
             f"[train] {name}.activation was 'softmax'; it must be another one: softmax is for the "
             "output layer only"
         )
-    if not isinstance(layer, LocallyConnected2D):
-        return (layer.units,)
+    _KINDS[kind].check_below(name, layer, shape)
+    return layer.output_shape(shape)
+
+
+def _fits_anywhere(name: str, layer: Any, shape: tuple[int, ...]) -> None:
+    pass
+
+
+def _fits_an_image(name: str, layer: LocallyConnected2D, shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         raise ValueError(
             f"[train] {name} was a local layer above a dense one; it must be above the input or "
             "another local layer"
         )
-    out = layer.output_shape(shape)
-    if min(out) < 1:
+    if min(layer.output_shape(shape)) < 1:
         raise ValueError(
             f"[train] {name}.kernel_size was {list(layer.kernel_size)}; it must not be larger than "
             f"what is below, {list(shape[1:])}, or padding must be 'same'"
         )
-    return out
 
 
 # ---- one layer, as text or table -----------------------------------------------------------------
@@ -126,13 +122,9 @@ def _read_text(name: str, text: str) -> dict[str, Any]:
     kind, _, rest = text.partition(":")
     kind = _kind(name, kind.strip())
     numbers, *pairs = (part.strip() for part in rest.split(","))
-    if kind == "local" and numbers.count("x") == 2:
-        maps, _, kernel = numbers.partition("x")
-        said = [("maps", maps), ("kernel_size", kernel)]
-    elif kind != "local" and numbers and "=" not in numbers:
-        said = [("units" if kind == "dense" else "rate", numbers)]
-    else:
-        raise ValueError(f"[train] {name} was {text!r}; it must be {_FORMS[kind]}")
+    said = _KINDS[kind].numbers(numbers)
+    if not said:
+        raise ValueError(f"[train] {name} was {text!r}; it must be {_KINDS[kind].form}")
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator:
@@ -152,7 +144,7 @@ def _read_text(name: str, text: str) -> dict[str, Any]:
 def _checked(name: str, table: Mapping[str, Any], given: Any) -> dict[str, Any]:
     """The table, if it has the keys it needs and no others."""
     if "kind" not in table:
-        raise ValueError(f"[train] {name} was {given!r}; it must have a kind: {', '.join(_FORMS)}")
+        raise ValueError(f"[train] {name} was {given!r}; it must have a kind: {', '.join(_KINDS)}")
     kind = _kind(name, table["kind"])
     keys = _keys(kind)
     for key in (key for key in table if key not in ("kind", *keys)):
@@ -176,13 +168,13 @@ def _kind(name: str, kind: Any) -> str:
 def _choice(value: Any) -> str:
     from .. import _check
 
-    return _check.choice("train", "kind", value, tuple(_FORMS))
+    return _check.choice("train", "kind", value, tuple(_KINDS))
 
 
 def _class(kind: str) -> Callable[..., Any]:
-    from .. import Dense, Dropout, LocallyConnected2D
+    from .. import layers
 
-    return {"dense": Dense, "local": LocallyConnected2D, "dropout": Dropout}[kind]
+    return getattr(layers, _KINDS[kind].name)
 
 
 def _keys(kind: str) -> dict[str, bool]:
@@ -226,4 +218,43 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "density": _NUMBER,
     "bias": _TRUTH,
     "trainable": _TRUTH,
+}
+
+
+# ---- the kinds -----------------------------------------------------------------------------------
+
+
+def _one(key: str) -> Callable[[str], list[tuple[str, str]]]:
+    """A number that is the value of ``key``."""
+    return lambda text: [(key, text)] if text and "=" not in text else []
+
+
+def _maps_and_kernel(text: str) -> list[tuple[str, str]]:
+    if text.count("x") != 2:
+        return []
+    maps, _, kernel = text.partition("x")
+    return [("maps", maps), ("kernel_size", kernel)]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a kind of layer is written."""
+
+    name: str  # of its class
+    form: str  # for messages
+    numbers: Callable[[str], list[tuple[str, str]]]  # what stands before the first comma, as keys
+    check_below: Callable[[str, Any, tuple[int, ...]], None] = _fits_anywhere
+
+
+_KINDS = {
+    "dense": _Kind(
+        "Dense", "dense:UNITS, such as dense:1500 or dense:1500,activation=tanh", _one("units")
+    ),
+    "local": _Kind(
+        "LocallyConnected2D",
+        "local:MAPSxHEIGHTxWIDTH, such as local:6x6x6 or local:6x6x6,stride=2,padding=same",
+        _maps_and_kernel,
+        _fits_an_image,
+    ),
+    "dropout": _Kind("Dropout", "dropout:RATE, such as dropout:0.5", _one("rate")),
 }

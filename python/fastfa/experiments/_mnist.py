@@ -21,6 +21,7 @@ from .. import (
     metrics,
 )
 from ..data import Dataset, DatasetNotFound, Distortion, Normalised, load, normalise, one_hot
+from ..layers import Layer
 from ._experiment import Results, Settings
 from ._figures import curve, finish, panels
 from ._statistics import Verdict, below, log_ratio, no_comparison
@@ -147,7 +148,7 @@ def background(images: Normalised) -> float:
 def classifier(spec: Settings, data: Dataset, seed: int) -> Network:
     """The network of these settings: hidden layers, tanh outputs that start at the targets' mean."""
     activation = spec["activation"]
-    layers: list[Dense | Dropout | LocallyConnected2D] = []
+    layers: list[Layer] = []
     if spec["local"]:
         maps, kernel = spec["local"]
         layers.append(LocallyConnected2D(maps, kernel, activation=activation))

@@ -8,15 +8,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
 
 from .. import _check
 from ..feedback import Feedback
-from ..layers import Dense, LocallyConnected2D
+from ..layers import Dense, LocallyConnected2D, Weighted
 from ..network import Network, _arguments
 from ._matrices import magnitudes
 from ._patches import patches
@@ -167,29 +167,43 @@ def load_parameters(net: Network, parameters: Sequence[Mapping[str, Any]]) -> No
 def _layer(net: Network, i: int, matrix: Callable[[jax.Array], jax.Array] | None) -> Any:
     """(W, b, h below) -> h of layer i."""
     layer = net.layers[i]
-    act = _ACTIVATIONS[layer.activation]
-    if isinstance(layer, LocallyConnected2D):
-        where = patches(layer, net.shapes[i])
-        index, inside = jnp.asarray(where.input), jnp.asarray(where.inside)
-        units = math.prod(net.shapes[i + 1])
+    act, product = _ACTIVATIONS[layer.activation], _product(layer, net.shapes[i], matrix)
+    return lambda W, b, h: act(product(W, b, h))
 
-        def local(W: jax.Array, b: Any, h: jax.Array) -> jax.Array:
-            seen = jnp.where(inside, h[:, index], 0)  # (N, P, K)
-            a = jnp.einsum("npk,mpk->nmp", seen, W.reshape(layer.maps, *index.shape))
-            return act(a.reshape(-1, units) + b)
 
-        return local
+@singledispatch
+def _product(layer: Weighted, shape: tuple[int, ...], matrix: Any) -> Any:
+    """(W, b, h below) -> a of a layer above this shape."""
+    raise TypeError(f"[to_function] net has {layer!r}, a kind of layer that JAX isn't told of")
+
+
+@_product.register
+def _dense_product(layer: Dense, shape: tuple[int, ...], matrix: Any) -> Any:
     if matrix is None:
-        return lambda W, b, h: act(h @ W.T + b)
-    return lambda W, b, h: act(dense(h, W, b, matrix(W)))
+        return lambda W, b, h: h @ W.T + b
+    return lambda W, b, h: dense(h, W, b, matrix(W))
+
+
+@_product.register
+def _local_product(layer: LocallyConnected2D, shape: tuple[int, ...], matrix: Any) -> Any:
+    where = patches(layer, shape)
+    index, inside = jnp.asarray(where.input), jnp.asarray(where.inside)
+
+    def local(W: jax.Array, b: Any, h: jax.Array) -> jax.Array:
+        seen = jnp.where(inside, h[:, index], 0)  # (N, P, K)
+        a = jnp.einsum("npk,mpk->nmp", seen, W.reshape(layer.maps, *index.shape))
+        return a.reshape(len(a), -1) + b
+
+    return local
 
 
 def _matrix_of(net: Network, i: int) -> Callable[[jax.Array], jax.Array]:
     """B through layer i, which may follow the layer's W."""
     where = "[to_function] feedback was True for"
-    if not isinstance(net.layers[i], Dense):
+    kind = type(net.layers[i])
+    if not kind.fully_connected:
         raise ValueError(
-            f"{where} layers[{i}], a LocallyConnected2D above a layer with weights; it must be a Dense"
+            f"{where} layers[{i}], a {kind.__name__} above a layer with weights; it must be a Dense"
         )
     if not isinstance(net.feedback, tuple):
         raise ValueError(f"{where} a network with {net.feedback!r}; it must have feedback matrices")

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+from functools import singledispatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from .. import __version__
 from ..data.atomic import atomic_write
-from ..layers import Dense, LocallyConnected2D
+from ..layers import Dense, LocallyConnected2D, Weighted
 from ..network import Network
 from ._patches import patches
 from ._peers import need
@@ -86,8 +87,7 @@ def to_model(net: Network) -> ModelProto:
     if len(net.input_shape) > 1:
         h = graph.node("Flatten", h, axis=1)
     for i, layer in enumerate(net.layers):
-        product = _dense if isinstance(layer, Dense) else _local
-        h = _activated(graph, layer.activation, product(graph, net, i, h))
+        h = _activated(graph, layer.activation, _product(layer, graph, net, i, h))
     graph.node("Identity", h, to="Y")
     element = helper.np_dtype_to_tensor_dtype(net.dtype)
     model = helper.make_model(
@@ -136,7 +136,16 @@ class _Graph:
         return name
 
 
-def _dense(graph: _Graph, net: Network, i: int, h: str) -> str:
+@singledispatch
+def _product(layer: Weighted, graph: _Graph, net: Network, i: int, h: str) -> str:
+    """The pre-activations of layer i, of inputs h."""
+    raise TypeError(
+        f"[to_model] layers[{i}] was {layer!r}, a kind of layer that ONNX isn't told of"
+    )
+
+
+@_product.register
+def _dense(layer: Dense, graph: _Graph, net: Network, i: int, h: str) -> str:
     """h (N, n_in) · W (n_out, n_in) → a (N, n_out)."""
     inputs = [h, graph.constant(f"W{i}", net.weights[i])]
     if net.biases[i] is not None:
@@ -144,10 +153,9 @@ def _dense(graph: _Graph, net: Network, i: int, h: str) -> str:
     return graph.node("Gemm", *inputs, transB=1)
 
 
-def _local(graph: _Graph, net: Network, i: int, h: str) -> str:
+@_product.register
+def _local(layer: LocallyConnected2D, graph: _Graph, net: Network, i: int, h: str) -> str:
     """The patches of every position side by side, then a product for each position."""
-    layer = net.layers[i]
-    assert isinstance(layer, LocallyConnected2D)
     where = patches(layer, net.shapes[i])
     positions, patch = where.input.shape
     weights = net.weights[i].reshape(layer.maps, positions, patch) * where.inside

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check, _core
-from ..layers import Dense, Dropout, LocallyConnected2D, Weighted
+from ..layers import KINDS, Layer, Weighted
+from ..layers.layer import Stack
 from ..optim import SGD, Adam
 from . import _device_arrays
 
@@ -154,29 +155,20 @@ def layers(value: Any) -> tuple[tuple[Weighted, ...], tuple[float, ...]]:
         raise TypeError(
             f"[Network] layers was {value!r}; it must be a list of layers, such as fastfa.Dense"
         )
-    weighted: list[Weighted] = []
-    rates = [0.0]
+    stack = Stack()
     for i, layer in enumerate(value):
-        if isinstance(layer, Dropout):
-            if i and isinstance(value[i - 1], Dropout):
-                raise ValueError(
-                    f"[Network] layers[{i}] is the second Dropout in a row; one must do"
-                )
-            rates[-1] = layer.rate
-        elif isinstance(layer, Dense | LocallyConnected2D):
-            weighted.append(layer)
-            rates.append(0.0)
-        else:
+        if not isinstance(layer, Layer):
+            *names, last = (kind.__name__ for kind in KINDS)
             raise TypeError(
-                f"[Network] layers[{i}] was {layer!r}; it must be a Dense, LocallyConnected2D or "
-                "Dropout layer"
+                f"[Network] layers[{i}] was {layer!r}; it must be a {', '.join(names)} or {last} layer"
             )
-    if weighted and isinstance(value[-1], Dropout):
+        layer._join(stack, f"layers[{i}]")
+    if stack.layers and stack.ends_in_dropout:
         raise ValueError(
             f"[Network] layers[{len(value) - 1}] is a Dropout above the output; the last must be a "
             "layer with weights"
         )
-    return tuple(weighted), tuple(rates)
+    return tuple(stack.layers), tuple(stack.dropout)
 
 
 def dtype(value: Any) -> np.dtype:

@@ -16,8 +16,8 @@ from .. import _check
 from ..callbacks import EarlyStopping
 from ..history import History
 from ..interop._matrices import changed
-from ..layers import ActivationName, Dense, Dropout, LocallyConnected2D
-from ..network import Network
+from ..layers import ActivationName, Dense, Dropout, Layer
+from ..network import Network, _arguments
 from ..network.parameters import LossName
 from ..optim import SGD, Adam
 from ..rules import resolve
@@ -308,13 +308,13 @@ class FeedbackAlignment(BaseEstimator):
         sizes: list[Any] = [given] if isinstance(given, numbers.Integral) else list(given)
         layers = [
             size
-            if isinstance(size, Dense | LocallyConnected2D | Dropout)
+            if isinstance(size, Layer)
             else Dense(size, self.activation, weight_scale=self.weight_scale)
             for size in sizes
         ]
         activation, loss = self._output()
         layers.append(Dense(outputs, activation, weight_scale=self.weight_scale))
-        feedback = self._rules(sum(not isinstance(layer, Dropout) for layer in layers) - 1)
+        feedback = self._rules(len(_arguments.layers(layers)[0]) - 1)
         shape = X.shape[1] if self.image_shape is None else tuple(self.image_shape)
         network = Network(shape, layers, feedback, loss=loss, seed=seed, dtype=X.dtype)
         if network.input_size != X.shape[1]:

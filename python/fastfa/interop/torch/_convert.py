@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from ... import _check
-from ...layers import Dense, Dropout, LocallyConnected2D
+from ...layers import Dense, Dropout, Layer, LocallyConnected2D, Weighted
 from ...network import Network
 from ...network.parameters import LossName
 from .._matrices import changed
@@ -56,16 +57,15 @@ def to_module(net: Network, *, share: bool = False, feedback: bool = False) -> n
         raise TypeError(f"[to_module] net was {net!r}; it must be a fastfa.Network")
     modules: list[nn.Module] = []
     for i, layer in enumerate(net.layers):
-        dense = isinstance(layer, Dense)
-        if dense and len(net.shapes[i]) > 1:
+        if layer.fully_connected and len(net.shapes[i]) > 1:
             modules.append(nn.Flatten())
         if net.dropout[i]:
             modules.append(nn.Dropout(net.dropout[i]))
-        module = _weighted(net, i, feedback=feedback and i > 0)
+        module = _weighted(layer, net, i, feedback=feedback and i > 0)
         _fill(module, net.weights[i], net.biases[i], share)
         module.requires_grad_(layer.trainable)
         modules.append(module)
-        if not dense and i == len(net.layers) - 1:
+        if i == len(net.layers) - 1 and len(net.shapes[-1]) > 1:
             modules.append(nn.Flatten())
         if layer.activation != "linear":
             modules.append(_ACTIVATIONS[layer.activation]())
@@ -101,7 +101,7 @@ def from_module(
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"[from_module] module was {module!r}; it must be a torch.nn.Module")
-    layers: list[Dense | LocallyConnected2D | Dropout] = []
+    layers: list[Layer] = []
     sources: list[nn.Linear | LocallyConnected2d] = []
     for name, part in _parts(module, "module"):
         if isinstance(part, nn.Linear | LocallyConnected2d):
@@ -111,7 +111,7 @@ def from_module(
             layers.append(Dropout(part.p))
         elif not isinstance(part, nn.Identity | nn.Flatten):
             activation = _activation(name, part)
-            if not layers or isinstance(layers[-1], Dropout) or layers[-1].activation != "linear":
+            if not layers or getattr(layers[-1], "activation", None) != "linear":
                 raise ValueError(
                     f"[from_module] {name} was {part!r}; an activation must follow a layer with weights"
                 )
@@ -138,24 +138,39 @@ def from_module(
     return net
 
 
-def _weighted(net: Network, i: int, *, feedback: bool) -> nn.Module:
-    layer = net.layers[i]
-    dtype = torch.float64 if net.dtype == np.float64 else torch.float32
-    if isinstance(layer, LocallyConnected2D):
-        if feedback:
-            raise ValueError(
-                f"[to_module] feedback was True for layers[{i}], a LocallyConnected2D above a layer "
-                "with weights; it must be a Dense"
-            )
-        return LocallyConnected2d(
-            net.shapes[i],
-            layer.maps,
-            layer.kernel_size,
-            stride=layer.stride,
-            padding=layer.padding,
-            bias=layer.bias,
-            dtype=dtype,
+def _dtype_of(net: Network) -> torch.dtype:
+    return torch.float64 if net.dtype == np.float64 else torch.float32
+
+
+@singledispatch
+def _weighted(layer: Weighted, net: Network, i: int, *, feedback: bool) -> nn.Module:
+    """The module that has layer i's weights."""
+    raise TypeError(
+        f"[to_module] layers[{i}] was {layer!r}, a kind of layer that PyTorch isn't told of"
+    )
+
+
+@_weighted.register
+def _local(layer: LocallyConnected2D, net: Network, i: int, *, feedback: bool) -> nn.Module:
+    if feedback:
+        raise ValueError(
+            f"[to_module] feedback was True for layers[{i}], a LocallyConnected2D above a layer "
+            "with weights; it must be a Dense"
         )
+    return LocallyConnected2d(
+        net.shapes[i],
+        layer.maps,
+        layer.kernel_size,
+        stride=layer.stride,
+        padding=layer.padding,
+        bias=layer.bias,
+        dtype=_dtype_of(net),
+    )
+
+
+@_weighted.register
+def _dense(layer: Dense, net: Network, i: int, *, feedback: bool) -> nn.Module:
+    dtype = _dtype_of(net)
     units = int(np.prod(net.shapes[i]))
     if not feedback:
         return nn.Linear(units, layer.units, layer.bias, dtype=dtype)

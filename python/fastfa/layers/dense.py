@@ -1,0 +1,94 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .. import _check, _core
+from .._attributes import immutable
+from .layer import ActivationName, Weighted, shape_below
+
+
+@immutable
+@dataclass(frozen=True)
+class Dense(Weighted):
+    """A fully connected layer, ``h = σ(W x + b)``.
+
+    Weights start as ``W ~ U(−weight_scale, weight_scale)``, drawn from the network's seed, biases at 0.
+
+    Parameters
+    ----------
+    units : int
+        Number of units, at least 1.
+    activation : {"linear", "logistic", "tanh", "relu", "leaky_relu", "softmax"}
+        σ. ``leaky_relu`` has slope 1/20 below zero, as in the paper's supplement (Note 5);
+        ``softmax`` is for the output layer only.
+    bias : bool
+        Whether the units have a bias b.
+    weight_scale : float, optional
+        The paper's ω, at least 0. Default: 1/√n_in.
+    density : float
+        The share of W that exists, in (0, 1]. Which weights do is drawn from the network's seed; those
+        that exist start as in the dense layer, the others are exactly 0 for ever. With
+        ``Feedback("sparse")`` as well, half of each, a quarter of the connections is reciprocal: the
+        paper's removal of weights.
+    trainable : bool
+        False freezes W and b; the error still passes through to the layers below.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is outside its range or of the wrong kind.
+    """
+
+    fully_connected: ClassVar[bool] = True
+
+    units: int
+    activation: ActivationName
+    bias: bool
+    weight_scale: float | None
+    density: float
+    trainable: bool
+
+    def __init__(
+        self,
+        units: int,
+        activation: ActivationName = "linear",
+        *,
+        bias: bool = True,
+        weight_scale: float | None = None,
+        density: float = 1.0,
+        trainable: bool = True,
+    ) -> None:
+        if weight_scale is not None:
+            weight_scale = _check.real("Dense", "weight_scale", weight_scale)
+        fields = {
+            "units": _check.integer("Dense", "units", units, 1, 2**31 - 1),
+            "activation": _check.choice("Dense", "activation", activation, _core.ACTIVATIONS),
+            "bias": _check.flag("Dense", "bias", bias),
+            "weight_scale": weight_scale,
+            "density": _check.real("Dense", "density", density, high=1.0, open_low=True),
+            "trainable": _check.flag("Dense", "trainable", trainable),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int]:
+        """(units,), above an input of any shape."""
+        shape_below("output_shape", input_shape)
+        return (self.units,)
+
+    def weight_shape(self, input_shape: Sequence[int]) -> tuple[int, int]:
+        """(n_out, n_in), above an input of this shape."""
+        return self.units, math.prod(shape_below("weight_shape", input_shape))
+
+    def fan_in(self, input_shape: Sequence[int]) -> int:
+        """All inputs, n_in."""
+        return math.prod(shape_below("fan_in", input_shape))
+
+    @property
+    def _density(self) -> float:
+        return self.density

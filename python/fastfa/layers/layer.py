@@ -1,0 +1,102 @@
+"""What a kind of layer is: its shapes, its weights, and what the core is told of it."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from .. import _check, _core
+
+ActivationName = Literal["linear", "logistic", "tanh", "relu", "leaky_relu", "softmax"]
+
+
+class Layer(ABC):
+    """What may stand in a network's list of layers; fastfa's kinds are :data:`fastfa.layers.KINDS`."""
+
+    @abstractmethod
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of an example above the layer, where ``input_shape`` is that below it."""
+
+    @abstractmethod
+    def _join(self, stack: Stack, where: str) -> None:
+        """Take the next place in the stack. ``where`` is the layer's name for errors."""
+
+
+@dataclass
+class Stack:
+    """A network's layers as they are put together, from the input up."""
+
+    layers: list[Weighted] = field(default_factory=list)
+    dropout: list[float] = field(default_factory=lambda: [0.0])  # above the input and each layer
+    ends_in_dropout: bool = False
+
+
+class Weighted(Layer):
+    """A layer of units with weights: ``h = σ(a)``, where a is linear in the input."""
+
+    fully_connected: ClassVar[bool] = False  # whether every unit sees every input
+
+    activation: ActivationName
+    bias: bool
+    weight_scale: float | None
+    trainable: bool
+
+    @abstractmethod
+    def weight_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of W."""
+
+    @abstractmethod
+    def fan_in(self, input_shape: Sequence[int]) -> int:
+        """How many inputs a unit sees; weights start within ±1/√fan_in."""
+
+    def _join(self, stack: Stack, where: str) -> None:
+        stack.layers.append(self)
+        stack.dropout.append(0.0)
+        stack.ends_in_dropout = False
+
+    def _stored_feedback(self, matrix: str, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of a layerwise B of this kind through the layer, where it is stored dense."""
+        return math.prod(input_shape), math.prod(self.output_shape(input_shape))
+
+    def _check_below(self, shape: tuple[int, ...], where: str) -> None:
+        """Refuse to stand above something of this shape."""
+
+    @property
+    def _density(self) -> float:
+        """The share of W that exists."""
+        return 1.0
+
+    def _local_spec(self, shape: tuple[int, ...]) -> _core.LocalSpec | None:
+        """Where the patches of a locally connected layer lie."""
+        return None
+
+    def _build(
+        self, shape: tuple[int, ...], where: str, dropout: float
+    ) -> tuple[_core.LayerSpec, tuple[int, ...]]:
+        """The core's description above something of this shape, and the shape of the layer."""
+        self._check_below(shape, where)
+        out = self.output_shape(shape)
+        omega = self.weight_scale
+        spec = _core.LayerSpec(
+            units=math.prod(out),
+            activation=self.activation,
+            weight_scale=1.0 / math.sqrt(self.fan_in(shape)) if omega is None else omega,
+            bias=self.bias,
+            trainable=self.trainable,
+            density=self._density,
+            local=self._local_spec(shape),
+            dropout=dropout,
+        )
+        return spec, out
+
+
+def shape_below(where: str, value: Any) -> tuple[int, ...]:
+    """``value`` as the shape of what is below a layer."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise ValueError(
+            f"[{where}] input_shape was {value!r}; it must be a tuple of sizes, such as (784,)"
+        )
+    return tuple(_check.integer(where, f"input_shape[{i}]", n, 1) for i, n in enumerate(value))

@@ -1,0 +1,164 @@
+"""The locally connected layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .. import _check, _core
+from .._attributes import immutable
+from .layer import ActivationName, Weighted, shape_below
+
+Padding = Literal["valid", "same"]
+
+
+@immutable
+@dataclass(frozen=True)
+class LocallyConnected2D(Weighted):
+    """Convolution without weight sharing: every position has weights of its own.
+
+    ``h = σ(a)``, ``a[m, y, x] = Σ W[m, y, x, c, i, j] in[c, s y + i − p, s x + j − p] + b[m, y, x]``.
+    Above an input of shape (H, W) or (C, H, W), or another such layer. Units are numbered in
+    (maps, out_h, out_w) order. Weights start as for :class:`Dense`.
+
+    Feedback *into* the layer is a matrix over its units, as for a dense layer. Feedback *through* it,
+    layerwise to the layer below, keeps its pattern for ``"uniform"`` (a random weight for every
+    weight of the layer), ``"sign"`` and ``"transpose"`` (true backprop); other matrices are dense,
+    and ``"pseudoinverse"`` and the weight mirror are not there.
+
+    Parameters
+    ----------
+    maps : int
+        Units at each position, at least 1.
+    kernel_size : int or (int, int)
+        Height and width of a patch.
+    stride : int or (int, int)
+        Between neighbouring patches.
+    padding : {"valid", "same"}
+        ``valid``: all patches lie inside, (size − kernel) // stride + 1 positions. ``same``: zeros
+        around the input, as evenly as possible (the extra one at the end), ⌈size / stride⌉ positions.
+    activation, bias, weight_scale, trainable
+        As for :class:`Dense`; the default weight_scale is 1/√(channels · kernel height · width).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is outside its range or of the wrong kind.
+
+    References
+    ----------
+    Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), supplement, Note 5:
+    6 maps of 6 × 6 patches. Bartunov et al., Advances in Neural Information Processing Systems 31
+    (2018).
+    """
+
+    maps: int
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Padding
+    activation: ActivationName
+    bias: bool
+    weight_scale: float | None
+    trainable: bool
+
+    def __init__(
+        self,
+        maps: int,
+        kernel_size: int | Sequence[int],
+        *,
+        stride: int | Sequence[int] = 1,
+        padding: Padding = "valid",
+        activation: ActivationName = "linear",
+        bias: bool = True,
+        weight_scale: float | None = None,
+        trainable: bool = True,
+    ) -> None:
+        where = "LocallyConnected2D"
+        if weight_scale is not None:
+            weight_scale = _check.real(where, "weight_scale", weight_scale)
+        fields = {
+            "maps": _check.integer(where, "maps", maps, 1, 2**31 - 1),
+            "kernel_size": _pair(where, "kernel_size", kernel_size),
+            "stride": _pair(where, "stride", stride),
+            "padding": _check.choice(where, "padding", padding, ("valid", "same")),
+            "activation": _check.choice(where, "activation", activation, _core.ACTIVATIONS),
+            "bias": _check.flag(where, "bias", bias),
+            "weight_scale": weight_scale,
+            "trainable": _check.flag(where, "trainable", trainable),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int]:
+        """(maps, out_h, out_w) above an input of shape (H, W) or (C, H, W)."""
+        _, height, width = _image("output_shape", input_shape)
+
+        def positions(size: int, kernel: int, stride: int) -> int:
+            if self.padding == "same":
+                return -(-size // stride)
+            return (size - kernel) // stride + 1 if size >= kernel else 0
+
+        return (
+            self.maps,
+            positions(height, self.kernel_size[0], self.stride[0]),
+            positions(width, self.kernel_size[1], self.stride[1]),
+        )
+
+    def weight_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int, int, int, int]:
+        """(maps, out_h, out_w, channels, kernel_h, kernel_w), above an input (H, W) or (C, H, W)."""
+        channels, *_ = image = _image("weight_shape", input_shape)
+        return (*self.output_shape(image), channels, *self.kernel_size)
+
+    def fan_in(self, input_shape: Sequence[int]) -> int:
+        """What a unit sees: channels · kernel height · kernel width."""
+        return _image("fan_in", input_shape)[0] * math.prod(self.kernel_size)
+
+    def _stored_feedback(self, matrix: str, input_shape: Sequence[int]) -> tuple[int, ...]:
+        # Of the layer's own pattern, a random weight for every weight.
+        if matrix == "uniform":
+            return self.weight_shape(input_shape)
+        return super()._stored_feedback(matrix, input_shape)
+
+    def _check_below(self, shape: tuple[int, ...], where: str) -> None:
+        if len(shape) not in (2, 3):
+            raise ValueError(
+                f"[Network] {where} is LocallyConnected2D above something of shape {shape}; it must be "
+                "above an input of shape (H, W) or (C, H, W), or another LocallyConnected2D"
+            )
+        if min(self.output_shape(shape)) < 1:
+            raise ValueError(
+                f"[Network] {where}.kernel_size was {self.kernel_size}; the image is {shape[-2:]}, so "
+                "with padding 'valid' it must not be larger"
+            )
+
+    def _local_spec(self, shape: tuple[int, ...]) -> _core.LocalSpec:
+        return _core.LocalSpec(
+            input=_image("Network", shape),
+            maps=self.maps,
+            kernel=self.kernel_size,
+            stride=self.stride,
+            same=self.padding == "same",
+        )
+
+
+def _image(where: str, value: Any) -> tuple[int, int, int]:
+    """(C, H, W) of an input (H, W) or (C, H, W)."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) not in (2, 3):
+        raise ValueError(f"[{where}] input_shape was {value!r}; it must be (H, W) or (C, H, W)")
+    *channels, height, width = shape_below(where, value)
+    return channels[0] if channels else 1, height, width
+
+
+def _pair(where: str, name: str, value: Any) -> tuple[int, int]:
+    """(height, width) from an integer for both or a pair."""
+    if not isinstance(value, Sequence):
+        both = _check.integer(where, name, value, 1, 2**31 - 1)
+        return both, both
+    if isinstance(value, str) or len(value) != 2:
+        raise ValueError(f"[{where}] {name} was {value!r}; it must be an integer or a pair of them")
+    height, width = (
+        _check.integer(where, f"{name}[{i}]", v, 1, 2**31 - 1) for i, v in enumerate(value)
+    )
+    return height, width
