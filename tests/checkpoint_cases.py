@@ -7,7 +7,7 @@ import json
 
 import fastfa as fa
 import numpy as np
-from fastfa.checkpoint import _described
+from fastfa.checkpoint.saving import described
 from fastfa.data import Distortion
 
 EPOCHS = 4
@@ -119,7 +119,7 @@ def without_times(value):
 
 def digest(what):
     """SHA-256 of every array and every number that a checkpoint of ``what`` holds, but for seconds."""
-    content, tensors = _described("", what)
+    content, tensors = described("", what)
     found = hashlib.sha256(json.dumps(without_times(content), sort_keys=True).encode())
     for name in sorted(tensors):
         found.update(name.encode() + np.ascontiguousarray(tensors[name]).tobytes())

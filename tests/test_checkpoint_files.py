@@ -221,7 +221,7 @@ def test_file_and_folder_are_synced_before_and_after_the_rename(path, monkeypatc
 KILLED = """
 import os, sys
 import numpy as np
-from fastfa.data.atomic import atomic_write
+from fastfa.atomic import atomic_write
 with atomic_write({path!r}) as file:
     file.write(b"half")
     file.flush()
@@ -586,9 +586,9 @@ def test_descriptions_with_anything_anywhere(tmp_path_factory, choice, new):
 
 
 def checkpoint_content(what):
-    from fastfa.checkpoint import _described
+    from fastfa.checkpoint.saving import described
 
-    return _described("", what)
+    return described("", what)
 
 
 def craft(path, change, what=None):
@@ -747,7 +747,7 @@ def test_safetensors_of_others(path):
 HUGE = """
 import resource, sys
 import fastfa as fa
-from fastfa.checkpoint import Plan
+from fastfa.checkpoint.network import Plan
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**28,) * 2)
 try:

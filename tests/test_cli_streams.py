@@ -184,14 +184,14 @@ def test_a_history_that_cannot_be_written_for_a_while_is_whole_in_the_end(
     tmp_path, capsys, monkeypatch
 ):
     root, out = write_tiny(tmp_path / "data"), tmp_path / "out"
-    from fastfa import callbacks
+    from fastfa.callbacks import loggers
 
     def line(record):
         if record["epoch"] in (2, 3):
             raise OSError(errno.ENOSPC, "No space left on device")
         return json.dumps(record) + "\n"
 
-    monkeypatch.setattr(callbacks, "json_line", line)
+    monkeypatch.setattr(loggers, "json_line", line)
     arguments = ["train", "mnist", "--root", str(root), "--hidden", "5", "--epochs", "5"]
     assert main([*arguments, "--out", str(out), "--quiet"]) == 0
     err = capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import importlib.util
@@ -568,3 +569,21 @@ def test_the_data_package_imports_no_network_modules() -> None:
 def test_an_unknown_attribute_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         data.nothing  # noqa: B018
+
+
+def test_a_format_that_no_reader_knows_is_refused(
+    no_roots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = dataclasses.replace(DATASETS["mnist"], name="other", format="hdf5", embedded=False)
+    monkeypatch.setitem(DATASETS, "other", other)
+    with pytest.raises(
+        ValueError, match=r"\[load\] other has the format 'hdf5'; it must be one of idx"
+    ):
+        data.load("other")
+
+
+def test_every_dataset_has_a_reader() -> None:
+    from fastfa.data.load import _READERS
+
+    formats = {info.format for info in (DATASETS | data.LOCAL_DATASETS).values()}
+    assert formats == {*_READERS, "photos"}

@@ -19,7 +19,7 @@ from fastfa.data.load import DatasetNotFound
 
 pytest.importorskip("scipy", reason="experiments need SciPy")
 experiments = pytest.importorskip("fastfa.experiments")
-from fastfa.experiments import Claim, Experiment, Results, get, reproduce  # noqa: E402
+from fastfa.experiments import Claim, Experiment, Results, _job, get, reproduce  # noqa: E402
 from fastfa.experiments import _statistics as statistics  # noqa: E402
 from fastfa.experiments._report import write_report  # noqa: E402
 
@@ -31,6 +31,12 @@ ELSEWHERE = (*CLASSIFIERS, "svhn", "timit", "autoencoder")
 # What the paper says and we don't find.
 DIFFERS: dict[str, list[str]] = {}
 SLOW = tuple(name for name in experiments.NAMES if name not in (*QUICK, *ELSEWHERE))
+
+
+def known_as(monkeypatch, experiment):
+    """Every name is that of this experiment."""
+    for module in (experiments, _job):
+        monkeypatch.setattr(module, "get", lambda name: experiment)
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +85,7 @@ def toy(run=None, claims=None, **more):
 @pytest.fixture
 def toy_experiment(monkeypatch):
     experiment, ran = toy()
-    monkeypatch.setattr(experiments, "get", lambda name: experiment)
+    known_as(monkeypatch, experiment)
     return experiment, ran
 
 
@@ -267,11 +273,11 @@ def test_a_run_that_was_cut_off_goes_on(tmp_path, monkeypatch):
         broken.append(seed)
         return {"value": 100}
 
-    monkeypatch.setattr(experiments, "get", lambda name: cut)
+    known_as(monkeypatch, cut)
     with pytest.raises(KeyboardInterrupt):
         reproduce(cut, "quick", out=tmp_path)
     assert broken == [0, 0]
-    monkeypatch.setattr(experiments, "get", lambda name: experiment)
+    known_as(monkeypatch, experiment)
     summary = reproduce(experiment, "quick", out=tmp_path)
     assert ran == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
     assert [run["result"]["value"] for run in summary["runs"]] == [100, 100, 1, 2, 2, 3]
@@ -313,7 +319,7 @@ def test_missing_data_is_a_verdict(tmp_path, monkeypatch):
     def not_found(name):
         raise DatasetNotFound(f"[load] {name} was not found in\n  nowhere")
 
-    monkeypatch.setattr("fastfa.experiments._runner.load", not_found)
+    monkeypatch.setattr("fastfa.experiments._job.load", not_found)
     experiment, ran = toy(data=lambda settings: ["svhn"])
     summary = reproduce(experiment, "quick", out=tmp_path)
     assert not ran

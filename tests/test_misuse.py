@@ -317,7 +317,7 @@ ROWS = [
     ("fa.Trainer(net, sgd, epochs=1, schedule={0: 0.1})",
      "ValueError: [Steps] an epoch of rates was 0; it must be an integer of at least 1"),
     ("fa.Trainer(net, sgd, epochs=1, callbacks=fa.Callback())",
-     "TypeError: [Trainer] callbacks was <fastfa.callbacks.Callback"),
+     "TypeError: [Trainer] callbacks was <fastfa.callbacks.base.Callback"),
     ("fa.Trainer(net, sgd, epochs=1, callbacks=[print])",
      "TypeError: [Trainer] callbacks[0] was <built-in function print>; it must be a fastfa.Callback"),
     ('fa.Trainer(net, sgd, epochs=1, progress="no")',

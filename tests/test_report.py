@@ -14,7 +14,7 @@ from fastfa.cli import main
 
 pytest.importorskip("scipy", reason="experiments need SciPy")
 from fastfa import experiments
-from fastfa.experiments import Claim, Experiment, _runner, reproduce
+from fastfa.experiments import Claim, Experiment, _job, reproduce
 from fastfa.experiments import _statistics as statistics
 from fastfa.experiments._report import write_report
 
@@ -36,6 +36,12 @@ def toy(data=(), draw=None, run=None):
     )  # fmt: skip
 
 
+def known_as(monkeypatch, experiment):
+    """Every name is that of this experiment."""
+    for module in (experiments, _job):
+        monkeypatch.setattr(module, "get", lambda name: experiment)
+
+
 @pytest.fixture
 def summary(tmp_path, monkeypatch):
     """What `reproduce` finds, with a figure beside it."""
@@ -45,7 +51,7 @@ def summary(tmp_path, monkeypatch):
             file.write(PNG)
 
     experiment = toy(draw=lambda results: Figure())
-    monkeypatch.setattr(experiments, "get", lambda name: experiment)
+    known_as(monkeypatch, experiment)
     return reproduce(experiment, out=tmp_path)
 
 
@@ -141,7 +147,7 @@ def test_what_is_no_record_is_refused(tmp_path, summary, change):
 @pytest.fixture
 def command(tmp_path, monkeypatch):
     def run(experiment=None, *more):
-        monkeypatch.setattr(experiments, "get", lambda name: experiment or toy())
+        known_as(monkeypatch, experiment or toy())
         return main(["reproduce", "linear", "--out", str(tmp_path / "o"), *more])
 
     return run
@@ -211,9 +217,9 @@ def test_results_with_other_data_or_of_another_version_are_not_counted(
     tmp_path, monkeypatch, capsys
 ):
     sets = {"mnist-mini": fa.data.load("mnist-mini")}
-    monkeypatch.setattr(_runner, "load", sets.get)
+    monkeypatch.setattr(_job, "load", sets.get)
     experiment = toy(data=["mnist-mini"])
-    monkeypatch.setattr(experiments, "get", lambda name: experiment)
+    known_as(monkeypatch, experiment)
     first = reproduce(experiment, out=tmp_path)
     assert first["data"].keys() == {"mnist-mini"}
     assert len(first["data"]["mnist-mini"]) == 64
@@ -225,7 +231,7 @@ def test_results_with_other_data_or_of_another_version_are_not_counted(
     with pytest.raises(ValueError, match=r"is a result with another data: it was .*name another"):
         reproduce(experiment, out=tmp_path)
     sets["mnist-mini"] = data
-    monkeypatch.setattr(_runner, "build_info", lambda: fa.build_info() | {"version": "9.9"})
+    monkeypatch.setattr(_job, "build_info", lambda: fa.build_info() | {"version": "9.9"})
     with pytest.raises(ValueError, match=r"is a result with another fastfa: it was .* is \"9\.9\""):
         reproduce(experiment, out=tmp_path)
     assert {path: path.read_bytes() for path in stored} == stored

@@ -10,7 +10,7 @@ import pytest
 from fastfa.cli import main
 
 pytest.importorskip("scipy", reason="experiments need SciPy")
-from fastfa.experiments import _runner, get, reproduce
+from fastfa.experiments import _job, get, reproduce
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def job(tmp_path, name="theory", data=()):
     experiment = get(name)
     settings = {k: v for k, v in experiment.presets["quick"].items() if k != "runs"}
     condition = experiment.conditions(settings)[0]
-    return _runner.Job(name, condition, 3, settings, tmp_path / "job.json", dict(data))
+    return _job.Job(name, condition, 3, settings, tmp_path / "job.json", dict(data))
 
 
 # ---- a job somewhere else, without a cluster -----------------------------------------------------
@@ -69,13 +69,13 @@ def test_a_worker_with_other_data_or_none_is_refused(tmp_path):
 
 def lacks(one):
     def missing(name):
-        raise _runner.DatasetNotFound(f"[load] {name} was not found in\n  nowhere")
+        raise _job.DatasetNotFound(f"[load] {name} was not found in\n  nowhere")
 
-    load, _runner.load = _runner.load, missing
+    load, _job.load = _job.load, missing
     try:
         one.elsewhere(fa.__version__)
     finally:
-        _runner.load = load
+        _job.load = load
 
 
 @pytest.mark.parametrize("module", ["joblib", "distributed"])

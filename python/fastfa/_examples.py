@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import numbers
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,6 +28,14 @@ class Examples(NamedTuple):
         """A copy of the examples at ``indices``, in that order."""
         weights = None if self.weights is None else self.weights[indices]
         return Examples(self.x[indices], self.y[indices], weights)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a fit was begun with: the epoch it ends after, and a fingerprint of each set by name."""
+
+    end: int
+    examples: dict[str, str]
 
 
 def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) -> Examples:
@@ -68,6 +78,25 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
     else:
         y = _from_labels(net, answers, len(x), name, targets)
     return Examples(x, y, _arguments.sample_weight(net, "fit", weights, len(x), f"{name} weights"))
+
+
+def prepare_sets(
+    net: Network, targets: tuple[float, float], seed: int, train: Any, validation: Any, test: Any
+) -> dict[str, Examples]:
+    """The checked examples of a fit by name: "train", and the sets to measure after each epoch."""
+    sets = {"train": prepare(net, train, "train", targets)}
+    if isinstance(validation, numbers.Real):
+        fraction = _check.real(
+            "fit", "validation", validation, high=1.0, open_low=True, open_high=True
+        )
+        sets["train"], sets["validation"] = split_off(sets["train"], fraction, seed)
+    elif validation is not None:
+        sets["validation"] = prepare(net, validation, "validation", targets)
+    if test is not None:
+        sets["test"] = prepare(net, test, "test", targets)
+    for name, part in sets.items():
+        _arguments.check_some_weight("fit", f"{name} weights", part.weights)
+    return sets
 
 
 def split_off(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:

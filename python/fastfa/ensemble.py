@@ -56,6 +56,7 @@ class Ensemble(Guarded):
 
     networks: tuple[Network, ...]
 
+    _checkpoint_kind: ClassVar[str] = "ensemble"
     _INSTEAD: ClassVar[dict[str, str]] = {"": "make another Ensemble of the same networks"}
 
     def __init__(self, networks: Sequence[Network]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _check
 from ._attributes import Guarded
-from .data.atomic import atomic_write
+from .atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import math
-import numbers
 import os
-from collections.abc import Callable, Iterator, Sequence
-from time import perf_counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from . import _check
+from . import _trainer_checks as _given
 from ._attributes import Guarded
 from ._augment import Ahead
-from ._examples import Examples, fingerprint, prepare, split_off
-from .callbacks import Callback, check_fit
-from .data import Distortion, permutation
+from ._chunks import progress_bar, train
+from ._examples import Examples, Plan, fingerprint, prepare_sets
+from .callbacks import Callback, check_fit, failure_told
+from .data import permutation
 from .errors import DivergenceError
 from .history import History, Record
-from .network._arguments import check_some_weight
 from .schedules import Schedule, as_schedule, counted_from, restarted
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
     from .network import Network
-
-_CHUNK_SECONDS = (
-    0.25  # time between two returns to Python: progress moves, and Python costs nothing
-)
-_CHUNK_GROWTH = 8  # from one batch up, until the speed is known
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a fit was begun with: the epoch it ends after, and a fingerprint of each set by name."""
-
-    end: int
-    examples: dict[str, str]
 
 
 class Trainer(Guarded):
@@ -129,13 +113,14 @@ class Trainer(Guarded):
         "seed": lambda self, value: _check.integer("Trainer", "seed", value, 0, 2**64 - 1),
         "shuffle": lambda self, value: _check.flag("Trainer", "shuffle", value),
         "progress": lambda self, value: _check.flag("Trainer", "progress", value),
-        "callbacks": lambda self, value: _check_callbacks(value),
-        "augment": lambda self, value: _check_augment(value, self.net),
-        "targets": lambda self, value: _check_targets(self.net, value),
-        "history": lambda self, value: _check_history(value),
+        "callbacks": lambda self, value: _given.check_callbacks(value),
+        "augment": lambda self, value: _given.check_augment(value, self.net),
+        "targets": lambda self, value: _given.check_targets(self.net, value),
+        "history": lambda self, value: _given.check_history(value),
         "epoch": lambda self, value: _check.integer("Trainer", "epoch", value, 0),
         "batch": lambda self, value: _check.integer("Trainer", "batch", value, 0),
     }
+    _checkpoint_kind: ClassVar[str] = "trainer"
     _AT_ONCE: ClassVar[tuple[str, ...]] = ("optimizer", "schedule", "batch_size", "shuffle")
     _INSTEAD: ClassVar[dict[str, str]] = {
         "": "it follows from what the trainer is given and does",
@@ -158,11 +143,11 @@ class Trainer(Guarded):
         targets: tuple[float, float] | None = None,
     ) -> None:
         self._fitting = False  # whether a fit is running
-        self._set(net=_check_net(net), has_validation=False)
+        self._set(net=_given.check_net(net), has_validation=False)
         self._set(history=History(), epoch=0, batch=0)
         self._after = 0  # epochs that the schedule doesn't see
         self._trained = False  # whether an epoch has its updates, but isn't in the history yet
-        self._set(optimizer=_check_optimizer(optimizer))
+        self._set(optimizer=_given.check_optimizer(optimizer))
         self.batch_size, self.epochs, self.seed = batch_size, epochs, seed
         self.shuffle, self.progress = shuffle, progress
         self.schedule, self.callbacks = schedule, callbacks
@@ -182,7 +167,7 @@ class Trainer(Guarded):
 
     def _started_with(self, optimizer: Any) -> Any:
         """The optimizer; if it has another rate, the schedule begins anew there."""
-        optimizer = _check_optimizer(optimizer)
+        optimizer = _given.check_optimizer(optimizer)
         if optimizer.lr == self.optimizer.lr:
             return optimizer
         schedule, self._after = restarted(self.schedule, optimizer.lr, self._past)
@@ -303,21 +288,9 @@ class Trainer(Guarded):
             If the examples are others than before, ``epochs`` lies behind, or the file describes
             something that writes outside its folder; else as `fit`.
         """
-        from .checkpoint import load_trainer
+        from .checkpoint.resume import resume  # not for who only trains
 
-        trainer = load_trainer(path, into, write_outside)
-        plan = trainer._plan
-        if epochs is not None:
-            epochs = _check.integer("resume", "epochs", epochs, trainer.epoch)
-        end = epochs if epochs is not None else plan.end if plan else trainer.epoch
-        if plan is None and end == trainer.epoch:
-            return trainer
-        sets = trainer._prepare(train, validation, test)
-        found = {name: fingerprint(part) for name, part in sets.items()}
-        if plan is not None:
-            _check_same(plan.examples, found)
-        trainer._fit(sets, Plan(end, found), resumed=plan is not None)
-        return trainer
+        return resume(Trainer, path, (train, validation, test), epochs, into, write_outside)
 
     def _fit(self, sets: dict[str, Examples], plan: Plan, *, resumed: bool = False) -> History:
         """Epochs up to the plan's end; a resumed fit goes on with its callbacks' state."""
@@ -326,7 +299,7 @@ class Trainer(Guarded):
             _check.finite("fit", f"net's {name}", array)
         measured = {name: part for name, part in sets.items() if name != "train"}
         examples = sets["train"]
-        _check_callbacks(self.callbacks)
+        _given.check_callbacks(self.callbacks)
         check_fit(self, measured)
         self._set(has_validation="validation" in measured)
         self._stopping, self._plan = self._stopping and resumed, plan
@@ -348,15 +321,15 @@ class Trainer(Guarded):
     ) -> None:
         """The epochs of a fit and what goes around them; ``good`` are the weights to fall back on."""
         epochs = range(self.epoch + 1, plan.end + 1)
-        with _failure_told(self):
+        with failure_told(self):
             for callback in self.callbacks:
                 state = callback.state_dict()
                 callback.on_fit_begin(self)
                 if resumed:
                     callback.load_state_dict(state)
         with (
-            _failure_told(self),
-            _progress_bar(self.progress, len(epochs) * len(examples.x)) as bar,
+            failure_told(self),
+            progress_bar(self.progress, len(epochs) * len(examples.x)) as bar,
             Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
         ):
             try:
@@ -376,19 +349,7 @@ class Trainer(Guarded):
 
     def _prepare(self, train: Any, validation: Any, test: Any) -> dict[str, Examples]:
         """The checked examples by name: "train", and the sets to measure after each epoch."""
-        sets = {"train": prepare(self.net, train, "train", self.targets)}
-        if isinstance(validation, numbers.Real):
-            fraction = _check.real(
-                "fit", "validation", validation, high=1.0, open_low=True, open_high=True
-            )
-            sets["train"], sets["validation"] = split_off(sets["train"], fraction, self.seed)
-        elif validation is not None:
-            sets["validation"] = prepare(self.net, validation, "validation", self.targets)
-        if test is not None:
-            sets["test"] = prepare(self.net, test, "test", self.targets)
-        for name, part in sets.items():
-            check_some_weight("fit", f"{name} weights", part.weights)
-        return sets
+        return prepare_sets(self.net, self.targets, self.seed, train, validation, test)
 
     def _run_epoch(
         self, epoch: int, examples: Examples, measured: dict[str, Examples], bar: tqdm
@@ -404,7 +365,7 @@ class Trainer(Guarded):
         if self._stopping:
             return False
         self._within = epoch
-        loss, error, seconds, seen = self._train(self._order(epoch, len(examples.x)), examples, bar)
+        loss, error, seconds, seen = train(self, self._order(epoch, len(examples.x)), examples, bar)
         self._trained = True
         record: Record = {"epoch": epoch, "lr": self._lr, "train_loss": loss, "train_error": error}
         for name, part in measured.items():
@@ -424,162 +385,12 @@ class Trainer(Guarded):
             callback.on_epoch_done(self)
         return not self._stopping
 
-    def _train(
-        self, order: np.ndarray, examples: Examples, bar: tqdm
-    ) -> tuple[float, float, float, int]:
-        """The updates of an epoch: mean loss, mean error, seconds and how many examples it saw.
-
-        The order is cut into chunks of whole batches, which gives the same updates and sums, hence
-        the same bits, as one call.
-        """
-        own = vars(self)  # what changes with every chunk is written there, which is quick
-        sums = (0.0, 0.0, 0.0)  # Σ w L, Σ w over the wrong, Σ w
-        loss = error = math.nan
-        seconds, seen = 0.0, 0
-        while seen < len(order):
-            batches, optimizer = self._next_chunk(), self.optimizer
-            if self.batch < self.schedule.warm_updates:
-                rate = optimizer.lr * self.schedule.share(self.batch)
-                batches, optimizer = 1, dataclasses.replace(optimizer, lr=rate)
-            part = order[seen : seen + batches * self.batch_size]
-            batches = -(-len(part) // self.batch_size)
-            own["_lr"] = optimizer.lr  # as used
-            begun = perf_counter()
-            _, sums = self.net._train_chunk(
-                examples.x,
-                examples.y,
-                optimizer,
-                self.batch_size,
-                part,
-                sums,
-                examples.weights,
-            )
-            elapsed = perf_counter() - begun
-            seen, seconds = seen + len(part), seconds + elapsed
-            if sums[2] > 0:
-                loss, error = sums[0] / sums[2], sums[1] / sums[2]
-            own["batch"] += batches
-            self._adapt_chunk(batches, elapsed)
-            errors = f", error {error:.2%}" if self.net.output_size > 1 else ""
-            bar.set_postfix_str(f"loss {loss:.4f}{errors}", refresh=False)
-            bar.update(len(part))
-            for callback in self.callbacks:
-                if callback.every is not None and self.batch % callback.every == 0:
-                    callback.on_batches(self, self.batch)
-            if self._stopping:
-                break
-        return loss, error, seconds, seen
-
     def _order(self, epoch: int, n: int) -> np.ndarray:
         if self.shuffle:
             return permutation(n, self.seed, epoch)
         return np.arange(n, dtype=np.int64)
 
-    def _next_chunk(self) -> int:
-        """Batches until a callback is due, at most the current chunk."""
-        due = [c.every - self.batch % c.every for c in self.callbacks if c.every is not None]
-        return min([self._chunk, *due])
-
-    def _adapt_chunk(self, batches: int, seconds: float) -> None:
-        wanted = int(batches * _CHUNK_SECONDS / max(seconds, 1e-9))
-        vars(self)["_chunk"] = max(1, min(wanted, _CHUNK_GROWTH * max(batches, self._chunk)))
-
-
-@contextlib.contextmanager
-def _failure_told(trainer: Trainer) -> Iterator[None]:
-    """Callbacks hear of an exception before the caller does."""
-    try:
-        yield
-    except BaseException as error:
-        for callback in trainer.callbacks:
-            callback.on_fit_failed(trainer, error)
-        raise
-
-
-def _progress_bar(shown: bool, examples: int) -> tqdm:
-    from tqdm import tqdm  # not at import: `import fastfa` is to stay quick
-
-    return tqdm(total=examples, disable=not shown, unit=" samples", unit_scale=True)
-
 
 def _all_finite(net: Network) -> bool:
     arrays = [*net.weights, *(bias for bias in net.biases if bias is not None)]
     return all(np.isfinite(array).all() for array in arrays)
-
-
-def _check_net(net: Any) -> Network:
-    if not hasattr(net, "_train_chunk"):
-        raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network")
-    return net
-
-
-def _check_optimizer(optimizer: Any) -> Any:
-    kind = type(optimizer)
-    if not dataclasses.is_dataclass(kind) or not hasattr(optimizer, "lr"):
-        raise TypeError(
-            f"[Trainer] optimizer was {optimizer!r}; it must be an optimizer such as "
-            "fastfa.SGD(0.1)"
-        )
-    return optimizer
-
-
-def _check_same(saved: dict[str, str], found: dict[str, str]) -> None:
-    """Refuse to go on with examples that aren't those of the fit that was interrupted."""
-    if missing := sorted(saved.keys() - found.keys()):
-        raise ValueError(f"[resume] {missing[0]} was not given; the interrupted fit had it")
-    for name, mark in found.items():
-        if name not in saved:
-            raise ValueError(f"[resume] {name} was given; the interrupted fit had none")
-        if mark != saved[name]:
-            raise ValueError(
-                f"[resume] {name} was {mark}; it must be the examples of the interrupted fit, "
-                f"{saved[name]}"
-            )
-
-
-def _check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    if not isinstance(callbacks, Sequence):
-        raise TypeError(f"[Trainer] callbacks was {callbacks!r}; it must be a list or tuple")
-    for index, callback in enumerate(callbacks):
-        if not isinstance(callback, Callback):
-            raise TypeError(
-                f"[Trainer] callbacks[{index}] was {callback!r}; it must be a fastfa.Callback"
-            )
-        if callback.every is not None:
-            _check.integer("Trainer", f"callbacks[{index}].every", callback.every, 1)
-    return tuple(callbacks)
-
-
-def _check_history(history: Any) -> History:
-    if not isinstance(history, History):
-        raise TypeError(f"[Trainer] history was {history!r}; it must be a fastfa.History")
-    return history
-
-
-def _check_augment(augment: Any, net: Network) -> Any:
-    if augment is None:
-        return None
-    if not callable(augment):
-        raise TypeError(
-            f"[Trainer] augment was {augment!r}; it must be a fastfa.data.Distortion or a callable"
-        )
-    if isinstance(augment, Distortion) and len(net.input_shape) < 2:
-        raise ValueError(
-            f"[Trainer] augment was {augment!r} for a network with input {net.input_shape[0]}; it "
-            "must be one whose input is given as (H, W) or (C, H, W)"
-        )
-    return augment
-
-
-def _check_targets(net: Network, targets: Any) -> tuple[float, float]:
-    if targets is None:
-        return (-0.9, 0.9) if net.layers[-1].activation == "tanh" else (0.0, 1.0)
-    if not isinstance(targets, Sequence) or len(targets) != 2:
-        raise TypeError(f"[Trainer] targets was {targets!r}; it must be a pair (low, high)")
-    low, high = (
-        _check.real("Trainer", f"targets[{i}]", value, low=-np.inf)
-        for i, value in enumerate(targets)
-    )
-    if low >= high:
-        raise ValueError(f"[Trainer] targets was {targets!r}; low must be below high")
-    return low, high

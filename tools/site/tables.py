@@ -199,11 +199,11 @@ def _errors(name: str, condition: str, label: str, paper: str) -> list[str]:
 
 def experiments() -> tuple[str, ...]:
     """fastfa.experiments.NAMES, read without importing fastfa, which the site's environment lacks."""
-    source = (ROOT / "python/fastfa/experiments/__init__.py").read_text(encoding="utf-8")
+    source = (ROOT / "python/fastfa/experiments/_names.py").read_text(encoding="utf-8")
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
             return ast.literal_eval(node.value)
-    raise ValueError("fastfa/experiments/__init__.py has no NAMES")
+    raise ValueError("fastfa/experiments/_names.py has no NAMES")
 
 
 def recorded() -> list[str]:

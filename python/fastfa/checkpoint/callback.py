@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from .. import _check
 from ..callbacks import Writing
+from .saving import check, save
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -60,14 +61,10 @@ class Checkpoint(Writing):
         self._check_path(self._at(trainer.epoch))
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        from . import check
-
         check(self._at(trainer.epoch), trainer)
 
     def on_epoch_done(self, trainer: Trainer) -> None:
         if trainer.epoch % self.every_epochs == 0 or trainer.ending:
-            from . import save
-
             self._check_path(self._at(trainer.epoch))  # an epoch's folder may be a link
             save(self._at(trainer.epoch), trainer)
 

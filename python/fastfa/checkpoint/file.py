@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .._core import __version__
-from ..data.atomic import atomic_write
+from ..atomic import atomic_write
 from ..errors import CheckpointError
 
 SCHEMA = 1  # raised whenever an older fastfa would misread what a newer one writes

@@ -83,7 +83,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure the workloads and print them."""
     from .. import build_info, set_num_threads
-    from ..data.atomic import atomic_write
+    from ..atomic import atomic_write
 
     out = _checked(arguments)
     if arguments.threads is not None:

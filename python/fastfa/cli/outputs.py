@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import build_info
-from ..data.atomic import atomic_write
+from ..atomic import atomic_write
 from .folder import place
 
 if TYPE_CHECKING:

@@ -178,7 +178,7 @@ def _results(
 
 def _begin(folder: Path, plan: dict[str, Any], runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """The finished runs by name, after refusing a folder of another sweep."""
-    from ..data.atomic import atomic_write
+    from ..atomic import atomic_write
 
     path, lines = folder / "sweep.json", folder / "runs.jsonl"
     done: dict[str, dict[str, Any]] = {}
@@ -259,7 +259,7 @@ def _told(run: Run, line: Mapping[str, Any], number: int, count: int) -> str:
 
 def _summarise(folder: Path, runs: Sequence[Run], lines: Sequence[Mapping[str, Any]]) -> None:
     """summary.csv, and its most wanted part as a table on standard output."""
-    from ..data.atomic import atomic_write
+    from ..atomic import atomic_write
     from ..history import csv_table
     from .runs import told
 

@@ -294,7 +294,7 @@ def _write(folder: Path, plan: Plan, study: optuna.Study) -> optuna.trial.Frozen
     """trials.csv, and best.toml if a trial came to its end; the best one."""
     from optuna.trial import TrialState
 
-    from ..data.atomic import atomic_write
+    from ..atomic import atomic_write
     from ..history import csv_table
     from .study import REASON
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .amat import read_amat
+from .dataset import Dataset, Split
 from .distortion import Distortion
 from .idx import read_idx, write_idx
+from .known import dataset_info
 from .libsvm import read_libsvm
-from .load import Dataset, DatasetNotFound, Split, load
+from .load import DatasetNotFound, load
 from .local import LOCAL_DATASETS
 from .mfcc import mfcc
 from .own import from_arrays, read
 from .photos import photo_background
 from .places import locate
-from .registry import DATASETS, DataFile, DatasetInfo, dataset_info
+from .registry import DATASETS, DataFile, DatasetInfo
 from .stream import IdxError
 from .svhn import load_svhn
 from .timit import load_timit

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import os
 
+from .dataset import Split
 from .limit import Limit
-from .load import Split
 from .table import Table, read_table, split_of
 
 _SIDEWAYS = ("mnist_background_images_", "mnist_background_random_", "mnist_noise_variations_")

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import _check
-from .atomic import publish
+from ..atomic import publish
 from .download import MirrorError, download
+from .known import dataset_info
 from .limit import path_of
 from .places import Root, cache_root, folders
-from .registry import DataFile, DatasetInfo, dataset_info
+from .registry import DataFile, DatasetInfo
 from .stream import CHUNK, IdxError, open_source
 
 _MOST_TRIES = 5  # at one mirror, for one file

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _check
-from .atomic import atomic_write
+from ..atomic import atomic_write
 from .limit import Limit, path_of
 from .stream import CHUNK, IdxError, Source, open_source
 

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from .. import _check
+from .dataset import Split
 from .limit import Limit
-from .load import Split
 from .text import LARGEST, NUMBER, Lines, number, open_lines
 
 _PAIR = re.compile(rf"([0-9]{{1,9}}):({NUMBER})")

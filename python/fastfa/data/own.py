@@ -13,11 +13,11 @@ import numpy.typing as npt
 from .. import _check
 from .amat import read_amat
 from .csv_table import read_csv
+from .dataset import Split
 from .idx import read_idx
 from .image_shape import image_shape_of
 from .libsvm import read_libsvm
 from .limit import Limit, path_of
-from .load import Split
 from .npz import read_npz
 from .table import split_of
 

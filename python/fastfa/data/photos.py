@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _check
-from .load import Dataset, Split
+from .dataset import Dataset, Split
 
 _SIDE = 28
 _LEAST_SD = 16  # grey levels; a patch with less has too little texture

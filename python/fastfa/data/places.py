@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .known import dataset_info
 from .limit import path_of
-from .registry import DatasetInfo, dataset_info
+from .registry import DatasetInfo
 
 Root = str | os.PathLike[str] | None
 

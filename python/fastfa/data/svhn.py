@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _check
+from .dataset import Dataset, Split
 from .limit import Limit, path_of
-from .load import Dataset, Split
 from .matlab import START, call_scipy, unpacking, variables
 
 _BLOCK = 512  # images that are made grey at a time

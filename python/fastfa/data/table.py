@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .dataset import Split
 from .limit import Limit
-from .load import Split
 from .text import LARGEST, Lines, open_lines, single
 
 _BLOCK = 1 << 20  # characters that are parsed at once

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _check
+from .dataset import Dataset, Split
 from .limit import Limit, path_of
-from .load import Dataset, Split
 from .mfcc import HOP, mfcc
 from .sound import read_sound
 

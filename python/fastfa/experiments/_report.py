@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..data.atomic import atomic_write
+from ..atomic import atomic_write
 
 _TITLE = "<title>Feedback alignment, reproduced</title>"
 _CLASSES = ("reproduced", "differs", "undecided", "data")  # of verdicts, by their first word

@@ -20,7 +20,7 @@ from .. import DivergenceError, _check, build_info
 from ..data import Dataset, load
 from . import _mnist
 from ._experiment import Settings
-from ._runner import _plain, write_json
+from ._json import plain, write_json
 
 HELD_OUT = 10_000  # training digits, the last ones
 
@@ -43,7 +43,7 @@ def place(folder: Path, net: str, given: Settings, seed: int) -> Path:
     """The file of a trial: its network's name, seed, and a digest of the settings that are given."""
     others = whole({})
     told = {key: value for key, value in given.items() if others.get(key) != value}
-    text = json.dumps(_plain(told), sort_keys=True)
+    text = json.dumps(plain(told), sort_keys=True)
     return folder / f"{net}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.json"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__
-from ..data.atomic import atomic_write
+from ..atomic import atomic_write
 from ..layers import Dense, LocallyConnected2D, Weighted
 from ..network import Network
 from ._patches import patches

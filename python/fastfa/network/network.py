@@ -83,6 +83,7 @@ class Network(Inspection, Stepwise, OnDevice):
     True
     """
 
+    _checkpoint_kind: ClassVar[str] = "network"
     _INSTEAD: ClassVar[dict[str, str]] = {
         "": "it is fixed when the network is made; make another Network, and give it this one's "
         "state_dict() if that fits",

@@ -1,0 +1,86 @@
+"""The updates of an epoch, in chunks of whole batches between which Python looks around."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._examples import Examples
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from .trainer import Trainer
+
+_CHUNK_SECONDS = (
+    0.25  # time between two returns to Python: progress moves, and Python costs nothing
+)
+_CHUNK_GROWTH = 8  # from one batch up, until the speed is known
+
+
+def train(
+    trainer: Trainer, order: np.ndarray, examples: Examples, bar: tqdm
+) -> tuple[float, float, float, int]:
+    """The updates of an epoch: mean loss, mean error, seconds and how many examples it saw.
+
+    The order is cut into chunks of whole batches, which gives the same updates and sums, hence
+    the same bits, as one call.
+    """
+    own = vars(trainer)  # what changes with every chunk is written there, which is quick
+    sums = (0.0, 0.0, 0.0)  # Σ w L, Σ w over the wrong, Σ w
+    loss = error = math.nan
+    seconds, seen = 0.0, 0
+    while seen < len(order):
+        batches, optimizer = _next_chunk(trainer), trainer.optimizer
+        if trainer.batch < trainer.schedule.warm_updates:
+            rate = optimizer.lr * trainer.schedule.share(trainer.batch)
+            batches, optimizer = 1, dataclasses.replace(optimizer, lr=rate)
+        part = order[seen : seen + batches * trainer.batch_size]
+        batches = -(-len(part) // trainer.batch_size)
+        own["_lr"] = optimizer.lr  # as used
+        begun = perf_counter()
+        _, sums = trainer.net._train_chunk(
+            examples.x,
+            examples.y,
+            optimizer,
+            trainer.batch_size,
+            part,
+            sums,
+            examples.weights,
+        )
+        elapsed = perf_counter() - begun
+        seen, seconds = seen + len(part), seconds + elapsed
+        if sums[2] > 0:
+            loss, error = sums[0] / sums[2], sums[1] / sums[2]
+        own["batch"] += batches
+        _adapt_chunk(trainer, batches, elapsed)
+        errors = f", error {error:.2%}" if trainer.net.output_size > 1 else ""
+        bar.set_postfix_str(f"loss {loss:.4f}{errors}", refresh=False)
+        bar.update(len(part))
+        for callback in trainer.callbacks:
+            if callback.every is not None and trainer.batch % callback.every == 0:
+                callback.on_batches(trainer, trainer.batch)
+        if trainer._stopping:
+            break
+    return loss, error, seconds, seen
+
+
+def _next_chunk(trainer: Trainer) -> int:
+    """Batches until a callback is due, at most the current chunk."""
+    due = [c.every - trainer.batch % c.every for c in trainer.callbacks if c.every is not None]
+    return min([trainer._chunk, *due])
+
+
+def _adapt_chunk(trainer: Trainer, batches: int, seconds: float) -> None:
+    wanted = int(batches * _CHUNK_SECONDS / max(seconds, 1e-9))
+    vars(trainer)["_chunk"] = max(1, min(wanted, _CHUNK_GROWTH * max(batches, trainer._chunk)))
+
+
+def progress_bar(shown: bool, examples: int) -> tqdm:
+    from tqdm import tqdm  # not at import: `import fastfa` is to stay quick
+
+    return tqdm(total=examples, disable=not shown, unit=" samples", unit_scale=True)

@@ -1,0 +1,81 @@
+"""What `Trainer` is given, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _check
+from .callbacks import Callback
+from .data import Distortion
+from .history import History
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+def check_net(net: Any) -> Network:
+    if not hasattr(net, "_train_chunk"):
+        raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network")
+    return net
+
+
+def check_optimizer(optimizer: Any) -> Any:
+    kind = type(optimizer)
+    if not dataclasses.is_dataclass(kind) or not hasattr(optimizer, "lr"):
+        raise TypeError(
+            f"[Trainer] optimizer was {optimizer!r}; it must be an optimizer such as "
+            "fastfa.SGD(0.1)"
+        )
+    return optimizer
+
+
+def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    if not isinstance(callbacks, Sequence):
+        raise TypeError(f"[Trainer] callbacks was {callbacks!r}; it must be a list or tuple")
+    for index, callback in enumerate(callbacks):
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"[Trainer] callbacks[{index}] was {callback!r}; it must be a fastfa.Callback"
+            )
+        if callback.every is not None:
+            _check.integer("Trainer", f"callbacks[{index}].every", callback.every, 1)
+    return tuple(callbacks)
+
+
+def check_history(history: Any) -> History:
+    if not isinstance(history, History):
+        raise TypeError(f"[Trainer] history was {history!r}; it must be a fastfa.History")
+    return history
+
+
+def check_augment(augment: Any, net: Network) -> Any:
+    if augment is None:
+        return None
+    if not callable(augment):
+        raise TypeError(
+            f"[Trainer] augment was {augment!r}; it must be a fastfa.data.Distortion or a callable"
+        )
+    if isinstance(augment, Distortion) and len(net.input_shape) < 2:
+        raise ValueError(
+            f"[Trainer] augment was {augment!r} for a network with input {net.input_shape[0]}; it "
+            "must be one whose input is given as (H, W) or (C, H, W)"
+        )
+    return augment
+
+
+def check_targets(net: Network, targets: Any) -> tuple[float, float]:
+    if targets is None:
+        return (-0.9, 0.9) if net.layers[-1].activation == "tanh" else (0.0, 1.0)
+    if not isinstance(targets, Sequence) or len(targets) != 2:
+        raise TypeError(f"[Trainer] targets was {targets!r}; it must be a pair (low, high)")
+    low, high = (
+        _check.real("Trainer", f"targets[{i}]", value, low=-np.inf)
+        for i, value in enumerate(targets)
+    )
+    if low >= high:
+        raise ValueError(f"[Trainer] targets was {targets!r}; low must be below high")
+    return low, high

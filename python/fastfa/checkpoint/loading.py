@@ -1,0 +1,85 @@
+"""What is loaded: a file is made into a plan, which is checked before anything is built or changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import _check
+from ..callbacks import Writing
+from ..ensemble import Ensemble
+from .describe import Tensors
+from .file import Mismatch, reading
+from .network import Described, Plan
+from .saving import kind_of
+from .trainer_plan import TrainerPlan
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+Path = str | os.PathLike[str]
+KINDS = ("network", "ensemble", "trainer")
+
+
+def load(path: Path, into: Any, write_outside: bool, make_trainer: Callable[..., Trainer]) -> Any:
+    """See `fastfa.load`. ``make_trainer`` makes a trainer from the arguments that the file has."""
+    wanted = None if into is None else kind_of("[load] into", into)
+    _check.flag("load", "write_outside", write_outside)
+    path = _check.path("load", "path", path)
+    with reading(path) as file:
+        kind: Any = file.content.get("kind")
+        if kind not in KINDS:
+            file.refuse(f"holds {kind!r}; it must be one of {', '.join(KINDS)}")
+        plan = whole = _plan(kind, file.content, make_trainer)
+        if isinstance(whole, TrainerPlan) and wanted == "network":
+            plan = whole.network
+        elif wanted not in (None, kind):
+            file.refuse(f"holds the state of a {kind}, which doesn't fit into {into!r}")
+        file.check(whole.needed, whole.possible, whole.other)
+        if into is not None:
+            plan.check_like(into)
+        tensors = file.read()
+        if into is None:
+            made = plan.build(tensors)
+            if kind == "trainer" and not write_outside:
+                _confine(made, path)
+            return made
+        plan.write(into, tensors)
+        return into
+
+
+def _confine(trainer: Trainer, path: Path) -> None:
+    """Let the callbacks that a file describes write in the file's folder alone."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, Writing):
+            callback._within = os.path.dirname(os.path.realpath(path))
+
+
+def _plan(kind: str, content: Described, make_trainer: Callable[..., Trainer]) -> Any:
+    if kind == "trainer":
+        return TrainerPlan(content, make_trainer)
+    return _EnsemblePlan(content) if kind == "ensemble" else Plan(content["network"])
+
+
+class _EnsemblePlan:
+    """A file that holds an ensemble; see `fastfa.checkpoint.network.Plan`."""
+
+    def __init__(self, content: Described) -> None:
+        self.plans = [Plan(each, f"networks.{i}.") for i, each in enumerate(content["networks"])]
+        self.needed = {k: v for plan in self.plans for k, v in plan.needed.items()}
+        self.possible = {k: v for plan in self.plans for k, v in plan.possible.items()}
+        self.other: set[str] = set()
+
+    def build(self, tensors: Tensors) -> Ensemble:
+        return Ensemble([plan.build(tensors) for plan in self.plans])
+
+    def check_like(self, ensemble: Ensemble) -> None:
+        if len(ensemble) != len(self.plans):
+            raise Mismatch(f"{len(self.plans)} networks, not {len(ensemble)}")
+        for plan, net in zip(self.plans, ensemble.networks, strict=True):
+            plan.check_like(net)
+
+    def write(self, ensemble: Ensemble, tensors: Tensors) -> None:
+        for plan, net in zip(self.plans, ensemble.networks, strict=True):
+            plan.write(net, tensors)
