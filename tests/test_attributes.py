@@ -153,7 +153,7 @@ def test_every_public_class_is_in_one_of_the_tables():
         structural = issubclass(kind, BaseException) or getattr(kind, "_is_protocol", False)
         mixin = kind in fa.Network.__mro__  # Stepwise, OnDevice
         helper = kind.__module__.startswith(
-            ("fastfa.checkpoint.", "fastfa.data.", "fastfa.trainer")
+            ("fastfa.checkpoint.", "fastfa.data.", "fastfa.training.")
         )
         known = kind in MADE or kind in OTHERS or structural or mixin
         assert known or (helper and kind.__name__ not in fa.data.__all__), kind

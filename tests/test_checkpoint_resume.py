@@ -200,7 +200,7 @@ def fresh(folder):
 
 
 def kept_by_callbacks(run):
-    content, tensors = cases._described("", run)
+    content, tensors = cases.described("", run)
     states = [each["state"] for each in cases.without_times(content)["trainer"]["callbacks"]]
     return states, {n: a.tobytes() for n, a in tensors.items() if n.startswith("callbacks.")}
 

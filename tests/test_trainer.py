@@ -5,10 +5,10 @@ from __future__ import annotations
 import fastfa as fa
 import numpy as np
 import pytest
-from fastfa import _chunks
 from fastfa.callbacks import Callback
 from fastfa.data import Split, one_hot, permutation
 from fastfa.schedules import Steps
+from fastfa.training import chunks
 
 N, INPUTS, CLASSES = 103, 12, 4
 
@@ -58,7 +58,7 @@ class Watch(Callback):
 @pytest.mark.parametrize("batch_size", [1, 10, 103, 500])
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_epochs_have_the_bits_of_train_epoch(problem, monkeypatch, seconds, batch_size, shuffle):
-    monkeypatch.setattr(_chunks, "_CHUNK_SECONDS", seconds)
+    monkeypatch.setattr(chunks, "_CHUNK_SECONDS", seconds)
     x, labels = problem
     net, bare = make_net(), make_net()
     optimizer = fa.SGD(0.1, momentum=0.5, weight_decay=1e-4)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import fastfa as fa
 import numpy as np
 import pytest
-from fastfa._examples import Examples, fingerprint
 from fastfa.callbacks import Callback
 from fastfa.data import Split, one_hot, permutation
+from fastfa.training.examples import Examples, fingerprint
 from test_trainer import CLASSES, INPUTS, N, assert_same_bits, make_net, make_trainer, problem
 
 __all__ = ["problem"]  # a fixture

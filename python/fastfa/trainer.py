@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import _check
-from . import _trainer_checks as _given
 from ._attributes import Guarded
-from ._augment import Ahead
-from ._chunks import progress_bar, train
-from ._examples import Examples, Plan, fingerprint, prepare_sets
 from .callbacks import Callback, check_fit, failure_told
 from .data import permutation
 from .errors import DivergenceError
 from .history import History, Record
 from .schedules import Schedule, as_schedule, counted_from, restarted
+from .training import settings as _given
+from .training.augment import Ahead
+from .training.chunks import progress_bar, train
+from .training.examples import Examples, Plan, fingerprint, prepare_sets
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..trainer import Trainer
 
 Path = str | os.PathLike[str]
-KINDS = ("network", "ensemble", "trainer")
 
 
 def load(path: Path, into: Any, write_outside: bool, make_trainer: Callable[..., Trainer]) -> Any:
@@ -29,9 +28,9 @@ def load(path: Path, into: Any, write_outside: bool, make_trainer: Callable[...,
     path = _check.path("load", "path", path)
     with reading(path) as file:
         kind: Any = file.content.get("kind")
-        if kind not in KINDS:
-            file.refuse(f"holds {kind!r}; it must be one of {', '.join(KINDS)}")
-        plan = whole = _plan(kind, file.content, make_trainer)
+        if kind not in _PLANS:
+            file.refuse(f"holds {kind!r}; it must be one of {', '.join(_PLANS)}")
+        plan = whole = _PLANS[kind](file.content, make_trainer)
         if isinstance(whole, TrainerPlan) and wanted == "network":
             plan = whole.network
         elif wanted not in (None, kind):
@@ -56,12 +55,6 @@ def _confine(trainer: Trainer, path: Path) -> None:
             callback._within = os.path.dirname(os.path.realpath(path))
 
 
-def _plan(kind: str, content: Described, make_trainer: Callable[..., Trainer]) -> Any:
-    if kind == "trainer":
-        return TrainerPlan(content, make_trainer)
-    return _EnsemblePlan(content) if kind == "ensemble" else Plan(content["network"])
-
-
 class _EnsemblePlan:
     """A file that holds an ensemble; see `fastfa.checkpoint.network.Plan`."""
 
@@ -83,3 +76,10 @@ class _EnsemblePlan:
     def write(self, ensemble: Ensemble, tensors: Tensors) -> None:
         for plan, net in zip(self.plans, ensemble.networks, strict=True):
             plan.write(net, tensors)
+
+
+_PLANS: dict[str, Callable[[Described, Callable[..., Trainer]], Any]] = {
+    "network": lambda content, _: Plan(content["network"]),
+    "ensemble": lambda content, _: _EnsemblePlan(content),
+    "trainer": TrainerPlan,
+}

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .. import _check
-from .._examples import Plan, fingerprint
 from ..errors import CheckpointError
+from ..training.examples import Plan, fingerprint
 from .loading import load
 from .saving import kind_of
 

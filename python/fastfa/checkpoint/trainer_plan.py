@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _check
 from .. import callbacks as _callbacks
-from .._examples import Plan as FitPlan
 from ..callbacks import Callback
 from ..data import Distortion
 from ..history import History, check_records
 from ..trackers import TensorBoardLogger
+from ..training.examples import Plan as FitPlan
 from .callback import Checkpoint
 from .describe import OPTIMIZERS, SCHEDULES, Tensors, build, difference, packed_tensors, unpack
 from .file import Mismatch

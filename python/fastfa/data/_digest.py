@@ -13,7 +13,7 @@ def digest(data: Any) -> str:
 
     Two datasets have the same digest if their parts have the same examples and labels, of the same
     types and in the same order, the same image shape and as many classes. Names and paths have no
-    part in it, nor has the machine's byte order. (`fastfa._examples.fingerprint`, the mark in
+    part in it, nor has the machine's byte order. (`fastfa.training.examples.fingerprint`, the mark in
     checkpoints, looks at 1,024 examples; this looks at all, in about a second for each gigabyte.)
 
     Parameters

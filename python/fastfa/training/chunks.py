@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._examples import Examples
+from .examples import Examples
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from .trainer import Trainer
+    from ..trainer import Trainer
 
 _CHUNK_SECONDS = (
     0.25  # time between two returns to Python: progress moves, and Python costs nothing

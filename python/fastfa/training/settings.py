@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _check
-from .callbacks import Callback
-from .data import Distortion
-from .history import History
+from .. import _check
+from ..callbacks import Callback
+from ..data import Distortion
+from ..history import History
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
 
 
 def check_net(net: Any) -> Network:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _check
-from .data import Split, one_hot
-from .network import _arguments
+from .. import _check
+from ..data import Split, one_hot
+from ..network import _arguments
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
 
 
 class Examples(NamedTuple):

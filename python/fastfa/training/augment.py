@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _check
-from ._examples import Examples
+from .. import _check
+from .examples import Examples
 
 
 class Ahead:

@@ -1,0 +1,1 @@
+"""The parts of the training loop that `fastfa.Trainer` is put together from."""
