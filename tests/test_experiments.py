@@ -299,6 +299,18 @@ def test_nothing_runs_twice_and_nothing_foreign_is_used(tmp_path, toy_experiment
     assert ran[2:] == [("a", 3), ("b", 3)]
 
 
+def test_what_another_network_is_given_changes_nobodys_runs(tmp_path, toy_experiment):
+    experiment, ran = toy_experiment
+    preset = experiment.presets["quick"]
+    preset["nets"] = {"a": {"rate": 1}, "b": {"rate": 1}}
+    reproduce(experiment, "quick", out=tmp_path)
+    preset["nets"] = {"a": {"rate": 1}, "b": {"rate": 2}}
+    ran.clear()
+    summary = reproduce(experiment, "quick", out=tmp_path)
+    assert ran == [("b", 0), ("b", 1), ("b", 2)]
+    assert summary["settings"]["nets"] == preset["nets"]
+
+
 def test_other_settings_are_other_runs(tmp_path, toy_experiment, monkeypatch):
     experiment, ran = toy_experiment
     reproduce(experiment, "quick", out=tmp_path)

@@ -21,8 +21,9 @@ from typing import Any
 
 import fastfa as fa
 import numpy as np
-from fastfa import checkpoint, cli
+from fastfa import cli
 from fastfa.checkpoint import file as checkpoint_file
+from fastfa.checkpoint import saving
 from fastfa.cli import architecture, checks, ranges, settings
 
 _FOLDER = Path(
@@ -201,7 +202,7 @@ _template: list[Any] = []
 def checkpoint_description(data: bytes) -> None:
     """A checkpoint of a trainer whose description was edited, with the right digest."""
     if not _template:
-        _template.extend(checkpoint._described("x", _small()))
+        _template.extend(saving.described("x", _small()))
     content, tensors = _template
     path = _FOLDER / "d.safetensors"
     content = _edited(content, data)

@@ -125,16 +125,25 @@ def jobs_of(
     data: Mapping[str, str],
 ) -> list[Job]:
     """Seed by seed, so that a run that was cut off has whole comparisons."""
-    mark = hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()[:10]
     found = []
     for seed in seeds:
         for condition in experiment.conditions(settings):
+            own = _own(settings, condition)
+            text = json.dumps(plain(own), sort_keys=True)
+            mark = hashlib.sha256(text.encode()).hexdigest()[:10]
             slug = "".join(c if c.isalnum() or c in "-." else "-" for c in condition)
             path = folder / f"{slug}-{seed}-{mark}.json"
-            found.append(Job(experiment.name, condition, seed, settings, path, data))
+            found.append(Job(experiment.name, condition, seed, own, path, data))
     if len({job.path for job in found}) != len(found):
         raise ValueError(f"[reproduce] two conditions of {experiment.name} have the same file")
     return found
+
+
+def _own(settings: Settings, condition: str) -> Settings:
+    """Of the networks' settings those of this one: what another is given changes no result of its."""
+    if "nets" not in settings:
+        return settings
+    return {**settings, "nets": {condition: settings["nets"][condition]}}
 
 
 def data_of(experiment: Experiment, settings: Settings) -> dict[str, str] | str:
