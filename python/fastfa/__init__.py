@@ -10,17 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._core import __version__
+from .device_array import DeviceArray
 from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
 from .layers import Dense, Dropout, LocallyConnected2D
 from .network import Evaluation, Network
-from .network.device_array import DeviceArray
-from .network.stepwise import StepState
 from .optim import SGD, Adam
 from .perturbation import NodePerturbation
 from .plasticity import WeightMirror
 from .rules import PRESETS
 from .runtime import build_info, get_num_threads, set_num_threads
+from .stepwise import StepState
 
 if TYPE_CHECKING:
     from . import data, interop, metrics

@@ -21,7 +21,8 @@ class Patches(NamedTuple):
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """(channels, height, width) of an input (H, W) or (C, H, W)."""
-    return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
+    *channels, height, width = shape
+    return (channels[0] if channels else 1), height, width
 
 
 def patches(layer: LocallyConnected2D, shape: tuple[int, ...]) -> Patches:
@@ -33,7 +34,7 @@ def patches(layer: LocallyConnected2D, shape: tuple[int, ...]) -> Patches:
         max((p - 1) * s + k - n, 0) if layer.padding == "same" else 0
         for p, s, k, n in zip(positions, layer.stride, layer.kernel_size, size, strict=True)
     ]
-    before = tuple(a // 2 for a in around)
+    before = around[0] // 2, around[1] // 2
     y, x = (
         np.arange(positions[d])[:, None] * layer.stride[d]
         + np.arange(layer.kernel_size[d])
@@ -46,5 +47,4 @@ def patches(layer: LocallyConnected2D, shape: tuple[int, ...]) -> Patches:
     inside = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
     inside = np.broadcast_to(inside, flat.shape).reshape(positions[0] * positions[1], -1)
     index = np.where(inside, flat.reshape(inside.shape), 0).astype(np.int32)
-    after = tuple(a - b for a, b in zip(around, before, strict=True))
-    return Patches(index, inside, before, after)  # type: ignore[arg-type]
+    return Patches(index, inside, before, (around[0] - before[0], around[1] - before[1]))

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
+from ..device_array import DeviceArray
 from ..rules import FeedbackLike, resolve, specs
 from . import _arguments, _device_arrays
-from .device_array import DeviceArray
 from .parameters import Parameters
 
 
@@ -79,7 +79,7 @@ class Inspection(Parameters):
             Another feedback for this call only; ``"bp"`` asks what backprop would send on the same
             weights. :class:`NodePerturbation` gives one sample of its noise for each example.
         sample_weight : array_like, optional
-            (N,), as for :meth:`step`: every δ of example i is multiplied by its weight.
+            (N,), as for :meth:`Network.step`: every δ of example i is multiplied by its weight.
         """
         x, y = self._xy("deltas", X, Y)
         weights = _arguments.sample_weight(self, "deltas", sample_weight, len(x))
@@ -91,7 +91,7 @@ class Inspection(Parameters):
     def evaluate(self, X: Any, Y: Any, *, sample_weight: Any = None) -> Evaluation:
         """Mean loss and error rate on inputs X (N, n_in) and targets Y (N, n_out).
 
-        With ``sample_weight`` (N,), as for :meth:`step`, both are weighted means, Σ wᵢ Lᵢ / Σ wᵢ: an
+        With ``sample_weight`` (N,), as for :meth:`Network.step`, both are weighted means, Σ wᵢ Lᵢ / Σ wᵢ: an
         example of weight 2 counts as two. Weights that are all 0 are refused (ValueError).
         """
         x, y = self._xy("evaluate", X, Y)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..device_array import DeviceArray
 from . import _device_arrays
-from .device_array import DeviceArray
 from .parameters import Parameters
 
 

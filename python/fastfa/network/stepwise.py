@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import _check, _core
 from ..optim import Optimizer
+from ..stepwise import StepState
 from . import _arguments
 from .parameters import Parameters
-
-
-class StepState(NamedTuple):
-    """What a network keeps of a step in parts: copies, (N, n_l) for each layer.
-
-    ``activations`` are h, the last the output (before dropout, where there is some); ``deltas`` are
-    δ = downhill, None until the error has come; ``updated`` tells whether the update is done.
-    """
-
-    activations: list[np.ndarray]
-    deltas: list[np.ndarray] | None
-    updated: bool
 
 
 class Stepwise(Parameters):

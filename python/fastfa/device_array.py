@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _core
-from .._attributes import Guarded
+from . import _core
+from ._attributes import Guarded
 
 
 class DeviceArray(Guarded):
