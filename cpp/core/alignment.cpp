@@ -105,7 +105,7 @@ class Instruments {
     lowest_pbp_ = hidden_;
     while (pseudo != 0 && lowest_pbp_ > 0) {
       const Layer<T>& above = net_.layers_[lowest_pbp_];
-      if (above.is_local() || (pseudo < 0 && !is_cheap(above))) break;
+      if (!above.pattern->full || (pseudo < 0 && !is_cheap(above))) break;
       --lowest_pbp_;
     }
     if (lowest_pbp_ < hidden_) run(Matrix::pseudoinverse, lowest_pbp_, net_.probe_.pbp);
@@ -219,45 +219,21 @@ class Instruments {
       const bool layerwise = f.spec.route == Route::layerwise;
       Buffer<T> w;  // W (n_source of layerwise, n_l)
       if (layerwise || l + 1 == hidden_) {
-        w = weights_of(l, above);
+        w = Buffer<T>(*net_.backend_, above.n_out, above.n_in);
+        above.pattern->write_matrix(*net_.backend_, above.w, w, net_.partial_.data());
       }
-      chain = l + 1 == hidden_ ? w : times_w(l, chain, above);
+      chain = l + 1 == hidden_ ? w : times_w(chain, above);
       compare_matrix(l, layerwise ? w : chain, result[l]);
     }
   }
-  // W (n_out, n_in), written out if the layer is local
-  Buffer<T> weights_of(std::size_t l, const Layer<T>& above) {
-    const Buffer<T> w(*net_.backend_, above.n_out, above.n_in);
-    if (!above.is_local()) {
-      net_.backend_->transpose(
-          {above.w.data(), above.w.ld(), above.n_in, above.n_out, w.data(), w.ld()});
-      return w;
-    }
-    const auto transpose = transpose_through(l);
-    write_matrix(transpose.get(), net_.scene(l), w, net_.partial_.data());
-    return w;
-  }
-  MadeMatrix<T> transpose_through(std::size_t l) const {
-    FeedbackSpec spec;
-    spec.matrix = Matrix::transpose;
-    const std::vector<LayerSpec> pair{net_.spec_.layers[l], net_.spec_.layers[l + 1]};
-    const Index inputs = net_.layers_[l].n_in;
-    return std::move(make_feedback<T>(*net_.backend_, {spec}, inputs, pair, net_.spec_.seed)[0].matrix);
-  }
-
-  Buffer<T> times_w(std::size_t l, const Buffer<T>& chain, const Layer<T>& above) {
+  Buffer<T> times_w(const Buffer<T>& chain, const Layer<T>& above) {
     const Buffer<T> next(*net_.backend_, chain.rows(), above.n_in);
-    if (above.is_local()) {
-      transpose_through(l)->propagate(
-          {chain.data(), chain.ld(), chain.rows(), above.n_out, above.units.data(),
-           static_cast<Index>(above.units.size()), above.n_in, next.data(), next.ld(),
-           static_cast<int>(Activation::linear), next.data(), next.ld(), net_.partial_.data(),
-           ignored_.data()},
-          net_.scene(l));
-      return next;
-    }
-    product(chain.data(), chain.ld(), chain.rows(), above.units, above.n_out, above.w, 1, above.n_in,
-            next);
+    above.pattern->send_back(*net_.backend_,
+                             {chain.data(), chain.ld(), chain.rows(), above.n_out, above.units.data(),
+                              static_cast<Index>(above.units.size()), above.n_in, next.data(), next.ld(),
+                              static_cast<int>(Activation::linear), next.data(), next.ld(),
+                              net_.partial_.data(), ignored_.data()},
+                             above.w);
     return next;
   }
 

@@ -190,7 +190,7 @@ class Training {
     double work = 0;
     for (const Impl* net : nets_) {
       double own = 0;
-      for (const Layer<T>& l : net->layers_) own += 3.0 * static_cast<double>(l.w.rows() * l.w.cols());
+      for (const Layer<T>& l : net->layers_) own += 3.0 * l.work();
       work = std::max(work, own);
     }
     return std::max(Index{1},

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/backend.h"
-#include "core/layer.h"
+#include "core/layers/layer.h"
 #include "fastfa/types.h"
 
 namespace fastfa {
@@ -32,9 +32,9 @@ class FeedbackMatrix {
   virtual void propagate(const Carry<T>&, const Scene<T>&) = 0;
   // Bᵀ (n_source, n_l) where it is stored dense and is state, not a consequence of the weights.
   virtual Buffer<T> stored() const { return {}; }
-  // What plasticity writes to: `stored`, or for local feedback its weights, laid out as those of the
-  // layer above.
+  // What plasticity writes to: `stored`, or weights that are laid out as those of the layer above.
   virtual Buffer<T> learned() const { return stored(); }
+  bool learns_as_weights() const { return learned() && !stored(); }
   // Bᵀ made of earlier weights and still in use, which makes it state, and the step it is from (−1:
   // there is none yet). Null for kinds that keep no such thing.
   virtual Buffer<T> kept() const { return {}; }
@@ -88,14 +88,14 @@ MadeMatrix<T> make_procedural(const MatrixPlan&);
 template <class T>
 MadeMatrix<T> make_custom(const MatrixPlan&);
 template <class T>
-MadeMatrix<T> make_local(const MatrixPlan&);  // through a local layer: transpose, sign, uniform
+MadeMatrix<T> make_patterned(const MatrixPlan&);  // sign, uniform: see is_patterned()
 
 // Is B made of the weights above?
 bool follows_weights(Matrix matrix);
 
-// Is B of the pattern of the local layer that it leads through? So are Wᵀ, sign(Wᵀ) and, layerwise,
-// `uniform`: a random weight of its own for every weight of that layer.
-bool is_local(const FeedbackSpec& spec, const LayerSpec& above);
+// Is B of the pattern of the layer above, instead of a full matrix? So it is where W isn't full
+// either: Wᵀ, sign(Wᵀ) and layerwise `uniform`, a random weight of its own for every weight of W.
+bool is_patterned(const FeedbackSpec& spec, const LayerShape& above);
 bool has_scale(const FeedbackSpec& spec);  // a size of its own, in one number
 
 // One feedback for each hidden layer. `layers`: all weighted layers, from the first hidden one to the

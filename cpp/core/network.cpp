@@ -36,21 +36,12 @@ void check_out(const char* call, const MatrixView<T>& out, Index rows, Index col
 }
 template <class T>
 void check_out(const char* call, const std::vector<MatrixView<T>>& out, Index rows,
-               const std::vector<Layer<T>>& layers) {
+               const Layers<T>& layers) {
   if (out.size() > layers.size()) {
     refuse("[" + std::string(call) + "] out has " + std::to_string(out.size()) +
            " matrices; there are " + std::to_string(layers.size()) + " layers");
   }
   for (std::size_t l = 0; l < out.size(); ++l) check_out(call, out[l], rows, layers[l].n_out);
-}
-
-// Of a layer's weights.
-template <class T>
-double bytes_of(const LayerSpec& layer, Index n_in) {
-  const LocalShape k = local_shape(layer.local);
-  const Index fan_in = k.maps > 0 ? k.patch() : n_in;
-  return static_cast<double>(sizeof(T)) * static_cast<double>(fan_in) *
-         static_cast<double>(units_of(layer));
 }
 
 }  // namespace
@@ -69,9 +60,13 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
   for (const LayerSpec& layer : spec.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
     const std::size_t l = layers_.size();
-    with_room(
-        [&] { return "[Network] layers[" + std::to_string(l) + "]"; }, bytes_of<T>(layer, n_in),
-        [&] { layers_.emplace_back(*backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(l)); });
+    const auto weights = static_cast<double>(make_pattern<T>(layer, n_in)->count());
+    with_room([&] { return "[Network] layers[" + std::to_string(l) + "]"; },
+              static_cast<double>(sizeof(T)) * weights,
+              [&] {
+                layers_.add(kind_of<T>(layer).make(*backend_, layer, n_in, spec.seed,
+                                                   static_cast<std::uint32_t>(l)));
+              });
   }
   teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec_);
   all_inputs_ = all_columns(spec.inputs);
@@ -241,7 +236,7 @@ template <class T>
 WeightView<T> Network<T>::weights(int layer) const {
   impl_->check_there();
   const Layer<T>& l = impl_->layers_.at(static_cast<std::size_t>(layer));
-  return l.view(l.w);
+  return l.pattern->view(l.w);
 }
 template <class T>
 MatrixView<T> Network<T>::biases(int layer) const {
@@ -380,7 +375,7 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
 }
 
 template <class T>
-bool Network<T>::Impl::may_defer(const Optimizer& optimizer) const {
+bool Network<T>::Impl::can_defer(const Optimizer& optimizer) const {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
   if (!backend_->immediate() || !sgd || sgd->momentum != 0) return false;
   return std::all_of(teaching_.feedback.begin(), teaching_.feedback.end(), [](const Feedback<T>& f) {
@@ -409,8 +404,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   ready(optimizer, std::min(batch_size, n));
   // Ask about once in 20 ms.
   double work = 0;
-  for (const Layer<T>& layer : layers_)
-    work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
+  for (const Layer<T>& layer : layers_) work += 6.0 * layer.work();
   work *= static_cast<double>(batch_size);
   // However this ends, every update is made.
   struct Deferring {
@@ -433,7 +427,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   const bool tiny = batch_size == 1 && is_tiny(optimizer), ahead = !backend_->immediate();
   bool recording = ahead && !tiny && may_record();
   if (ahead) open(result);
-  const Deferring deferring(*this, batch_size <= few_rows && may_defer(optimizer));
+  const Deferring deferring(*this, batch_size <= few_rows && can_defer(optimizer));
   for (Index at = 0; at < n;) {
     catch_up();
     if (asks_to_stop(poll)) throw Interrupted();

@@ -14,7 +14,7 @@
 #include "core/feedback.h"
 #include "core/float_mode.h"
 #include "core/fork.h"
-#include "core/layer.h"
+#include "core/layers/layers.h"
 #include "core/thread_team.h"
 #include "fastfa/network.h"
 
@@ -37,7 +37,7 @@ template <class T>
 struct Probe {
   std::vector<Buffer<T>> own, bp, pbp;
 
-  void reserve(Place& place, Index rows, const std::vector<Layer<T>>& layers) {
+  void reserve(Place& place, Index rows, const Layers<T>& layers) {
     if (!own.empty() && own[0].rows() == rows) return;
     own.clear();  // filled last, so that it tells whether all are there
     for (std::vector<Buffer<T>>* set : {&bp, &pbp, &own}) {
@@ -141,7 +141,7 @@ class Network<T>::Impl final : public HearsOfForks {
 
   // Plain SGD with few examples may leave each update to the next forward pass: nothing that is done in
   // between looks at the weights.
-  bool may_defer(const Optimizer& optimizer) const;
+  bool can_defer(const Optimizer& optimizer) const;
   void catch_up();
 
   // Before teach(): whatever of the feedback follows the weights.
@@ -193,7 +193,7 @@ class Network<T>::Impl final : public HearsOfForks {
 
   NetworkSpec spec_;
   std::unique_ptr<Backend<T>> backend_;
-  std::vector<Layer<T>> layers_;
+  Layers<T> layers_;
   Teaching<T> teaching_;
   Batch<T> batch_;
   TinyPlan<T> tiny_;
@@ -320,7 +320,7 @@ template <class T>
 OwnedWeights<T> shown(const Feedback<T>& f, const Buffer<T>& b, const Layer<T>& above) {
   if (!b) return {};
   if (f.matrix->stored()) return {{b.data(), {b.cols(), b.rows()}, {1, b.ld()}}, b.owner()};
-  return {above.view(b), b.owner()};
+  return {above.pattern->view(b), b.owner()};
 }
 
 inline bool asks_to_stop(const Poll& poll) {

@@ -18,7 +18,7 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
     if (f.spec.route == Route::layerwise && (!source.spec.trainable || source.delta_zero)) continue;
     const Buffer<T> b = f.matrix->learned();
     const Buffer<T>& h = layers_[l].output(learning_);
-    if (is_local(f.spec, source.spec)) {  // B is laid out as W
+    if (f.matrix->learns_as_weights()) {  // B is laid out as W
       source.learn(*backend_, rule.learning, h, layers_[l].units, batch.n, b, f.of_b, false);
       continue;
     }

@@ -23,7 +23,7 @@ bool Network<T>::Impl::may_record() const {
     if (!teaching_.feedback[l].matrix) continue;
     if (spec.plasticity == Plasticity::weight_mirror) return false;
     if (spec.matrix == Matrix::pseudoinverse || spec.matrix == Matrix::custom) return false;
-    if (spec.matrix == Matrix::sign && is_local(spec, layers_[l + 1].spec)) return false;
+    if (spec.matrix == Matrix::sign && is_patterned(spec, *layers_[l + 1].pattern)) return false;
   }
   return true;
 }
@@ -61,10 +61,10 @@ std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule)
   const Learning<T>& u = rule.learning;
   for (T number : {u.rate, u.decay, u.momentum, u.fresh, u.fresh2, u.epsilon}) add_number(number);
   for (const Layer<T>& layer : layers_) {
-    for (const Buffer<T>* part : {&layer.w, &layer.bias, &layer.h, &layer.delta, &layer.dropped,
-                                  &layer.in_across, &layer.out_across}) {
+    for (const Buffer<T>* part : {&layer.w, &layer.bias, &layer.h, &layer.delta, &layer.dropped}) {
       add(part->data());
     }
+    for (const Buffer<T>& part : layer.scratch) add(part.data());
     add_moments(layer.of_w);
     add_moments(layer.of_bias);
   }

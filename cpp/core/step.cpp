@@ -155,8 +155,9 @@ void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
     const std::vector<Run>& runs = l > 0                 ? layers_[l - 1].units
                                    : rule.moves_anyway() ? all_inputs_
                                                          : batch.runs;
-    if (deferring_ && layer.may_wait() && !tiny_plan().forward) {  // whose forward pass is another
-      layer.learn_late(*backend_, rule.learning, below, l > 0 ? runs : all_inputs_, batch.n, l == 0);
+    // Tiny networks use tiny_forward(), which doesn't apply deferred updates.
+    if (deferring_ && layer.can_defer() && !tiny_plan().forward) {
+      layer.defer(*backend_, rule.learning, below, l > 0 ? runs : all_inputs_, batch.n, l == 0);
       continue;
     }
     layer.learn(*backend_, rule.learning, below, runs, batch.n, layer.w, layer.of_w, true);

@@ -10,15 +10,14 @@ constexpr Index tiny_units = 256;
 
 }  // namespace
 
-// Where the forward pass is all there is to it: dense, and nothing dropped, removed or perturbed.
+// Where the kernels of tiny networks can do the forward pass: nothing is dropped, removed or perturbed.
 template <class T>
 bool Network<T>::Impl::is_small() const {
   if (!backend_->runs_tiny()) return false;
   if (teaching_.perturbation > 0 || spec_.input_dropout > 0 || spec_.inputs > tiny_units) return false;
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) {
-    if (layer.is_local() || layer.mask || layer.spec.dropout > 0 || layer.n_out > tiny_units)
-      return false;
+    if (!layer.can_be_tiny() || layer.spec.dropout > 0 || layer.n_out > tiny_units) return false;
     bytes += layer.w.bytes();
   }
   return bytes <= tiny_bytes;

@@ -22,9 +22,9 @@ inline Vec<T> learned(const LaneRun<T>& r, Vec<T> w, Vec<T> gradient) {
   return r.decays ? w + (gradient - load(r.decay) * w) : w + gradient;
 }
 
-// a = W x + b for O outputs from o on, x one number per input. With `owes`, the last step's update of W,
-// last · δᵀ, is made in the same pass.
-template <class T, int O, bool owes>
+// a = W x + b for O outputs from o on, x one number per input. With `deferred`, the last step's update
+// of W, last · δᵀ, is made in the same pass.
+template <class T, int O, bool deferred>
 inline void lane_inputs(const LaneRun<T>& r, const TinyLayer<T>& l, const T* x, const T* last, Index o) {
   Vec<T> acc[O], step[O];
   for (int k = 0; k < O; ++k) {
@@ -36,7 +36,7 @@ inline void lane_inputs(const LaneRun<T>& r, const TinyLayer<T>& l, const T* x, 
 #pragma GCC unroll 8
     for (int k = 0; k < O; ++k) {
       Vec<T> weight = lane(w, k);
-      if (owes) {
+      if (deferred) {
         weight = learned<T>(r, weight, last[i] * step[k]);
         set_lane(w, k, weight);
       }

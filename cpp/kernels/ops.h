@@ -270,15 +270,15 @@ struct DenseUpdate : Learning<T> {
   // Bit c % 32 of word [i · ldm + c / 32]: whether W[i, c] exists; null: all do.
   const std::uint32_t* mask;
   Index ldm;
-  // Of each row of w, how many steps it owes in which it would only have decayed: they come first, and
-  // are then no longer owed. Null: none. With n = 0 they are all that is done.
-  std::int32_t* owed = nullptr;
+  // pending_decays[i]: steps of weight decay not yet applied to row i of w. They are applied first, and
+  // the count is set to 0. Null: there are none. With n = 0 they are all that is done.
+  std::int32_t* pending_decays = nullptr;
 };
 
 // A dense layer that learns from few_rows examples at the most: the update that the last batch left,
 // then the forward pass of this one. `last` has a rate and decay alone, no memory and no mask; both have
-// the same number of examples. A row that is silent in both may owe its
-// decay, if nothing else reads W meanwhile.
+// the same number of examples. Of a row whose input is zero in both, the decay may stay pending
+// (last.pending_decays), if nothing else reads W meanwhile.
 template <class T>
 struct DenseOnline {
   DenseForward<T> forward;
