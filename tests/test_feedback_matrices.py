@@ -11,15 +11,9 @@ from fastfa import _core
 
 # what a user writes for each kind that is drawn
 DRAWN = {
-    "uniform": {},
-    "normal": {},
-    "orthogonal": {},
-    "sparse": {},
-    "low_rank": {"rank": 3},
-    "binary": {},
-    "ternary": {},
-    "hadamard": {},
-    "procedural": {},
+    name: {"rank": 3} if name == "low_rank" else {}
+    for name, of in _core.MATRICES.items()
+    if of.scaled and not of.follows_weights
 }
 VARIANTS = [
     *DRAWN.items(),
@@ -49,6 +43,7 @@ def named(kind: str, options: dict, **more) -> fa.Feedback:
 
 def test_every_kind_is_covered():
     assert {*DRAWN, "transpose", "pseudoinverse", "sign", "array", "zero"} == set(_core.MATRICES)
+    assert len(DRAWN) >= 9
 
 
 # ---- the draw ----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ void check_kind(const Feedback<T>& f, std::size_t layer) {
   if (f.spec.matrix == Matrix::array || f.scale > 0) return;
   const std::string here =
       "[calibrate_feedback] feedback[" + std::to_string(layer) + "] is '" + name(f.spec.matrix) + "'";
-  if (has_scale(f.spec)) refuse(here + " with scale 0; it must be larger");
+  if (f.traits.unit_variance) refuse(here + " with scale 0; it must be larger");
   refuse(here + ", which has no scale; it must be a kind that has one, or 'array'");
 }
 

@@ -62,30 +62,8 @@ double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const U
 
 // The variance of B's elements at scale 1; 0 for kinds without a scale.
 double unit_variance(const FeedbackSpec& spec) {
-  switch (spec.matrix) {
-    case Matrix::uniform:
-    case Matrix::procedural:
-      return 1.0 / 3.0;
-    case Matrix::sparse:
-      return spec.density / 3.0;
-    case Matrix::ternary:
-      return spec.density;
-    case Matrix::sign:
-      return spec.magnitude == Magnitude::uniform ? 1.0 : 1.0 / 3.0;
-    case Matrix::normal:
-    case Matrix::orthogonal:
-    case Matrix::low_rank:
-    case Matrix::binary:
-    case Matrix::hadamard:
-      return 1.0;
-    case Matrix::transpose:
-    case Matrix::pseudoinverse:
-    case Matrix::array:
-    case Matrix::zero:
-    case Matrix::custom:
-      return 0.0;
-  }
-  return 0.0;
+  const auto variance = traits_of(spec.matrix).unit_variance;
+  return variance ? variance(spec) : 0.0;
 }
 
 double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerShape& above,
@@ -96,9 +74,15 @@ double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units,
                           : spec.scale;
 }
 
-bool can_learn(Matrix matrix) {
-  return matrix == Matrix::uniform || matrix == Matrix::normal || matrix == Matrix::orthogonal ||
-         matrix == Matrix::array;
+// The names of those that can learn: "'a', 'b' and 'c'".
+std::string that_learn() {
+  std::string all, last;
+  for (const char* each : Names<Matrix>::list) {
+    if (!traits_of(parse<Matrix>(each)).learns) continue;
+    if (!last.empty()) all += (all.empty() ? "" : ", ") + last;
+    last = std::string("'") + each + "'";
+  }
+  return all + " and " + last;
 }
 
 // Which combinations of the three axes exist.
@@ -106,7 +90,8 @@ void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units&
                        const LayerShape& above) {
   const std::string here = name_of(layer) + " is '" + name(spec.matrix) + "' with ";
   const bool neighbour = to_neighbour(spec, layer, units);
-  if (follows_weights(spec.matrix) && !neighbour) {
+  const MatrixTraits& traits = traits_of(spec.matrix);
+  if (traits.follows_weights && !neighbour) {
     refuse(here + "route '" + name(spec.route) +
            "'; it follows the weights of the next layer up, so route must be 'layerwise'");
   }
@@ -119,8 +104,8 @@ void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units&
     refuse(here + "plasticity 'weight_mirror' and " + through + "it is there for dense layers only");
   }
   const std::string plasticity = std::string("plasticity '") + name(spec.plasticity) + "'";
-  if (!can_learn(spec.matrix)) {
-    refuse(here + plasticity + "; only 'uniform', 'normal', 'orthogonal' and 'array' can learn");
+  if (!traits.learns) {
+    refuse(here + plasticity + "; only " + that_learn() + " can learn");
   }
   if (spec.route == Route::target || (spec.plasticity == Plasticity::weight_mirror && !neighbour)) {
     refuse(here + plasticity + " and route '" + name(spec.route) + "'; route must be 'layerwise'" +
@@ -129,7 +114,7 @@ void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units&
 }
 
 void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
-  const bool wants_density = spec.matrix == Matrix::sparse || spec.matrix == Matrix::ternary;
+  const bool wants_density = traits_of(spec.matrix).density > 0;
   if (wants_density && !(spec.density > 0 && spec.density <= 1)) {
     refuse(name_of(layer) + ".density was " + text(spec.density) + "; it must be in (0, 1]");
   }
@@ -192,53 +177,7 @@ void check(const FeedbackSpec& spec, std::size_t layer, const Units& units, cons
   }
 }
 
-template <class T>
-MadeMatrix<T> make_matrix(const MatrixPlan& plan, bool patterned) {
-  switch (plan.spec.matrix) {
-    case Matrix::uniform:
-      return patterned ? make_patterned<T>(plan) : make_stored<T>(plan);
-    case Matrix::normal:
-    case Matrix::orthogonal:
-    case Matrix::array:
-      return make_stored<T>(plan);
-    case Matrix::transpose:
-      return make_transpose<T>(plan);
-    case Matrix::pseudoinverse:
-      return make_pseudoinverse<T>(plan);
-    case Matrix::sign:
-      return patterned ? make_patterned<T>(plan) : make_sign<T>(plan);
-    case Matrix::sparse:
-      return make_sparse<T>(plan);
-    case Matrix::low_rank:
-      return make_low_rank<T>(plan);
-    case Matrix::binary:
-    case Matrix::ternary:
-      return make_bits<T>(plan);
-    case Matrix::hadamard:
-      return make_hadamard<T>(plan);
-    case Matrix::procedural:
-      return make_procedural<T>(plan);
-    case Matrix::custom:
-      return make_custom<T>(plan);
-    case Matrix::zero:
-      break;
-  }
-  return nullptr;
-}
-
 }  // namespace
-
-bool follows_weights(Matrix matrix) {
-  return matrix == Matrix::transpose || matrix == Matrix::pseudoinverse || matrix == Matrix::sign;
-}
-
-bool has_scale(const FeedbackSpec& spec) { return unit_variance(spec) != 0; }
-
-bool is_patterned(const FeedbackSpec& spec, const LayerShape& above) {
-  if (above.full) return false;
-  return follows_weights(spec.matrix) ||
-         (spec.matrix == Matrix::uniform && spec.route == Route::layerwise);
-}
 
 template <class T>
 std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
@@ -271,15 +210,15 @@ std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackS
       refuse(name_of(l) + "'s scale came out at " + text(scale) + "; it must be at most " +
              limit_text<T>() + ": a smaller gain or growth or a larger density makes it smaller");
     }
-    Feedback<T> f{specs[l], scale, n_source, nullptr, {}, {}};
+    const MatrixKind<T> kind = matrix_kind<T>(specs[l], above);
+    Feedback<T> f{specs[l], kind.traits, scale, n_source, nullptr, {}, {}};
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
     const double bytes =
         static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) * static_cast<double>(n_source);
     with_room([&] { return "[Network] " + name_of(l); }, bytes,
               [&] {
-                f.matrix = make_matrix<T>({place, specs[l], layers[l + 1], units[l], n_source, scale,
-                                           seed, first + static_cast<std::uint32_t>(l)},
-                                          is_patterned(specs[l], above));
+                f.matrix = kind.make({place, specs[l], layers[l + 1], units[l], n_source, scale, seed,
+                                      first + static_cast<std::uint32_t>(l)});
               });
     if (masked) {
       f.mask = Buffer<std::uint32_t>(place, n_source, (units[l] + 31) / 32);

@@ -7,6 +7,7 @@
 
 #include "core/backend.h"
 #include "core/layers/layer.h"
+#include "core/matrices/traits.h"
 #include "fastfa/types.h"
 
 namespace fastfa {
@@ -44,7 +45,8 @@ class FeedbackMatrix {
 
 template <class T>
 struct Feedback {
-  FeedbackSpec spec;   // without the array
+  FeedbackSpec spec;  // without the array
+  MatrixTraits traits{};
   double scale = 0.0;  // in use; 0 where there is none
   Index n_source = 0;
   std::unique_ptr<FeedbackMatrix<T>> matrix;  // null: nothing is sent
@@ -67,36 +69,19 @@ struct MatrixPlan {
 template <class T>
 using MadeMatrix = std::unique_ptr<FeedbackMatrix<T>>;
 
-template <class T>
-MadeMatrix<T> make_stored(const MatrixPlan&);  // uniform, normal, orthogonal, array
-template <class T>
-MadeMatrix<T> make_transpose(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_pseudoinverse(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_sign(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_sparse(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_low_rank(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_bits(const MatrixPlan&);  // binary, ternary
-template <class T>
-MadeMatrix<T> make_hadamard(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_procedural(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_custom(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_patterned(const MatrixPlan&);  // sign, uniform: see is_patterned()
-
-// Is B made of the weights above?
-bool follows_weights(Matrix matrix);
-
-// Is B of the pattern of the layer above, instead of a full matrix? So it is where W isn't full
-// either: Wᵀ, sign(Wᵀ) and layerwise `uniform`, a random weight of its own for every weight of W.
+// Is B of the pattern of the layer above, instead of a full matrix? So it is where W isn't full either:
+// Wᵀ, sign(Wᵀ) and, layerwise, `uniform`, a random weight of its own for every weight of W.
 bool is_patterned(const FeedbackSpec& spec, const LayerShape& above);
-bool has_scale(const FeedbackSpec& spec);  // a size of its own, in one number
+
+// A kind of matrix; how it is above such a layer.
+template <class T>
+struct MatrixKind {
+  Matrix matrix;
+  MatrixTraits traits;
+  MadeMatrix<T> (*make)(const MatrixPlan&);  // null comes of it where nothing is sent
+};
+template <class T>
+MatrixKind<T> matrix_kind(const FeedbackSpec& spec, const LayerShape& above);
 
 // One feedback for each hidden layer. `layers`: all weighted layers, from the first hidden one to the
 // output. The first feedback is drawn from the random stream of layer number `first`, the next from that

@@ -378,11 +378,12 @@ template <class T>
 bool Network<T>::Impl::can_defer(const Optimizer& optimizer) const {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
   if (!backend_->immediate() || !sgd || sgd->momentum != 0) return false;
-  return std::all_of(teaching_.feedback.begin(), teaching_.feedback.end(), [](const Feedback<T>& f) {
-    // A custom one may look at W while it propagates.
-    return f.spec.plasticity == Plasticity::fixed && f.spec.matrix != Matrix::pseudoinverse &&
-           f.spec.matrix != Matrix::custom;
-  });
+  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
+    const Feedback<T>& f = teaching_.feedback[l];
+    const bool reads = f.traits.reads_weights_before_forward && layers_[l + 1].can_defer();
+    if (f.spec.plasticity != Plasticity::fixed || f.traits.is_code || reads) return false;
+  }
+  return true;
 }
 
 template <class T>

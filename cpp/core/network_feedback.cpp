@@ -151,7 +151,7 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
     refuse("[toarray] the shape was (" + std::to_string(units) + ", " + std::to_string(n_source) +
            "); it must be positive");
   }
-  if (follows_weights(spec.matrix)) {
+  if (traits_of(spec.matrix).follows_weights) {
     refuse(std::string("[toarray] matrix is '") + name(spec.matrix) +
            "', which follows a network's weights");
   }

@@ -18,14 +18,9 @@ template <class T>
 bool Network<T>::Impl::may_record() const {
   if (!backend_->can_record() || teaching_.perturbation > 0 || layers_.size() > most_layers)
     return false;
-  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
-    const FeedbackSpec& spec = teaching_.feedback[l].spec;
-    if (!teaching_.feedback[l].matrix) continue;
-    if (spec.plasticity == Plasticity::weight_mirror) return false;
-    if (spec.matrix == Matrix::pseudoinverse || spec.matrix == Matrix::custom) return false;
-    if (spec.matrix == Matrix::sign && is_patterned(spec, *layers_[l + 1].pattern)) return false;
-  }
-  return true;
+  return std::none_of(teaching_.feedback.begin(), teaching_.feedback.end(), [](const Feedback<T>& f) {
+    return f.traits.runs_on_host || f.spec.plasticity == Plasticity::weight_mirror;
+  });
 }
 
 // All that is written into a recording: where it differs, another one must be made.

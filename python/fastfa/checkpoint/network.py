@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arguments, _check
+from .. import _arguments, _check, _core
 from ..feedback import Feedback
 from ..layers import LocallyConnected2D
 from ..network import Network
@@ -26,7 +26,6 @@ from .describe import (
 )
 from .file import Mismatch, Shape
 
-_DENSE = ("uniform", "normal", "orthogonal", "array")  # B is in the file
 _PARTS = ("weights", "biases", "feedback")
 _MOMENTS = {"none": (), "velocity": ("velocity",), "adam": ("adam_m", "adam_v")}
 
@@ -164,8 +163,9 @@ class Plan:
             source = units[i + 2] if rule.route == "layerwise" else units[-1]
             dense: tuple[int, ...] = (units[i + 1], source)
             through = isinstance(self._weighted[i + 1], LocallyConnected2D)
-            pattern = through and rule.route == "layerwise" and rule.matrix == "uniform"
-            if rule.matrix in _DENSE:
+            traits = _core.MATRICES[rule.matrix]
+            pattern = through and rule.route == "layerwise" and traits.of_pattern
+            if traits.stored_dense:
                 parameters[f"feedback.{i}"] = self._weight_shape(i + 1) if pattern else dense
             elif rule.matrix == "sparse":
                 possible[f"feedback.{i}"] = dense  # stored dense unless it is very sparse
