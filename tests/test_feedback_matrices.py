@@ -22,7 +22,7 @@ VARIANTS = [
     ("ternary", {"density": 0.15}),
     ("low_rank", {"rank": 1}),
 ]
-STORED = ("uniform", "normal", "orthogonal", "array")  # B is kept dense, whatever the options
+STORED = [name for name, of in _core.MATRICES.items() if of.stored_dense]
 ROUTES = ["layerwise", "direct", "target"]
 SHAPES = [(1, 1), (1, 7), (9, 1), (8, 16), (33, 17), (65, 130), (257, 40)]  # (units, source)
 
