@@ -64,8 +64,8 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
     with_room([&] { return "[Network] layers[" + std::to_string(l) + "]"; },
               static_cast<double>(sizeof(T)) * weights,
               [&] {
-                layers_.add(kind_of<T>(layer).make(*backend_, layer, n_in, spec.seed,
-                                                   static_cast<std::uint32_t>(l)));
+                layers_.add(kind_of<T>(layer).make_layer(*backend_, layer, n_in, spec.seed,
+                                                         static_cast<std::uint32_t>(l)));
               });
   }
   teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec_);

@@ -116,8 +116,8 @@ struct LayerKind {
   // inputs; else its number of units, which may be too large yet.
   Index (*check)(const LayerSpec& spec, Index n_in, const std::string& where);
   std::unique_ptr<Pattern<T>> (*make_pattern)(const LayerSpec& spec, Index n_in);
-  std::unique_ptr<Layer<T>> (*make)(Place& place, const LayerSpec& spec, Index n_in, std::uint64_t seed,
-                                    std::uint32_t index);
+  std::unique_ptr<Layer<T>> (*make_layer)(Place& place, const LayerSpec& spec, Index n_in,
+                                          std::uint64_t seed, std::uint32_t index);
 };
 
 // The kinds, each in the file of its name.
