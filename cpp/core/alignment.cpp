@@ -109,7 +109,7 @@ class Instruments {
       --lowest_pbp_;
     }
     if (lowest_pbp_ < hidden_) run(Matrix::pseudoinverse, lowest_pbp_, net_.probe_.pbp);
-    net_.settle();
+    net_.ranges_.raise_pending();
   }
   static bool is_cheap(const Layer<T>& above) {
     return std::min(above.n_in, above.n_out) <= cheap_inverse;

@@ -69,7 +69,7 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
     net.prepare(net.teaching_);
     net.in_blocks(x, y, poll, [&](Index first, Index n) {
       net.teach(net.teaching_, net.batch_, 0, first);
-      net.settle();
+      net.ranges_.raise_pending();
       for (std::size_t l = 0; l < sizes.size(); ++l) {
         sizes[l] += sum_of_squares(net.layers_[l].delta, n);
       }

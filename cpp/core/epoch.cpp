@@ -108,7 +108,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
       static_cast<const Index*>(backend_->lend(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
   const bool tiny = batch_size == 1 && is_tiny(optimizer), ahead = !backend_->immediate();
   bool recording = ahead && !tiny && may_record();
-  if (ahead) open(result);
+  if (ahead) ranges_.begin_sums(result);
   const Deferring deferring(*this, batch_size <= few_rows && can_defer(optimizer));
   for (Index at = 0; at < n;) {
     catch_up();
@@ -130,9 +130,9 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
       if (!ahead) batch_.add_to(result);
       at += batch_size;
     }
-    if (ahead) settle();
+    if (ahead) ranges_.raise_pending();
   }
-  if (ahead) collect(result);
+  if (ahead) ranges_.fetch_sums(result);
 }
 
 // The rest of the class is instantiated in network.cpp.

@@ -252,7 +252,7 @@ void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& p
   const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
-    impl_->settle();
+    impl_->ranges_.raise_pending();
     impl_->give(impl_->layers_.back().h, n, out, first);
   });
 }
@@ -266,7 +266,7 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
   const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
-    impl_->settle();
+    impl_->ranges_.raise_pending();
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].h, n, out[l], first);
   });
 }
@@ -297,7 +297,7 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   impl_->prepare(how);
   const auto visit = [&](Index first, Index n) {
     impl_->teach(how, impl_->batch_, 0, first);
-    impl_->settle();
+    impl_->ranges_.raise_pending();
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].delta, n, out[l], first);
   };
   impl_->in_blocks(x, y, poll, visit, sample_weight);
@@ -318,7 +318,7 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
   const Aside aside(*impl_);
   const auto visit = [&](Index, Index) {
     impl_->error(impl_->batch_, false);
-    impl_->settle();
+    impl_->ranges_.raise_pending();
     impl_->batch_.add_to(result);
   };
   impl_->in_blocks(x, y, poll, visit, sample_weight);

@@ -71,15 +71,13 @@ std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule)
 template <class T>
 void Network<T>::Impl::record(const Optimizer& optimizer) {
   const std::int64_t steps = steps_, adam_steps = adam_steps_;
-  const Index tallied = tallied_;
+  const Index examples = ranges_.examples();
   const Index* const order = batch_.order;
   const auto restore = [&] {
     steps_ = steps;
     adam_steps_ = adam_steps;
-    tallied_ = tallied;
     batch_.order = order;
-    sites_.clear();
-    first_site_ = 0;
+    recorded_.sites = ranges_.take_recorded(examples);
   };
   recorded_.graph = nullptr;
   backend_->begin_record(recorded_.live);
@@ -87,7 +85,6 @@ void Network<T>::Impl::record(const Optimizer& optimizer) {
     backend_->next_batch(recorded_.live, batch_.n, recorded_.order.data());
     batch_.order = recorded_.order.data();
     step(batch_, optimizer, {});
-    recorded_.sites.assign(sites_.begin(), sites_.end());
   } catch (...) {
     restore();
     try {
@@ -104,7 +101,7 @@ void Network<T>::Impl::record(const Optimizer& optimizer) {
 // before. False: it isn't worth it, and nothing was done.
 template <class T>
 bool Network<T>::Impl::replay(const Optimizer& optimizer, const Index* order, Index count) {
-  settle();
+  ranges_.raise_pending();
   Recorded& r = recorded_;
   if (!r.memory) {
     r.memory = backend_->allocate(sizeof(Live));
@@ -132,14 +129,14 @@ bool Network<T>::Impl::replay(const Optimizer& optimizer, const Index* order, In
   *r.live = {order, 0, steps_, 0, steps_, adam ? r.schedule.data() : nullptr, 0, 0, -1, 0};
   for (Index k = 0; k < count; ++k) backend_->replay(r.graph);
   backend_->wait();
-  if (*halted_.data()) {
-    Site site = r.sites[static_cast<std::size_t>(r.live->site)];
+  if (*ranges_.halted()) {
+    auto site = r.sites[static_cast<std::size_t>(r.live->site)];
     site.step = r.live->halted_at;
     site.adam_step = adam ? adam_steps + (site.step - r.live->first) : adam_steps;
-    diverged(site);
+    ranges_.raise(site);
   }
   steps_ += count;
-  tallied_ += count * batch_.n;
+  ranges_.add_examples(count * batch_.n);
   return true;
 }
 

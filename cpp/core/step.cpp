@@ -12,7 +12,7 @@ void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const P
   forward(batch);
   teach(teaching_, batch, lowest_trainable());
   if (asks_to_stop(poll)) throw Interrupted();  // a step is done as a whole or not at all
-  if (!backend_->immediate()) tally(batch);
+  if (!backend_->immediate()) ranges_.reduce(batch);
   finish(batch, optimizer);
 }
 
@@ -37,8 +37,8 @@ template <class T>
 void Network<T>::Impl::forward(Batch<T>& batch) {
   const Index n_in = spec_.inputs;
   backend_->gather({batch.x.data, batch.x.row_stride, batch.order, batch.n, n_in, batch.input.data(),
-                    batch.input.ld(), batch.active.data(), bad()});
-  check(-1, "an input");
+                    batch.input.ld(), batch.active.data(), ranges_.bad()});
+  ranges_.check(-1, "an input");
   if (backend_->immediate()) {
     batch.find_runs(n_in, batch.n == 1 ? 1 : 4);
   } else {
@@ -56,8 +56,8 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
     Layer<T>& layer = layers_[l];
     const bool output = l + 1 == layers_.size();
     const Activation activation = output ? Activation::linear : layer.spec.activation;
-    layer.forward(*backend_, *h, *runs, batch.n, activation, layer.h, partial_.data(), bad());
-    check(static_cast<int>(l), "a pre-activation");
+    layer.forward(*backend_, *h, *runs, batch.n, activation, layer.h, partial_.data(), ranges_.bad());
+    ranges_.check(static_cast<int>(l), "a pre-activation");
     if (learning_ && layer.dropped) {
       drop(static_cast<int>(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
     }
@@ -73,9 +73,9 @@ void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
   backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, static_cast<int>(top.spec.activation),
                     static_cast<int>(spec_.loss), batch.y.data, batch.y.row_stride, batch.order,
                     with_delta ? top.delta.data() : nullptr, top.delta.ld(), batch.loss.data(),
-                    batch.wrong.data(), bad(), batch.weight, batch.weight_rows.data()});
+                    batch.wrong.data(), ranges_.bad(), batch.weight, batch.weight_rows.data()});
   top.delta_zero = false;
-  check(static_cast<int>(layers_.size()) - 1, "a delta");
+  ranges_.check(static_cast<int>(layers_.size()) - 1, "a delta");
 }
 
 template <class T>
@@ -104,7 +104,7 @@ Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const
           layer.delta.data(),
           layer.delta.ld(),
           partial_.data(),
-          bad()};
+          ranges_.bad()};
 }
 
 // δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.
@@ -124,17 +124,18 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
     }
     if (target && !batch.target_there) {
       backend_->gather({batch.y.data, batch.y.row_stride, batch.order, batch.n, layers_.back().n_out,
-                        batch.target.data(), batch.target.ld(), batch.target_active.data(), bad()});
+                        batch.target.data(), batch.target.ld(), batch.target_active.data(),
+                        ranges_.bad()});
       if (batch.weight) {  // the source takes the place of a delta, and a delta has its weight in it
         backend_->gate({batch.target.data(), batch.target.ld(), batch.n, layers_.back().n_out,
                         batch.target.data(), batch.target.ld(), static_cast<int>(Activation::linear),
-                        batch.weight_rows.data(), bad()});
+                        batch.weight_rows.data(), ranges_.bad()});
       }
-      check(static_cast<int>(layers_.size()) - 1, "a target");
+      ranges_.check(static_cast<int>(layers_.size()) - 1, "a target");
       batch.target_there = true;
     }
     f.matrix->propagate(carry(f, at, batch), scene(at));
-    check(l, "a delta");
+    ranges_.check(l, "a delta");
     if (learning_ && layer.dropped) {
       drop(l, layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
     }
@@ -177,7 +178,7 @@ void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>
 template <class T>
 Rule<T> Network<T>::Impl::rule_for(const Optimizer& optimizer, Index n) {
   Rule<T> rule{};
-  if (!backend_->immediate()) rule.learning.halted = halted_.data();
+  if (!backend_->immediate()) rule.learning.halted = ranges_.halted();
   if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
     const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
     rule.memory = sgd->momentum != 0 ? Memory::velocity : Memory::none;

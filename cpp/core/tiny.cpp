@@ -137,8 +137,8 @@ Index Network<T>::Impl::run_tiny(const Optimizer& optimizer, const Index* order,
   const Rule<T> rule = rule_for(optimizer, 1);
   const std::vector<TinyLayer<T>>& tiny = tiny_plan().layers;
   silence_tiny();
-  double* const loss = backend_->immediate() ? &result.loss : loss_sum_.data();
-  double* const missed = backend_->immediate() ? &result.missed : missed_sum_.data();
+  double* const loss = backend_->immediate() ? &result.loss : ranges_.loss_sum();
+  double* const missed = backend_->immediate() ? &result.missed : ranges_.missed_sum();
   Index wrong = 0, done = 0;
   backend_->tiny_run({{tiny.data(), static_cast<Index>(tiny.size()), static_cast<int>(spec_.loss),
                        batch_.x.data, batch_.x.row_stride, batch_.y.data, batch_.y.row_stride, order, n,
