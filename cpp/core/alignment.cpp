@@ -193,13 +193,12 @@ class Instruments {
   // to (rows, cols) = x (rows, depth) · b, b being (depth, cols) or, transposed, (cols, depth)
   void product(const T* x, Index ldx, Index rows, const std::vector<Run>& runs, Index depth,
                const Buffer<T>& b, int transposed, Index cols, const Buffer<T>& to) {
-    net_.backend_->propagate(
-        Propagate<T>{{x, ldx, rows, depth, runs.data(), static_cast<Index>(runs.size()), cols, to.data(),
-                      to.ld(), static_cast<int>(Activation::linear), to.data(), to.ld(),
-                      net_.partial_.data(), ignored_.data()},
-                     b.data(),
-                     b.ld(),
-                     transposed});
+    net_.backend_->propagate(Propagate<T>{
+        {x, ldx, rows, depth, runs.data(), static_cast<Index>(runs.size()), cols, to.data(), to.ld(),
+         Activation::linear, to.data(), to.ld(), net_.partial_.data(), ignored_.data()},
+        b.data(),
+        b.ld(),
+        transposed});
   }
   // Σ x[r]·y[r0 + r]
   double dot(const Buffer<T>& x, const Buffer<T>& y, Index r0, Index rows) {
@@ -228,12 +227,12 @@ class Instruments {
   }
   Buffer<T> times_w(const Buffer<T>& chain, const Layer<T>& above) {
     const Buffer<T> next(*net_.backend_, chain.rows(), above.n_in);
-    above.pattern->send_back(*net_.backend_,
-                             {chain.data(), chain.ld(), chain.rows(), above.n_out, above.units.data(),
-                              static_cast<Index>(above.units.size()), above.n_in, next.data(), next.ld(),
-                              static_cast<int>(Activation::linear), next.data(), next.ld(),
-                              net_.partial_.data(), ignored_.data()},
-                             above.w);
+    above.pattern->send_back(
+        *net_.backend_,
+        {chain.data(), chain.ld(), chain.rows(), above.n_out, above.units.data(),
+         static_cast<Index>(above.units.size()), above.n_in, next.data(), next.ld(), Activation::linear,
+         next.data(), next.ld(), net_.partial_.data(), ignored_.data()},
+        above.w);
     return next;
   }
 
@@ -260,7 +259,7 @@ class Instruments {
       carry.source = error.data();
       carry.lds = error.ld();
     }
-    carry.activation = static_cast<int>(Activation::linear);
+    carry.activation = Activation::linear;
     carry.bad = ignored_.data();
     const Buffer<T>&p = layer.delta, &q = net_.probe_.pbp[l];  // no longer needed
     if (f.matrix) {

@@ -47,10 +47,10 @@ void Network<T>::Impl::mirror(Index n) {
     Layer<T>& above = layers_[l + 1];
     const double sigma = f.spec.mirror_noise;
     const Buffer<T>& noise = layer.delta;
-    backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, static_cast<int>(Distribution::uniform),
+    backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, Distribution::uniform,
                     static_cast<T>(sigma * std::sqrt(3.0)), spec_.seed,
                     purpose_word(Purpose::mirror, static_cast<std::uint32_t>(l)),
-                    static_cast<std::uint32_t>(steps_), nullptr, 0, 0, ranges_.bad()});
+                    static_cast<std::uint32_t>(steps_), nullptr, 0, Activation::linear, ranges_.bad()});
 
     const Activation own = above.spec.activation;
     const Activation activation = own == Activation::softmax ? Activation::linear : own;

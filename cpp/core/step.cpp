@@ -70,8 +70,8 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
 template <class T>
 void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
   Layer<T>& top = layers_.back();
-  backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, static_cast<int>(top.spec.activation),
-                    static_cast<int>(spec_.loss), batch.y.data, batch.y.row_stride, batch.order,
+  backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, top.spec.activation, spec_.loss,
+                    batch.y.data, batch.y.row_stride, batch.order,
                     with_delta ? top.delta.data() : nullptr, top.delta.ld(), batch.loss.data(),
                     batch.wrong.data(), ranges_.bad(), batch.weight, batch.weight_rows.data()});
   top.delta_zero = false;
@@ -91,20 +91,11 @@ Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const
   const Layer<T>& layer = layers_[hidden];
   const Layer<T>& above = source_layer(f.spec.route, hidden);
   const Buffer<T>& source = f.spec.route == Route::target ? batch.target : above.delta;
-  return {source.data(),
-          source.ld(),
-          batch.n,
-          above.n_out,
-          above.units.data(),
-          static_cast<Index>(above.units.size()),
-          layer.n_out,
-          layer.h.data(),
-          layer.h.ld(),
-          static_cast<int>(layer.spec.activation),
-          layer.delta.data(),
-          layer.delta.ld(),
-          partial_.data(),
-          ranges_.bad()};
+  return {source.data(),         source.ld(),        batch.n,
+          above.n_out,           above.units.data(), static_cast<Index>(above.units.size()),
+          layer.n_out,           layer.h.data(),     layer.h.ld(),
+          layer.spec.activation, layer.delta.data(), layer.delta.ld(),
+          partial_.data(),       ranges_.bad()};
 }
 
 // δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.
@@ -128,7 +119,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
                         ranges_.bad()});
       if (batch.weight) {  // the source takes the place of a delta, and a delta has its weight in it
         backend_->gate({batch.target.data(), batch.target.ld(), batch.n, layers_.back().n_out,
-                        batch.target.data(), batch.target.ld(), static_cast<int>(Activation::linear),
+                        batch.target.data(), batch.target.ld(), Activation::linear,
                         batch.weight_rows.data(), ranges_.bad()});
       }
       ranges_.check(static_cast<int>(layers_.size()) - 1, "a target");

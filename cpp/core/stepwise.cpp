@@ -125,8 +125,8 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
     std::copy_n(e.data + n * e.row_stride, top.n_out, top.delta.row(n));
   }
   const Activation slope = spec_.loss == Loss::cross_entropy ? Activation::linear : top.spec.activation;
-  backend_->gate({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(),
-                  static_cast<int>(slope), nullptr, ranges_.bad()});
+  backend_->gate({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(), slope,
+                  nullptr, ranges_.bad()});
   top.delta_zero = false;
   ranges_.check(static_cast<int>(layers_.size()) - 1, "a delta");
   batch_.y = lend(1, target);

@@ -98,8 +98,8 @@ inline void lane_bias(const LaneRun<T>& r, const TinyLayer<T>& l) {
 template <class T>
 inline bool lane_output(const LaneRun<T>& r, const TinyLayer<T>& top, const T* y, Vec<T>* loss,
                         Mask<T>* best) {
-  const auto activation = static_cast<Activation>(top.activation);
-  const bool squared = static_cast<Loss>(r.loss) == Loss::squared_error;
+  const auto activation = top.activation;
+  const bool squared = r.loss == Loss::squared_error;
   const Index size = top.n_out * lanes<T>;
   bool ok = row_within_limit(top.h, size);
   *loss = Vec<T>{};
@@ -128,7 +128,7 @@ inline bool lane_feedback(const TinyLayer<T>& l) {
   if (!l.b) return true;
   const Index bk = l.transposed ? 1 : l.n_out, bo = l.transposed ? l.n_src : 1;
   lane_product<T>(l.source, l.n_src, l.b, bk, bo, nullptr, l.n_out, l.delta);
-  times_derivative(l.delta, l.h, l.n_out * lanes<T>, static_cast<Activation>(l.activation));
+  times_derivative(l.delta, l.h, l.n_out * lanes<T>, l.activation);
   return row_within_limit(l.delta, l.n_out * lanes<T>);
 }
 
@@ -159,7 +159,7 @@ void lane_run(const LaneRun<T>& r) {
       if (k > 0) lane_product<T>(r.layers[k - 1].h, l.n_in, l.w, l.n_out, 1, l.bias, l.n_out, l.h);
       if (k + 1 == r.count) break;
       ok &= row_within_limit(l.h, l.n_out * lanes<T>);
-      activate(l.h, l.n_out * lanes<T>, static_cast<Activation>(l.activation));
+      activate(l.h, l.n_out * lanes<T>, l.activation);
     }
     Vec<T> loss;
     Mask<T> best;

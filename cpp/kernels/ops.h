@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "fastfa/types.h"
+
 namespace fastfa {
 
 using Index = std::int64_t;
@@ -51,8 +53,8 @@ struct DenseForward {
   const T* w;
   Index ldw;
   Index n_out;
-  const T* bias;   // null: none
-  int activation;  // applied to a; linear leaves the pre-activation
+  const T* bias;          // null: none
+  Activation activation;  // applied to a; linear leaves the pre-activation
   T* a;
   Index lda;
   T* partial;
@@ -65,7 +67,8 @@ struct Output {
   T* a;
   Index lda;
   Index n, n_out;
-  int activation, loss;
+  Activation activation;
+  Loss loss;
   const T* y;  // null: activation only
   Index ldy;
   const Index* order;
@@ -92,7 +95,7 @@ struct Carry {
   Index n_l;
   const T* h;  // not read when activation is linear
   Index ldh;
-  int activation;
+  Activation activation;
   T* delta;
   Index ldd;
   T* partial;
@@ -164,7 +167,7 @@ struct Gate {
   Index n, cols;
   const T* h;  // not read when activation is linear
   Index ldh;
-  int activation;
+  Activation activation;
   const double* factor;
   int* bad;
 };
@@ -187,13 +190,13 @@ struct Draw {
   T* out;
   Index ld;
   Index rows, cols, row0;
-  int distribution;
+  Distribution distribution;
   T scale;
   std::uint64_t seed;
   std::uint32_t purpose, layer;  // the counter's last two words
   T* a;                          // null: none
   Index lda;
-  int activation;
+  Activation activation;
   int* bad;
 };
 
@@ -331,7 +334,7 @@ struct LocalForward {
   const T* w;
   Index ldw;
   const T* bias;  // (units); null: none
-  int activation;
+  Activation activation;
   T* x_across;
   T* across;
   Index ldc;   // of both
@@ -385,7 +388,7 @@ struct TinyLayer {
   T* w;  // (n_in, n_out)
   Index ldw;
   T* bias;  // null: none
-  int activation;
+  Activation activation;
   bool trainable;
   T* h;        // (n_out)
   T* delta;    // (n_out)
@@ -402,7 +405,7 @@ template <class T>
 struct OnlineRun {
   const TinyLayer<T>* layers;
   Index count;
-  int loss;
+  Loss loss;
   const T* x;
   Index ldx;
   const T* y;

@@ -59,21 +59,11 @@ class DenseLayer final : public Layer<T> {
 
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs, Index n,
                Activation activation, const Buffer<T>& to, T* partial, int* bad) override {
-    const DenseForward<T> pass{below.data(),
-                               below.ld(),
-                               n,
-                               this->n_in,
-                               runs.data(),
-                               static_cast<Index>(runs.size()),
-                               this->w.data(),
-                               this->w.ld(),
-                               this->n_out,
-                               this->bias.data(),
-                               static_cast<int>(activation),
-                               to.data(),
-                               to.ld(),
-                               partial,
-                               bad};
+    const DenseForward<T> pass{below.data(),      below.ld(),   n,
+                               this->n_in,        runs.data(),  static_cast<Index>(runs.size()),
+                               this->w.data(),    this->w.ld(), this->n_out,
+                               this->bias.data(), activation,   to.data(),
+                               to.ld(),           partial,      bad};
     if (deferred_.n != n) catch_up(backend);
     if (deferred_.n == 0) return backend.dense_forward(pass);
     backend.dense_online({pass, deferred_pack()});

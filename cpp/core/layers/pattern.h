@@ -48,8 +48,7 @@ void write_products(Backend<T>& backend, const Buffer<T>& to, T* partial, Send&&
     const Index n = std::min(rows, n_source - first);
     for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(1);
     send(Carry<T>{unit.data(), unit.ld(), n, n_source, runs.data(), static_cast<Index>(runs.size()), n_l,
-                  to.data(), to.ld(), static_cast<int>(Activation::linear), to.row(first), to.ld(),
-                  partial, bad.data()});
+                  to.data(), to.ld(), Activation::linear, to.row(first), to.ld(), partial, bad.data()});
     backend.wait();
     for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(0);
   }

@@ -33,9 +33,9 @@ class PatternedMatrix final : public FeedbackMatrix<T> {
     if (!signs_) return;
     if (redrawn_) {
       scene.backend.draw({size_.data(), size_.ld(), size_.rows(), size_.cols(), 0,
-                          static_cast<int>(Distribution::magnitude), scale_, seed_,
-                          purpose_word(Purpose::redraw, layer_), static_cast<std::uint32_t>(scene.step),
-                          nullptr, 0, 0, nullptr});
+                          Distribution::magnitude, scale_, seed_, purpose_word(Purpose::redraw, layer_),
+                          static_cast<std::uint32_t>(scene.step), nullptr, 0, Activation::linear,
+                          nullptr});
     }
     scene.backend.wait();
     for (Index r = 0; r < b_.rows(); ++r) {
