@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/output.h"
+#include "kernels/tiny_ops.h"
 
 namespace fastfa {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "kernels/few_rows.h"
 #include "kernels/output.h"
+#include "kernels/tiny_ops.h"
 
 namespace fastfa {
 namespace {
