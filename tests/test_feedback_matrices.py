@@ -11,15 +11,9 @@ from fastfa import _core
 
 # what a user writes for each kind that is drawn
 DRAWN = {
-    "uniform": {},
-    "normal": {},
-    "orthogonal": {},
-    "sparse": {},
-    "low_rank": {"rank": 3},
-    "binary": {},
-    "ternary": {},
-    "hadamard": {},
-    "procedural": {},
+    name: {"rank": 3} if name == "low_rank" else {}
+    for name, of in _core.MATRICES.items()
+    if of.scaled and not of.follows_weights
 }
 VARIANTS = [
     *DRAWN.items(),
@@ -28,7 +22,7 @@ VARIANTS = [
     ("ternary", {"density": 0.15}),
     ("low_rank", {"rank": 1}),
 ]
-STORED = ("uniform", "normal", "orthogonal", "array")  # B is kept dense, whatever the options
+STORED = [name for name, of in _core.MATRICES.items() if of.stored_dense]
 ROUTES = ["layerwise", "direct", "target"]
 SHAPES = [(1, 1), (1, 7), (9, 1), (8, 16), (33, 17), (65, 130), (257, 40)]  # (units, source)
 
@@ -49,6 +43,7 @@ def named(kind: str, options: dict, **more) -> fa.Feedback:
 
 def test_every_kind_is_covered():
     assert {*DRAWN, "transpose", "pseudoinverse", "sign", "array", "zero"} == set(_core.MATRICES)
+    assert len(DRAWN) >= 9
 
 
 # ---- the draw ----------------------------------------------------------------------------------

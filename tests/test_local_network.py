@@ -155,3 +155,17 @@ def test_a_trainer_takes_images(rng):
         assert len(history) == 2
     for left, right in zip(*(net.state_dict().values() for net in nets), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("matrix", ["transpose", "sign"])
+def test_what_follows_a_local_output_layer_is_the_same_by_both_routes(matrix, rng):
+    """The output's delta is that of the next layer up, so 'direct' and 'layerwise' are one."""
+    x, y = rng.normal(size=(4, 60)), rng.normal(size=(4, 3 * 4 * 3))
+    deltas = []
+    for route in ("layerwise", "direct"):
+        rule = fa.Feedback(matrix, route=route)
+        layers = [LC(2, (3, 2), activation="tanh"), LC(3, (1, 2), activation="linear")]
+        net = fa.Network((2, 6, 5), layers, [rule], dtype="float64", seed=4)
+        deltas.append((net.deltas(x, y)[0], net.feedback_scales))
+    np.testing.assert_array_equal(deltas[0][0], deltas[1][0])
+    assert deltas[0][1] == deltas[1][1]

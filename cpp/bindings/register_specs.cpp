@@ -8,6 +8,7 @@
 
 #include "bindings/gil.h"
 #include "bindings/register.h"
+#include "core/matrices/traits.h"
 #include "fastfa/names.h"
 #include "fastfa/network.h"
 
@@ -49,17 +50,30 @@ static Propagator propagator(const py::function& propagate) {
       };
 }
 
-// Every matrix but `custom`, which has no name for users: they give an object.
-static py::tuple matrices() {
-  py::list all = names<Matrix>();
-  all.attr("remove")(name(Matrix::custom));
-  return py::tuple(all);
+// What is known of every matrix, by name; but for `custom`, which has no name for users: they give an
+// object.
+static py::object matrices(py::module_& m) {
+  py::class_<MatrixTraits>(m, "MatrixTraits")
+      .def_property_readonly("scaled", [](const MatrixTraits& t) { return t.unit_variance != nullptr; })
+      .def_readonly("density", &MatrixTraits::density)
+      .def_readonly("learns", &MatrixTraits::learns)
+      .def_readonly("follows_weights", &MatrixTraits::follows_weights)
+      .def_readonly("reads_weights_before_forward", &MatrixTraits::reads_weights_before_forward)
+      .def_readonly("runs_on_host", &MatrixTraits::runs_on_host)
+      .def_readonly("stored_dense", &MatrixTraits::stored_dense)
+      .def_readonly("of_pattern", &MatrixTraits::of_pattern);
+  py::dict all;
+  for (const char* each : Names<Matrix>::list) {
+    const MatrixTraits& traits = traits_of(parse<Matrix>(each));
+    if (!traits.is_code) all[each] = py::cast(traits);
+  }
+  return py::module_::import("types").attr("MappingProxyType")(all);
 }
 
 void register_specs(py::module_& m) {
   m.attr("ACTIVATIONS") = py::tuple(names<Activation>());
   m.attr("LOSSES") = py::tuple(names<Loss>());
-  m.attr("MATRICES") = matrices();
+  m.attr("MATRICES") = matrices(m);
   m.attr("ROUTES") = py::tuple(names<Route>());
   m.attr("PLASTICITIES") = py::tuple(names<Plasticity>());
   m.attr("MAGNITUDES") = py::tuple(names<Magnitude>());

@@ -105,11 +105,11 @@ class Instruments {
     lowest_pbp_ = hidden_;
     while (pseudo != 0 && lowest_pbp_ > 0) {
       const Layer<T>& above = net_.layers_[lowest_pbp_];
-      if (above.is_local() || (pseudo < 0 && !is_cheap(above))) break;
+      if (!above.pattern->full || (pseudo < 0 && !is_cheap(above))) break;
       --lowest_pbp_;
     }
     if (lowest_pbp_ < hidden_) run(Matrix::pseudoinverse, lowest_pbp_, net_.probe_.pbp);
-    net_.settle();
+    net_.ranges_.raise_pending();
   }
   static bool is_cheap(const Layer<T>& above) {
     return std::min(above.n_in, above.n_out) <= cheap_inverse;
@@ -193,13 +193,12 @@ class Instruments {
   // to (rows, cols) = x (rows, depth) · b, b being (depth, cols) or, transposed, (cols, depth)
   void product(const T* x, Index ldx, Index rows, const std::vector<Run>& runs, Index depth,
                const Buffer<T>& b, int transposed, Index cols, const Buffer<T>& to) {
-    net_.backend_->propagate(
-        Propagate<T>{{x, ldx, rows, depth, runs.data(), static_cast<Index>(runs.size()), cols, to.data(),
-                      to.ld(), static_cast<int>(Activation::linear), to.data(), to.ld(),
-                      net_.partial_.data(), ignored_.data()},
-                     b.data(),
-                     b.ld(),
-                     transposed});
+    net_.backend_->propagate(Propagate<T>{
+        {x, ldx, rows, depth, runs.data(), static_cast<Index>(runs.size()), cols, to.data(), to.ld(),
+         Activation::linear, to.data(), to.ld(), net_.partial_.data(), ignored_.data()},
+        b.data(),
+        b.ld(),
+        transposed});
   }
   // Σ x[r]·y[r0 + r]
   double dot(const Buffer<T>& x, const Buffer<T>& y, Index r0, Index rows) {
@@ -219,45 +218,21 @@ class Instruments {
       const bool layerwise = f.spec.route == Route::layerwise;
       Buffer<T> w;  // W (n_source of layerwise, n_l)
       if (layerwise || l + 1 == hidden_) {
-        w = weights_of(l, above);
+        w = Buffer<T>(*net_.backend_, above.n_out, above.n_in);
+        above.pattern->write_matrix(*net_.backend_, above.w, w, net_.partial_.data());
       }
-      chain = l + 1 == hidden_ ? w : times_w(l, chain, above);
+      chain = l + 1 == hidden_ ? w : times_w(chain, above);
       compare_matrix(l, layerwise ? w : chain, result[l]);
     }
   }
-  // W (n_out, n_in), written out if the layer is local
-  Buffer<T> weights_of(std::size_t l, const Layer<T>& above) {
-    const Buffer<T> w(*net_.backend_, above.n_out, above.n_in);
-    if (!above.is_local()) {
-      net_.backend_->transpose(
-          {above.w.data(), above.w.ld(), above.n_in, above.n_out, w.data(), w.ld()});
-      return w;
-    }
-    const auto transpose = transpose_through(l);
-    write_matrix(transpose.get(), net_.scene(l), w, net_.partial_.data());
-    return w;
-  }
-  MadeMatrix<T> transpose_through(std::size_t l) const {
-    FeedbackSpec spec;
-    spec.matrix = Matrix::transpose;
-    const std::vector<LayerSpec> pair{net_.spec_.layers[l], net_.spec_.layers[l + 1]};
-    const Index inputs = net_.layers_[l].n_in;
-    return std::move(make_feedback<T>(*net_.backend_, {spec}, inputs, pair, net_.spec_.seed)[0].matrix);
-  }
-
-  Buffer<T> times_w(std::size_t l, const Buffer<T>& chain, const Layer<T>& above) {
+  Buffer<T> times_w(const Buffer<T>& chain, const Layer<T>& above) {
     const Buffer<T> next(*net_.backend_, chain.rows(), above.n_in);
-    if (above.is_local()) {
-      transpose_through(l)->propagate(
-          {chain.data(), chain.ld(), chain.rows(), above.n_out, above.units.data(),
-           static_cast<Index>(above.units.size()), above.n_in, next.data(), next.ld(),
-           static_cast<int>(Activation::linear), next.data(), next.ld(), net_.partial_.data(),
-           ignored_.data()},
-          net_.scene(l));
-      return next;
-    }
-    product(chain.data(), chain.ld(), chain.rows(), above.units, above.n_out, above.w, 1, above.n_in,
-            next);
+    above.pattern->send_back(
+        *net_.backend_,
+        {chain.data(), chain.ld(), chain.rows(), above.n_out, above.units.data(),
+         static_cast<Index>(above.units.size()), above.n_in, next.data(), next.ld(), Activation::linear,
+         next.data(), next.ld(), net_.partial_.data(), ignored_.data()},
+        above.w);
     return next;
   }
 
@@ -284,7 +259,7 @@ class Instruments {
       carry.source = error.data();
       carry.lds = error.ld();
     }
-    carry.activation = static_cast<int>(Activation::linear);
+    carry.activation = Activation::linear;
     carry.bad = ignored_.data();
     const Buffer<T>&p = layer.delta, &q = net_.probe_.pbp[l];  // no longer needed
     if (f.matrix) {

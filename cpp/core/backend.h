@@ -8,7 +8,7 @@
 
 #include "core/live.h"
 #include "core/place.h"
-#include "kernels/ops.h"
+#include "kernels/tiny_ops.h"
 
 namespace fastfa {
 

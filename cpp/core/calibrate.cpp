@@ -23,7 +23,7 @@ void check_kind(const Feedback<T>& f, std::size_t layer) {
   if (f.spec.matrix == Matrix::array || f.scale > 0) return;
   const std::string here =
       "[calibrate_feedback] feedback[" + std::to_string(layer) + "] is '" + name(f.spec.matrix) + "'";
-  if (has_scale(f.spec)) refuse(here + " with scale 0; it must be larger");
+  if (f.traits.unit_variance) refuse(here + " with scale 0; it must be larger");
   refuse(here + ", which has no scale; it must be a kind that has one, or 'array'");
 }
 
@@ -69,7 +69,7 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
     net.prepare(net.teaching_);
     net.in_blocks(x, y, poll, [&](Index first, Index n) {
       net.teach(net.teaching_, net.batch_, 0, first);
-      net.settle();
+      net.ranges_.raise_pending();
       for (std::size_t l = 0; l < sizes.size(); ++l) {
         sizes[l] += sum_of_squares(net.layers_[l].delta, n);
       }

@@ -2,12 +2,10 @@
 // message; this is for embedders.
 #include "core/checks.h"
 
-#include "core/layer.h"
-#include "core/sizes.h"
-
 #include <stdexcept>
 #include <string>
 
+#include "core/layers/layer.h"
 #include "core/text.h"
 #include "fastfa/names.h"
 
@@ -49,41 +47,6 @@ void check_adam(const Adam& adam) {
 
 }  // namespace
 
-// Is it a local layer that fits what is below?
-static void check_local(const LayerSpec& layer, Index inputs, const std::string& where) {
-  const LocalSpec& s = layer.local;
-  if (s.maps == 0) return;
-  if (s.channels < 1 || s.height < 1 || s.width < 1 || s.maps < 1 || s.kernel_h < 1 || s.kernel_w < 1 ||
-      s.stride_h < 1 || s.stride_w < 1) {
-    refuse(where + " has a shape, maps, kernel_size or stride below 1; each must be at least 1");
-  }
-  for (Index size :
-       {s.channels, s.height, s.width, s.maps, s.kernel_h, s.kernel_w, s.stride_h, s.stride_w}) {
-    if (size < largest) continue;
-    refuse(where + " has a shape, maps, kernel_size or stride of " + std::to_string(size) +
-           "; each must be below 2^31");
-  }
-  if (size_product_or_less({s.channels, s.height, s.width}) != inputs) {
-    refuse(where + " looks at inputs of shape (" + std::to_string(s.channels) + ", " +
-           std::to_string(s.height) + ", " + std::to_string(s.width) + "); below it are " +
-           std::to_string(inputs));
-  }
-  const LocalShape k = local_shape(s);
-  if (k.out_h < 1 || k.out_w < 1) {
-    refuse(where + ".kernel_size was (" + std::to_string(s.kernel_h) + ", " +
-           std::to_string(s.kernel_w) + "); the image is (" + std::to_string(s.height) + ", " +
-           std::to_string(s.width) + "), so with padding 'valid' it must not be larger");
-  }
-  // Of the weights of one position, rounded up to whole cache lines, of all, and of the units.
-  const Index block =
-      size_product(where + ": a position's weights are", {s.kernel_h, s.kernel_w, s.maps});
-  const Index position =
-      size_product(where + ": a position's weights are", {s.channels, padded<float>(block)});
-  size_product(where + ": its weights are", {k.out_h, k.out_w, position});
-  size_product(where + ": its units are", {s.maps, k.out_h, k.out_w});
-  if (layer.density != 1) refuse(where + ".density must be 1 for a locally connected layer");
-}
-
 template <class T>
 void check_spec(const NetworkSpec& spec) {
   const auto bad_size = [](Index n) { return n < 1 || n >= largest; };
@@ -95,12 +58,13 @@ void check_spec(const NetworkSpec& spec) {
     refuse("[Network] input_dropout was " + text(spec.input_dropout) + "; it must be in [0, 1)");
   }
   if (spec.layers.empty()) refuse("[Network] layers was empty; it must have at least one layer");
+  Index n_in = spec.inputs;
   for (std::size_t l = 0; l < spec.layers.size(); ++l) {
     const LayerSpec& layer = spec.layers[l];
     const std::string where = "[Network] layers[" + std::to_string(l) + "]";
-    check_local(layer, l == 0 ? spec.inputs : units_of(spec.layers[l - 1]), where);
-    if (bad_size(units_of(layer))) {
-      refuse(where + ".units was " + std::to_string(units_of(layer)) +
+    n_in = kind_of<T>(layer).check(layer, n_in, where);
+    if (bad_size(n_in)) {
+      refuse(where + ".units was " + std::to_string(n_in) +
              "; it must be a positive integer below 2^31");
     }
     const double omega = layer.weight_scale.value_or(0.0);

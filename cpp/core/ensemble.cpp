@@ -18,11 +18,11 @@ constexpr double chunk_work = 2.5e7;  // multiplications between two questions t
 
 // What networks in lanes have in common: everything but numbers.
 template <class Layers>
-std::vector<Index> kind_of(const Layers& tiny, int loss, bool decays) {
-  std::vector<Index> kind{loss, decays};
+std::vector<Index> kind_of(const Layers& tiny, Loss loss, bool decays) {
+  std::vector<Index> kind{static_cast<Index>(loss), decays};
   for (const auto& l : tiny) {
     const Index source = l.b ? 1 + (l.source - tiny.back().delta == 0) : 0;
-    for (Index value : {l.n_in, l.n_out, Index{l.bias != nullptr}, Index{l.activation},
+    for (Index value : {l.n_in, l.n_out, Index{l.bias != nullptr}, static_cast<Index>(l.activation),
                         Index{l.trainable}, source, Index{l.transposed}}) {
       kind.push_back(value);
     }
@@ -123,7 +123,7 @@ class Training {
       tiny_[i] = net.tiny_plan().layers;
       net.silence_tiny();
       const bool decays = std::get<Sgd>(optimizers_[i]).weight_decay != 0;
-      kinds[kind_of(tiny_[i], static_cast<int>(net.spec_.loss), decays)].push_back(i);
+      kinds[kind_of(tiny_[i], net.spec_.loss, decays)].push_back(i);
     }
     for (const auto& [kind, members] : kinds) {
       const auto many = static_cast<Index>(members.size());
@@ -142,7 +142,7 @@ class Training {
           layers.push_back(&tiny_[i]);
           rules.push_back(nets_[i]->rule_for(optimizers_[i], 1));
         }
-        team.lanes = std::make_unique<Lanes<T>>(backend, layers, rules, static_cast<int>(kind[0]));
+        team.lanes = std::make_unique<Lanes<T>>(backend, layers, rules, nets_[members[0]]->spec_.loss);
         teams_.push_back(std::move(team));
       }
     }
@@ -175,8 +175,8 @@ class Training {
       if (out_.stopped[i]) continue;
       Impl& net = *nets_[i];
       const Rule<T> rule = net.rule_for(optimizers_[i], 1);
-      running.push_back({&tiny_[i], static_cast<int>(net.spec_.loss), rule.learning.rate,
-                         rule.learning.decay, net.batch_.input.data(), &out_.results[i]});
+      running.push_back({&tiny_[i], net.spec_.loss, rule.learning.rate, rule.learning.decay,
+                         net.batch_.input.data(), &out_.results[i]});
       who.push_back(i);
     }
     const std::vector<Index> done = blocks_->run(running, at, n);
@@ -190,7 +190,7 @@ class Training {
     double work = 0;
     for (const Impl* net : nets_) {
       double own = 0;
-      for (const Layer<T>& l : net->layers_) own += 3.0 * static_cast<double>(l.w.rows() * l.w.cols());
+      for (const Layer<T>& l : net->layers_) own += 3.0 * l.work();
       work = std::max(work, own);
     }
     return std::max(Index{1},

@@ -12,7 +12,7 @@ class Blocks {
  public:
   struct Member {
     const std::vector<TinyLayer<T>>* layers;
-    int loss;
+    Loss loss;
     T rate, decay;
     T* input;
     EpochResult* result;  // added to

@@ -15,7 +15,7 @@ class Lanes {
   using Tiny = std::vector<TinyLayer<T>>;
 
   Lanes(Backend<T>& backend, const std::vector<const Tiny*>& nets, const std::vector<Rule<T>>& rules,
-        int loss)
+        Loss loss)
       : backend_(backend), nets_(nets), loss_(loss) {
     const Tiny& first = *nets_[0];
     for (const TinyLayer<T>& l : first) {
@@ -103,7 +103,7 @@ class Lanes {
 
   Backend<T>& backend_;
   std::vector<const Tiny*> nets_;
-  int loss_;
+  Loss loss_;
   std::vector<Buffer<T>> w_, bias_, h_, delta_, b_;
   Buffer<T> scratch_, rate_, decay_;
   bool decays_ = false;

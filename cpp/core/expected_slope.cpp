@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/layer.h"
+#include "core/layers/layer.h"
 
 namespace fastfa {
 namespace {
@@ -76,13 +76,13 @@ std::vector<double> expected_slopes(const std::vector<LayerSpec>& layers, std::i
   std::vector<double> slopes;
   double below = 1.0;  // E[h²] of the layer below
   for (const LayerSpec& layer : layers) {
-    const auto fan_in =
-        static_cast<double>(layer.local.maps > 0 ? local_shape(layer.local).patch() : inputs);
-    const double omega = layer.weight_scale.value_or(1 / std::sqrt(fan_in));
+    const std::unique_ptr<Pattern<double>> pattern = make_pattern<double>(layer, inputs);
+    const auto fan_in = static_cast<double>(pattern->fan_in);
+    const double omega = pattern->weight_scale(layer);
     const Expected e = expected(layer.activation, fan_in * layer.density * omega * omega / 3 * below);
     slopes.push_back(e.slope_squared);
     below = e.h_squared;
-    inputs = units_of(layer);
+    inputs = pattern->n_out;
   }
   return slopes;
 }

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/expected_slope.h"
+#include "core/layers/mask.h"
 #include "core/random.h"
 #include "core/sizes.h"
 #include "core/text.h"
@@ -38,14 +39,13 @@ bool keeps_mask(const FeedbackSpec& spec, std::size_t layer, const Units& units,
 
 // δ_l = (B δ_source) ∘ σ′(a) has the mean square Var(B) · sources of each unit · E[σ′²] · that of
 // δ_source, which is to be growth², times gain² where the source is the output: into the last hidden
-// layer, and for the routes from the output. Through a local layer a unit has fewer sources, on average.
-// `slopes` are E[σ′²] of the layers; 1 where errors are to be equal before ∘ σ′.
+// layer, and for the routes from the output. A unit has fewer sources through a layer that isn't full,
+// on average. `slopes` are E[σ′²] of the layers; 1 where errors are to be equal before ∘ σ′.
 double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const Units& units,
-                            const LayerSpec& above, const std::vector<double>& slopes) {
+                            const LayerShape& above, const std::vector<double>& slopes) {
   auto sources = static_cast<double>(source_units(spec, layer, units));
-  if (is_local(spec, above)) {
-    const LocalShape s = local_shape(above.local);
-    sources = static_cast<double>(s.units() * s.patch()) / static_cast<double>(s.inputs());
+  if (is_patterned(spec, above)) {
+    sources = static_cast<double>(above.n_out * above.fan_in) / static_cast<double>(above.n_in);
   }
   const double slope = spec.before_slope ? 1.0 : slopes[layer];
   if (spec.route == Route::layerwise && !is_last(layer, units)) {
@@ -62,66 +62,50 @@ double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const U
 
 // The variance of B's elements at scale 1; 0 for kinds without a scale.
 double unit_variance(const FeedbackSpec& spec) {
-  switch (spec.matrix) {
-    case Matrix::uniform:
-    case Matrix::procedural:
-      return 1.0 / 3.0;
-    case Matrix::sparse:
-      return spec.density / 3.0;
-    case Matrix::ternary:
-      return spec.density;
-    case Matrix::sign:
-      return spec.magnitude == Magnitude::uniform ? 1.0 : 1.0 / 3.0;
-    case Matrix::normal:
-    case Matrix::orthogonal:
-    case Matrix::low_rank:
-    case Matrix::binary:
-    case Matrix::hadamard:
-      return 1.0;
-    case Matrix::transpose:
-    case Matrix::pseudoinverse:
-    case Matrix::array:
-    case Matrix::zero:
-    case Matrix::custom:
-      return 0.0;
-  }
-  return 0.0;
+  const auto variance = traits_of(spec.matrix).unit_variance;
+  return variance ? variance(spec) : 0.0;
 }
 
-double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerSpec& above,
-                const std::vector<double>& slopes) {
-  const double unit = unit_variance(spec) * (keeps_mask(spec, layer, units, above) ? above.density : 1);
+double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerShape& above,
+                double density, const std::vector<double>& slopes) {
+  const double unit = unit_variance(spec) * density;
   if (unit == 0) return 0.0;
   return spec.equal_error ? std::sqrt(equal_error_variance(spec, layer, units, above, slopes) / unit)
                           : spec.scale;
 }
 
-bool can_learn(Matrix matrix) {
-  return matrix == Matrix::uniform || matrix == Matrix::normal || matrix == Matrix::orthogonal ||
-         matrix == Matrix::array;
+// The names of those that can learn: "'a', 'b' and 'c'".
+std::string that_learn() {
+  std::string all, last;
+  for (const char* each : Names<Matrix>::list) {
+    if (!traits_of(parse<Matrix>(each)).learns) continue;
+    if (!last.empty()) all += (all.empty() ? "" : ", ") + last;
+    last = std::string("'") + each + "'";
+  }
+  return all + " and " + last;
 }
 
 // Which combinations of the three axes exist.
 void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units& units,
-                       const LayerSpec& above) {
+                       const LayerShape& above) {
   const std::string here = name_of(layer) + " is '" + name(spec.matrix) + "' with ";
   const bool neighbour = to_neighbour(spec, layer, units);
-  if (follows_weights(spec.matrix) && !neighbour) {
+  const MatrixTraits& traits = traits_of(spec.matrix);
+  if (traits.follows_weights && !neighbour) {
     refuse(here + "route '" + name(spec.route) +
            "'; it follows the weights of the next layer up, so route must be 'layerwise'");
   }
-  if (spec.matrix == Matrix::pseudoinverse && above.local.maps > 0) {
-    refuse(here + "a locally connected layer above; the pseudoinverse is there for dense layers only");
+  const std::string through = std::string("a ") + above.kind + " layer above; ";
+  if (spec.matrix == Matrix::pseudoinverse && !above.full) {
+    refuse(here + through + "the pseudoinverse is there for dense layers only");
   }
   if (spec.plasticity == Plasticity::fixed) return;
-  if (spec.plasticity == Plasticity::weight_mirror && above.local.maps > 0) {
-    refuse(here +
-           "plasticity 'weight_mirror' and a locally connected layer above; it is there for dense "
-           "layers only");
+  if (spec.plasticity == Plasticity::weight_mirror && !above.full) {
+    refuse(here + "plasticity 'weight_mirror' and " + through + "it is there for dense layers only");
   }
   const std::string plasticity = std::string("plasticity '") + name(spec.plasticity) + "'";
-  if (!can_learn(spec.matrix)) {
-    refuse(here + plasticity + "; only 'uniform', 'normal', 'orthogonal' and 'array' can learn");
+  if (!traits.learns) {
+    refuse(here + plasticity + "; only " + that_learn() + " can learn");
   }
   if (spec.route == Route::target || (spec.plasticity == Plasticity::weight_mirror && !neighbour)) {
     refuse(here + plasticity + " and route '" + name(spec.route) + "'; route must be 'layerwise'" +
@@ -130,7 +114,7 @@ void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units&
 }
 
 void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
-  const bool wants_density = spec.matrix == Matrix::sparse || spec.matrix == Matrix::ternary;
+  const bool wants_density = traits_of(spec.matrix).density > 0;
   if (wants_density && !(spec.density > 0 && spec.density <= 1)) {
     refuse(name_of(layer) + ".density was " + text(spec.density) + "; it must be in (0, 1]");
   }
@@ -159,7 +143,7 @@ void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& uni
 }
 
 template <class T>
-void check(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerSpec& above) {
+void check(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerShape& above) {
   check_combination(spec, layer, units, above);
   check_numbers(spec, layer, units);
   if (!(spec.scale >= 0 && spec.scale <= value_limit<T>)) {
@@ -193,64 +177,23 @@ void check(const FeedbackSpec& spec, std::size_t layer, const Units& units, cons
   }
 }
 
-template <class T>
-MadeMatrix<T> make_matrix(const MatrixPlan& plan) {
-  if (is_local(plan.spec, plan.above)) return make_local<T>(plan);
-  switch (plan.spec.matrix) {
-    case Matrix::uniform:
-    case Matrix::normal:
-    case Matrix::orthogonal:
-    case Matrix::array:
-      return make_stored<T>(plan);
-    case Matrix::transpose:
-      return make_transpose<T>(plan);
-    case Matrix::pseudoinverse:
-      return make_pseudoinverse<T>(plan);
-    case Matrix::sign:
-      return make_sign<T>(plan);
-    case Matrix::sparse:
-      return make_sparse<T>(plan);
-    case Matrix::low_rank:
-      return make_low_rank<T>(plan);
-    case Matrix::binary:
-    case Matrix::ternary:
-      return make_bits<T>(plan);
-    case Matrix::hadamard:
-      return make_hadamard<T>(plan);
-    case Matrix::procedural:
-      return make_procedural<T>(plan);
-    case Matrix::custom:
-      return make_custom<T>(plan);
-    case Matrix::zero:
-      break;
-  }
-  return nullptr;
-}
-
 }  // namespace
-
-bool follows_weights(Matrix matrix) {
-  return matrix == Matrix::transpose || matrix == Matrix::pseudoinverse || matrix == Matrix::sign;
-}
-
-bool has_scale(const FeedbackSpec& spec) { return unit_variance(spec) != 0; }
-
-bool is_local(const FeedbackSpec& spec, const LayerSpec& above) {
-  if (above.local.maps == 0 || spec.route != Route::layerwise) return false;
-  return follows_weights(spec.matrix) || spec.matrix == Matrix::uniform;
-}
 
 template <class T>
 std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,
                                        std::uint64_t seed, std::uint32_t first) {
+  std::vector<std::unique_ptr<Pattern<T>>> shapes;
   Units units;
-  for (const LayerSpec& layer : layers) units.push_back(units_of(layer));
+  for (const LayerSpec& layer : layers) {
+    shapes.push_back(make_pattern<T>(layer, units.empty() ? inputs : units.back()));
+    units.push_back(shapes.back()->n_out);
+  }
   if (specs.size() + 1 != units.size()) {
     refuse("feedback has " + std::to_string(specs.size()) + " entries; the network has " +
            std::to_string(units.size() - 1) + " hidden layers and needs one for each");
   }
-  for (std::size_t l = 0; l < specs.size(); ++l) check<T>(specs[l], l, units, layers[l + 1]);
+  for (std::size_t l = 0; l < specs.size(); ++l) check<T>(specs[l], l, units, *shapes[l + 1]);
 
   const bool by_slope = std::any_of(specs.begin(), specs.end(), [](const FeedbackSpec& spec) {
     return unit_variance(spec) > 0 && spec.equal_error && !spec.before_slope;
@@ -259,21 +202,25 @@ std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackS
   std::vector<Feedback<T>> made;
   for (std::size_t l = 0; l < specs.size(); ++l) {
     const Index n_source = source_units(specs[l], l, units);
-    const double scale = scale_of(specs[l], l, units, layers[l + 1], slopes);
+    const LayerShape& above = *shapes[l + 1];
+    const bool masked = keeps_mask(specs[l], l, units, layers[l + 1]);
+    const double density = masked ? layers[l + 1].density : 1;
+    const double scale = scale_of(specs[l], l, units, above, density, slopes);
     if (!(scale <= value_limit<T>)) {
       refuse(name_of(l) + "'s scale came out at " + text(scale) + "; it must be at most " +
              limit_text<T>() + ": a smaller gain or growth or a larger density makes it smaller");
     }
-    Feedback<T> f{specs[l], scale, n_source, nullptr, {}, {}};
+    const MatrixKind<T> kind = matrix_kind<T>(specs[l], above);
+    Feedback<T> f{specs[l], kind.traits, scale, n_source, nullptr, {}, {}};
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
     const double bytes =
         static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) * static_cast<double>(n_source);
     with_room([&] { return "[Network] " + name_of(l); }, bytes,
               [&] {
-                f.matrix = make_matrix<T>({place, specs[l], layers[l + 1], units[l], n_source, scale,
-                                           seed, first + static_cast<std::uint32_t>(l)});
+                f.matrix = kind.make({place, specs[l], layers[l + 1], units[l], n_source, scale, seed,
+                                      first + static_cast<std::uint32_t>(l)});
               });
-    if (keeps_mask(specs[l], l, units, layers[l + 1])) {
+    if (masked) {
       f.mask = Buffer<std::uint32_t>(place, n_source, (units[l] + 31) / 32);
       for_existing(layers[l + 1], n_source, units[l], seed, first + static_cast<std::uint32_t>(l) + 1,
                    [&](Index o, Index i) { f.mask.row(o)[i / 32] |= std::uint32_t{1} << i % 32; });
@@ -286,22 +233,9 @@ std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackS
 
 template <class T>
 void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial) {
-  const Index n_source = to.rows(), n_l = to.cols(), rows = std::min(n_source, Index{64});
-  if (!matrix) return scene.backend.clear(to.data(), n_source * to.ld());
-  scene.backend.wait();
-  const Buffer<T> unit(scene.backend, rows, n_source);
-  const std::vector<Run> runs = all_columns(n_source);
-  const Buffer<int> bad(scene.backend, 1, 1);  // not looked at: the limit of deltas is not one of B
-  for (Index first = 0; first < n_source; first += rows) {
-    const Index n = std::min(rows, n_source - first);
-    for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(1);
-    matrix->propagate({unit.data(), unit.ld(), n, n_source, runs.data(), static_cast<Index>(runs.size()),
-                       n_l, to.data(), to.ld(), static_cast<int>(Activation::linear), to.row(first),
-                       to.ld(), partial, bad.data()},
-                      scene);
-    scene.backend.wait();
-    for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(0);
-  }
+  if (!matrix) return scene.backend.clear(to.data(), to.rows() * to.ld());
+  write_products(scene.backend, to, partial,
+                 [&](const Carry<T>& carry) { matrix->propagate(carry, scene); });
 }
 
 template std::vector<Feedback<float>> make_feedback(Place&, const std::vector<FeedbackSpec>&,

@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "core/backend.h"
-#include "core/layer.h"
+#include "core/layers/layer.h"
+#include "core/matrices/traits.h"
 #include "fastfa/types.h"
 
 namespace fastfa {
@@ -32,9 +33,9 @@ class FeedbackMatrix {
   virtual void propagate(const Carry<T>&, const Scene<T>&) = 0;
   // Bᵀ (n_source, n_l) where it is stored dense and is state, not a consequence of the weights.
   virtual Buffer<T> stored() const { return {}; }
-  // What plasticity writes to: `stored`, or for local feedback its weights, laid out as those of the
-  // layer above.
+  // What plasticity writes to: `stored`, or weights that are laid out as those of the layer above.
   virtual Buffer<T> learned() const { return stored(); }
+  bool learns_as_weights() const { return learned() && !stored(); }
   // Bᵀ made of earlier weights and still in use, which makes it state, and the step it is from (−1:
   // there is none yet). Null for kinds that keep no such thing.
   virtual Buffer<T> kept() const { return {}; }
@@ -44,7 +45,8 @@ class FeedbackMatrix {
 
 template <class T>
 struct Feedback {
-  FeedbackSpec spec;   // without the array
+  FeedbackSpec spec;  // without the array
+  MatrixTraits traits{};
   double scale = 0.0;  // in use; 0 where there is none
   Index n_source = 0;
   std::unique_ptr<FeedbackMatrix<T>> matrix;  // null: nothing is sent
@@ -67,36 +69,19 @@ struct MatrixPlan {
 template <class T>
 using MadeMatrix = std::unique_ptr<FeedbackMatrix<T>>;
 
-template <class T>
-MadeMatrix<T> make_stored(const MatrixPlan&);  // uniform, normal, orthogonal, array
-template <class T>
-MadeMatrix<T> make_transpose(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_pseudoinverse(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_sign(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_sparse(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_low_rank(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_bits(const MatrixPlan&);  // binary, ternary
-template <class T>
-MadeMatrix<T> make_hadamard(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_procedural(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_custom(const MatrixPlan&);
-template <class T>
-MadeMatrix<T> make_local(const MatrixPlan&);  // through a local layer: transpose, sign, uniform
+// Is B of the pattern of the layer above, instead of a full matrix? So it is where W isn't full either:
+// Wᵀ, sign(Wᵀ) and, layerwise, `uniform`, a random weight of its own for every weight of W.
+bool is_patterned(const FeedbackSpec& spec, const LayerShape& above);
 
-// Is B made of the weights above?
-bool follows_weights(Matrix matrix);
-
-// Is B of the pattern of the local layer that it leads through? So are Wᵀ, sign(Wᵀ) and, layerwise,
-// `uniform`: a random weight of its own for every weight of that layer.
-bool is_local(const FeedbackSpec& spec, const LayerSpec& above);
-bool has_scale(const FeedbackSpec& spec);  // a size of its own, in one number
+// A kind of matrix; how it is above such a layer.
+template <class T>
+struct MatrixKind {
+  Matrix matrix;
+  MatrixTraits traits;
+  MadeMatrix<T> (*make)(const MatrixPlan&);  // null comes of it where nothing is sent
+};
+template <class T>
+MatrixKind<T> matrix_kind(const FeedbackSpec& spec, const LayerShape& above);
 
 // One feedback for each hidden layer. `layers`: all weighted layers, from the first hidden one to the
 // output. The first feedback is drawn from the random stream of layer number `first`, the next from that

@@ -1,7 +1,7 @@
 // Finds the kernel library for this processor.
 #pragma once
 
-#include "kernels/ops.h"
+#include "kernels/kernel_table.h"
 
 namespace fastfa {
 

@@ -1,5 +1,5 @@
 // Construction and the calls of the public Network, apart from those about feedback
-// (network_feedback.cpp). What a step does is in step.cpp.
+// (network_feedback.cpp) and epochs (epoch.cpp). What a step does is in step.cpp.
 #include <algorithm>
 #include <limits>
 #include <stdexcept>
@@ -36,21 +36,12 @@ void check_out(const char* call, const MatrixView<T>& out, Index rows, Index col
 }
 template <class T>
 void check_out(const char* call, const std::vector<MatrixView<T>>& out, Index rows,
-               const std::vector<Layer<T>>& layers) {
+               const Layers<T>& layers) {
   if (out.size() > layers.size()) {
     refuse("[" + std::string(call) + "] out has " + std::to_string(out.size()) +
            " matrices; there are " + std::to_string(layers.size()) + " layers");
   }
   for (std::size_t l = 0; l < out.size(); ++l) check_out(call, out[l], rows, layers[l].n_out);
-}
-
-// Of a layer's weights.
-template <class T>
-double bytes_of(const LayerSpec& layer, Index n_in) {
-  const LocalShape k = local_shape(layer.local);
-  const Index fan_in = k.maps > 0 ? k.patch() : n_in;
-  return static_cast<double>(sizeof(T)) * static_cast<double>(fan_in) *
-         static_cast<double>(units_of(layer));
 }
 
 }  // namespace
@@ -69,9 +60,13 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
   for (const LayerSpec& layer : spec.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
     const std::size_t l = layers_.size();
-    with_room(
-        [&] { return "[Network] layers[" + std::to_string(l) + "]"; }, bytes_of<T>(layer, n_in),
-        [&] { layers_.emplace_back(*backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(l)); });
+    const auto weights = static_cast<double>(make_pattern<T>(layer, n_in)->count());
+    with_room([&] { return "[Network] layers[" + std::to_string(l) + "]"; },
+              static_cast<double>(sizeof(T)) * weights,
+              [&] {
+                layers_.add(kind_of<T>(layer).make_layer(*backend_, layer, n_in, spec.seed,
+                                                         static_cast<std::uint32_t>(l)));
+              });
   }
   teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec_);
   all_inputs_ = all_columns(spec.inputs);
@@ -241,7 +236,7 @@ template <class T>
 WeightView<T> Network<T>::weights(int layer) const {
   impl_->check_there();
   const Layer<T>& l = impl_->layers_.at(static_cast<std::size_t>(layer));
-  return l.view(l.w);
+  return l.pattern->view(l.w);
 }
 template <class T>
 MatrixView<T> Network<T>::biases(int layer) const {
@@ -257,7 +252,7 @@ void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& p
   const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
-    impl_->settle();
+    impl_->ranges_.raise_pending();
     impl_->give(impl_->layers_.back().h, n, out, first);
   });
 }
@@ -271,7 +266,7 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
   const Aside aside(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
-    impl_->settle();
+    impl_->ranges_.raise_pending();
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].h, n, out[l], first);
   });
 }
@@ -302,7 +297,7 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   impl_->prepare(how);
   const auto visit = [&](Index first, Index n) {
     impl_->teach(how, impl_->batch_, 0, first);
-    impl_->settle();
+    impl_->ranges_.raise_pending();
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].delta, n, out[l], first);
   };
   impl_->in_blocks(x, y, poll, visit, sample_weight);
@@ -323,140 +318,12 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
   const Aside aside(*impl_);
   const auto visit = [&](Index, Index) {
     impl_->error(impl_->batch_, false);
-    impl_->settle();
+    impl_->ranges_.raise_pending();
     impl_->batch_.add_to(result);
   };
   impl_->in_blocks(x, y, poll, visit, sample_weight);
   if (result.examples > 0) conclude(result, {}, sample_weight, nullptr, result.examples);
   return result;
-}
-
-template <class T>
-EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y,
-                                    const Optimizer& optimizer, std::int64_t batch_size,
-                                    const std::int64_t* order, std::int64_t n, const Poll& poll,
-                                    double* loss_sum) {
-  EpochSums sums{loss_sum ? *loss_sum : 0.0, 0.0, 0.0};
-  const EpochResult result =
-      train_epoch(x, y, optimizer, batch_size, order, n, poll, &sums, static_cast<const T*>(nullptr));
-  if (loss_sum) *loss_sum = sums.loss;
-  return result;
-}
-
-template <class T>
-EpochResult Network<T>::train_epoch(MatrixView<const T> x, MatrixView<const T> y,
-                                    const Optimizer& optimizer, std::int64_t batch_size,
-                                    const std::int64_t* order, std::int64_t n, const Poll& poll,
-                                    EpochSums* sums, const T* sample_weight) {
-  impl_->check_training(x, y, optimizer, batch_size, order, n, sample_weight);
-  Session<T> session(*impl_);
-  EpochResult result;
-  const EpochSums before = sums ? *sums : EpochSums{};
-  result.loss = before.loss;
-  result.missed = before.missed;
-  impl_->train(x, y, optimizer, batch_size, order, n, poll, result, sample_weight);
-  if (result.examples == 0) return result;
-  const EpochSums after = conclude(result, before, sample_weight, order, n);
-  if (sums) *sums = after;
-  return result;
-}
-
-template <class T>
-void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T> y,
-                                      const Optimizer& optimizer, Index batch_size, const Index* order,
-                                      Index n, const T* sample_weight) const {
-  check_data("train_epoch", x, &y);
-  if (batch_size < 1) {
-    refuse("[train_epoch] batch_size was " + std::to_string(batch_size) + "; it must be positive");
-  }
-  check_optimizer(optimizer, std::min(batch_size, n));
-  for (Index i = 0; i < n; ++i) {
-    if (order[i] < 0 || order[i] >= x.rows) {
-      refuse("[train_epoch] order[" + std::to_string(i) + "] was " + std::to_string(order[i]) +
-             "; it must be in 0 … " + std::to_string(x.rows - 1));
-    }
-  }
-  check_weights("train_epoch", sample_weight, order, n);
-}
-
-template <class T>
-bool Network<T>::Impl::may_defer(const Optimizer& optimizer) const {
-  const Sgd* sgd = std::get_if<Sgd>(&optimizer);
-  if (!backend_->immediate() || !sgd || sgd->momentum != 0) return false;
-  return std::all_of(teaching_.feedback.begin(), teaching_.feedback.end(), [](const Feedback<T>& f) {
-    // A custom one may look at W while it propagates.
-    return f.spec.plasticity == Plasticity::fixed && f.spec.matrix != Matrix::pseudoinverse &&
-           f.spec.matrix != Matrix::custom;
-  });
-}
-
-template <class T>
-void Network<T>::Impl::catch_up() {
-  for (Layer<T>& layer : layers_) layer.catch_up(*backend_);
-}
-
-template <class T>
-void Network<T>::Impl::ready(const Optimizer& optimizer, Index batch) {
-  stage_ = Stage::none;
-  reserve(batch);
-  reserve_memory(memory_of(optimizer));
-}
-
-template <class T>
-void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
-                             Index batch_size, const Index* order, Index n, const Poll& poll,
-                             EpochResult& result, const T* sample_weight) {
-  ready(optimizer, std::min(batch_size, n));
-  // Ask about once in 20 ms.
-  double work = 0;
-  for (const Layer<T>& layer : layers_)
-    work += 6.0 * static_cast<double>(layer.w.rows() * layer.w.cols());
-  work *= static_cast<double>(batch_size);
-  // However this ends, every update is made.
-  struct Deferring {
-    Impl& net;
-    Deferring(Impl& n, bool on) : net(n) { net.deferring_ = on; }
-    ~Deferring() {
-      net.deferring_ = false;
-      net.catch_up();
-    }
-  };
-  const Index polls =
-      std::max(Index{1}, static_cast<Index>(0.02 * backend_->pace() / (work + backend_->step_cost())));
-
-  const Poll never;
-  batch_.x = lend(0, x);
-  batch_.y = lend(1, y);
-  batch_.weight = lend_weights(6, sample_weight, x.rows);
-  order =
-      static_cast<const Index*>(backend_->lend(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
-  const bool tiny = batch_size == 1 && is_tiny(optimizer), ahead = !backend_->immediate();
-  bool recording = ahead && !tiny && may_record();
-  if (ahead) open(result);
-  const Deferring deferring(*this, batch_size <= few_rows && may_defer(optimizer));
-  for (Index at = 0; at < n;) {
-    catch_up();
-    if (asks_to_stop(poll)) throw Interrupted();
-    const Index begin = at, end = polls > (n - at) / batch_size ? n : at + polls * batch_size;
-    if (tiny) at += run_tiny(optimizer, order + at, end - at, result);
-    while (at < end) {
-      batch_.order = order + at;
-      batch_.n = std::min(batch_size, n - at);
-      const Index whole = (end - at) / batch_size;
-      if (recording && at > 0 && whole > 0) {  // the first step has made what buffers were missing
-        recording = replay(optimizer, batch_.order, whole);
-        if (recording) {
-          at += whole * batch_size;
-          continue;
-        }
-      }
-      step(batch_, optimizer, at == begin ? poll : never);
-      if (!ahead) batch_.add_to(result);
-      at += batch_size;
-    }
-    if (ahead) settle();
-  }
-  if (ahead) collect(result);
 }
 
 template class Network<float>;

@@ -109,7 +109,7 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   for (int i = 0; i < repeats; ++i) f.matrix->propagate(carry, net.scene(at));
   net.backend_->wait();
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  net.forget_checks();
+  net.ranges_.forget();
   return passed.count() / repeats;
 }
 
@@ -132,7 +132,7 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   const Learning<T> still{};
   const auto pass = [&] {
     own.forward(*net.backend_, below, runs, n, own.spec.activation, own.h, net.partial_.data(),
-                net.bad());
+                net.ranges_.bad());
     own.learn(*net.backend_, still, below, runs, n, own.w, {}, true);
   };
   pass();
@@ -141,7 +141,7 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   for (int i = 0; i < repeats; ++i) pass();
   net.backend_->wait();
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  net.forget_checks();
+  net.ranges_.forget();
   return passed.count() / repeats;
 }
 
@@ -151,7 +151,7 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
     refuse("[toarray] the shape was (" + std::to_string(units) + ", " + std::to_string(n_source) +
            "); it must be positive");
   }
-  if (follows_weights(spec.matrix)) {
+  if (traits_of(spec.matrix).follows_weights) {
     refuse(std::string("[toarray] matrix is '") + name(spec.matrix) +
            "', which follows a network's weights");
   }

@@ -14,7 +14,8 @@
 #include "core/feedback.h"
 #include "core/float_mode.h"
 #include "core/fork.h"
-#include "core/layer.h"
+#include "core/layers/layers.h"
+#include "core/range_checks.h"
 #include "core/thread_team.h"
 #include "fastfa/network.h"
 
@@ -37,7 +38,7 @@ template <class T>
 struct Probe {
   std::vector<Buffer<T>> own, bp, pbp;
 
-  void reserve(Place& place, Index rows, const std::vector<Layer<T>>& layers) {
+  void reserve(Place& place, Index rows, const Layers<T>& layers) {
     if (!own.empty() && own[0].rows() == rows) return;
     own.clear();  // filled last, so that it tells whether all are there
     for (std::vector<Buffer<T>>* set : {&bp, &pbp, &own}) {
@@ -70,18 +71,6 @@ struct Rule {
 
   // Does a weight move where its gradient is zero?
   bool moves_anyway() const { return memory != Memory::none || learning.decay != 0; }
-};
-
-// Written by whoever holds the network, read by anybody.
-class Counter {
- public:
-  operator std::int64_t() const { return n_.load(std::memory_order_relaxed); }
-  void operator=(std::int64_t n) { n_.store(n, std::memory_order_relaxed); }
-  void operator+=(std::int64_t more) { *this = *this + more; }
-  void operator++() { *this += 1; }
-
- private:
-  std::atomic<std::int64_t> n_{0};
 };
 
 template <class T>
@@ -141,7 +130,7 @@ class Network<T>::Impl final : public HearsOfForks {
 
   // Plain SGD with few examples may leave each update to the next forward pass: nothing that is done in
   // between looks at the weights.
-  bool may_defer(const Optimizer& optimizer) const;
+  bool can_defer(const Optimizer& optimizer) const;
   void catch_up();
 
   // Before teach(): whatever of the feedback follows the weights.
@@ -181,19 +170,9 @@ class Network<T>::Impl final : public HearsOfForks {
   void in_blocks(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll, Visit&& visit,
                  const T* sample_weight = nullptr);
 
-  // Values out of range. Kernels report to *bad(); check() throws, or, where the backend runs ahead of
-  // its checks, notes where it would have, and settle() makes up for it.
-  int* bad() const { return flags_.data() + sites_.size(); }
-  void check(int layer, const char* what);
-  void settle();
-  void forget_checks();
-  void tally(const Batch<T>& batch);     // of a step, before its update
-  void open(const EpochResult& result);  // from here on, what is tallied is added to it:
-  void collect(EpochResult& result);     // the host fetches it
-
   NetworkSpec spec_;
   std::unique_ptr<Backend<T>> backend_;
-  std::vector<Layer<T>> layers_;
+  Layers<T> layers_;
   Teaching<T> teaching_;
   Batch<T> batch_;
   TinyPlan<T> tiny_;
@@ -206,6 +185,7 @@ class Network<T>::Impl final : public HearsOfForks {
   Counter steps_;
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
+  RangeChecks<T> ranges_{*backend_, steps_, adam_steps_};
   bool learning_ = false;                  // within a step: there is dropout
   bool deferring_ = false;                 // updates wait for the next forward pass
   std::mutex mutex_;                       // held by whoever works with the network
@@ -216,30 +196,16 @@ class Network<T>::Impl final : public HearsOfForks {
   bool lost_ = false;  // forked at a bad moment; or on a device, which can't be forked
 
  private:
-  struct Site {
-    int layer;
-    const char* what;
-    std::int64_t step, adam_step;
-  };
-  [[noreturn]] void diverged(Site site);
-
   struct Recorded {
-    std::shared_ptr<void> graph;      // null: there is none
-    std::vector<std::uintptr_t> key;  // what it was made of
-    std::vector<Site> sites;          // one for each of its flags
-    Buffer<Index> order;              // the batch under way
+    std::shared_ptr<void> graph;                       // null: there is none
+    std::vector<std::uintptr_t> key;                   // what it was made of
+    std::vector<typename RangeChecks<T>::Site> sites;  // its checks
+    Buffer<Index> order;                               // the batch under way
     Buffer<double> schedule;
     std::shared_ptr<void> memory;  // of live
     Live* live = nullptr;
   };
   Recorded recorded_;
-
-  Buffer<int> flags_, halted_;
-  std::vector<Site> sites_;     // one for each flag in use
-  std::size_t first_site_ = 0;  // of this step
-  Buffer<double> loss_sum_, missed_sum_;
-  Buffer<Index> wrong_sum_;
-  Index tallied_ = 0;
 };
 
 // Lends spare buffers to a call that looks, if the pass of a step in parts is kept in the usual ones.
@@ -320,7 +286,7 @@ template <class T>
 OwnedWeights<T> shown(const Feedback<T>& f, const Buffer<T>& b, const Layer<T>& above) {
   if (!b) return {};
   if (f.matrix->stored()) return {{b.data(), {b.cols(), b.rows()}, {1, b.ld()}}, b.owner()};
-  return {above.view(b), b.owner()};
+  return {above.pattern->view(b), b.owner()};
 }
 
 inline bool asks_to_stop(const Poll& poll) {
@@ -358,7 +324,7 @@ class Session {
         backend_(*impl.backend_) {
     backend_.begin(alone);
     together_ = alone;
-    impl.forget_checks();
+    impl.ranges_.forget();
     holder_ = std::this_thread::get_id();
   }
   ~Session() {

@@ -17,14 +17,14 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
     const bool output = l + 1 == layers_.size();
     if (!layer.noisy) layer.noisy = Buffer<T>(*backend_, batch.capacity(), layer.n_out);
     layer.forward(*backend_, *h, *runs, batch.n, Activation::linear, layer.noisy, partial_.data(),
-                  bad());
+                  ranges_.bad());
     const Activation activation = output ? Activation::linear : layer.spec.activation;
     backend_->draw({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, row0,
-                    static_cast<int>(Distribution::normal), static_cast<T>(sigma), spec_.seed,
+                    Distribution::normal, static_cast<T>(sigma), spec_.seed,
                     purpose_word(Purpose::perturbation, static_cast<std::uint32_t>(l)),
-                    static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(),
-                    static_cast<int>(activation), bad()});
-    check(static_cast<int>(l), "a perturbed pre-activation");
+                    static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(), activation,
+                    ranges_.bad()});
+    ranges_.check(static_cast<int>(l), "a perturbed pre-activation");
     if (learning_ && layer.dropped) {  // the same units are silent in both passes
       drop(static_cast<int>(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
       drop(static_cast<int>(l), layer.spec.dropout, false, layer.delta, layer.delta, batch.n);
@@ -34,10 +34,10 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
     runs = &layer.units;
   }
   Layer<T>& top = layers_.back();
-  backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out,
-                    static_cast<int>(top.spec.activation), static_cast<int>(spec_.loss), batch.y.data,
-                    batch.y.row_stride, batch.order, nullptr, 0, batch.noisy_loss.data(),
-                    batch.noisy_wrong.data(), bad(), batch.weight, batch.weight_rows.data()});
+  backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out, top.spec.activation,
+                    spec_.loss, batch.y.data, batch.y.row_stride, batch.order, nullptr, 0,
+                    batch.noisy_loss.data(), batch.noisy_wrong.data(), ranges_.bad(), batch.weight,
+                    batch.weight_rows.data()});
   backend_->wait();
   for (Index n = 0; n < batch.n; ++n) {
     double& change = batch.noisy_loss.data()[n];
@@ -46,8 +46,8 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     backend_->gate({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, layer.h.data(),
-                    layer.h.ld(), static_cast<int>(Activation::linear), batch.noisy_loss.data(), bad()});
-    check(static_cast<int>(l), "a delta");
+                    layer.h.ld(), Activation::linear, batch.noisy_loss.data(), ranges_.bad()});
+    ranges_.check(static_cast<int>(l), "a delta");
   }
 }
 

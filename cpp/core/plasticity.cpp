@@ -18,7 +18,7 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
     if (f.spec.route == Route::layerwise && (!source.spec.trainable || source.delta_zero)) continue;
     const Buffer<T> b = f.matrix->learned();
     const Buffer<T>& h = layers_[l].output(learning_);
-    if (is_local(f.spec, source.spec)) {  // B is laid out as W
+    if (f.matrix->learns_as_weights()) {  // B is laid out as W
       source.learn(*backend_, rule.learning, h, layers_[l].units, batch.n, b, f.of_b, false);
       continue;
     }
@@ -40,29 +40,29 @@ void Network<T>::Impl::mirror(Index n) {
   for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
     const Feedback<T>& f = teaching_.feedback[l];
     if (f.spec.plasticity != Plasticity::weight_mirror || steps_ % f.spec.mirror_every != 0) continue;
-    settle();
+    ranges_.raise_pending();
     const Aside aside(*this);  // a pass that is kept stays as it was
     reserve(n);
     Layer<T>& layer = layers_[l];
     Layer<T>& above = layers_[l + 1];
     const double sigma = f.spec.mirror_noise;
     const Buffer<T>& noise = layer.delta;
-    backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, static_cast<int>(Distribution::uniform),
+    backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, Distribution::uniform,
                     static_cast<T>(sigma * std::sqrt(3.0)), spec_.seed,
                     purpose_word(Purpose::mirror, static_cast<std::uint32_t>(l)),
-                    static_cast<std::uint32_t>(steps_), nullptr, 0, 0, bad()});
+                    static_cast<std::uint32_t>(steps_), nullptr, 0, Activation::linear, ranges_.bad()});
 
     const Activation own = above.spec.activation;
     const Activation activation = own == Activation::softmax ? Activation::linear : own;
     const auto answer = [&](Index rows, const Buffer<T>& to, const std::vector<Run>& heard) {
-      above.forward(*backend_, noise, heard, rows, activation, to, partial_.data(), bad());
+      above.forward(*backend_, noise, heard, rows, activation, to, partial_.data(), ranges_.bad());
     };
     static const std::vector<Run> silence;
     const bool centred = f.spec.mirror_centred;
     if (centred) answer(1, above.delta, silence);  // σ(b)
     answer(n, above.h, layer.units);
     backend_->wait();
-    if (std::exchange(*bad(), 0)) continue;
+    if (std::exchange(*ranges_.bad(), 0)) continue;
     for (Index r = 0; centred && r < n; ++r) {
       T* z = above.h.row(r);
       for (Index k = 0; k < above.n_out; ++k) z[k] -= above.delta.row(0)[k];

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "core/checks.h"
+#include "core/layers/mask.h"
 #include "core/network_impl.h"
 
 namespace fastfa {
@@ -86,7 +87,7 @@ OwnedWeights<T> Network<T>::memory(Part part, int layer, int moment) {
   const Layer<T>& l = impl_->layers_.at(at);
   const Buffer<T> b = of(part == Part::weights ? l.of_w : l.of_bias);
   if (!b) return {};
-  if (part == Part::weights) return {l.view(b), b.owner()};
+  if (part == Part::weights) return {l.pattern->view(b), b.owner()};
   return {{b.data(), {b.cols()}, {1}}, b.owner()};
 }
 

@@ -18,14 +18,9 @@ template <class T>
 bool Network<T>::Impl::may_record() const {
   if (!backend_->can_record() || teaching_.perturbation > 0 || layers_.size() > most_layers)
     return false;
-  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
-    const FeedbackSpec& spec = teaching_.feedback[l].spec;
-    if (!teaching_.feedback[l].matrix) continue;
-    if (spec.plasticity == Plasticity::weight_mirror) return false;
-    if (spec.matrix == Matrix::pseudoinverse || spec.matrix == Matrix::custom) return false;
-    if (spec.matrix == Matrix::sign && is_local(spec, layers_[l + 1].spec)) return false;
-  }
-  return true;
+  return std::none_of(teaching_.feedback.begin(), teaching_.feedback.end(), [](const Feedback<T>& f) {
+    return f.traits.runs_on_host || f.spec.plasticity == Plasticity::weight_mirror;
+  });
 }
 
 // All that is written into a recording: where it differs, another one must be made.
@@ -61,10 +56,10 @@ std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule)
   const Learning<T>& u = rule.learning;
   for (T number : {u.rate, u.decay, u.momentum, u.fresh, u.fresh2, u.epsilon}) add_number(number);
   for (const Layer<T>& layer : layers_) {
-    for (const Buffer<T>* part : {&layer.w, &layer.bias, &layer.h, &layer.delta, &layer.dropped,
-                                  &layer.in_across, &layer.out_across}) {
+    for (const Buffer<T>* part : {&layer.w, &layer.bias, &layer.h, &layer.delta, &layer.dropped}) {
       add(part->data());
     }
+    for (const Buffer<T>& part : layer.scratch) add(part.data());
     add_moments(layer.of_w);
     add_moments(layer.of_bias);
   }
@@ -76,15 +71,13 @@ std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule)
 template <class T>
 void Network<T>::Impl::record(const Optimizer& optimizer) {
   const std::int64_t steps = steps_, adam_steps = adam_steps_;
-  const Index tallied = tallied_;
+  const Index examples = ranges_.examples();
   const Index* const order = batch_.order;
   const auto restore = [&] {
     steps_ = steps;
     adam_steps_ = adam_steps;
-    tallied_ = tallied;
     batch_.order = order;
-    sites_.clear();
-    first_site_ = 0;
+    recorded_.sites = ranges_.take_recorded(examples);
   };
   recorded_.graph = nullptr;
   backend_->begin_record(recorded_.live);
@@ -92,7 +85,6 @@ void Network<T>::Impl::record(const Optimizer& optimizer) {
     backend_->next_batch(recorded_.live, batch_.n, recorded_.order.data());
     batch_.order = recorded_.order.data();
     step(batch_, optimizer, {});
-    recorded_.sites.assign(sites_.begin(), sites_.end());
   } catch (...) {
     restore();
     try {
@@ -109,7 +101,7 @@ void Network<T>::Impl::record(const Optimizer& optimizer) {
 // before. False: it isn't worth it, and nothing was done.
 template <class T>
 bool Network<T>::Impl::replay(const Optimizer& optimizer, const Index* order, Index count) {
-  settle();
+  ranges_.raise_pending();
   Recorded& r = recorded_;
   if (!r.memory) {
     r.memory = backend_->allocate(sizeof(Live));
@@ -137,14 +129,14 @@ bool Network<T>::Impl::replay(const Optimizer& optimizer, const Index* order, In
   *r.live = {order, 0, steps_, 0, steps_, adam ? r.schedule.data() : nullptr, 0, 0, -1, 0};
   for (Index k = 0; k < count; ++k) backend_->replay(r.graph);
   backend_->wait();
-  if (*halted_.data()) {
-    Site site = r.sites[static_cast<std::size_t>(r.live->site)];
+  if (*ranges_.halted()) {
+    auto site = r.sites[static_cast<std::size_t>(r.live->site)];
     site.step = r.live->halted_at;
     site.adam_step = adam ? adam_steps + (site.step - r.live->first) : adam_steps;
-    diverged(site);
+    ranges_.raise(site);
   }
   steps_ += count;
-  tallied_ += count * batch_.n;
+  ranges_.add_examples(count * batch_.n);
   return true;
 }
 

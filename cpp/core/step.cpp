@@ -12,7 +12,7 @@ void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const P
   forward(batch);
   teach(teaching_, batch, lowest_trainable());
   if (asks_to_stop(poll)) throw Interrupted();  // a step is done as a whole or not at all
-  if (!backend_->immediate()) tally(batch);
+  if (!backend_->immediate()) ranges_.reduce(batch);
   finish(batch, optimizer);
 }
 
@@ -37,8 +37,8 @@ template <class T>
 void Network<T>::Impl::forward(Batch<T>& batch) {
   const Index n_in = spec_.inputs;
   backend_->gather({batch.x.data, batch.x.row_stride, batch.order, batch.n, n_in, batch.input.data(),
-                    batch.input.ld(), batch.active.data(), bad()});
-  check(-1, "an input");
+                    batch.input.ld(), batch.active.data(), ranges_.bad()});
+  ranges_.check(-1, "an input");
   if (backend_->immediate()) {
     batch.find_runs(n_in, batch.n == 1 ? 1 : 4);
   } else {
@@ -56,8 +56,8 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
     Layer<T>& layer = layers_[l];
     const bool output = l + 1 == layers_.size();
     const Activation activation = output ? Activation::linear : layer.spec.activation;
-    layer.forward(*backend_, *h, *runs, batch.n, activation, layer.h, partial_.data(), bad());
-    check(static_cast<int>(l), "a pre-activation");
+    layer.forward(*backend_, *h, *runs, batch.n, activation, layer.h, partial_.data(), ranges_.bad());
+    ranges_.check(static_cast<int>(l), "a pre-activation");
     if (learning_ && layer.dropped) {
       drop(static_cast<int>(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
     }
@@ -70,12 +70,12 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
 template <class T>
 void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
   Layer<T>& top = layers_.back();
-  backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, static_cast<int>(top.spec.activation),
-                    static_cast<int>(spec_.loss), batch.y.data, batch.y.row_stride, batch.order,
+  backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, top.spec.activation, spec_.loss,
+                    batch.y.data, batch.y.row_stride, batch.order,
                     with_delta ? top.delta.data() : nullptr, top.delta.ld(), batch.loss.data(),
-                    batch.wrong.data(), bad(), batch.weight, batch.weight_rows.data()});
+                    batch.wrong.data(), ranges_.bad(), batch.weight, batch.weight_rows.data()});
   top.delta_zero = false;
-  check(static_cast<int>(layers_.size()) - 1, "a delta");
+  ranges_.check(static_cast<int>(layers_.size()) - 1, "a delta");
 }
 
 template <class T>
@@ -91,20 +91,11 @@ Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const
   const Layer<T>& layer = layers_[hidden];
   const Layer<T>& above = source_layer(f.spec.route, hidden);
   const Buffer<T>& source = f.spec.route == Route::target ? batch.target : above.delta;
-  return {source.data(),
-          source.ld(),
-          batch.n,
-          above.n_out,
-          above.units.data(),
-          static_cast<Index>(above.units.size()),
-          layer.n_out,
-          layer.h.data(),
-          layer.h.ld(),
-          static_cast<int>(layer.spec.activation),
-          layer.delta.data(),
-          layer.delta.ld(),
-          partial_.data(),
-          bad()};
+  return {source.data(),         source.ld(),        batch.n,
+          above.n_out,           above.units.data(), static_cast<Index>(above.units.size()),
+          layer.n_out,           layer.h.data(),     layer.h.ld(),
+          layer.spec.activation, layer.delta.data(), layer.delta.ld(),
+          partial_.data(),       ranges_.bad()};
 }
 
 // δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.
@@ -124,17 +115,18 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
     }
     if (target && !batch.target_there) {
       backend_->gather({batch.y.data, batch.y.row_stride, batch.order, batch.n, layers_.back().n_out,
-                        batch.target.data(), batch.target.ld(), batch.target_active.data(), bad()});
+                        batch.target.data(), batch.target.ld(), batch.target_active.data(),
+                        ranges_.bad()});
       if (batch.weight) {  // the source takes the place of a delta, and a delta has its weight in it
         backend_->gate({batch.target.data(), batch.target.ld(), batch.n, layers_.back().n_out,
-                        batch.target.data(), batch.target.ld(), static_cast<int>(Activation::linear),
-                        batch.weight_rows.data(), bad()});
+                        batch.target.data(), batch.target.ld(), Activation::linear,
+                        batch.weight_rows.data(), ranges_.bad()});
       }
-      check(static_cast<int>(layers_.size()) - 1, "a target");
+      ranges_.check(static_cast<int>(layers_.size()) - 1, "a target");
       batch.target_there = true;
     }
     f.matrix->propagate(carry(f, at, batch), scene(at));
-    check(l, "a delta");
+    ranges_.check(l, "a delta");
     if (learning_ && layer.dropped) {
       drop(l, layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
     }
@@ -155,8 +147,9 @@ void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
     const std::vector<Run>& runs = l > 0                 ? layers_[l - 1].units
                                    : rule.moves_anyway() ? all_inputs_
                                                          : batch.runs;
-    if (deferring_ && layer.may_wait() && !tiny_plan().forward) {  // whose forward pass is another
-      layer.learn_late(*backend_, rule.learning, below, l > 0 ? runs : all_inputs_, batch.n, l == 0);
+    // Tiny networks use tiny_forward(), which doesn't apply deferred updates.
+    if (deferring_ && layer.can_defer() && !tiny_plan().forward) {
+      layer.defer(*backend_, rule.learning, below, l > 0 ? runs : all_inputs_, batch.n, l == 0);
       continue;
     }
     layer.learn(*backend_, rule.learning, below, runs, batch.n, layer.w, layer.of_w, true);
@@ -176,7 +169,7 @@ void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>
 template <class T>
 Rule<T> Network<T>::Impl::rule_for(const Optimizer& optimizer, Index n) {
   Rule<T> rule{};
-  if (!backend_->immediate()) rule.learning.halted = halted_.data();
+  if (!backend_->immediate()) rule.learning.halted = ranges_.halted();
   if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
     const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
     rule.memory = sgd->momentum != 0 ? Memory::velocity : Memory::none;

@@ -84,7 +84,7 @@ void Network<T>::Impl::forward_step(MatrixView<const T> x, MatrixView<T> out) {
   const Learns now(learning_);
   forward(batch_);
   error(batch_, false);
-  settle();
+  ranges_.raise_pending();
   batch_.x = {};  // the caller's, and gathered by now
   stage_ = Stage::forward;
   if (out.data) copy_rows(layers_.back().h, x.rows, out, 0);
@@ -125,14 +125,14 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
     std::copy_n(e.data + n * e.row_stride, top.n_out, top.delta.row(n));
   }
   const Activation slope = spec_.loss == Loss::cross_entropy ? Activation::linear : top.spec.activation;
-  backend_->gate({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(),
-                  static_cast<int>(slope), nullptr, bad()});
+  backend_->gate({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(), slope,
+                  nullptr, ranges_.bad()});
   top.delta_zero = false;
-  check(static_cast<int>(layers_.size()) - 1, "a delta");
+  ranges_.check(static_cast<int>(layers_.size()) - 1, "a delta");
   batch_.y = lend(1, target);
   batch_.order = batch_.natural.data();
   feedback(teaching_.feedback, batch_, 0);
-  settle();
+  ranges_.raise_pending();
   batch_.y = {};
   stage_ = Stage::feedback;
 }

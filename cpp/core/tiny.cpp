@@ -10,15 +10,14 @@ constexpr Index tiny_units = 256;
 
 }  // namespace
 
-// Where the forward pass is all there is to it: dense, and nothing dropped, removed or perturbed.
+// Where the kernels of tiny networks can do the forward pass: nothing is dropped, removed or perturbed.
 template <class T>
 bool Network<T>::Impl::is_small() const {
   if (!backend_->runs_tiny()) return false;
   if (teaching_.perturbation > 0 || spec_.input_dropout > 0 || spec_.inputs > tiny_units) return false;
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) {
-    if (layer.is_local() || layer.mask || layer.spec.dropout > 0 || layer.n_out > tiny_units)
-      return false;
+    if (!layer.can_be_tiny() || layer.spec.dropout > 0 || layer.n_out > tiny_units) return false;
     bytes += layer.w.bytes();
   }
   return bytes <= tiny_bytes;
@@ -66,8 +65,8 @@ const TinyPlan<T>& Network<T>::Impl::tiny_plan() {
   for (std::size_t l = 0; tiny_.forward && l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     tiny_.layers.push_back({layer.n_in, layer.n_out, layer.w.data(), layer.w.ld(), layer.bias.data(),
-                            static_cast<int>(layer.spec.activation), layer.spec.trainable,
-                            layer.h.data(), layer.delta.data(), nullptr, 0, 0, nullptr, 0});
+                            layer.spec.activation, layer.spec.trainable, layer.h.data(),
+                            layer.delta.data(), nullptr, 0, 0, nullptr, 0});
   }
   for (std::size_t l = layers_.size() - 1; tiny_.feedback && l-- > 0;) {
     const Feedback<T>& f = teaching_.feedback[l];
@@ -138,15 +137,15 @@ Index Network<T>::Impl::run_tiny(const Optimizer& optimizer, const Index* order,
   const Rule<T> rule = rule_for(optimizer, 1);
   const std::vector<TinyLayer<T>>& tiny = tiny_plan().layers;
   silence_tiny();
-  double* const loss = backend_->immediate() ? &result.loss : loss_sum_.data();
-  double* const missed = backend_->immediate() ? &result.missed : missed_sum_.data();
+  double* const loss = backend_->immediate() ? &result.loss : ranges_.loss_sum();
+  double* const missed = backend_->immediate() ? &result.missed : ranges_.missed_sum();
   Index wrong = 0, done = 0;
-  backend_->tiny_run({{tiny.data(), static_cast<Index>(tiny.size()), static_cast<int>(spec_.loss),
-                       batch_.x.data, batch_.x.row_stride, batch_.y.data, batch_.y.row_stride, order, n,
-                       loss, &wrong, &done, batch_.weight, missed},
-                      rule.learning.rate,
-                      rule.learning.decay,
-                      batch_.input.data()});
+  backend_->tiny_run(
+      {{tiny.data(), static_cast<Index>(tiny.size()), spec_.loss, batch_.x.data, batch_.x.row_stride,
+        batch_.y.data, batch_.y.row_stride, order, n, loss, &wrong, &done, batch_.weight, missed},
+       rule.learning.rate,
+       rule.learning.decay,
+       batch_.input.data()});
   result.wrong += wrong;
   result.examples += done;
   steps_ += done;

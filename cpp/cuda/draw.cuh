@@ -25,7 +25,7 @@ __device__ inline T unit(std::uint32_t word) {
 
 template <class T>
 __device__ inline void four_numbers(const Draw<T>& d, const Philox4x32& words, T* x) {
-  const auto distribution = static_cast<Distribution>(d.distribution);
+  const auto distribution = d.distribution;
   for (int i = 0; i < 4; ++i) x[i] = unit<T>(words.word[i]);
   if (distribution == Distribution::normal) {  // a pair makes a pair (Box and Muller)
     for (int i = 0; i < 4; i += 2) {

@@ -6,8 +6,8 @@
 namespace fastfa::cuda {
 
 template <class T>
-__device__ inline T activate(T a, int activation) {
-  switch (static_cast<Activation>(activation)) {
+__device__ inline T activate(T a, Activation activation) {
+  switch (activation) {
     case Activation::logistic:
       return T(1) / (T(1) + exp(-a));
     case Activation::tanh:
@@ -25,8 +25,8 @@ __device__ inline T activate(T a, int activation) {
 
 // σ′ in terms of h = σ(a)
 template <class T>
-__device__ inline T slope(T h, int activation) {
-  switch (static_cast<Activation>(activation)) {
+__device__ inline T slope(T h, Activation activation) {
+  switch (activation) {
     case Activation::logistic:
       return h * (T(1) - h);
     case Activation::tanh:

@@ -46,7 +46,7 @@ __device__ inline T softmax(T* a, Index n, int lane) {
 
 template <class T>
 __device__ inline void output_row(const Output<T>& o, Index n, int lane) {
-  const bool squared = static_cast<Loss>(o.loss) == Loss::squared_error;
+  const bool squared = o.loss == Loss::squared_error;
   T* a = o.a + n * o.lda;
   const T* y = o.y ? o.y + o.order[n] * o.ldy : nullptr;
   int beyond = 0;
@@ -57,7 +57,7 @@ __device__ inline void output_row(const Output<T>& o, Index n, int lane) {
   }
 
   double total = 0;
-  if (static_cast<Activation>(o.activation) == Activation::softmax) {
+  if (o.activation == Activation::softmax) {
     for (Index i = lane; y && i < o.n_out; i += warp) total -= static_cast<double>(a[i]) * y[i];
     const T log_sum = softmax(a, o.n_out, lane);
     for (Index i = lane; y && i < o.n_out; i += warp) total += static_cast<double>(log_sum) * y[i];

@@ -4,6 +4,7 @@
 
 #include "cuda/learn.cuh"
 #include "cuda/output.cuh"
+#include "kernels/tiny_ops.h"
 
 namespace fastfa::cuda {
 

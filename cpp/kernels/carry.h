@@ -26,7 +26,7 @@ inline void finish_carry(const Carry<T>& p, Index r0, Index r1, Index c, Index c
   for (Index r = r0; r < r1; ++r) {
     T* delta = p.delta + r * p.ldd + c;
     for (Index i = cols; i < width; ++i) delta[i] = 0;
-    times_derivative(delta, p.h + r * p.ldh + c, width, static_cast<Activation>(p.activation));
+    times_derivative(delta, p.h + r * p.ldh + c, width, p.activation);
     ok &= row_within_limit(delta, width);
   }
   if (!ok) report(p.bad);

@@ -28,7 +28,7 @@ inline void finish_forward(const DenseForward<T>& f, Index r0, Index r1, Index c
       for (Index i = 0; i < width; i += lanes<T>) store(a + i, load(a + i) + load(f.bias + c + i));
     }
     ok &= row_within_limit(a, width);
-    activate(a, width, static_cast<Activation>(f.activation));
+    activate(a, width, f.activation);
     for (Index i = cols; i < width; ++i) a[i] = 0;  // σ(0) may be anything; padding is zero
   }
   if (!ok) report(f.bad);

@@ -5,8 +5,8 @@
 //   W ← W + η (s δᵀ h_last − γ W),  then  a = σ(h W + b)        cut into chunks of rows, as both alone
 //
 // Every element is what dense_update and dense_forward, one after the other, would make of it, bit by
-// bit. A row that has no input, now or before, isn't looked at: what it would have decayed by, it owes,
-// until it has one (pay).
+// bit. A row that has no input, now or before, isn't looked at: its decay stays pending until it has one
+// (apply_pending_decays).
 #pragma once
 
 #include "kernels/dense_forward.h"
@@ -54,9 +54,9 @@ inline bool silent(const DenseForward<T>& f, const DenseUpdate<T>& u, Index k) {
   return all<T>(zero);
 }
 
-// Columns c0 … c0 + cols of the rows k0 … k1, for N examples now and N before. Owes: W decays, and rows
-// may owe it.
-template <class T, int N, bool Owes>
+// Columns c0 … c0 + cols of the rows k0 … k1, for N examples now and N before. SkipDecay: W
+// decays, and the decay of a row without input stays pending.
+template <class T, int N, bool SkipDecay>
 inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, Index cols, T* c,
                         Index ldc) {
   const DenseForward<T>& f = o.forward;
@@ -84,21 +84,22 @@ inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, I
   };
   const bool last = c0 + cols >= f.n_out;
   for (Index k = k0; k < k1; ++k) {
-    while ((Owes || u.decay == 0) && k % lanes<T> == 0 && k + lanes<T> <= k1 && silent<T, N>(f, u, k)) {
-      for (int i = 0; Owes && last && i < lanes<T>; ++i) ++u.owed[k + i];
+    while ((SkipDecay || u.decay == 0) && k % lanes<T> == 0 && k + lanes<T> <= k1 &&
+           silent<T, N>(f, u, k)) {
+      for (int i = 0; SkipDecay && last && i < lanes<T>; ++i) ++u.pending_decays[k + i];
       k += lanes<T>;
     }
     if (k == k1) break;
     const int slot = pending.count;
     const bool taken = take(pending, f.h, f.ldh, k, u.w + k * u.ldw + c0);
-    if constexpr (Owes) {
+    if constexpr (SkipDecay) {
       bool learns = false;
       for (int e = 0; e < N; ++e) learns |= u.h[e * u.ldh + k] != 0;
       if (!taken && !learns) {
-        u.owed[k] += last;
+        u.pending_decays[k] += last;
         continue;
       }
-      if (u.owed[k] != 0) pay(u, k, c0, c0 + cols);
+      if (u.pending_decays[k] != 0) apply_pending_decays(u, k, c0, c0 + cols);
     }
     if (!taken) {
       update_row<T, N>(u, k, c0, c0 + cols);
@@ -126,7 +127,7 @@ void dense_online_run(const DenseOnline<T>& o, int tile, int tile_end) {
     T* c = f.partial + tile * f.n * ldc;
     with_few(f.n, [&](auto n) {
       for_column_blocks<T>(f.n, f.n_out, [&](Index c0, Index cols) {
-        if (o.last.owed && o.last.decay != 0) {
+        if (o.last.pending_decays && o.last.decay != 0) {
           wide_online<T, decltype(n)::value, true>(o, k0, k1, c0, cols, c + c0, ldc);
         } else {
           wide_online<T, decltype(n)::value, false>(o, k0, k1, c0, cols, c + c0, ldc);

@@ -110,17 +110,18 @@ inline void only_decay(T decay, std::int32_t count, T* w) {
   for (int v = 0; v < V; ++v) store(w + v * lanes<T>, row[v]);
 }
 
-// Columns c0 … c1 of row i take the steps that it owes. Those of the last columns settle it. Not inline:
-// it must not weigh on the loops of those who owe nothing.
+// Applies the pending decays of row i to columns c0 … c1; the last columns set their count to 0. Not
+// inline, or loops in which there are none would be slower.
 template <class T>
-__attribute__((noinline)) void pay(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
-  const std::int32_t owed = u.owed[i];
+__attribute__((noinline)) void apply_pending_decays(const DenseUpdate<T>& u, Index i, Index c0,
+                                                    Index c1) {
+  const std::int32_t count = u.pending_decays[i];
   T* const w = u.w + i * u.ldw;
   Index c = c0;
-  for (; c + 16 * lanes<T> <= c1; c += 16 * lanes<T>) only_decay<T, 16>(u.decay, owed, w + c);
-  for (; c + 4 * lanes<T> <= c1; c += 4 * lanes<T>) only_decay<T, 4>(u.decay, owed, w + c);
-  for (; c < c1; c += lanes<T>) only_decay<T, 1>(u.decay, owed, w + c);
-  if (c1 >= u.n_out) u.owed[i] = 0;
+  for (; c + 16 * lanes<T> <= c1; c += 16 * lanes<T>) only_decay<T, 16>(u.decay, count, w + c);
+  for (; c + 4 * lanes<T> <= c1; c += 4 * lanes<T>) only_decay<T, 4>(u.decay, count, w + c);
+  for (; c < c1; c += lanes<T>) only_decay<T, 1>(u.decay, count, w + c);
+  if (c1 >= u.n_out) u.pending_decays[i] = 0;
 }
 
 template <class T, int N>
@@ -164,7 +165,7 @@ inline void update_few(const DenseUpdate<T>& u, Index chunk) {
   const Index chunks = row_chunks(u.n, u.n_in, u.n_out);
   const Index i0 = chunk_begin(chunk, chunks, u.n_in), i1 = chunk_begin(chunk + 1, chunks, u.n_in);
   const auto settle = [&](Index i, Index c0, Index c1) {
-    if (u.owed && u.owed[i] != 0) pay(u, i, c0, c1);
+    if (u.pending_decays && u.pending_decays[i] != 0) apply_pending_decays(u, i, c0, c1);
   };
   if (u.n == 0) {
     for (Index i = i0; i < i1; ++i) settle(i, 0, u.n_out);

@@ -20,7 +20,7 @@ int draw_tiles(const Draw<T>& d) {
 template <class T>
 inline void four_rows(const Draw<T>& d, Vec<T> (&x)[4]) {
   using Row = Eigen::Array<T, lanes<T>, 1>;
-  const auto distribution = static_cast<Distribution>(d.distribution);
+  const auto distribution = d.distribution;
   for (int i = 0; i < 4 && distribution != Distribution::normal; ++i) {
     x[i] = distribution == Distribution::uniform ? d.scale * (T(2) * x[i] - T(1)) : d.scale * x[i];
   }
@@ -57,7 +57,7 @@ void draw_columns(const Draw<T>& d, Index begin, Index end) {
       T* a = d.a + i * d.lda + begin;
       const Index width = round_up(end - begin, lanes<T>);
       ok &= row_within_limit(a, width);
-      activate(a, width, static_cast<Activation>(d.activation));
+      activate(a, width, d.activation);
       for (Index c = end - begin; c < width; ++c) a[c] = 0;
     }
   }

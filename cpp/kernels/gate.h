@@ -22,7 +22,7 @@ void gate_run(const Gate<T>& g, int tile, int tile_end) {
       const T factor = static_cast<T>(g.factor[n]);
       for (Index i = 0; i < width; i += lanes<T>) store(delta + i, factor * load(delta + i));
     }
-    times_derivative(delta, g.h + n * g.ldh, width, static_cast<Activation>(g.activation));
+    times_derivative(delta, g.h + n * g.ldh, width, g.activation);
     ok &= row_within_limit(delta, width);
   }
   if (!ok) report(g.bad);

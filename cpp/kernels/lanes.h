@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/output.h"
+#include "kernels/tiny_ops.h"
 
 namespace fastfa {
 namespace {
@@ -22,9 +23,9 @@ inline Vec<T> learned(const LaneRun<T>& r, Vec<T> w, Vec<T> gradient) {
   return r.decays ? w + (gradient - load(r.decay) * w) : w + gradient;
 }
 
-// a = W x + b for O outputs from o on, x one number per input. With `owes`, the last step's update of W,
-// last · δᵀ, is made in the same pass.
-template <class T, int O, bool owes>
+// a = W x + b for O outputs from o on, x one number per input. With `deferred`, the last step's update
+// of W, last · δᵀ, is made in the same pass.
+template <class T, int O, bool deferred>
 inline void lane_inputs(const LaneRun<T>& r, const TinyLayer<T>& l, const T* x, const T* last, Index o) {
   Vec<T> acc[O], step[O];
   for (int k = 0; k < O; ++k) {
@@ -36,7 +37,7 @@ inline void lane_inputs(const LaneRun<T>& r, const TinyLayer<T>& l, const T* x, 
 #pragma GCC unroll 8
     for (int k = 0; k < O; ++k) {
       Vec<T> weight = lane(w, k);
-      if (owes) {
+      if (deferred) {
         weight = learned<T>(r, weight, last[i] * step[k]);
         set_lane(w, k, weight);
       }
@@ -98,8 +99,8 @@ inline void lane_bias(const LaneRun<T>& r, const TinyLayer<T>& l) {
 template <class T>
 inline bool lane_output(const LaneRun<T>& r, const TinyLayer<T>& top, const T* y, Vec<T>* loss,
                         Mask<T>* best) {
-  const auto activation = static_cast<Activation>(top.activation);
-  const bool squared = static_cast<Loss>(r.loss) == Loss::squared_error;
+  const auto activation = top.activation;
+  const bool squared = r.loss == Loss::squared_error;
   const Index size = top.n_out * lanes<T>;
   bool ok = row_within_limit(top.h, size);
   *loss = Vec<T>{};
@@ -128,7 +129,7 @@ inline bool lane_feedback(const TinyLayer<T>& l) {
   if (!l.b) return true;
   const Index bk = l.transposed ? 1 : l.n_out, bo = l.transposed ? l.n_src : 1;
   lane_product<T>(l.source, l.n_src, l.b, bk, bo, nullptr, l.n_out, l.delta);
-  times_derivative(l.delta, l.h, l.n_out * lanes<T>, static_cast<Activation>(l.activation));
+  times_derivative(l.delta, l.h, l.n_out * lanes<T>, l.activation);
   return row_within_limit(l.delta, l.n_out * lanes<T>);
 }
 
@@ -159,7 +160,7 @@ void lane_run(const LaneRun<T>& r) {
       if (k > 0) lane_product<T>(r.layers[k - 1].h, l.n_in, l.w, l.n_out, 1, l.bias, l.n_out, l.h);
       if (k + 1 == r.count) break;
       ok &= row_within_limit(l.h, l.n_out * lanes<T>);
-      activate(l.h, l.n_out * lanes<T>, static_cast<Activation>(l.activation));
+      activate(l.h, l.n_out * lanes<T>, l.activation);
     }
     Vec<T> loss;
     Mask<T> best;

@@ -6,7 +6,7 @@
 
 namespace fastfa {
 namespace {
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Rows = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 }
 
 // Rank-revealing, so it is right for any matrix, of low rank or zero.
@@ -25,8 +25,8 @@ static Eigen::MatrixXd tall_inverse(const Eigen::MatrixXd& a) {
 }
 
 void pseudoinverse(const double* w, Index rows, Index cols, double* out) {
-  const Eigen::Map<const Matrix> matrix(w, rows, cols);
-  Eigen::Map<Matrix> inverse(out, cols, rows);
+  const Eigen::Map<const Rows> matrix(w, rows, cols);
+  Eigen::Map<Rows> inverse(out, cols, rows);
   if (rows >= cols) {
     inverse = tall_inverse(matrix);
   } else {
@@ -35,7 +35,7 @@ void pseudoinverse(const double* w, Index rows, Index cols, double* out) {
 }
 
 void orthonormalise(double* g, Index rows, Index cols) {
-  Eigen::Map<Matrix> matrix(g, rows, cols);
+  Eigen::Map<Rows> matrix(g, rows, cols);
   const Eigen::HouseholderQR<Eigen::MatrixXd> qr(matrix);
   const Eigen::VectorXd sign =
       qr.matrixQR().diagonal().unaryExpr([](double r) { return r < 0 ? -1.0 : 1.0; });

@@ -1,8 +1,8 @@
-// See LinearAlgebra in ops.h. These two have external linkage; the version script keeps them in this
-// library.
+// See LinearAlgebra in kernel_table.h. These two have external linkage; the version script keeps them in
+// this library.
 #pragma once
 
-#include "kernels/ops.h"
+#include "kernels/kernel_table.h"
 
 namespace fastfa {
 

@@ -53,7 +53,7 @@ inline bool local_forward_position(const LocalForward<T>& f, Index p) {
   for (Index m = 0; m < f.shape.maps; ++m) {
     T* a = f.across + (m * f.shape.positions() + p) * f.ldc;
     ok &= row_within_limit(a, width);
-    activate(a, width, static_cast<Activation>(f.activation));
+    activate(a, width, f.activation);
   }
   return ok;
 }

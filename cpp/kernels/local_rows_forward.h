@@ -33,7 +33,7 @@ inline bool local_rows_block(const LocalForward<T>& f, const Span& span, const R
     for (int e = 0; e < E; ++e) store(block + (e * M + m) * lanes<T>, acc[e][m] + b);
   }
   const bool ok = row_within_limit(block, E * M * lanes<T>);
-  activate(block, E * M * lanes<T>, static_cast<Activation>(f.activation));
+  activate(block, E * M * lanes<T>, f.activation);
   const Index count = lanes<T> - span.done;
   for (int e = 0; e < E; ++e) {
     for (int m = 0; m < M; ++m) {

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "fastfa/types.h"
+
 namespace fastfa {
 
 using Index = std::int64_t;
@@ -51,8 +53,8 @@ struct DenseForward {
   const T* w;
   Index ldw;
   Index n_out;
-  const T* bias;   // null: none
-  int activation;  // applied to a; linear leaves the pre-activation
+  const T* bias;          // null: none
+  Activation activation;  // applied to a; linear leaves the pre-activation
   T* a;
   Index lda;
   T* partial;
@@ -65,7 +67,8 @@ struct Output {
   T* a;
   Index lda;
   Index n, n_out;
-  int activation, loss;
+  Activation activation;
+  Loss loss;
   const T* y;  // null: activation only
   Index ldy;
   const Index* order;
@@ -92,7 +95,7 @@ struct Carry {
   Index n_l;
   const T* h;  // not read when activation is linear
   Index ldh;
-  int activation;
+  Activation activation;
   T* delta;
   Index ldd;
   T* partial;
@@ -164,7 +167,7 @@ struct Gate {
   Index n, cols;
   const T* h;  // not read when activation is linear
   Index ldh;
-  int activation;
+  Activation activation;
   const double* factor;
   int* bad;
 };
@@ -187,13 +190,13 @@ struct Draw {
   T* out;
   Index ld;
   Index rows, cols, row0;
-  int distribution;
+  Distribution distribution;
   T scale;
   std::uint64_t seed;
   std::uint32_t purpose, layer;  // the counter's last two words
   T* a;                          // null: none
   Index lda;
-  int activation;
+  Activation activation;
   int* bad;
 };
 
@@ -270,15 +273,15 @@ struct DenseUpdate : Learning<T> {
   // Bit c % 32 of word [i · ldm + c / 32]: whether W[i, c] exists; null: all do.
   const std::uint32_t* mask;
   Index ldm;
-  // Of each row of w, how many steps it owes in which it would only have decayed: they come first, and
-  // are then no longer owed. Null: none. With n = 0 they are all that is done.
-  std::int32_t* owed = nullptr;
+  // pending_decays[i]: steps of weight decay not yet applied to row i of w. They are applied first, and
+  // the count is set to 0. Null: there are none. With n = 0 they are all that is done.
+  std::int32_t* pending_decays = nullptr;
 };
 
 // A dense layer that learns from few_rows examples at the most: the update that the last batch left,
 // then the forward pass of this one. `last` has a rate and decay alone, no memory and no mask; both have
-// the same number of examples. A row that is silent in both may owe its
-// decay, if nothing else reads W meanwhile.
+// the same number of examples. Of a row whose input is zero in both, the decay may stay pending
+// (last.pending_decays), if nothing else reads W meanwhile.
 template <class T>
 struct DenseOnline {
   DenseForward<T> forward;
@@ -331,7 +334,7 @@ struct LocalForward {
   const T* w;
   Index ldw;
   const T* bias;  // (units); null: none
-  int activation;
+  Activation activation;
   T* x_across;
   T* across;
   Index ldc;   // of both
@@ -378,128 +381,7 @@ struct LocalUpdate : Learning<T> {
   double* whole;     // local_tiles rows of shape.whole<T>(); null where n ≤ k_block
 };
 
-// One layer of a network that learns online within one core's cache.
-template <class T>
-struct TinyLayer {
-  Index n_in, n_out;
-  T* w;  // (n_in, n_out)
-  Index ldw;
-  T* bias;  // null: none
-  int activation;
-  bool trainable;
-  T* h;        // (n_out)
-  T* delta;    // (n_out)
-  const T* b;  // what carries δ_source down to this layer, as in Propagate; null: nothing, δ = 0
-  Index ldb;
-  int transposed;
-  const T* source;  // δ_source (n_src)
-  Index n_src;
-};
-
-// Steps of plain SGD with examples order[0 … n) of x and y, one by one. Ends before the first step in
-// which a value is out of range.
-template <class T>
-struct OnlineRun {
-  const TinyLayer<T>* layers;
-  Index count;
-  int loss;
-  const T* x;
-  Index ldx;
-  const T* y;
-  Index ldy;
-  const Index* order;
-  Index n;
-  double* loss_sum;  // added to
-  Index* wrong;      // added to
-  Index* done;       // set: steps done
-  // What each example of x counts, as in Output (null: 1), and the weights of the wrong ones, added to.
-  const T* weight = nullptr;
-  double* missed = nullptr;
-};
-
-template <class T>
-struct TinyRun : OnlineRun<T> {
-  T rate, decay;
-  T* input;  // (n_in), scratch
-};
-
-// One such step, whose parts can be done apart: forward (the output stays at its pre-activation),
-// feedback (from the output's δ), update. The first two are false where a value is out of range.
-template <class T>
-struct TinyStep {
-  const TinyLayer<T>* layers;
-  Index count;
-  const T* input;  // (n_in), padding zero
-  T rate, decay;   // of the update
-};
-
-// Networks of one kind side by side: every element of a matrix is a vector of as many values as an
-// instruction takes, one for each network, without padding between rows; lanes without a network are
-// zero. loss_sum, wrong, missed, rate and decay have a value for each lane.
-template <class T>
-struct LaneRun : OnlineRun<T> {
-  const T* rate;
-  const T* decay;
-  bool decays;  // any of them does
-  T* scratch;   // (n_out of the output layer)
-};
-
-// How many independent tiles an operation has (from its shape alone, never from the thread count), the
-// function that does some of them, and what remains to be done when all are (null: nothing).
-template <class Args>
-struct Op {
-  int (*tiles)(const Args&);
-  void (*run)(const Args&, int begin, int end);
-  void (*finish)(const Args&);
-};
-
-template <class T>
-struct KernelSet {
-  Op<Gather<T>> gather;
-  Op<DenseForward<T>> dense_forward;
-  Op<Output<T>> output;
-  Op<Propagate<T>> propagate;
-  Op<PropagateSign<T>> propagate_sign;
-  Op<PropagateBits<T>> propagate_bits;
-  Op<PropagateProcedural<T>> propagate_procedural;
-  Op<PropagateSparse<T>> propagate_sparse;
-  Op<PropagateHadamard<T>> propagate_hadamard;
-  Op<Gate<T>> gate;
-  Op<Transpose<T>> transpose;
-  Op<Draw<T>> draw;
-  Op<Dropout<T>> dropout;
-  Op<RowDots<T>> row_dots;
-  Op<DenseUpdate<T>> dense_update;
-  Op<DenseOnline<T>> dense_online;
-  Op<LocalForward<T>> local_forward;
-  Op<LocalBack<T>> local_back;
-  Op<LocalUpdate<T>> local_update;
-  bool (*local_by_rows)(const LocalShape&);  // without arrays `across`
-  void (*tiny_run)(const TinyRun<T>&);
-  bool (*tiny_forward)(const TinyStep<T>&);
-  bool (*tiny_feedback)(const TinyStep<T>&);
-  void (*tiny_update)(const TinyStep<T>&);
-  void (*lane_run)(const LaneRun<T>&);
-  Index lanes;  // of a vector
-};
-
-// Decompositions, by Eigen. Matrices are row-major without padding.
-struct LinearAlgebra {
-  // Moore–Penrose: w (rows, cols) → out (cols, rows)
-  void (*pseudoinverse)(const double* w, Index rows, Index cols, double* out);
-  // g (rows, cols), rows ≥ cols, ← Q of g = QR, the diagonal of R positive
-  void (*orthonormalise)(double* g, Index rows, Index cols);
-};
-
-// What a kernel library exports as `fastfa_kernels`.
-struct KernelTable {
-  std::uint32_t abi;
-  const char* level;
-  const char* eigen;
-  KernelSet<float> f32;
-  KernelSet<double> f64;
-  LinearAlgebra linear_algebra;
-};
+// The version of the packs, here and in tiny_ops.h, and of kernel_table.h.
 constexpr std::uint32_t kernel_abi = 12;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate

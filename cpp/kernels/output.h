@@ -84,8 +84,8 @@ inline bool weigh(T weight, T* delta, Index width) {
 // Never inlined, so that it is the same arithmetic wherever it is called.
 template <class T>
 [[gnu::noinline]] void output_row(const Output<T>& o, Index n) {
-  const auto activation = static_cast<Activation>(o.activation);
-  const auto loss = static_cast<Loss>(o.loss);
+  const auto activation = o.activation;
+  const auto loss = o.loss;
   T* a = o.a + n * o.lda;
   const T* y = o.y ? o.y + o.order[n] * o.ldy : nullptr;
   const Index width = round_up(o.n_out, lanes<T>);

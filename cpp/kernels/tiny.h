@@ -4,6 +4,7 @@
 
 #include "kernels/few_rows.h"
 #include "kernels/output.h"
+#include "kernels/tiny_ops.h"
 
 namespace fastfa {
 namespace {
@@ -43,7 +44,7 @@ inline bool tiny_layer_forward(const TinyLayer<T>& l, const T* x, bool output) {
   }
   if (output) return true;  // output_row looks
   const bool ok = row_within_limit(l.h, width);
-  activate(l.h, width, static_cast<Activation>(l.activation));
+  activate(l.h, width, l.activation);
   for (Index i = l.n_out; i < width; ++i) l.h[i] = 0;
   return ok;
 }
@@ -58,7 +59,7 @@ inline bool tiny_layer_feedback(const TinyLayer<T>& l) {
   } else {
     tiny_product(l.source, l.n_src, l.b, l.ldb, l.n_out, l.delta);
   }
-  times_derivative(l.delta, l.h, width, static_cast<Activation>(l.activation));
+  times_derivative(l.delta, l.h, width, l.activation);
   return row_within_limit(l.delta, width);
 }
 

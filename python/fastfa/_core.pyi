@@ -1,6 +1,6 @@
 """Types of the compiled core."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,7 +9,7 @@ __version__: str
 MOST_WEIGHT: float
 ACTIVATIONS: tuple[str, ...]
 LOSSES: tuple[str, ...]
-MATRICES: tuple[str, ...]
+MATRICES: Mapping[str, MatrixTraits]  # but for custom
 ROUTES: tuple[str, ...]
 MAGNITUDES: tuple[str, ...]
 PLASTICITIES: tuple[str, ...]
@@ -37,6 +37,16 @@ class Distortion:
     ) -> None: ...
 
 def distort(x: np.ndarray, how: Distortion, seed: int, epoch: int, first: int) -> np.ndarray: ...
+
+class MatrixTraits:
+    density: float
+    follows_weights: bool
+    learns: bool
+    of_pattern: bool
+    reads_weights_before_forward: bool
+    runs_on_host: bool
+    scaled: bool
+    stored_dense: bool
 
 class LocalSpec:
     def __init__(

@@ -10,22 +10,12 @@ import numpy as np
 from . import _check, _core
 from .plasticity import WeightMirror
 
-TIED = ("transpose", "pseudoinverse", "sign")  # they follow the weights above
-SCALED = (
-    "sign",
-    "uniform",
-    "normal",
-    "orthogonal",
-    "sparse",
-    "low_rank",
-    "binary",
-    "ternary",
-    "hadamard",
-    "procedural",
-)
+_TRAITS = _core.MATRICES.items()
+TIED = tuple(name for name, of in _TRAITS if of.follows_weights)  # of the layer above
+SCALED = tuple(name for name, of in _TRAITS if of.scaled)
 SCALE_RULES = ("equal_error", "equal_before_slope")
-PLASTIC = ("uniform", "normal", "orthogonal", "array")  # a dense B of its own
-DENSITIES = {"sparse": 0.5, "ternary": 2 / 3}  # the defaults
+PLASTIC = tuple(name for name, of in _TRAITS if of.learns)
+DENSITIES = {name: of.density for name, of in _TRAITS if of.density}  # the defaults
 
 _INT_MAX = 2**31 - 1
 
@@ -44,7 +34,7 @@ def kind(matrix: Any) -> str:
             f"[Feedback] matrix was {matrix!r}; it must be one of {', '.join(_core.MATRICES)}, or an "
             "object with propagate(delta)"
         )
-    return _check.choice("Feedback", "matrix", matrix, _core.MATRICES)
+    return _check.choice("Feedback", "matrix", matrix, tuple(_core.MATRICES))
 
 
 def size(

@@ -28,7 +28,7 @@ class LowRankMatrix final : public FeedbackMatrix<T> {
     if (middle_.rows() < carry.n) middle_ = Buffer<T>(scene.backend, carry.n, v_.cols());
     Carry<T> first = carry;  // source · Vᵀ → middle (n, r)
     first.n_l = v_.cols();
-    first.activation = static_cast<int>(Activation::linear);
+    first.activation = Activation::linear;
     first.delta = middle_.data();
     first.ldd = middle_.ld();
     scene.backend.propagate(Propagate<T>{first, v_.data(), v_.ld(), 0});

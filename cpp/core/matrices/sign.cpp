@@ -26,9 +26,9 @@ class SignMatrix final : public FeedbackMatrix<T> {
   void prepare(const Scene<T>& scene) override {
     if (!redrawn_) return;
     scene.backend.draw({magnitude_.data(), magnitude_.ld(), magnitude_.rows(), magnitude_.cols(), 0,
-                        static_cast<int>(Distribution::magnitude), scale_, seed_,
-                        purpose_word(Purpose::redraw, layer_), static_cast<std::uint32_t>(scene.step),
-                        nullptr, 0, 0, nullptr});
+                        Distribution::magnitude, scale_, seed_, purpose_word(Purpose::redraw, layer_),
+                        static_cast<std::uint32_t>(scene.step), nullptr, 0, Activation::linear,
+                        nullptr});
   }
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
     const Buffer<T>& w = scene.above->w;

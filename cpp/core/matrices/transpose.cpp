@@ -8,8 +8,7 @@ template <class T>
 class TransposeMatrix final : public FeedbackMatrix<T> {
  public:
   void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
-    const Buffer<T>& w = scene.above->w;
-    scene.backend.propagate(Propagate<T>{carry, w.data(), w.ld(), 1});
+    scene.above->pattern->send_back(scene.backend, carry, scene.above->w);
   }
   std::int64_t bytes() const override { return 0; }
 };

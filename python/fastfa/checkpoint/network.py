@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _check
+from .. import _check, _core
 from ..feedback import Feedback
 from ..network import Network, _arguments
 from ..perturbation import NodePerturbation
@@ -25,7 +25,6 @@ from .describe import (
 )
 from .file import Mismatch, Shape
 
-_DENSE = ("uniform", "normal", "orthogonal", "array")  # B is in the file
 _PARTS = ("weights", "biases", "feedback")
 _MOMENTS = {"none": (), "velocity": ("velocity",), "adam": ("adam_m", "adam_v")}
 
@@ -167,9 +166,10 @@ class Plan:
             source = units[i + 2] if rule.route == "layerwise" else units[-1]
             dense: tuple[int, ...] = (units[i + 1], source)
             above, below = self._weighted[i + 1], self._shapes[i + 1]
-            if rule.matrix in _DENSE:
+            traits = _core.MATRICES[self.feedback[i]["matrix"]]
+            if traits.stored_dense:
                 parameters[f"feedback.{i}"] = (
-                    above._stored_feedback(rule.matrix, below)
+                    above._stored_feedback(traits.of_pattern, below)
                     if rule.route == "layerwise"
                     else dense
                 )

@@ -57,8 +57,8 @@ class Weighted(Layer):
         stack.dropout.append(0.0)
         stack.ends_in_dropout = False
 
-    def _stored_feedback(self, matrix: str, input_shape: Sequence[int]) -> tuple[int, ...]:
-        """The shape of a layerwise B of this kind through the layer, where it is stored dense."""
+    def _stored_feedback(self, of_pattern: bool, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of a stored, layerwise B through the layer; of_pattern: of W's, if it has one."""
         return math.prod(input_shape), math.prod(self.output_shape(input_shape))
 
     def _check_below(self, shape: tuple[int, ...], where: str) -> None:

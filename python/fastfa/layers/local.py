@@ -115,11 +115,11 @@ class LocallyConnected2D(Weighted):
         """What a unit sees: channels · kernel height · kernel width."""
         return _image("fan_in", input_shape)[0] * math.prod(self.kernel_size)
 
-    def _stored_feedback(self, matrix: str, input_shape: Sequence[int]) -> tuple[int, ...]:
+    def _stored_feedback(self, of_pattern: bool, input_shape: Sequence[int]) -> tuple[int, ...]:
         # Of the layer's own pattern, a random weight for every weight.
-        if matrix == "uniform":
+        if of_pattern:
             return self.weight_shape(input_shape)
-        return super()._stored_feedback(matrix, input_shape)
+        return super()._stored_feedback(of_pattern, input_shape)
 
     def _check_below(self, shape: tuple[int, ...], where: str) -> None:
         if len(shape) not in (2, 3):

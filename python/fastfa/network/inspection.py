@@ -91,8 +91,9 @@ class Inspection(Parameters):
     def evaluate(self, X: Any, Y: Any, *, sample_weight: Any = None) -> Evaluation:
         """Mean loss and error rate on inputs X (N, n_in) and targets Y (N, n_out).
 
-        With ``sample_weight`` (N,), as for :meth:`Network.step`, both are weighted means, Σ wᵢ Lᵢ / Σ wᵢ: an
-        example of weight 2 counts as two. Weights that are all 0 are refused (ValueError).
+        With ``sample_weight`` (N,), as for :meth:`Network.step`, both are weighted means,
+        Σ wᵢ Lᵢ / Σ wᵢ: an example of weight 2 counts as two. Weights that are all 0 are refused
+        (ValueError).
         """
         x, y = self._xy("evaluate", X, Y)
         weights = _arguments.sample_weight(self, "evaluate", sample_weight, len(x))

@@ -1,0 +1,155 @@
+// A dense layer: every unit sees every input, but for weights that `density` has removed. W is kept
+// input-major, (n_in, n_out).
+#include "core/layers/layer.h"
+#include "core/layers/mask.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+class DensePattern final : public Pattern<T> {
+ public:
+  DensePattern(Index inputs, Index units) : Pattern<T>({"dense", inputs, units, inputs, true}) {}
+
+  Index count() const override { return this->n_in * this->n_out; }
+  Buffer<T> make(Place& place) const override { return Buffer<T>(place, this->n_in, this->n_out); }
+  // Element i of the public, row-major W (n_out, n_in).
+  void draw(const Buffer<T>& weights, std::uint64_t seed, Purpose purpose, std::uint32_t index,
+            double scale) const override {
+    const Index inputs = this->n_in;
+    draw_uniform(seed, purpose, index, count(), scale, [&](Index i, double value) {
+      weights.row(i % inputs)[i / inputs] = static_cast<T>(value);
+    });
+  }
+  WeightView<T> view(const Buffer<T>& weights) const override {
+    return {weights.data(), {this->n_out, this->n_in}, {1, weights.ld()}};
+  }
+  void send_back(Backend<T>& backend, const Carry<T>& carry, const Buffer<T>& weights) override {
+    backend.propagate(Propagate<T>{carry, weights.data(), weights.ld(), 1});
+  }
+  void write_matrix(Backend<T>& backend, const Buffer<T>& weights, const Buffer<T>& to, T*) override {
+    backend.transpose({weights.data(), weights.ld(), this->n_in, this->n_out, to.data(), to.ld()});
+  }
+};
+
+// A step with few examples whose update is left to the next forward pass, which reads W anyway.
+template <class T>
+struct DeferredUpdate {
+  Index n = 0;  // examples; 0: there is none
+  Learning<T> rule{};
+  Buffer<T> h, delta;  // (few_rows, n_in), (few_rows, n_out)
+  // pending_decays[i], of (1, n_in): steps of weight decay not yet applied to row i of W. Empty: rows
+  // decay in every step.
+  Buffer<std::int32_t> pending_decays;
+  bool has_pending = false;  // some of them may be above 0
+  const std::vector<Run>* runs = nullptr;
+};
+
+template <class T>
+class DenseLayer final : public Layer<T> {
+ public:
+  DenseLayer(Place& place, const LayerSpec& s, Index inputs, std::uint64_t seed, std::uint32_t index)
+      : Layer<T>(place, s, std::make_unique<DensePattern<T>>(inputs, s.units), seed, index) {
+    if (s.density == 1) return;
+    mask_ = Buffer<std::uint32_t>(place, inputs, (this->n_out + 31) / 32);
+    for_existing(s, this->n_out, inputs, seed, index,
+                 [&](Index o, Index i) { mask_.row(i)[o / 32] |= std::uint32_t{1} << o % 32; });
+    clear_removed();
+  }
+
+  void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs, Index n,
+               Activation activation, const Buffer<T>& to, T* partial, int* bad) override {
+    const DenseForward<T> pass{below.data(),      below.ld(),   n,
+                               this->n_in,        runs.data(),  static_cast<Index>(runs.size()),
+                               this->w.data(),    this->w.ld(), this->n_out,
+                               this->bias.data(), activation,   to.data(),
+                               to.ld(),           partial,      bad};
+    if (deferred_.n != n) catch_up(backend);
+    if (deferred_.n == 0) return backend.dense_forward(pass);
+    backend.dense_online({pass, deferred_pack()});
+    deferred_.n = 0;
+    deferred_.has_pending = deferred_.pending_decays && deferred_.rule.decay != 0;
+  }
+
+  void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
+             const std::vector<Run>& runs, Index n, const Buffer<T>& weights, const Moments<T>& moments,
+             bool with_bias) const override {
+    backend.dense_update(update_pack(rule, below, runs, n, this->delta, weights, moments, with_bias));
+  }
+
+  bool can_defer() const override { return !mask_; }
+  void defer(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
+             const std::vector<Run>& runs, Index n, bool may_skip_decay) override {
+    DeferredUpdate<T>& d = deferred_;
+    if (!d.h) {
+      d.h = Buffer<T>(backend, few_rows, this->n_in);
+      d.delta = Buffer<T>(backend, few_rows, this->n_out);
+      if (may_skip_decay) d.pending_decays = Buffer<std::int32_t>(backend, 1, this->n_in);
+    }
+    backend.copy(below.data(), d.h.data(), n * d.h.ld());
+    backend.copy(this->delta.data(), d.delta.data(), n * d.delta.ld());
+    d.rule = rule;
+    d.runs = &runs;
+    d.n = n;
+  }
+  void catch_up(Backend<T>& backend) override {
+    if (deferred_.n > 0 || deferred_.has_pending) backend.dense_update(deferred_pack());
+    deferred_.n = 0;
+    deferred_.has_pending = false;
+  }
+
+  bool can_be_tiny() const override { return !mask_; }
+  void clear_removed() override { fastfa::clear_removed(mask_, this->w); }
+
+ private:
+  DenseUpdate<T> update_pack(const Learning<T>& rule, const Buffer<T>& below,
+                             const std::vector<Run>& runs, Index n, const Buffer<T>& d,
+                             const Buffer<T>& weights, const Moments<T>& moments, bool with_bias) const {
+    return {rule,
+            below.data(),
+            below.ld(),
+            n,
+            this->n_in,
+            runs.data(),
+            static_cast<Index>(runs.size()),
+            d.data(),
+            d.ld(),
+            this->n_out,
+            weights.data(),
+            weights.ld(),
+            moments.v.data(),
+            moments.s.data(),
+            with_bias ? this->bias.data() : nullptr,
+            this->of_bias.v.data(),
+            this->of_bias.s.data(),
+            with_bias ? mask_.data() : nullptr,
+            mask_.ld()};
+  }
+  DenseUpdate<T> deferred_pack() const {
+    const DeferredUpdate<T>& d = deferred_;
+    DenseUpdate<T> pack = update_pack(d.rule, d.h, *d.runs, d.n, d.delta, this->w, {}, d.n > 0);
+    pack.pending_decays = d.pending_decays.data();
+    return pack;
+  }
+
+  Buffer<std::uint32_t> mask_;  // bits of which weights exist, (n_in, n_out / 32); empty: all
+  DeferredUpdate<T> deferred_;
+};
+
+}  // namespace
+
+template <class T>
+LayerKind<T> dense_kind() {
+  return {[](const LayerSpec& spec, Index, const std::string&) -> Index { return spec.units; },
+          [](const LayerSpec& spec, Index n_in) -> std::unique_ptr<Pattern<T>> {
+            return std::make_unique<DensePattern<T>>(n_in, spec.units);
+          },
+          [](Place& place, const LayerSpec& spec, Index n_in, std::uint64_t seed,
+             std::uint32_t index) -> std::unique_ptr<Layer<T>> {
+            return std::make_unique<DenseLayer<T>>(place, spec, n_in, seed, index);
+          }};
+}
+template LayerKind<float> dense_kind<float>();
+template LayerKind<double> dense_kind<double>();
+
+}  // namespace fastfa

@@ -1,0 +1,139 @@
+// A layer and its state: parameters, the optimizer's memory, and the batch's activations and deltas.
+// Each kind of layer is a file in this folder.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/layers/pattern.h"
+
+namespace fastfa {
+
+// What an optimizer remembers of a matrix of parameters.
+template <class T>
+struct Moments {
+  Buffer<T> v, s;
+
+  // Makes what is missing, at zero, and drops what `memory` has no use for.
+  void reserve(Place& place, Memory memory, Index rows, Index cols) {
+    if (memory == Memory::none) v = {};
+    if (memory != Memory::none && !v) v = Buffer<T>(place, rows, cols);
+    if (memory != Memory::adam) s = {};
+    if (memory == Memory::adam && !s) s = Buffer<T>(place, rows, cols);
+  }
+};
+
+// What a layer holds of the batch under way.
+template <class T>
+struct Pass {
+  Buffer<T> h, delta;              // (batch, n_out)
+  Buffer<T> noisy;                 // (batch, n_out), for node perturbation
+  Buffer<T> dropped;               // (batch, n_out), what dropout leaves of h; empty without dropout
+  std::vector<Buffer<T>> scratch;  // of this kind of layer
+  bool delta_zero = false;
+};
+
+template <class T>
+class Layer : public Pass<T> {
+ public:
+  const LayerSpec spec;
+  const std::unique_ptr<Pattern<T>> pattern;
+  const Index n_in, n_out;
+  const std::vector<Run> units;  // all of this layer's units
+  Buffer<T> w, bias;             // W as the pattern lays it out, bias (1, n_out); empty: there is none
+  Moments<T> of_w, of_bias;
+
+  virtual ~Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  // to (n, n_out) = σ(W h + b), h (n, n_in). Inputs outside `runs` are zero.
+  virtual void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs,
+                       Index n, Activation activation, const Buffer<T>& to, T* partial, int* bad) = 0;
+
+  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W; with_bias: they are
+  // W, and the bias learns too.
+  virtual void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
+                     const std::vector<Run>& runs, Index n, const Buffer<T>& weights,
+                     const Moments<T>& moments, bool with_bias) const = 0;
+
+  // Can such a step on W, a plain one without memory of gradients and with few_rows examples at the
+  // most, be left to the next forward pass? defer() does so, and catch_up() does what was left.
+  // may_skip_decay: nothing but the forward pass reads W meanwhile.
+  virtual bool can_defer() const { return false; }
+  virtual void defer(Backend<T>&, const Learning<T>&, const Buffer<T>&, const std::vector<Run>&, Index,
+                     bool) {}
+  virtual void catch_up(Backend<T>&) {}
+
+  // Can the kernels of tiny networks do it? W is full then.
+  virtual bool can_be_tiny() const { return false; }
+
+  // Weights that don't exist are zero, whatever was written there.
+  virtual void clear_removed() {}
+
+  virtual void reserve(Place& place, Index batch) {
+    this->h = Buffer<T>(place, batch, n_out);
+    this->delta = Buffer<T>(place, batch, n_out);
+    this->noisy = {};
+    if (spec.dropout > 0) this->dropped = Buffer<T>(place, batch, n_out);
+  }
+
+  void reserve_memory(Place& place, Memory memory) {
+    if (w) of_w.reserve(place, memory, w.rows(), w.cols());
+    if (bias) of_bias.reserve(place, memory, 1, n_out);
+  }
+
+  // What the layer above is given.
+  const Buffer<T>& output(bool learning) const {
+    return learning && this->dropped ? this->dropped : this->h;
+  }
+
+  // Multiplications of a forward pass, for each example.
+  double work() const { return static_cast<double>(n_out) * static_cast<double>(pattern->fan_in); }
+
+  void exchange(Pass<T>& other) { std::swap(static_cast<Pass<T>&>(*this), other); }
+
+ protected:
+  Layer(Place& place, const LayerSpec& s, std::unique_ptr<Pattern<T>> made, std::uint64_t seed,
+        std::uint32_t index)
+      : spec(s),
+        pattern(std::move(made)),
+        n_in(pattern->n_in),
+        n_out(pattern->n_out),
+        units(all_columns(n_out)),
+        w(pattern->make(place)) {
+    if (s.bias) bias = Buffer<T>(place, 1, n_out);
+    pattern->draw(w, seed, Purpose::weights, index, pattern->weight_scale(s));
+  }
+};
+
+// A kind of layer: what makes one.
+template <class T>
+struct LayerKind {
+  // Throws std::invalid_argument, which begins with `where`, if there is no such layer above n_in
+  // inputs; else its number of units, which may be too large yet.
+  Index (*check)(const LayerSpec& spec, Index n_in, const std::string& where);
+  std::unique_ptr<Pattern<T>> (*make_pattern)(const LayerSpec& spec, Index n_in);
+  std::unique_ptr<Layer<T>> (*make_layer)(Place& place, const LayerSpec& spec, Index n_in,
+                                          std::uint64_t seed, std::uint32_t index);
+};
+
+// The kinds, each in the file of its name.
+template <class T>
+LayerKind<T> dense_kind();
+template <class T>
+LayerKind<T> local_kind();
+
+template <class T>
+LayerKind<T> kind_of(const LayerSpec& spec) {
+  return spec.local.maps != 0 ? local_kind<T>() : dense_kind<T>();
+}
+
+template <class T>
+std::unique_ptr<Pattern<T>> make_pattern(const LayerSpec& spec, Index n_in) {
+  return kind_of<T>(spec).make_pattern(spec, n_in);
+}
+
+}  // namespace fastfa

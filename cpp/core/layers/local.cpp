@@ -1,0 +1,176 @@
+// A locally connected layer: each of its positions has weights of its own for a patch of the image
+// below. They are kept position by position (LocalShape in ops.h).
+#include "core/checks.h"
+#include "core/layers/layer.h"
+#include "core/sizes.h"
+
+namespace fastfa {
+namespace {
+
+// The kernels' view of it.
+LocalShape geometry(const LocalSpec& s) {
+  LocalShape k{s.channels, s.height,   s.width, s.maps, s.kernel_h, s.kernel_w,
+               s.stride_h, s.stride_w, 0,       0,      0,          0};
+  const auto fit = [&](Index size, Index kernel, Index stride, Index& pad, Index& out) {
+    out = s.same ? (size + stride - 1) / stride : size < kernel ? 0 : (size - kernel) / stride + 1;
+    const Index missing = (out - 1) * stride + kernel - size;
+    pad = s.same && missing > 0 ? missing / 2 : 0;
+  };
+  fit(s.height, s.kernel_h, s.stride_h, k.pad_h, k.out_h);
+  fit(s.width, s.kernel_w, s.stride_w, k.pad_w, k.out_w);
+  return k;
+}
+
+Index check_local(const LayerSpec& layer, Index n_in, const std::string& where) {
+  const LocalSpec& s = layer.local;
+  if (s.channels < 1 || s.height < 1 || s.width < 1 || s.maps < 1 || s.kernel_h < 1 || s.kernel_w < 1 ||
+      s.stride_h < 1 || s.stride_w < 1) {
+    refuse(where + " has a shape, maps, kernel_size or stride below 1; each must be at least 1");
+  }
+  for (Index size :
+       {s.channels, s.height, s.width, s.maps, s.kernel_h, s.kernel_w, s.stride_h, s.stride_w}) {
+    if (size < largest) continue;
+    refuse(where + " has a shape, maps, kernel_size or stride of " + std::to_string(size) +
+           "; each must be below 2^31");
+  }
+  if (size_product_or_less({s.channels, s.height, s.width}) != n_in) {
+    refuse(where + " looks at inputs of shape (" + std::to_string(s.channels) + ", " +
+           std::to_string(s.height) + ", " + std::to_string(s.width) + "); below it are " +
+           std::to_string(n_in));
+  }
+  const LocalShape k = geometry(s);
+  if (k.out_h < 1 || k.out_w < 1) {
+    refuse(where + ".kernel_size was (" + std::to_string(s.kernel_h) + ", " +
+           std::to_string(s.kernel_w) + "); the image is (" + std::to_string(s.height) + ", " +
+           std::to_string(s.width) + "), so with padding 'valid' it must not be larger");
+  }
+  // Of the weights of one position, rounded up to whole cache lines, of all, and of the units.
+  const Index block =
+      size_product(where + ": a position's weights are", {s.kernel_h, s.kernel_w, s.maps});
+  const Index position =
+      size_product(where + ": a position's weights are", {s.channels, padded<float>(block)});
+  size_product(where + ": its weights are", {k.out_h, k.out_w, position});
+  size_product(where + ": its units are", {s.maps, k.out_h, k.out_w});
+  if (layer.density != 1) refuse(where + ".density must be 1 for a locally connected layer");
+  return k.units();
+}
+
+template <class T>
+class LocalPattern final : public Pattern<T> {
+ public:
+  explicit LocalPattern(const LocalShape& g)
+      : Pattern<T>({"locally connected", g.inputs(), g.units(), g.patch(), false}), geometry_(g) {}
+
+  Index count() const override { return geometry_.units() * geometry_.patch(); }
+  Buffer<T> make(Place& place) const override {
+    return Buffer<T>(place, geometry_.positions(), geometry_.channels * geometry_.block());
+  }
+  // Element i of the public, row-major weights (maps, out_h, out_w, channels, kernel_h, kernel_w).
+  void draw(const Buffer<T>& weights, std::uint64_t seed, Purpose purpose, std::uint32_t index,
+            double scale) const override {
+    const LocalShape& g = geometry_;
+    const Index pixels = g.kernel_h * g.kernel_w, positions = g.positions();
+    draw_uniform(seed, purpose, index, count(), scale, [&](Index i, double value) {
+      const Index pixel = i % pixels, channel = i / pixels % g.channels, unit = i / pixels / g.channels;
+      weights.row(unit % positions)[channel * g.block() + pixel * g.maps + unit / positions] =
+          static_cast<T>(value);
+    });
+  }
+  WeightView<T> view(const Buffer<T>& weights) const override {
+    const LocalShape& g = geometry_;
+    return {weights.data(),
+            {g.maps, g.out_h, g.out_w, g.channels, g.kernel_h, g.kernel_w},
+            {1, g.out_w * weights.ld(), weights.ld(), g.block(), g.kernel_w * g.maps, g.maps}};
+  }
+  void send_back(Backend<T>& backend, const Carry<T>& carry, const Buffer<T>& weights) override {
+    if (across_.cols() < carry.n) {
+      across_ = Buffer<T>(backend, this->n_out, carry.n);
+      below_ = Buffer<T>(backend, this->n_in, carry.n);
+    }
+    backend.transpose({carry.source, carry.lds, carry.n, this->n_out, across_.data(), across_.ld()});
+    backend.local_back({geometry_, across_.data(), across_.ld(), carry.n, weights.data(), weights.ld(),
+                        below_.data(), below_.ld()});
+    backend.transpose({below_.data(), below_.ld(), this->n_in, carry.n, carry.delta, carry.ldd});
+    backend.gate({carry.delta, carry.ldd, carry.n, carry.n_l, carry.h, carry.ldh, carry.activation,
+                  nullptr, carry.bad});
+  }
+
+ private:
+  LocalShape geometry_;
+  Buffer<T> across_, below_;  // the batch's source and result, transposed
+};
+
+template <class T>
+class LocalLayer final : public Layer<T> {
+ public:
+  LocalLayer(Place& place, const LayerSpec& s, std::uint64_t seed, std::uint32_t index)
+      : Layer<T>(place, s, std::make_unique<LocalPattern<T>>(geometry(s.local)), seed, index),
+        geometry_(geometry(s.local)) {}
+
+  void reserve(Place& place, Index batch) override {
+    Layer<T>::reserve(place, batch);
+    // Inputs and units with examples side by side.
+    this->scratch = {Buffer<T>(place, this->n_in, batch), Buffer<T>(place, this->n_out, batch)};
+    weights_ = Buffer<T>(place, 1, local_tiles * geometry_.template scratch<T>());
+    bias_gradient_ = Buffer<T>(place, 1, this->n_out);
+    if (batch > k_block && geometry_.template whole<T>() > 0) {
+      whole_ = Buffer<double>(place, 1, local_tiles * geometry_.template whole<T>());
+    }
+  }
+
+  void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>&, Index n,
+               Activation activation, const Buffer<T>& to, T*, int* bad) override {
+    backend.local_forward({geometry_, below.data(), below.ld(), n, this->w.data(), this->w.ld(),
+                           this->bias.data(), activation, this->scratch[0].data(),
+                           this->scratch[1].data(), this->scratch[1].ld(), weights_.data(), to.data(),
+                           to.ld(), bad});
+  }
+
+  void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
+             const std::vector<Run>&, Index n, const Buffer<T>& weights, const Moments<T>& moments,
+             bool with_bias) const override {
+    backend.local_update({rule,
+                          geometry_,
+                          below.data(),
+                          below.ld(),
+                          this->delta.data(),
+                          this->delta.ld(),
+                          n,
+                          this->scratch[0].data(),
+                          this->scratch[1].data(),
+                          this->scratch[1].ld(),
+                          weights.data(),
+                          weights.ld(),
+                          moments.v.data(),
+                          moments.s.data(),
+                          with_bias ? this->bias.data() : nullptr,
+                          this->of_bias.v.data(),
+                          this->of_bias.s.data(),
+                          weights_.data(),
+                          bias_gradient_.data(),
+                          whole_.data()});
+  }
+
+ private:
+  LocalShape geometry_;
+  Buffer<T> weights_, bias_gradient_;  // scratch of the kernels
+  Buffer<double> whole_;
+};
+
+}  // namespace
+
+template <class T>
+LayerKind<T> local_kind() {
+  return {check_local,
+          [](const LayerSpec& spec, Index) -> std::unique_ptr<Pattern<T>> {
+            return std::make_unique<LocalPattern<T>>(geometry(spec.local));
+          },
+          [](Place& place, const LayerSpec& spec, Index, std::uint64_t seed,
+             std::uint32_t index) -> std::unique_ptr<Layer<T>> {
+            return std::make_unique<LocalLayer<T>>(place, spec, seed, index);
+          }};
+}
+template LayerKind<float> local_kind<float>();
+template LayerKind<double> local_kind<double>();
+
+}  // namespace fastfa

@@ -1,0 +1,84 @@
+// A layer's pattern: which inputs each of its units sees, through which weights, and where those lie in
+// memory. What follows from a layer's description alone.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "core/backend.h"
+#include "core/buffer.h"
+#include "core/random.h"
+#include "fastfa/types.h"
+
+namespace fastfa {
+
+// The columns [0, n) in runs, as the kernels take them.
+inline std::vector<Run> all_columns(Index n) {
+  std::vector<Run> runs;
+  for (Index begin = 0; begin < n; begin += k_block) {
+    runs.push_back({static_cast<std::int32_t>(begin),
+                    static_cast<std::int32_t>(begin + k_block < n ? begin + k_block : n)});
+  }
+  return runs;
+}
+
+struct LayerShape {
+  const char* kind;  // as messages call it: "dense"
+  Index n_in, n_out;
+  Index fan_in;  // inputs of each unit
+  bool full;     // a weight for each pair of input and unit: the weights are a matrix (n_in, n_out)
+
+  // ω of the weights at first, U(−ω, ω).
+  double weight_scale(const LayerSpec& spec) const {
+    return spec.weight_scale.value_or(1.0 / std::sqrt(static_cast<double>(fan_in)));
+  }
+};
+
+// Writes a matrix, transposed, to `to` (n_source, n_l): what send(carry) makes of the unit vectors.
+template <class T, class Send>
+void write_products(Backend<T>& backend, const Buffer<T>& to, T* partial, Send&& send) {
+  const Index n_source = to.rows(), n_l = to.cols(), rows = std::min(n_source, Index{64});
+  backend.wait();
+  const Buffer<T> unit(backend, rows, n_source);
+  const std::vector<Run> runs = all_columns(n_source);
+  const Buffer<int> bad(backend, 1, 1);  // not looked at: the limit of deltas is not one of B
+  for (Index first = 0; first < n_source; first += rows) {
+    const Index n = std::min(rows, n_source - first);
+    for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(1);
+    send(Carry<T>{unit.data(), unit.ld(), n, n_source, runs.data(), static_cast<Index>(runs.size()), n_l,
+                  to.data(), to.ld(), Activation::linear, to.row(first), to.ld(), partial, bad.data()});
+    backend.wait();
+    for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(0);
+  }
+}
+
+// Each kind of layer has a class of these. A B of the same pattern sends errors back through it.
+template <class T>
+class Pattern : public LayerShape {
+ public:
+  explicit Pattern(const LayerShape& shape) : LayerShape(shape) {}
+  virtual ~Pattern() = default;
+  Pattern(const Pattern&) = delete;
+  Pattern& operator=(const Pattern&) = delete;
+
+  virtual Index count() const = 0;  // of weights
+  // Memory for the weights, all zero.
+  virtual Buffer<T> make(Place& place) const = 0;
+  // Each weight from U(−scale, scale), in the order in which they are shown.
+  virtual void draw(const Buffer<T>& weights, std::uint64_t seed, Purpose purpose, std::uint32_t index,
+                    double scale) const = 0;
+  // Weights as they are shown.
+  virtual WeightView<T> view(const Buffer<T>& weights) const = 0;
+  // carry.delta (n, n_in) = (source (n, n_out) through `weights`, backwards) ∘ σ′
+  virtual void send_back(Backend<T>& backend, const Carry<T>& carry, const Buffer<T>& weights) = 0;
+  // `weights` as a matrix (n_out, n_in), with zeros where no weight is.
+  virtual void write_matrix(Backend<T>& backend, const Buffer<T>& weights, const Buffer<T>& to,
+                            T* partial) {
+    write_products(backend, to, partial,
+                   [&](const Carry<T>& carry) { send_back(backend, carry, weights); });
+  }
+};
+
+}  // namespace fastfa

@@ -1,0 +1,75 @@
+// Feedback of the pattern of the layer that it leads through, where W of that layer isn't a full matrix:
+// sign(Wᵀ) with any magnitude, or a random weight for every weight.
+#include <algorithm>
+#include <cmath>
+
+#include "core/feedback.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+class PatternedMatrix final : public FeedbackMatrix<T> {
+ public:
+  explicit PatternedMatrix(const MatrixPlan& plan)
+      : signs_(plan.spec.matrix == Matrix::sign),
+        redrawn_(signs_ && plan.spec.magnitude == Magnitude::redrawn),
+        scale_(static_cast<T>(plan.scale)),
+        seed_(plan.seed),
+        layer_(plan.layer) {
+    const std::unique_ptr<Pattern<T>> pattern = make_pattern<T>(plan.above, plan.n_l);
+    b_ = pattern->make(plan.place);
+    if (signs_ && plan.spec.magnitude != Magnitude::uniform) size_ = pattern->make(plan.place);
+    const Buffer<T>& drawn = signs_ ? size_ : b_;
+    if (!drawn || redrawn_) return;
+    pattern->draw(drawn, plan.seed, Purpose::feedback, plan.layer, plan.scale);
+    if (!signs_) return;
+    T* const size = size_.data();
+    std::transform(size, size + size_.rows() * size_.ld(), size,
+                   [](T value) { return std::abs(value); });
+  }
+
+  void prepare(const Scene<T>& scene) override {
+    if (!signs_) return;
+    if (redrawn_) {
+      scene.backend.draw({size_.data(), size_.ld(), size_.rows(), size_.cols(), 0,
+                          Distribution::magnitude, scale_, seed_, purpose_word(Purpose::redraw, layer_),
+                          static_cast<std::uint32_t>(scene.step), nullptr, 0, Activation::linear,
+                          nullptr});
+    }
+    scene.backend.wait();
+    for (Index r = 0; r < b_.rows(); ++r) {
+      const T* w = scene.above->w.row(r);
+      const T* size = size_ ? size_.row(r) : nullptr;
+      T* b = b_.row(r);
+      for (Index i = 0; i < b_.cols(); ++i) {
+        const T magnitude = size ? size[i] : scale_;
+        b[i] = w[i] > 0 ? magnitude : w[i] < 0 ? -magnitude : T(0);
+      }
+    }
+  }
+
+  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+    scene.above->pattern->send_back(scene.backend, carry, b_);
+  }
+  Buffer<T> learned() const override { return signs_ ? Buffer<T>() : b_; }
+  std::int64_t bytes() const override { return signs_ ? size_.bytes() : b_.bytes(); }
+
+ private:
+  bool signs_, redrawn_;
+  T scale_;
+  std::uint64_t seed_;
+  std::uint32_t layer_;
+  Buffer<T> b_, size_;  // laid out as the weights; magnitudes are empty where all are `scale`
+};
+
+}  // namespace
+
+template <class T>
+MadeMatrix<T> make_patterned(const MatrixPlan& plan) {
+  return std::make_unique<PatternedMatrix<T>>(plan);
+}
+template MadeMatrix<float> make_patterned<float>(const MatrixPlan&);
+template MadeMatrix<double> make_patterned<double>(const MatrixPlan&);
+
+}  // namespace fastfa

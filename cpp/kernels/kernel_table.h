@@ -1,0 +1,66 @@
+// What a library of kernels, one for each instruction set, has for the core.
+#pragma once
+
+#include "kernels/ops.h"
+#include "kernels/tiny_ops.h"
+
+namespace fastfa {
+
+// How many independent tiles an operation has (from its shape alone, never from the thread count), the
+// function that does some of them, and what remains to be done when all are (null: nothing).
+template <class Args>
+struct Op {
+  int (*tiles)(const Args&);
+  void (*run)(const Args&, int begin, int end);
+  void (*finish)(const Args&);
+};
+
+template <class T>
+struct KernelSet {
+  Op<Gather<T>> gather;
+  Op<DenseForward<T>> dense_forward;
+  Op<Output<T>> output;
+  Op<Propagate<T>> propagate;
+  Op<PropagateSign<T>> propagate_sign;
+  Op<PropagateBits<T>> propagate_bits;
+  Op<PropagateProcedural<T>> propagate_procedural;
+  Op<PropagateSparse<T>> propagate_sparse;
+  Op<PropagateHadamard<T>> propagate_hadamard;
+  Op<Gate<T>> gate;
+  Op<Transpose<T>> transpose;
+  Op<Draw<T>> draw;
+  Op<Dropout<T>> dropout;
+  Op<RowDots<T>> row_dots;
+  Op<DenseUpdate<T>> dense_update;
+  Op<DenseOnline<T>> dense_online;
+  Op<LocalForward<T>> local_forward;
+  Op<LocalBack<T>> local_back;
+  Op<LocalUpdate<T>> local_update;
+  bool (*local_by_rows)(const LocalShape&);  // without arrays `across`
+  void (*tiny_run)(const TinyRun<T>&);
+  bool (*tiny_forward)(const TinyStep<T>&);
+  bool (*tiny_feedback)(const TinyStep<T>&);
+  void (*tiny_update)(const TinyStep<T>&);
+  void (*lane_run)(const LaneRun<T>&);
+  Index lanes;  // of a vector
+};
+
+// Decompositions, by Eigen. Matrices are row-major without padding.
+struct LinearAlgebra {
+  // Moore–Penrose: w (rows, cols) → out (cols, rows)
+  void (*pseudoinverse)(const double* w, Index rows, Index cols, double* out);
+  // g (rows, cols), rows ≥ cols, ← Q of g = QR, the diagonal of R positive
+  void (*orthonormalise)(double* g, Index rows, Index cols);
+};
+
+// What a kernel library exports as `fastfa_kernels`.
+struct KernelTable {
+  std::uint32_t abi;
+  const char* level;
+  const char* eigen;
+  KernelSet<float> f32;
+  KernelSet<double> f64;
+  LinearAlgebra linear_algebra;
+};
+
+}  // namespace fastfa
