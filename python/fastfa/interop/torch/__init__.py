@@ -15,5 +15,15 @@ need("interop.torch", "torch", "PyTorch", "torch")
 from ._convert import from_module, to_module  # noqa: E402
 from ._feedback import FeedbackLinear  # noqa: E402
 from ._local import LocallyConnected2d  # noqa: E402
+from ._model import convert, revert  # noqa: E402
+from ._sources import targets  # noqa: E402
 
-__all__ = ["FeedbackLinear", "LocallyConnected2d", "from_module", "to_module"]
+__all__ = [
+    "FeedbackLinear",
+    "LocallyConnected2d",
+    "convert",
+    "from_module",
+    "revert",
+    "targets",
+    "to_module",
+]
