@@ -27,10 +27,23 @@ class Carry(ABC):
     step = 0
 
     @abstractmethod
+    def stand_in(
+        self, operation: Operation, weight: Tensor, matrix: Tensor | None
+    ) -> Tensor | None:
+        """B in the place and layout of the weights; None where it has no such layout."""
+
     def layerwise(
-        self, operation: Operation, grad: Tensor, weight: Tensor, matrix: Tensor | None, like: Tensor
+        self,
+        operation: Operation,
+        grad: Tensor,
+        weight: Tensor,
+        matrix: Tensor | None,
+        like: Tensor,
     ) -> Tensor:
-        """Of the shape of ``like``, the layer's input."""
+        """From the gradient of a layer's output to that of its input, which is like ``like``."""
+        instead = self.stand_in(operation, weight, matrix)
+        assert instead is not None  # those without it have a way of their own
+        return operation.to_input(grad, instead, like)
 
     def rows(self, source: Tensor, matrix: Tensor | None) -> Tensor:
         """(N, n_source) → (N, n_l), for the routes from the output."""
@@ -55,9 +68,9 @@ def carry_of(rule: Feedback, operation: Operation, *, seed: int, layer: int) -> 
     if kind == "transpose":
         return _Transpose()
     if kind == "pseudoinverse":
-        return _Pseudoinverse(rule.refresh)
+        return Pseudoinverse(rule.refresh)
     if kind == "zero":
-        return _Zero()
+        return _Zero(units)
     return Matrix(operation.lay(drawn(rule, units, source, seed=seed, layer=layer)))
 
 
@@ -66,22 +79,28 @@ def _small(operation: Operation) -> bool:
     return not isinstance(operation, Linear | Local)
 
 
-def _send(operation: Operation, grad: Tensor, matrix: Tensor, like: Tensor) -> Tensor:
-    if operation.patterned:
-        return operation.to_input(grad, operation.as_weight(matrix), like)
-    return operation.by_rows(lambda rows: rows @ matrix.T, grad, like)
-
-
 @final
 class Matrix(Carry):
     def __init__(self, matrix: np.ndarray | None = None) -> None:
         self.matrix = matrix
 
+    def stand_in(
+        self, operation: Operation, weight: Tensor, matrix: Tensor | None
+    ) -> Tensor | None:
+        assert matrix is not None  # the module keeps it
+        return operation.as_weight(matrix) if operation.patterned else None
+
     def layerwise(
-        self, operation: Operation, grad: Tensor, weight: Tensor, matrix: Tensor | None, like: Tensor
+        self,
+        operation: Operation,
+        grad: Tensor,
+        weight: Tensor,
+        matrix: Tensor | None,
+        like: Tensor,
     ) -> Tensor:
-        assert matrix is not None  # for mypy: the module keeps it
-        return _send(operation, grad, matrix, like)
+        if operation.patterned:
+            return super().layerwise(operation, grad, weight, matrix, like)
+        return operation.by_rows(lambda rows: self.rows(rows, matrix), grad, like)
 
     def rows(self, source: Tensor, matrix: Tensor | None) -> Tensor:
         assert matrix is not None
@@ -95,12 +114,12 @@ class _Sign(Carry):
     def __init__(self, matrix: np.ndarray) -> None:
         self.matrix = matrix
 
-    def layerwise(
-        self, operation: Operation, grad: Tensor, weight: Tensor, matrix: Tensor | None, like: Tensor
-    ) -> Tensor:
+    def stand_in(
+        self, operation: Operation, weight: Tensor, matrix: Tensor | None
+    ) -> Tensor | None:
         assert matrix is not None
         sizes = matrix.reshape(()) if matrix.numel() == 1 else operation.as_weight(matrix)
-        return operation.to_input(grad, weight.sign() * sizes, like)
+        return weight.sign() * sizes
 
 
 @final
@@ -112,12 +131,11 @@ class _Redrawn(Carry):
     def __init__(self, rule: Feedback, units: int, source: int, seed: int, layer: int) -> None:
         self._core = _Core(rule, units, source, seed, layer)
 
-    def layerwise(
-        self, operation: Operation, grad: Tensor, weight: Tensor, matrix: Tensor | None, like: Tensor
-    ) -> Tensor:
-        sizes = operation.lay(self._core.magnitudes(self.step, grad.dtype))
-        drawn = operation.as_weight(torch.from_numpy(sizes).to(grad))
-        return operation.to_input(grad, weight.sign() * drawn, like)
+    def stand_in(
+        self, operation: Operation, weight: Tensor, matrix: Tensor | None
+    ) -> Tensor | None:
+        sizes = operation.lay(self._core.magnitudes(self.step, weight.dtype))
+        return weight.sign() * operation.as_weight(torch.from_numpy(sizes).to(weight))
 
 
 @final
@@ -127,45 +145,61 @@ class _Drawn(Carry):
     def __init__(self, rule: Feedback, units: int, source: int, seed: int, layer: int) -> None:
         self._rule, self._shape, self._seed, self._layer = rule, (units, source), seed, layer
 
-    def layerwise(
-        self, operation: Operation, grad: Tensor, weight: Tensor, matrix: Tensor | None, like: Tensor
-    ) -> Tensor:
+    def stand_in(
+        self, operation: Operation, weight: Tensor, matrix: Tensor | None
+    ) -> Tensor | None:
         array = drawn(self._rule, *self._shape, seed=self._seed, layer=self._layer)
-        return _send(operation, grad, torch.from_numpy(operation.lay(array)).to(grad), like)
+        return operation.as_weight(torch.from_numpy(operation.lay(array)).to(weight))
 
 
 @final
 class _Transpose(Carry):
-    def layerwise(
-        self, operation: Operation, grad: Tensor, weight: Tensor, matrix: Tensor | None, like: Tensor
-    ) -> Tensor:
-        return operation.to_input(grad, weight, like)
+    def stand_in(
+        self, operation: Operation, weight: Tensor, matrix: Tensor | None
+    ) -> Tensor | None:
+        return weight
 
 
 @final
 class _Zero(Carry):
+    def __init__(self, units: int) -> None:
+        self._units = units
+
+    def stand_in(
+        self, operation: Operation, weight: Tensor, matrix: Tensor | None
+    ) -> Tensor | None:
+        return torch.zeros_like(weight)
+
     def layerwise(
-        self, operation: Operation, grad: Tensor, weight: Tensor, matrix: Tensor | None, like: Tensor
+        self,
+        operation: Operation,
+        grad: Tensor,
+        weight: Tensor,
+        matrix: Tensor | None,
+        like: Tensor,
     ) -> Tensor:
         return torch.zeros_like(like, dtype=grad.dtype)
 
+    def rows(self, source: Tensor, matrix: Tensor | None) -> Tensor:
+        return source.new_zeros(len(source), self._units)
+
 
 @final
-class _Pseudoinverse(Carry):
+class Pseudoinverse(Carry):
     """B = W⁺, computed anew every ``refresh`` backward passes."""
 
-    def __init__(self, refresh: int) -> None:
+    def __init__(self, refresh: int = 1) -> None:
         self.refresh, self._used = refresh, 0
         self._inverse: Tensor | None = None
 
-    def layerwise(
-        self, operation: Operation, grad: Tensor, weight: Tensor, matrix: Tensor | None, like: Tensor
-    ) -> Tensor:
+    def stand_in(
+        self, operation: Operation, weight: Tensor, matrix: Tensor | None
+    ) -> Tensor | None:
         if self._inverse is None or self._used == self.refresh:
             # In double, as fastfa computes it: near a lost rank rounding decides what is inverted.
             self._inverse, self._used = torch.linalg.pinv(weight.double()).to(weight), 0
         self._used += 1
-        return operation.to_input(grad, self._inverse.to(grad).T, like)
+        return self._inverse.to(weight).T
 
 
 @final
@@ -180,8 +214,20 @@ class _Core(Carry):
     def __getstate__(self) -> dict[str, object]:
         return self.__dict__ | {"_nets": {}}  # made again from the rest
 
+    def stand_in(
+        self, operation: Operation, weight: Tensor, matrix: Tensor | None
+    ) -> Tensor | None:
+        if not isinstance(operation, Linear):
+            return None
+        return self.rows(torch.eye(self._source).to(weight), None)
+
     def layerwise(
-        self, operation: Operation, grad: Tensor, weight: Tensor, matrix: Tensor | None, like: Tensor
+        self,
+        operation: Operation,
+        grad: Tensor,
+        weight: Tensor,
+        matrix: Tensor | None,
+        like: Tensor,
     ) -> Tensor:
         return operation.by_rows(lambda rows: self.rows(rows, None), grad, like)
 

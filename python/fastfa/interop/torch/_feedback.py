@@ -82,9 +82,7 @@ class FeedbackLinear(Converted, torch.nn.Linear):
         seed = _check.integer(where, "seed", seed, 0, 2**64 - 1)
         number = _check.integer(where, "layer", layer, 0, 2**24 - 1)
         last = _check.flag(where, "last", last)
-        torch.nn.Linear.__init__(
-            self, in_features, out_features, bias, device=device, dtype=dtype
-        )
+        torch.nn.Linear.__init__(self, in_features, out_features, bias, device=device, dtype=dtype)
         equip(self, layerwise(rule, self, name=where, seed=seed, number=number, last=last))
 
 
