@@ -93,7 +93,7 @@ def _test(
     if callable(choice):
         predicate = choice
         return lambda name, module: bool(predicate(name, module))
-    patterns = [choice] if isinstance(choice, str) else list(choice)
+    patterns = [choice] if isinstance(choice, str) or not isinstance(choice, Sequence) else choice
     names = [name for name, _ in model.named_modules()]
     for pattern in patterns:
         if not isinstance(pattern, str):
