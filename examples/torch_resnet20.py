@@ -1,4 +1,4 @@
-"""ResNet-20 (He, Zhang, Ren & Sun 2016, section 4.2) by feedback alignment, in one line more than by backprop.
+"""ResNet-20 (He, Zhang, Ren & Sun 2016, section 4.2) by feedback alignment, in one line.
 
     python examples/torch_resnet20.py [--rule fa] [--steps 5] [--batch 16]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import nullcontext
+from itertools import pairwise
 
 import fastfa as fa
 import numpy as np
@@ -34,7 +35,7 @@ X = torch.zeros(2, 6)
 def chain(*widths: int, dtype=torch.float64) -> nn.Sequential:
     torch.manual_seed(1)
     parts: list[nn.Module] = []
-    for n, m in zip(widths, widths[1:], strict=False):
+    for n, m in pairwise(widths):
         parts += [nn.Linear(n, m, dtype=dtype), nn.Tanh()]
     return nn.Sequential(*parts[:-1])
 
@@ -55,12 +56,17 @@ def converted(model: nn.Module) -> list[str]:
         ({"include": "b.*"}, ["b.0.0", "b.0.2", "b.1"]),
         ({"exclude": "b.0"}, ["a.0", "a.2", "b.1"]),
         ({"include": "b", "exclude": ["b.0.2"]}, ["b.0.0", "b.1"]),
-        ({"include": lambda name, m: isinstance(m, nn.Linear) and m.out_features == 4}, ["a.0", "b.0.0"]),
+        (
+            {"include": lambda name, m: isinstance(m, nn.Linear) and m.out_features == 4},
+            ["a.0", "b.0.0"],
+        ),
         ({"exclude": lambda name, m: name.startswith("a")}, ["b.0.0", "b.0.2", "b.1"]),
     ],
 )
 def test_layers_are_chosen_by_name_or_predicate(choice, expected):
-    model = nn.ModuleDict({"a": chain(6, 4, 5), "b": nn.Sequential(chain(5, 4, 3), nn.Linear(3, 2))})
+    model = nn.ModuleDict(
+        {"a": chain(6, 4, 5), "b": nn.Sequential(chain(5, 4, 3), nn.Linear(3, 2))}
+    )
     assert converted(convert(model, **choice)) == expected
     assert converted(model) == expected
 
@@ -125,13 +131,21 @@ REFUSED = [
     (lambda: convert(convert(chain(6, 4, 3))), ValueError, r"'0' was a FeedbackLinear"),
     (lambda: convert(nn.Sequential(Custom(3, 4))), ValueError, r"'0' was a Custom, whose forward"),
     (lambda: convert(nn.Sequential(nn.LSTM(3, 4))), ValueError, r"'0' was a LSTM"),
-    (lambda: convert(nn.TransformerEncoderLayer(4, 2)), ValueError, r"self_attn.*MultiheadAttention"),
+    (
+        lambda: convert(nn.TransformerEncoderLayer(4, 2)),
+        ValueError,
+        r"self_attn.*MultiheadAttention",
+    ),
     (lambda: convert(nn.Sequential(nn.LazyLinear(3))), ValueError, r"'0' was a LazyLinear"),
     (lambda: convert(nn.Linear(2, 2, dtype=torch.complex64)), TypeError, "must be real"),
     (lambda: convert(chain(6, 4, 3), output="2"), ValueError, r"output was given for Feedback"),
     (lambda: convert(chain(6, 4, 3), "fa", shared=True), ValueError, r"shared was given"),
     (lambda: convert(chain(6, 4, 3), "dfa"), ValueError, r"example was None"),
-    (lambda: convert(chain(6, 4, 3), "dfa", example=X.double(), output="9"), ValueError, "output was '9'"),
+    (
+        lambda: convert(chain(6, 4, 3), "dfa", example=X.double(), output="9"),
+        ValueError,
+        "output was '9'",
+    ),
     (lambda: convert(Lists(), "dfa", example=X), TypeError, r"list.*output="),
     (
         lambda: convert(nn.Sequential(nn.Conv2d(1, 1, 2)), "pbp"),
@@ -178,16 +192,29 @@ REFUSED = [
     (lambda: mirror(3, 4), TypeError, r"\[mirror\] model was 3"),
     (lambda: mirror(convert(chain(6, 3), "wm"), 0), ValueError, r"\[mirror\] examples"),
     (lambda: mirror(convert(nn.Conv2d(1, 1, 1), "wm"), 3), ValueError, "has seen no input"),
-    (lambda: perturb(chain(6, 3), F.mse_loss, X, X), ValueError, r"\[perturb\] model was Sequential"),
+    (
+        lambda: perturb(chain(6, 3), F.mse_loss, X, X),
+        ValueError,
+        r"\[perturb\] model was Sequential",
+    ),
     (lambda: perturb(3, F.mse_loss, X, X), TypeError, r"\[perturb\] model was 3"),
     (
-        lambda: perturb(convert(chain(6, 3), fa.NodePerturbation(0.1)), F.mse_loss, X.double(), torch.zeros(2, 3)),
+        lambda: perturb(
+            convert(chain(6, 3), fa.NodePerturbation(0.1)),
+            F.mse_loss,
+            X.double(),
+            torch.zeros(2, 3),
+        ),
         ValueError,
         r"\[perturb\] loss gave \(\)",
     ),
     (lambda: alignment(chain(6, 3), F.mse_loss, X, X), ValueError, r"\[alignment\] model was"),
     (lambda: alignment(3, F.mse_loss, X, X), TypeError, r"\[alignment\] model was 3"),
-    (lambda: alignment(convert(chain(6, 3)), None, X, X), TypeError, r"\[alignment\] loss was None"),
+    (
+        lambda: alignment(convert(chain(6, 3)), None, X, X),
+        TypeError,
+        r"\[alignment\] loss was None",
+    ),
     (
         lambda: alignment(convert(chain(6, 3)), F.mse_loss, X, X, pseudobackprop=3),
         TypeError,
@@ -269,7 +296,9 @@ def test_the_output_may_be_an_inner_modules():
     errors = {}
     for name, model in {"inner": inner, "whole": whole}.items():
         logits = []
-        model[2].register_forward_hook(lambda _, __, y, kept=logits: (y.retain_grad(), kept.append(y))[1])
+        model[2].register_forward_hook(
+            lambda _, __, y, kept=logits: (y.retain_grad(), kept.append(y))[1]
+        )
         h = torch.zeros(4, dtype=torch.float64)
 
         def keep(grad, name=name):
@@ -319,7 +348,9 @@ def test_positions_of_a_sequence_are_served_one_by_one():
     convert(model, "dfa", example=torch.zeros(1, 2, 4).double())
     assert model[2].feedback_matrix.shape == (5, 3)
     sent = {}
-    model[1].register_forward_hook(lambda _, __, y: y.register_hook(lambda g: sent.update(h=g)) and None)
+    model[1].register_forward_hook(
+        lambda _, __, y: y.register_hook(lambda g: sent.update(h=g)) and None
+    )
     for length in (2, 6):  # any number of them
         out = model(torch.randn(3, length, 4).double())
         grad = torch.randn_like(out)
@@ -348,7 +379,9 @@ def test_inputs_of_another_shape_than_the_examples_are_refused():
         model(torch.randn(5, 2, 4, requires_grad=True)).sum().backward()
     model = Pooled()
     model.fold = True
-    with pytest.raises(ValueError, match="each was given.*first dimension must be that of the examples"):
+    with pytest.raises(
+        ValueError, match=r"each was given.*first dimension must be that of the examples"
+    ):
         convert(model, "dfa", example=torch.zeros(2, 3, 4))
 
 
@@ -554,9 +587,11 @@ def test_a_custom_feedback_that_is_a_transpose_is_backprop(kind):
                 return delta @ w.reshape(len(w), -1)
             if kind == "ConvTranspose1d":
                 return delta @ w.reshape(len(w), -1).T
-            return product_of(plain, np.zeros((len(delta), 2, 5, 4))).to_input(
-                delta.reshape(-1, 3, 5, 4), np.zeros((len(delta), 2, 5, 4)), w
-            ).reshape(len(delta), -1)
+            return (
+                product_of(plain, np.zeros((len(delta), 2, 5, 4)))
+                .to_input(delta.reshape(-1, 3, 5, 4), np.zeros((len(delta), 2, 5, 4)), w)
+                .reshape(len(delta), -1)
+            )
 
     convert(layer, Given())
     given = x.clone().requires_grad_()
@@ -573,7 +608,12 @@ def test_converted_models_learn_digits(rule):
     digits = fa.data.load("mnist-mini")
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(1, 6, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(864, 60), nn.Tanh(), nn.Linear(60, 10)
+        nn.Conv2d(1, 6, 5, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(864, 60),
+        nn.Tanh(),
+        nn.Linear(60, 10),
     )
     x = torch.from_numpy(digits.train.x.astype("float32")).reshape(-1, 1, 28, 28)
     labels = torch.from_numpy(digits.train.labels).long()

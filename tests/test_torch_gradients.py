@@ -1,4 +1,4 @@
-"""Converted models: every gradient against the equations, against BioTorch, and against fastfa's core."""
+"""Converted models: every gradient on random module trees against the equations."""
 
 # ruff: noqa: E402 (what may be missing is asked for first)
 from __future__ import annotations
@@ -13,9 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
-from fastfa.interop.torch import LocallyConnected2d, convert, revert, targets
+from fastfa.interop.torch import LocallyConnected2d, convert, targets
 from torch import nn
-from torch.nn import functional as F
 from torch_cases import FROM_OUTPUT, LAYERWISE, Reference, Twice, random_tree
 
 torch.set_num_threads(1)

@@ -42,7 +42,7 @@ def test_the_layer_before_the_output_learns_as_with_autograd_to_the_bit(seed):
     model, x = random_tree(np.random.default_rng([seed, 73]))
     given = torch.from_numpy(x)
     ours = convert(copy.deepcopy(model), "fa")
-    last = [p for p in model[-1].parameters()]
+    last = list(model[-1].parameters())
     for layer, other in zip((ours[-1], model[-1]), (model[-1], ours[-1]), strict=True):
         assert type(layer) is not type(other)
     true = gradients(model, given)[-len(last) :]
@@ -97,7 +97,7 @@ def test_chains_learn_as_the_core_does(chain, name, rng):
     net = CHAINS[chain](rule, 5)
     model = to_module(net).train()
     weighted = [m for m in model if isinstance(m, nn.Linear | LocallyConnected2d)]
-    top = [n for n, m in model.named_modules() if m is weighted[-1]][0]
+    top = next(n for n, m in model.named_modules() if m is weighted[-1])
     x = rng.standard_normal((7, *net.input_shape))
     example = torch.from_numpy(x[:2])
     routed = {} if rule.route == "layerwise" else {"example": example, "output": top}
@@ -110,7 +110,10 @@ def test_chains_learn_as_the_core_does(chain, name, rng):
     optimizer = torch.optim.SGD(
         [
             {"params": [p for n, p in model.named_parameters() if not n.endswith("bias")]},
-            {"params": [p for n, p in model.named_parameters() if n.endswith("bias")], "weight_decay": 0},
+            {
+                "params": [p for n, p in model.named_parameters() if n.endswith("bias")],
+                "weight_decay": 0,
+            },
         ],
         lr=0.05,
         momentum=0.5,
@@ -160,14 +163,14 @@ def test_alignment_of_a_chain_is_the_cores(name, rng):
         assert torch.equal(value, before[key])
     assert all(p.grad is None for p in model.parameters())
     found = list(found.values())
-    for l, own in enumerate(fa.metrics.alignment(net, x, y)):
+    for i, own in enumerate(fa.metrics.alignment(net, x, y)):
         of_deltas = ("angle_bp", "angle_bp_sd", "angle_bp_layer", "norm_ratio", "gradient_angle")
         for key in (*of_deltas, "angle_pbp", "angle_pbp_sd"):
-            same(getattr(found[l], key), getattr(own, key), key)
+            same(getattr(found[i], key), getattr(own, key), key)
         if rule.route == "layerwise" and rule.matrix != "zero":  # B is the layer's above
             of_b = ("weight_angle", "trace_bw", "descent", "descent_positive", "trace_abe")
             for key in (*of_b, "neuron_angles"):
-                same(getattr(found[l + 1], key), getattr(own, key), key)
+                same(getattr(found[i + 1], key), getattr(own, key), key)
     assert found[-1].angle_bp < 1e-5  # the output's error is the true one
 
 
@@ -185,7 +188,10 @@ def biotorch_pair(mode: str, kind: str):
     """(their layer, ours with their B, an input)."""
     layers = pytest.importorskip("biotorch.layers.fa_constructor", reason="needs BioTorch")
     torch.manual_seed(3)
-    options = {"type": mode, "options": {"constrain_weights": False, "gradient_clip": False, "init": "xavier"}}
+    options = {
+        "type": mode,
+        "options": {"constrain_weights": False, "gradient_clip": False, "init": "xavier"},
+    }
     if kind == "Linear":
         theirs, x = layers.Linear(7, 5, layer_config=options), torch.randn(4, 7)
         plain: nn.Module = nn.Linear(7, 5)
@@ -212,9 +218,7 @@ def test_gradients_are_biotorchs_with_its_b(mode, kind):
         rule = fa.Feedback("sign", scale=float(theirs.scaling_factor))
     ours = convert(plain, rule)
     with torch.no_grad():
-        if mode in ("fa", "brsf"):
-            ours.feedback_matrix.copy_(b.T if kind == "Linear" else b)
-        elif mode == "frsf":
+        if mode != "usf":  # of frsf the sizes, of brsf what it drew
             ours.feedback_matrix.copy_(b.T if kind == "Linear" else b)
     x.grad = None
     ours(x).backward(grad)
@@ -225,7 +229,7 @@ def test_gradients_are_biotorchs_with_its_b(mode, kind):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_direct_feedback_is_biotorchs_with_its_b(rng):
-    """Their B of a convolution is a kernel that sees the error in each pixel: a matrix with a pattern."""
+    """Their B of a convolution is a kernel that sees the error in each pixel: a patterned matrix."""
     dfa = pytest.importorskip("biotorch.layers.dfa", reason="needs BioTorch")
     torch.manual_seed(4)
     conv = dfa.Conv2d(2, 10, 10, 3, padding=1, layer_config={"type": "dfa"})

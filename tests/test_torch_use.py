@@ -420,8 +420,8 @@ def test_perturbation_is_refused_where_it_would_be_backprop(batch):
     model = convert(Net(), fa.NodePerturbation(1e-3))
     with pytest.raises(RuntimeError, match=r"call fastfa.interop.torch.perturb"):
         F.cross_entropy(model(batch[0]), batch[1]).backward()
+    wrapped = nn.parallel.DistributedDataParallel.__new__(nn.parallel.DistributedDataParallel)
+    nn.Module.__init__(wrapped)
+    wrapped.module = model
     with pytest.raises(TypeError, match="DistributedDataParallel"):
-        wrapped = nn.parallel.DistributedDataParallel.__new__(nn.parallel.DistributedDataParallel)
-        nn.Module.__init__(wrapped)
-        wrapped.module = model
         perturb(wrapped, F.cross_entropy, *batch)

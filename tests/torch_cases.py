@@ -161,12 +161,13 @@ def _layer(rng: np.random.Generator, shape: tuple[int, ...]) -> nn.Module:
         kernel = [int(k) for k in rng.integers(1, 4, dimensions)]
         padding = [int(rng.integers(0, (k - 1) // 2 + 1)) for k in kernel]
         extra = [int(rng.integers(0, s)) for s in stride]
-        return kind(
-            shape[0], channels, kernel, stride, padding, extra, groups=groups, bias=bias
-        )
+        return kind(shape[0], channels, kernel, stride, padding, extra, groups=groups, bias=bias)
     kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dimensions - 1]
     kernel = [int(rng.integers(1, min(4, s + 1))) for s in size]
-    dilation = [2 if 2 * (k - 1) + 1 <= s and rng.random() < 0.3 else 1 for k, s in zip(kernel, size, strict=True)]
+    dilation = [
+        2 if 2 * (k - 1) + 1 <= s and rng.random() < 0.3 else 1
+        for k, s in zip(kernel, size, strict=True)
+    ]
     padding = [int(rng.integers(0, 2)) for _ in size]
     return kind(shape[0], channels, kernel, stride, padding, dilation, groups, bias)
 
@@ -253,7 +254,9 @@ class Reference:
         y = product.forward(x, weight)
         if module.bias is not None:
             bias = _value(module.bias)
-            y = y + (bias if isinstance(module, nn.Linear | LocallyConnected2d) else _column(bias, y))
+            y = y + (
+                bias if isinstance(module, nn.Linear | LocallyConnected2d) else _column(bias, y)
+            )
 
         def back(g: Array) -> Array:
             self._learn(f"{name}.weight", product.to_weight(g, x, weight))
@@ -338,7 +341,9 @@ class Convolved(Product):
     def to_input(self, g: Array, x: Array, w: Array) -> Array:
         flat = w.reshape(*w.shape[:2], -1)
         if self.turned:
-            return self._grouped("nopk,cok->ncp", self._columns(g), flat, (1, 0), 1).reshape(x.shape)
+            return self._grouped("nopk,cok->ncp", self._columns(g), flat, (1, 0), 1).reshape(
+                x.shape
+            )
         h = g.reshape(*g.shape[:2], -1)
         columns = self._grouped("nop,ock->ncpk", h, flat, (1, 0), 1)
         return self._spread(columns, x.shape[2:])
@@ -382,7 +387,9 @@ def product_of(module: Any, x: Array) -> Product:
         kernel, stride, dilation = module.layer.kernel_size, module.layer.stride, (1, 1)
         left, right, top, bottom = module._edges
         out = tuple(module.weight.shape[1:3])
-        return Locally(_places(size, [(top, bottom), (left, right)], kernel, stride, dilation, out), out)
+        return Locally(
+            _places(size, [(top, bottom), (left, right)], kernel, stride, dilation, out), out
+        )
     kernel, stride, dilation = module.kernel_size, module.stride, module.dilation
     if hasattr(module, "output_padding") and "Transpose" in type(module).__name__:
         out = tuple(
@@ -393,7 +400,9 @@ def product_of(module: Any, x: Array) -> Product:
         )
         # The places of y that each x reaches: those a convolution from y to x would read.
         edges = [(p, p + max(kernel)) for p in module.padding]
-        return Convolved(_places(out, edges, kernel, stride, dilation, size), module.groups, out, True)
+        return Convolved(
+            _places(out, edges, kernel, stride, dilation, size), module.groups, out, True
+        )
     if module.padding == "same":
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         edges = [(t // 2, t - t // 2) for t in total]

@@ -51,9 +51,9 @@ def alignment(
     -------
     dict of str to fastfa.metrics.LayerAlignment
         For each converted layer, by its name, in the tree's order. ``angle_bp``, ``angle_pbp``,
-        ``norm_ratio`` and ``gradient_angle`` are those of the error at the layer's own *output* and of its
-        weights' gradient. What needs B is that of the layer's *own* B, by which it sends the error on
-        to its input: in a chain, where a network says ``result[l].weight_angle``, the layer above
+        ``norm_ratio`` and ``gradient_angle`` are those of the error at the layer's own *output* and of
+        its weights' gradient. What needs B is that of the layer's *own* B, by which it sends the error
+        on to its input: in a chain, where a network says ``result[l].weight_angle``, the layer above
         has it. It is there for the route layerwise and a B in the layout of the weights; of
         convolutions, B and W are the kernels, ``neuron_angles`` those of input channels, and
         ``descent`` takes whole images. e and δ are minus the gradient of the loss as it is given, so
@@ -85,8 +85,8 @@ def alignment(
     linear = all(isinstance(layer, nn.Linear) for layer in layers)
     if pseudobackprop and not linear:
         raise ValueError(
-            f"[{where}] pseudobackprop was True for a model that has other layers than Linear; it must be "
-            "False or None there"
+            f"[{where}] pseudobackprop was True for a model that has other layers than Linear; it must "
+            "be False or None there"
         )
     if pseudobackprop is None:
         pseudobackprop = linear and all(min(layer.weight.shape) <= _CHEAP for layer in layers)

@@ -15,78 +15,21 @@ from torch import Tensor, nn
 
 from ...feedback import Feedback
 from ...perturbation import NodePerturbation
-from ...plasticity import WeightMirror
 from ._carry import Carry
+from ._how import How, Sources
 from ._local import LocallyConnected2d
 from ._operations import Operation, TransposedConvolution
+from ._send import Refuse, Send
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 KINDS: tuple[type[nn.Module], ...] = (nn.Linear, *CONVOLUTIONS, *TRANSPOSED, LocallyConnected2d)
 
 
-class Source(Protocol):
-    """Where a layer of the routes direct and target finds what its B multiplies."""
-
-    def rows(self, layer: Converted, like: Tensor) -> Tensor: ...
-
-
-class Sources(Protocol):
-    """What a converted model and its layers have in common."""
-
-    def current(self, layer: Converted) -> Source: ...
-
-    def shared(self) -> Tensor: ...
-
-
 class Recorder(Protocol):
     """Stands in for the forward pass of every converted layer while it is `watching`."""
 
     def __call__(self, layer: Converted, x: Tensor, arguments: tuple[Any, ...]) -> Tensor: ...
-
-
-class How:
-    """What a converted layer knows beside its parameters."""
-
-    def __init__(
-        self,
-        rule: Feedback | NodePerturbation,
-        operation: Operation,
-        carry: Carry | None,
-        *,
-        name: str,
-        seed: int,
-        layer: int,
-        sources: Sources | None = None,
-        factor: float | None = None,
-    ) -> None:
-        self.rule, self.operation, self.carry, self.name = rule, operation, carry, name
-        self.seed, self.layer, self.sources = seed, layer, sources
-        self.factor = factor  # of its slice of a B that all layers share
-        self.operation_shape = (operation.units, operation.source)  # of B
-        self.by_position = False  # of a sequence, whose positions B serves one by one
-        self.shape: tuple[int, ...] = ()  # of the weights
-        self.seen: tuple[int, ...] = ()  # the shape of what it was given last
-
-    @property
-    def layerwise(self) -> bool:
-        return isinstance(self.rule, Feedback) and self.rule.route == "layerwise"
-
-    @property
-    def mirror(self) -> WeightMirror | None:
-        """The weight mirror by which B learns, if it does."""
-        if not isinstance(self.rule, Feedback) or self.rule.plasticity in (
-            "fixed",
-            "kolen_pollack",
-        ):
-            return None
-        plasticity = self.rule.plasticity
-        return plasticity if isinstance(plasticity, WeightMirror) else WeightMirror()
-
-    @property
-    def plain(self) -> bool:
-        """Whether autograd's own backward pass is the rule's: backprop."""
-        return isinstance(self.rule, Feedback) and self.rule._kind == "transpose"
 
 
 class _Watch(threading.local):
@@ -148,7 +91,7 @@ class Converted(nn.Module):
         wanted = x.requires_grad or learns
         if how.carry is None:  # node perturbation
             y = self._plain(x, arguments)
-            return _Refuse.apply(y, how.name) if y.requires_grad else y
+            return Refuse.apply(y, how.name) if y.requires_grad else y
         if how.plain or not wanted or not torch.is_grad_enabled() or _exporting():
             return self._plain(x, arguments)
         return self._send(x, arguments, how.carry, how.sources)
@@ -156,10 +99,11 @@ class Converted(nn.Module):
     def _send(
         self, x: Tensor, arguments: tuple[Any, ...], carry: Carry, sources: Sources | None
     ) -> Tensor:
+        how, passes = self._how, self.feedback_passes
         operation = self._operation(x, arguments)
         alone = isinstance(self, (*CONVOLUTIONS, *TRANSPOSED)) and x.dim() < self.weight.dim()
         given = x.unsqueeze(0) if alone else x
-        source = None if sources is None else sources.current(self)
+        source = None if sources is None else sources.current(how)
         weight, bias, matrix = self.weight, self.bias, self._matrix()
         device = x.device.type
         if torch.is_autocast_enabled(device):
@@ -170,9 +114,9 @@ class Converted(nn.Module):
                 bias if bias is None or isinstance(self, LocallyConnected2d) else _cast(bias, dtype)
             )
             with torch.autocast(device, enabled=False):
-                y = _Send.apply(given, weight, bias, matrix, self, operation, carry, source)
+                y = Send.apply(given, weight, bias, matrix, how, passes, operation, carry, source)
         else:
-            y = _Send.apply(given, weight, bias, matrix, self, operation, carry, source)
+            y = Send.apply(given, weight, bias, matrix, how, passes, operation, carry, source)
         return y.squeeze(0) if alone else y
 
     def _operation(self, x: Tensor, arguments: tuple[Any, ...]) -> Operation:
@@ -187,14 +131,6 @@ class Converted(nn.Module):
         return (
             self.feedback_matrix if how.factor is None or not how.sources else how.sources.shared()
         )
-
-    def count(self) -> int:
-        """How often this was asked before; for what is drawn anew each time."""
-        counted = self.feedback_passes
-        assert counted is not None
-        before = int(counted)
-        counted += 1
-        return before
 
     def extra_repr(self) -> str:
         """What the module's printed form says in brackets."""
@@ -221,75 +157,6 @@ def _output_padding(layer: Any, x: Tensor, arguments: tuple[Any, ...]) -> tuple[
         x, size, layer.stride, layer.padding, layer.kernel_size, dimensions, layer.dilation
     )
     return tuple(padding)
-
-
-class _Send(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        matrix: Tensor | None,
-        layer: Converted,
-        operation: Operation,
-        carry: Carry,
-        source: Source | None,
-    ) -> Tensor:
-        return operation.forward(x, weight, bias)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, weight, _, matrix, ctx.layer, ctx.operation, ctx.carry, ctx.source = inputs
-        ctx.save_for_backward(x, weight, matrix)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                f"[{ctx.layer._how.name}] create_graph was True; it must be False: what feedback sends "
-                "is no derivative, so there is none of it (double backward); revert() gives backprop"
-            )
-        x, weight, matrix = ctx.saved_tensors
-        wants_x, wants_w, wants_b, wants_matrix = ctx.needs_input_grad[:4]
-        operation, how = ctx.operation, ctx.layer._how
-        to_x = to_w = to_matrix = None
-        source = None
-        if ctx.source is not None and (wants_x or wants_matrix):
-            source = ctx.source.rows(ctx.layer, x).to(grad.dtype)
-        held = None if matrix is None else matrix.detach().to(grad.dtype)
-        if ctx.carry.counts and wants_x:
-            ctx.carry.step = ctx.layer.count()
-        if wants_x and source is None:
-            to_x = ctx.carry.layerwise(operation, grad, weight.to(grad.dtype), held, x)
-        elif wants_x:
-            if how.factor is not None:
-                held = held[: x.numel() // len(source)] * how.factor
-            to_x = ctx.carry.rows(source, held).reshape(x.shape).to(x.dtype)
-        if wants_w or (wants_matrix and source is None):
-            to_w = operation.to_weight(grad, x, weight)
-        if wants_matrix and source is None:  # Kolen–Pollack: B learns what W learns
-            to_matrix = operation.to_matrix(grad, x, to_w)
-        elif wants_matrix:
-            to_matrix = x.reshape(len(source), -1).T @ source
-        to_bias = operation.to_bias(grad) if wants_b else None
-        return to_x, to_w if wants_w else None, to_bias, to_matrix, None, None, None, None
-
-
-class _Refuse(torch.autograd.Function):
-    @staticmethod
-    def forward(y: Tensor, name: str) -> Tensor:
-        return y.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.name = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        raise RuntimeError(
-            f"[{ctx.name}] backward() was called on a model converted to node perturbation, which has "
-            "none; call fastfa.interop.torch.perturb(model, loss, x, y)"
-        )
 
 
 def check_whole(where: str, layers: Iterable[Converted]) -> None:

@@ -9,10 +9,11 @@ from ... import _check
 from ._layer import TRANSPOSED, Converted, check_whole
 from ._local import LocallyConnected2d
 from ._noise import noise
+from ._send import count
 
 
 def mirror(model: nn.Module, examples: int) -> int:
-    """One mirror phase of every layer whose B is a weight mirror; to be called after an optimizer's step.
+    """One mirror phase of every layer whose B is a weight mirror, after an optimizer's step.
 
     Each such layer is given noise ξ of the shape of the input that it saw last, with standard deviation
     ``noise``, answers z = f(ξ) + b, or W's part of it alone if ``centred``, and B learns how the two go
@@ -66,8 +67,9 @@ def mirror(model: nn.Module, examples: int) -> int:
 @torch.no_grad()
 def _learn(layer: Converted, examples: int) -> bool:
     how, rule, b = layer._how, layer._how.mirror, layer.feedback_matrix
-    assert rule is not None and b is not None
-    phase = layer.count()
+    assert rule is not None
+    assert b is not None
+    phase = count(layer.feedback_passes)
     if (phase + 1) % rule.every:
         return False
     shape = _example(layer)

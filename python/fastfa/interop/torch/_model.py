@@ -80,10 +80,11 @@ def convert(
     Notes
     -----
     B is the buffer (or parameter) ``feedback_matrix`` of a layer, and so in ``state_dict()``: (in, out)
-    for ``Linear``, laid out as the weights for convolutions, (values of an example, n_out) for the routes
-    direct and target. ``"procedural"`` and custom objects keep none; those and redrawn magnitudes come
-    from main memory, whatever the device. ``"equal_error"`` takes the slope of units as 1, the number of
-    outputs that reach an input on average as n_source, and the last layer of the tree as the output.
+    for ``Linear``, laid out as the weights for convolutions, (values of an example, n_out) for the
+    routes direct and target. ``"procedural"`` and custom objects keep none; those and redrawn
+    magnitudes come from main memory, whatever the device. ``"equal_error"`` takes the slope of units
+    as 1, the number of outputs that reach an input on average as n_source, and the last layer of the
+    tree as the output.
 
     References
     ----------
@@ -104,8 +105,8 @@ def convert(
     if isinstance(rule, NodePerturbation) or rule.route == "layerwise":
         if output is not None or shared:
             raise ValueError(
-                f"[{_WHERE}] {'shared' if shared else 'output'} was given for {rule!r}; it applies to the "
-                "routes direct and target only"
+                f"[{_WHERE}] {'shared' if shared else 'output'} was given for {rule!r}; it applies to "
+                "the routes direct and target only"
             )
         plans = plan_layerwise(rule, layers, seed)
     else:

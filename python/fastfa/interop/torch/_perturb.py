@@ -12,6 +12,7 @@ from ...perturbation import NodePerturbation
 from ._layer import Converted, check_whole, watching
 from ._noise import noise
 from ._operations import Operation
+from ._send import count
 from ._shapes import probing
 
 Loss = Callable[[Any, Any], Tensor]
@@ -28,11 +29,11 @@ class Call(NamedTuple):
 def perturb(model: nn.Module, loss: Loss, x: Any, y: Any) -> Tensor:
     """Gradients by node perturbation, in the place of ``loss(model(x), y).backward()``.
 
-    The batch passes twice: once clean, with each example's loss L, and once with noise ξ ~ N(0, σ²) added
-    to the output of every converted layer, with L′. The gradient at a layer's output is (L′ − L) ξ / σ²,
-    and that of its weights follows from its clean input, as a mean over the examples, added to
-    ``.grad``. Parameters of other layers get none. Dropout drops the same units in both passes; buffers
-    (running means) are those of the clean one.
+    The batch passes twice: once clean, with each example's loss L, and once with noise ξ ~ N(0, σ²)
+    added to the output of every converted layer, with L′. The gradient at a layer's output is
+    (L′ − L) ξ / σ², and that of its weights follows from its clean input, as a mean over the examples,
+    added to ``.grad``. Parameters of other layers get none. Dropout drops the same units in both passes;
+    buffers (running means) are those of the clean one.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def perturb(model: nn.Module, loss: Loss, x: Any, y: Any) -> Tensor:
         for call, delta in zip(calls, deltas, strict=True):
             _add(call, delta / len(clean))
     for layer in layers:
-        layer.count()
+        count(layer.feedback_passes)
     return clean.mean()
 
 

@@ -14,7 +14,7 @@ from ...feedback import Feedback
 from ...perturbation import NodePerturbation
 from .._matrices import changed, drawn, scaled_for
 from ._carry import Carry, Matrix, carry_of
-from ._layer import How
+from ._how import How
 from ._operations import Linear, operation_of
 from ._shapes import Seen, shapes
 from ._sources import Hub
@@ -58,8 +58,8 @@ def layerwise(
     operation = operation_of(layer, patterned=kind in _PATTERNED)
     if kind == "pseudoinverse" and not isinstance(layer, nn.Linear):
         raise ValueError(
-            f"[convert] {name} was a {type(layer).__name__} with 'pseudoinverse'; it is there for Linear "
-            "only"
+            f"[convert] {name} was a {type(layer).__name__} with 'pseudoinverse'; it is there for "
+            "Linear only"
         )
     if kind == "custom" and getattr(layer, "groups", 1) > 1:
         raise ValueError(
@@ -92,8 +92,8 @@ def plan_from_output(
     """For the routes direct and target; puts the hooks that they need on the model."""
     if rule._kind in ("transpose", "sign", "pseudoinverse"):
         raise ValueError(
-            f"[convert] feedback was {rule!r}; a matrix that follows the weights above must have the route "
-            "'layerwise'"
+            f"[convert] feedback was {rule!r}; a matrix that follows the weights above must have the "
+            "route 'layerwise'"
         )
     if rule.plasticity not in ("fixed", "kolen_pollack"):
         raise ValueError(
@@ -129,7 +129,7 @@ def plan_from_output(
             with _told(name):
                 carry = carry_of(sized, Linear(*size), seed=seed, layer=number)
         how = How(rule, operation_of(layer), carry, name=name, seed=seed, layer=number, sources=hub)
-        how.operation_shape, how.by_position = size, own.by_position
+        how.b_shape, how.by_position = size, own.by_position
         if shared:
             how.factor = 1.0 if rule.growth is None else rule.growth**below
         plans.append((layer, how))

@@ -103,8 +103,8 @@ def _test(
             )
         if not any(_matches(pattern, name) for name in names):
             raise ValueError(
-                f"[{where}] {argument} had {pattern!r}, which is no module of the model; its modules are "
-                f"{', '.join(filter(None, names[:12]))}{' …' if len(names) > 12 else ''}"
+                f"[{where}] {argument} had {pattern!r}, which is no module of the model; its modules "
+                f"are {', '.join(filter(None, names[:12]))}{' …' if len(names) > 12 else ''}"
             )
     return lambda name, module: any(_matches(pattern, name) for pattern in patterns)
 

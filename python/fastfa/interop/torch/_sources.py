@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ... import _check
+from ._how import How
 from ._layer import Converted
 
 _SHARED = "feedback_shared"
@@ -66,7 +67,7 @@ class Hub:
         return next((p for p in reversed(_passes.running) if p.hub is self), None)
 
     @torch._dynamo.disable  # type: ignore[untyped-decorator, unused-ignore]
-    def current(self, layer: Converted) -> Pass:
+    def current(self, how: How) -> Pass:
         return self._running() or Pass(self)
 
     def shared(self) -> Tensor:
@@ -93,26 +94,27 @@ class Pass:
     def receive(self, grad: Tensor) -> None:
         self.error = grad.detach()
 
-    def rows(self, layer: Converted, like: Tensor) -> Tensor:
+    def rows(self, how: How, like: Tensor) -> Tensor:
         """What B multiplies, (M, n_source), for a layer whose input is like this."""
-        name = layer._how.name
+        name = how.name
         if not self.shape:
             raise RuntimeError(
-                f"[{name}] its backward pass belongs to no forward pass of the converted model; call the "
-                "whole model, and checkpoint with use_reentrant=False"
+                f"[{name}] its backward pass belongs to no forward pass of the converted model; call "
+                "the whole model, and checkpoint with use_reentrant=False"
             )
         error = self._target() if self.hub.route == "target" else self.error
         if error is None:
             raise RuntimeError(
-                f"[{name}] no error reached the output of the converted model; the loss must depend on it"
+                f"[{name}] no error reached the output of the converted model; the loss must "
+                "depend on it"
             )
-        units, source = layer._how.operation_shape
-        each = layer._how.by_position
+        units, source = how.b_shape
+        each = how.by_position
         count = like.numel() // like.shape[-1] if each else len(like)
         if like.numel() != count * units or error.numel() != count * source:
             raise ValueError(
-                f"[{name}] was given {tuple(like.shape)} while the output was {self.shape}; B was made for "
-                f"{units} values and {source} of the output at a time, as in the example"
+                f"[{name}] was given {tuple(like.shape)} while the output was {self.shape}; B was made "
+                f"for {units} values and {source} of the output at a time, as in the example"
             )
         return error.reshape(count, source)
 
