@@ -36,6 +36,7 @@ $(VENV)-peers/.peers: tests/requirements.txt
 	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check $(PEERS_PIP) -r tests/requirements.txt \
 	  "numpy>=1.26" "safetensors>=0.5" "tqdm>=4.66" "pytest>=8" "hypothesis>=6.100" "matplotlib>=3.8" \
 	  "scipy>=1.11" "scikit-image>=0.22" "soundfile>=0.12"
+	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check $(PEERS_PIP) --no-deps biotorch==0.0.16
 	touch $@
 
 # Brian 2.9 needs NumPy below 2; Nengo 4.1 has a plugin that pytest 9 refuses.

@@ -3,9 +3,9 @@
 
     python bench/torch_cost.py --out torch_cost.json
 
-All rules take turns within a round, so that each meets the same moments of the machine; a rule's time
-is its median ratio to the unconverted model's of the same round, in processor time of the one thread. Memory
-is measured by a process of its own for each rule. bench/README.md says how.
+All rules take turns within a round, so that each meets the same moments of the machine. A rule's time is
+its median ratio to the unconverted model's of the same round, in processor time of the one thread.
+Memory is measured by a process of its own for each rule. bench/README.md says how.
 """
 
 from __future__ import annotations

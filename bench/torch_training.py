@@ -118,7 +118,7 @@ def error(model: Any, x: Any, labels: Any) -> float:
 def train(
     task: str, rule: str, rate: float, seed: int, epochs: int, data: dict[str, Any], part: str
 ) -> dict[str, Any]:
-    """One run: its error on a part of the data, and beside the test set's its angles on held-out examples."""
+    """One run: its error on a part of the data, and, with the test set, its angles of 64 others."""
     import fastfa as fa
     import torch
     from torch.nn import functional as F

@@ -15,6 +15,7 @@ from torch import Tensor
 from ...feedback import Feedback
 from ...layers import Dense
 from ...network import Network
+from ...rules import Rule
 from .._matrices import drawn, magnitudes
 from ._operations import Linear, Local, Operation
 
@@ -252,6 +253,6 @@ class _Core(Carry):
             units, source = self._units, self._source
             # Streams are numbered by hidden layer, so those below it have to be there.
             layers = [Dense(n, bias=False) for n in (*[1] * self._layer, units, source)]
-            feedback = [*["shallow"] * self._layer, self._rule]
+            feedback: list[Rule] = [*["shallow"] * self._layer, self._rule]
             self._nets[name] = Network(1, layers, feedback, seed=self._seed, dtype=name)
         return self._nets[name]

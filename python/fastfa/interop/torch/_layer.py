@@ -19,7 +19,7 @@ from ._carry import Carry
 from ._how import How, Sources
 from ._local import LocallyConnected2d
 from ._operations import Operation, TransposedConvolution
-from ._send import Refuse, Send
+from ._send import refuse, send
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -57,8 +57,8 @@ class Converted(nn.Module):
 
     _how: How
     _original: type[nn.Module]
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+    weight: Tensor
+    bias: Any  # nn.Parameter or None
     feedback_matrix: Tensor | None
     feedback_passes: Tensor | None
 
@@ -91,7 +91,7 @@ class Converted(nn.Module):
         wanted = x.requires_grad or learns
         if how.carry is None:  # node perturbation
             y = self._plain(x, arguments)
-            return Refuse.apply(y, how.name) if y.requires_grad else y
+            return refuse(y, how.name) if y.requires_grad else y
         if how.plain or not wanted or not torch.is_grad_enabled() or _exporting():
             return self._plain(x, arguments)
         return self._send(x, arguments, how.carry, how.sources)
@@ -114,9 +114,9 @@ class Converted(nn.Module):
                 bias if bias is None or isinstance(self, LocallyConnected2d) else _cast(bias, dtype)
             )
             with torch.autocast(device, enabled=False):
-                y = Send.apply(given, weight, bias, matrix, how, passes, operation, carry, source)
+                y = send(given, weight, bias, matrix, how, passes, operation, carry, source)
         else:
-            y = Send.apply(given, weight, bias, matrix, how, passes, operation, carry, source)
+            y = send(given, weight, bias, matrix, how, passes, operation, carry, source)
         return y.squeeze(0) if alone else y
 
     def _operation(self, x: Tensor, arguments: tuple[Any, ...]) -> Operation:
@@ -179,7 +179,9 @@ Made = TypeVar("Made", bound=type[Converted])
 def converted_class(original: type[nn.Module]) -> type[Converted]:
     """The class of converted layers of this class; the same one for the same."""
     if original not in _CLASSES:
-        made = type(f"Feedback{original.__name__}", (Converted, original), {"_original": original})
+        made: Any = type(
+            f"Feedback{original.__name__}", (Converted, original), {"_original": original}
+        )
         _CLASSES[original] = made
     return _CLASSES[original]
 
@@ -229,4 +231,5 @@ def restore(layer: Converted) -> None:
     original = layer._original
     del layer.feedback_matrix, layer.feedback_passes
     del layer.__dict__["_how"]
-    layer.__class__ = original
+    instance: Any = layer
+    instance.__class__ = original

@@ -41,7 +41,8 @@ class Measured:
             use.delta = grad.detach()
 
         if y.requires_grad:
-            y.register_hook(receive)
+            hooked: Any = y
+            hooked.register_hook(receive)
 
     def use(self, layer: Converted, x: Tensor, delta: Tensor, operation: Operation) -> None:
         self.uses.setdefault(id(layer), []).append(Use(x, operation, delta))
@@ -147,14 +148,17 @@ def _by_input(operation: Operation, products: Tensor) -> np.ndarray:
         ones = products.new_ones(1, *products.shape[:3])
         return _array(operation.to_input(ones, products, like)).ravel()
     if isinstance(operation, TransposedConvolution):
-        return _array(products).reshape(len(products), -1).sum(1)
+        rows: np.ndarray = _array(products).reshape(len(products), -1).sum(1)
+        return rows
     groups = getattr(operation, "groups", 1)
     held = _array(products).reshape(groups, -1, products.shape[1], products[0, 0].numel())
-    return held.sum((1, 3)).ravel()
+    sums: np.ndarray = held.sum((1, 3)).ravel()
+    return sums
 
 
 def _dots(a: Tensor, b: Tensor) -> np.ndarray:
-    return (_array(a).reshape(len(a), -1) * _array(b).reshape(len(b), -1)).sum(1)
+    sums: np.ndarray = (_array(a).reshape(len(a), -1) * _array(b).reshape(len(b), -1)).sum(1)
+    return sums
 
 
 def _degrees(xy: float, xx: float, yy: float) -> float:
@@ -164,4 +168,5 @@ def _degrees(xy: float, xx: float, yy: float) -> float:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().to("cpu", torch.float64).numpy()
+    values: np.ndarray = tensor.detach().to("cpu", torch.float64).numpy()
+    return values

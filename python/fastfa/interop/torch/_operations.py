@@ -207,7 +207,8 @@ class TransposedConvolution(_Convolving):
         # An input has the elements of y in its patch as sources: taken apart by a convolution.
         given = (self.stride, self.padding, self.dilation, False, (0,) * self.dimensions, 1)
         columns = torch.convolution(grad, self._apart(self.source).to(grad), None, *given)
-        columns = columns[(..., *(slice(n) for n in like.shape[2:]))]
+        inside: Any = (..., *(slice(n) for n in like.shape[2:]))
+        columns = columns[inside]
         sent = rows(columns.flatten(2).transpose(1, 2).reshape(-1, self.source))
         sent = sent.reshape(len(grad), -1, self.units).transpose(1, 2)
         return sent.reshape(like.shape)

@@ -149,7 +149,7 @@ def _losses(loss: Loss, output: Any, y: Any) -> Tensor:
 
 def _add(call: Call, delta: Tensor) -> None:
     layer, x, operation = call
-    learned: list[tuple[nn.Parameter | None, Callable[[], Tensor]]] = [
+    learned: list[tuple[Tensor | None, Callable[[], Tensor]]] = [
         (layer.weight, lambda: operation.to_weight(delta.to(x.dtype), x, layer.weight)),
         (layer.bias, lambda: operation.to_bias(delta)),
     ]

@@ -36,12 +36,10 @@ class Hub:
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"targets": None}
 
-    @torch._dynamo.disable  # type: ignore[untyped-decorator, unused-ignore]
     def begin(self, module: nn.Module, inputs: Any) -> None:
         """Before the model's forward pass."""
         _passes.running.append(Pass(self))
 
-    @torch._dynamo.disable  # type: ignore[untyped-decorator, unused-ignore]
     def tap(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """After that of the module whose output's error is sent."""
         own = self._running()
@@ -54,9 +52,9 @@ class Hub:
             )
         own.shape = tuple(output.shape)
         if output.requires_grad:
-            output.register_hook(own.receive)
+            hooked: Any = output
+            hooked.register_hook(own.receive)
 
-    @torch._dynamo.disable  # type: ignore[untyped-decorator, unused-ignore]
     def end(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """After the model's forward pass, also one that failed."""
         own = self._running()
@@ -66,7 +64,6 @@ class Hub:
     def _running(self) -> Pass | None:
         return next((p for p in reversed(_passes.running) if p.hub is self), None)
 
-    @torch._dynamo.disable  # type: ignore[untyped-decorator, unused-ignore]
     def current(self, how: How) -> Pass:
         return self._running() or Pass(self)
 

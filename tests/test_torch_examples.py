@@ -1,0 +1,46 @@
+"""The examples for PyTorch run, and their models learn what they are shown."""
+
+# ruff: noqa: E402 (what may be missing is asked for first)
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch")
+
+torch.set_num_threads(1)
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+pytestmark = pytest.mark.skipif(
+    not EXAMPLES.exists(), reason="the tests are not beside the repository's examples"
+)
+
+
+def main_of(name: str):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.mark.parametrize("rule", ["bp", "fa", "usf", "frsf", "kp", "dfa"])
+def test_resnet20(rule, capsys):
+    losses = main_of("torch_resnet20")(["--rule", rule, "--steps", "3", "--batch", "8"])
+    assert all(0 < loss < 20 for loss in losses)
+    said = capsys.readouterr().out
+    assert said.count("Δh∠Δh_BP") == 22  # 21 convolutions, two of them around a block, and the output
+    assert "fc " in said
+
+
+@pytest.mark.parametrize("rule", ["usf", "frsf", "brsf"])
+def test_lenet(rule, capsys):
+    losses = main_of("torch_lenet")(["--rule", rule, "--steps", "25"])
+    assert losses[-1] < 0.95 * losses[0]
+    assert capsys.readouterr().out.endswith("Conv2d\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--shared"]])
+def test_transformer_block(options):
+    losses = main_of("torch_transformer")([*options, "--steps", "80"])
+    assert losses[-1] < 0.8 * losses[0]
