@@ -11,6 +11,7 @@ the test set is looked at once, after the last epoch. bench/README.md says how.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -211,6 +212,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = record.head(SCHEMA, protocol)
     result["versions"]["torch"] = torch.__version__
     result["tasks"] = {}
+    if options.out and options.out.exists():  # tasks that another run wrote
+        before = json.loads(options.out.read_text(encoding="utf-8"))
+        if before.get("schema") == SCHEMA:
+            result["tasks"] = before["tasks"]
     for task in options.task:
 
         def save(found: dict[str, Any], task: str = task) -> None:

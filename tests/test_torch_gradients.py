@@ -144,9 +144,13 @@ def test_layerwise_rules_follow_the_equations_on_random_trees(seed):
         ours = convert(copy.deepcopy(model), rule, seed=seed)
         layers = layers_of(ours)
         expected = compare(model, ours, x, y, layerwise(rule, layers, seed))
-        if name == "kp":  # B learns what W learns
+        if name.startswith("kp"):  # B learns what W learns
             for key, layer in layers.items():
                 learned = layer.feedback_matrix.grad.numpy()
+                if isinstance(layer, LocallyConnected2d) and learned.ndim == 2:  # of whole images
+                    pairs = [(h.reshape(len(h), -1), g) for h, g in expected.inputs[key]]
+                    close(learned, sum(h.T @ g.reshape(len(g), -1) for h, g in pairs))
+                    continue
                 learned = learned.T if isinstance(layer, nn.Linear) else learned
                 close(learned, expected.gradients[f"{key}.weight"])
 
@@ -172,7 +176,8 @@ def test_rules_from_the_output_follow_the_equations_on_random_trees(seed):
 def test_redrawn_magnitudes_have_the_weights_signs_and_other_sizes_each_time(seed):
     model, x, y = tree_of(seed)
     ours = convert(copy.deepcopy(model), fa.Feedback("sign", magnitude="redrawn", scale=0.3))
-    seen = []
+    seen: list[int] = []
+    drawn_before: dict[str, list[np.ndarray]] = {}
 
     def send(name, module, g, x, product):
         layer, how = layers[name], layers[name]._how
@@ -180,6 +185,7 @@ def test_redrawn_magnitudes_have_the_weights_signs_and_other_sizes_each_time(see
         b = how.carry.stand_in(how.operation, layer.weight, None).detach().numpy()
         assert (np.sign(b) == np.sign(layer.weight.detach().numpy())).all()
         assert (abs(b) < 0.3).all()
+        drawn_before.setdefault(name, []).append(abs(b))
         return product.to_input(g, x, b)
 
     layers = layers_of(ours)
@@ -191,3 +197,4 @@ def test_redrawn_magnitudes_have_the_weights_signs_and_other_sizes_each_time(see
         p.grad = None
     compare(model, ours, x, y, send)
     assert all(int(layer.feedback_passes) == 2 for layer in layers.values())
+    assert all((one != two).all() for one, two in drawn_before.values())

@@ -82,7 +82,7 @@ def local_chain(rule, seed: int) -> fa.Network:
 
 
 CHAINS = {"dense": dense_chain, "local": local_chain}
-PLASTIC = ("kp", "direct kp", "wm")
+PLASTIC = ("kp", "kp normal", "direct kp", "wm")
 
 
 @pytest.mark.parametrize("chain", CHAINS)

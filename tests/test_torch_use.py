@@ -332,6 +332,18 @@ def test_two_passes_before_their_backward_keep_their_errors(batch):
     same({n: p.grad for n, p in model.named_parameters()}, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_a_second_backward_has_an_error_of_its_own(batch):
+    model = converted("dfa", batch).eval()
+    weights = list(model.parameters())
+    out = model(batch[0])
+    for scale in (1.0, -3.0):
+        found = torch.autograd.grad(out.sum() * scale, weights, retain_graph=True)
+        if scale == 1.0:
+            first = found
+    for one, two in zip(first, found, strict=True):
+        torch.testing.assert_close(two, -3 * one)
+
+
 def test_gradient_scaler(batch):
     for rule in ("fa", "dfa", "drtp"):
         x, y = batch

@@ -36,6 +36,7 @@ LAYERWISE = {
     "frsf": fa.PRESETS["frsf"],
     "brsf": fa.PRESETS["brsf"],
     "kp": fa.PRESETS["kp"],
+    "kp normal": fa.Feedback("normal", plasticity="kolen_pollack"),
     "wm": fa.PRESETS["wm"],
 }
 FROM_OUTPUT = {
