@@ -33,7 +33,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "examples": 6400,
         "epochs": 3,
         "tuning_epochs": 1,
-        "direct_gain": None,
+        "direct_gain": 0.1,
         "batch": 64,
     },
     "resnet20": {
@@ -142,6 +142,7 @@ def train(
             optimizer.zero_grad()
             loss = F.cross_entropy(model(x[rows]), labels[rows])
             loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             total += loss.item() * len(rows)
@@ -174,16 +175,17 @@ def _model(task: str) -> Any:
 def run(task: str, options: argparse.Namespace, save: Callable[[dict[str, Any]], None]) -> None:
     plan = TASKS[task]
     data = fashion(options) if task == "lenet" else synthetic(options)
-    result: dict[str, Any] = {"protocol": plan | {"train_examples": len(data["train"][0])}}
-    result["rules"] = rules = {}
     epochs = options.epochs or plan["epochs"]
+    given = {"train_examples": len(data["train"][0]), "epochs": epochs, "rate_given": options.rate}
+    result: dict[str, Any] = {"protocol": plan | given}
+    result["rules"] = rules = {}
     for rule in options.rules:
         tried = {}
-        for rate in plan["rates"]:
+        for rate in plan["rates"] if options.rate is None else []:
             one = train(task, rule, rate, TUNING_SEED, plan["tuning_epochs"], data, "held_out")
             finite = one["train_losses"][-1] == one["train_losses"][-1]
             tried[str(rate)] = one["error_percent"] if finite else 100.0
-        rate = float(min(tried, key=tried.__getitem__))
+        rate = options.rate or float(min(tried, key=tried.__getitem__))
         rules[rule] = {"rule": repr(rule_of(rule, task)), "held_out_errors": tried, "rate": rate}
         rules[rule]["runs"] = []
         print(task, rule, tried, flush=True)
@@ -204,7 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     protocol = {
-        "optimizer": "SGD, momentum 0.9, weight decay 5e-4, cosine schedule",
+        "optimizer": "SGD, momentum 0.9, weight decay 5e-4, gradients clipped at norm 1, "
+        "cosine schedule",
         "seeds": options.seeds,
         "threads": options.threads,
         "tuning_seed": TUNING_SEED,
@@ -257,6 +260,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rules", nargs="+", default=list(RULES), choices=RULES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, help="instead of the task's own")
+    parser.add_argument(
+        "--rate", type=float, help="for every rule, instead of the best of the grid"
+    )
     parser.add_argument(
         "--examples", type=int, help="of the training set, instead of the task's own"
     )

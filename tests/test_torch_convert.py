@@ -138,6 +138,7 @@ REFUSED = [
     ),
     (lambda: convert(nn.Sequential(nn.LazyLinear(3))), ValueError, r"'0' was a LazyLinear"),
     (lambda: convert(nn.Linear(2, 2, dtype=torch.complex64)), TypeError, "must be real"),
+    (lambda: convert(nn.DataParallel(chain(6, 3))), ValueError, "the model was a DataParallel"),
     (lambda: convert(chain(6, 4, 3), output="2"), ValueError, r"output was given for Feedback"),
     (lambda: convert(chain(6, 4, 3), "fa", shared=True), ValueError, r"shared was given"),
     (lambda: convert(chain(6, 4, 3), "dfa"), ValueError, r"example was None"),
@@ -628,6 +629,17 @@ def test_converted_models_learn_digits(rule):
     with torch.no_grad():
         wrong = (model(test).argmax(1).numpy() != digits.test.labels).mean()
     assert wrong < 0.12
+
+
+@pytest.mark.parametrize("rule", ["fa", "kp", "dfa", "drtp", "procedural"])
+def test_an_empty_batch_teaches_nothing(rule):
+    routed = {"example": X.double()} if rule in ("dfa", "drtp") else {}
+    made = fa.Feedback("procedural") if rule == "procedural" else rule
+    model = convert(chain(6, 5, 4, 3), made, **routed)
+    out = model(torch.zeros(0, 6, dtype=torch.float64))
+    with targets(model, out.detach()) if rule == "drtp" else nullcontext():
+        out.sum().backward()
+    assert all(not p.grad.any() for p in model.parameters())
 
 
 def test_nothing_of_a_context_is_left():

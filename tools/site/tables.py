@@ -360,9 +360,10 @@ def torch_cost() -> str:
 
 def torch_training() -> str:
     result = load(TORCH_TRAINING)
+    how = result["protocol"]["optimizer"]
     parts = [
-        f"`bench/torch_training.py`, {result['protocol']['optimizer']}; mean and standard deviation over "
-        f"the seeds. {measured(result)} [results/{TORCH_TRAINING}](results/{TORCH_TRAINING})"
+        f"`bench/torch_training.py`, {how}; mean and standard deviation over the seeds. "
+        f"{measured(result)} [results/{TORCH_TRAINING}](results/{TORCH_TRAINING})"
     ]
     names = {
         "lenet": "LeNet, Fashion-MNIST",
@@ -374,6 +375,7 @@ def torch_training() -> str:
         parts.append(
             f"{names[task]}: {plan['train_examples']} training examples, {plan['epochs']} epochs, batch "
             f"{plan['batch']}."
+            + (" The rate was given, and not looked for." if plan["rate_given"] else "")
         )
         columns = ("rule", "seeds", "rate", "test error", "Δh∠Δh_BP", "gradient angle", "W∠B")
         parts.append(table([*columns, "norm ratio"], rows))
@@ -391,8 +393,11 @@ def _of_runs(entry: dict[str, Any]) -> list[str]:
             cells.append("–")
             continue
         mean = sum(found) / len(found)
-        spread = (sum((v - mean) ** 2 for v in found) / max(1, len(found) - 1)) ** 0.5
-        cells.append(f"{mean:.3g} ± {spread:.2g}{unit}")
+        shown = f"{mean:.1f}" if unit else f"{mean:.3g}"
+        if len(found) > 1:
+            spread = (sum((v - mean) ** 2 for v in found) / (len(found) - 1)) ** 0.5
+            shown += f" ± {spread:.1f}" if unit else f" ± {spread:.2g}"
+        cells.append(shown + unit)
     return cells
 
 

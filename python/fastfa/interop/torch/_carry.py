@@ -233,6 +233,8 @@ class _Core(Carry):
         return operation.by_rows(lambda rows: self.rows(rows, None), grad, like)
 
     def rows(self, source: Tensor, matrix: Tensor | None) -> Tensor:
+        if not len(source):
+            return source.new_zeros(0, self._units)
         net = self._network(source.dtype)
         # With input 0 and no bias the output is 0, so δ = target − output is the target.
         delta = source.detach().to("cpu", getattr(torch, net.dtype.name)).contiguous().numpy()

@@ -7,7 +7,7 @@ and `Converted`, and has B beside the weights.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -141,8 +141,12 @@ class Converted(nn.Module):
         return _remade, (self._original,), self.__dict__
 
 
+# PyTorch 2.4 has no such question; its exports run without gradients, where the layer is plain anyway.
+_is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
+
+
 def _exporting() -> bool:
-    return torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting()
+    return torch.onnx.is_in_onnx_export() or _is_exporting()
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -39,6 +39,11 @@ def choose(
     found: list[tuple[str, nn.Module, bool]] = []
     inside_unserved: list[str] = []
     for name, module in model.named_modules():
+        if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            raise ValueError(
+                f"[{where}] {_called(name)} was a {type(module).__name__}, which knows the parameters "
+                "that it was made with; it must be made of the converted model"
+            )
         chosen = (include is None or wanted(name, module)) and not unwanted(name, module)
         if isinstance(module, _UNSERVED):
             inside_unserved.append(name)
@@ -79,6 +84,11 @@ def _check(where: str, name: str, layer: nn.Module) -> None:
     weight = layer.weight
     if not isinstance(weight, torch.Tensor) or weight.is_complex():
         raise TypeError(f"[{where}] {_called(name)}.weight was {weight!r}; it must be real")
+    if hasattr(weight, "full_tensor"):
+        raise ValueError(
+            f"[{where}] {_called(name)}.weight is sharded (FSDP); it must be whole: convert the "
+            "model first"
+        )
 
 
 def _called(name: str) -> str:
