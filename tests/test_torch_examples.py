@@ -53,11 +53,10 @@ def test_transformer_block(options):
 @pytest.mark.parametrize(
     ("script", "options", "part"),
     [
-        ("torch_cost", ["--rules", "fa", "dfa", "--batch", "2", "--rounds", "3"], "rules"),
+        ("torch_cost", "--rules fa dfa --batch 2 --rounds 3", "rules"),
         (
             "torch_training",
-            ["--task", "resnet20", "--rules", "fa", "--seeds", "1", "--rate", "0.02"]
-            + ["--examples", "16", "--epochs", "1"],
+            "--task resnet20 --rules fa --seeds 1 --rate 0.02 --examples 16 --epochs 1",
             "tasks",
         ),
     ],
@@ -67,7 +66,8 @@ def test_the_benchmarks_run(script, options, part, tmp_path):
     if not path.exists():
         pytest.skip("the tests are not beside the repository's benchmarks")
     out = tmp_path / "result.json"
-    subprocess.run([sys.executable, path, *options, "--out", out], check=True, capture_output=True)
+    command = [sys.executable, path, *options.split(), "--out", out]
+    subprocess.run(command, check=True, capture_output=True)
     result = json.loads(out.read_text(encoding="utf-8"))
     assert result["versions"]["torch"] == torch.__version__
     if part == "rules":
