@@ -107,6 +107,10 @@ class Custom(nn.Linear):
         return super().forward(x) + 1
 
 
+class Named(nn.Linear):
+    feedback = 3
+
+
 class Lists(nn.Module):
     def __init__(self):
         super().__init__()
@@ -138,6 +142,18 @@ REFUSED = [
     ),
     (lambda: convert(nn.Sequential(nn.LazyLinear(3))), ValueError, r"'0' was a LazyLinear"),
     (lambda: convert(nn.Linear(2, 2, dtype=torch.complex64)), TypeError, "must be real"),
+    (lambda: convert(Named(3, 2)), ValueError, "the model has an attribute 'feedback'"),
+    (
+        lambda: convert(
+            convert(chain(6, 4, 3), "dfa", include="0", example=X.double(), shared=True),
+            "dfa",
+            include="2",
+            example=X.double(),
+            shared=True,
+        ),
+        ValueError,
+        "has feedback_shared already",
+    ),
     (lambda: convert(nn.DataParallel(chain(6, 3))), ValueError, "the model was a DataParallel"),
     (lambda: convert(chain(6, 4, 3), output="2"), ValueError, r"output was given for Feedback"),
     (lambda: convert(chain(6, 4, 3), "fa", shared=True), ValueError, r"shared was given"),

@@ -239,7 +239,7 @@ class _Core(Carry):
         # With input 0 and no bias the output is 0, so δ = target − output is the target.
         delta = source.detach().to("cpu", getattr(torch, net.dtype.name)).contiguous().numpy()
         below = net.deltas(np.zeros((len(delta), 1)), delta)[-2]
-        return torch.from_dlpack(below).to(source)
+        return torch.from_numpy(below).to(source)
 
     def magnitudes(self, step: int, dtype: torch.dtype) -> np.ndarray:
         """|B| (units, source) of a rule whose magnitudes are redrawn, as those of this step."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -44,7 +44,7 @@ class LocallyConnected2d(torch.nn.Module):
         kernel_size: int | Sequence[int],
         *,
         stride: int | Sequence[int] = 1,
-        padding: str = "valid",
+        padding: Literal["valid", "same"] = "valid",
         bias: bool = True,
         device: Any = None,
         dtype: Any = None,

@@ -17,7 +17,7 @@ from ._carry import Carry, Matrix, carry_of
 from ._how import How
 from ._operations import Linear, operation_of
 from ._shapes import Seen, shapes
-from ._sources import Hub
+from ._sources import SHARED, Hub
 
 Layers = Sequence[tuple[str, nn.Module, bool]]
 Plans = list[tuple[nn.Module, How]]
@@ -103,6 +103,11 @@ def plan_from_output(
         raise ValueError(
             f"[convert] shared was True for {rule!r}; it must be False for a B that learns or isn't in "
             "memory"
+        )
+    if shared and hasattr(model, SHARED):
+        raise ValueError(
+            f"[convert] shared was True for a model that has {SHARED} already; revert() it first, or "
+            "let one call convert all layers"
         )
     seen = shapes(model, example, output, layers)
     for name, layer, chosen in layers:

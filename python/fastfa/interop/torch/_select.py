@@ -75,6 +75,12 @@ def _check(where: str, name: str, layer: nn.Module) -> None:
             f"[{where}] {_called(name)} was a {type(layer).__name__}, with feedback already; revert() "
             "the model first, or name it in exclude"
         )
+    for taken in ("feedback", "feedback_matrix", "feedback_passes"):
+        if hasattr(layer, taken):
+            raise ValueError(
+                f"[{where}] {_called(name)} has an attribute {taken!r}, which a converted layer needs; "
+                "it must be named in exclude, or its attribute have another name"
+            )
     base = next(kind for kind in KINDS if isinstance(layer, kind))
     if type(layer).forward is not base.forward or "forward" in layer.__dict__:
         raise ValueError(

@@ -14,7 +14,7 @@ from ... import _check
 from ._how import How
 from ._layer import Converted
 
-_SHARED = "feedback_shared"
+SHARED = "feedback_shared"
 
 
 class _Passes(threading.local):
@@ -68,7 +68,7 @@ class Hub:
         return self._running() or Pass(self)
 
     def shared(self) -> Tensor:
-        found: Tensor = self.model.get_buffer(_SHARED)
+        found: Tensor = self.model.get_buffer(SHARED)
         return found
 
     def hook(self, output: nn.Module) -> None:
@@ -77,7 +77,7 @@ class Hub:
         self.model.register_forward_hook(self.end, always_call=True)
 
     def share(self, matrix: Tensor) -> None:
-        self.model.register_buffer(_SHARED, matrix)
+        self.model.register_buffer(SHARED, matrix)
 
 
 class Pass:
@@ -213,5 +213,5 @@ def unhook(model: nn.Module) -> None:
                 if isinstance(getattr(hook, "__self__", None), Hub):
                     del hooks[key]
                     module._forward_hooks_always_called.pop(key, None)
-        if _SHARED in module._buffers:
-            del module._buffers[_SHARED]
+        if SHARED in module._buffers:
+            del module._buffers[SHARED]
