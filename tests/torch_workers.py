@@ -77,13 +77,23 @@ def train(rank: int, processes: int, how: str, rule: str) -> dict[str, torch.Ten
                 loss.backward()
         else:
             loss.backward()
-        torch.nn.utils.clip_grad_norm_(wrapped.parameters(), 1.0)
+        if how == "fsdp1":  # whose gradients are parts; its own clipping is for float32
+            parts = [p.grad for p in wrapped.parameters() if p.grad is not None]
+            square = sum(part.square().sum() for part in parts) + torch.zeros(()).double()
+            dist.all_reduce(square)
+            for part in parts:
+                part.mul_((1.0 / (square.sqrt() + 1e-6)).clamp(max=1.0))
+        else:
+            torch.nn.utils.clip_grad_norm_(wrapped.parameters(), 1.0)
         optimizer.step()
         if rule == "wm":
             fa.interop.torch.mirror(wrapped, BATCH)
     if how == "fsdp1":
         with FullyShardedDataParallel.summon_full_params(wrapped):
-            return {n: p.detach().clone() for n, p in wrapped.named_parameters()}
+            named = dict(wrapped.named_parameters())
+            return {
+                n.replace("_fsdp_wrapped_module.", ""): p.detach().clone() for n, p in named.items()
+            }
     state = model.state_dict()
     return {n: v.full_tensor() if hasattr(v, "full_tensor") else v for n, v in state.items()}
 

@@ -87,7 +87,7 @@ class Converted(nn.Module):
     def _run(self, x: Tensor, arguments: tuple[Any, ...]) -> Tensor:
         how, matrix = self._how, self.feedback_matrix
         how.seen = tuple(x.shape)
-        learns = isinstance(matrix, nn.Parameter) and matrix.requires_grad
+        learns = matrix is not None and matrix.requires_grad
         wanted = x.requires_grad or learns
         if how.carry is None:  # node perturbation
             y = self._plain(x, arguments)
