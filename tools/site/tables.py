@@ -375,7 +375,7 @@ def torch_training() -> str:
         parts.append(
             f"{names[task]}: {plan['train_examples']} training examples, {plan['epochs']} epochs, batch "
             f"{plan['batch']}."
-            + (" The rate was given, and not looked for." if plan["rate_given"] else "")
+            + (" The rate was set by hand, the same for all." if plan["rate_given"] else "")
         )
         columns = ("rule", "seeds", "rate", "test error", "Δh∠Δh_BP", "gradient angle", "W∠B")
         parts.append(table([*columns, "norm ratio"], rows))
