@@ -37,6 +37,7 @@ test-all: install $(VENV)-peers/.peers $(VENV)-simulators/.peers ## all tests wi
 $(VENV)-peers/.peers: tests/requirements.txt
 	test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
 	$(VENV)-peers/bin/python $(pip) $(PEERS_PIP) -r tests/requirements.txt $(call declared,base test)
+	$(VENV)-peers/bin/python $(pip) --no-deps biotorch==0.0.16
 	touch $@
 
 # Brian 2.9 needs NumPy below 2; Nengo 4.1 has a plugin that pytest 9 refuses.

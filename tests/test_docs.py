@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import importlib.util
@@ -217,9 +218,18 @@ def test_every_public_name_is_on_one_page_of_reference():
         public |= {
             f"fastfa.{module}.{n}" for n in importlib.import_module(f"fastfa.{module}").__all__
         }
+    tree = ast.parse((ROOT / "python/fastfa/interop/torch/__init__.py").read_text(encoding="utf-8"))
+    (names,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+    )
+    public |= {f"fastfa.interop.torch.{name}" for name in names}
     assert public <= set(shown), public - set(shown)
     for name in shown:
         module, _, attribute = name.rpartition(".")
+        if module == "fastfa.interop.torch" and attribute in names:
+            continue  # without PyTorch it can't be imported
         assert hasattr(importlib.import_module(module), attribute), name
 
 

@@ -275,6 +275,8 @@ def deltas_of(model: nn.Sequential, x: np.ndarray, y: np.ndarray) -> list[np.nda
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 @pytest.mark.parametrize("converted", [False, True], ids=["by hand", "to_module"])
 def test_hidden_deltas_are_fastfas(rule, converted, dtype, rng):
+    if not converted and isinstance(rule.scale, str):  # a layer doesn't know the slopes below it
+        rule = rule._changed(scale="equal_before_slope")
     net = network(rule, dtype)
     model = to_module(net, feedback=True) if converted else by_hand(net, rule)
     x = rng.standard_normal((17, WIDTHS[0])).astype(dtype)
@@ -398,7 +400,6 @@ def test_a_model_with_feedback_learns_digits():
     [
         ({"feedback": "dfa"}, "route was 'direct'"),
         ({"feedback": "drtp"}, "route was 'target'"),
-        ({"feedback": "wm"}, "plasticity was 'weight_mirror'"),
         ({"feedback": "backprop"}, "feedback"),
         ({"layer": -1}, "layer"),
         ({"seed": 2**64}, "seed"),

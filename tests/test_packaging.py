@@ -137,7 +137,9 @@ def test_the_base_install_needs_what_it_is_said_to_need():
 
 def test_a_tool_is_of_one_version_wherever_it_is_pinned():
     root = Path(__file__).parents[1]
-    pinned = re.compile(r"\b(ruff|clang-format|torch)(?:==|-pre-commit\n *rev: v|\n *rev: v)([\d.]+)")
+    pinned = re.compile(
+        r"\b(ruff|clang-format|torch)(?:==|-pre-commit\n *rev: v|\n *rev: v)([\d.]+)"
+    )
     found: dict[str, set[str]] = {}
     for name in (
         *("pyproject.toml", "docs/requirements.txt", "bench/requirements.txt"),

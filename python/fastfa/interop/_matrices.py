@@ -12,15 +12,21 @@ def changed(rule: Feedback, **changes: object) -> Feedback:
     return rule._changed(**changes)
 
 
-def scaled_for(rule: Feedback, *, last: bool) -> Feedback:
+def scaled_for(
+    rule: Feedback, *, last: bool, source: int = 1, sources: float | None = None
+) -> Feedback:
     """The rule so that ``toarray`` gives a layerwise B of the last hidden layer, or of one below it.
 
     Below, "equal_error" means a variance of growth²/n_source, which is what gain² is above. The slope of
-    the units is taken as 1: the layer that multiplies by B doesn't know them.
+    the units is taken as 1: the layer that multiplies by B doesn't know them. ``sources`` is what counts
+    as n_source where it isn't ``source``, the number of B's columns: how many outputs reach an input.
     """
-    if last or not isinstance(rule.scale, str):
+    if not isinstance(rule.scale, str):
         return rule
-    return changed(rule, gain=1.0 if rule.growth is None else rule.growth, growth=None)
+    share = 1.0 if sources is None else (source / sources) ** 0.5
+    if not last:
+        return changed(rule, gain=share * (rule.growth or 1.0), growth=None)
+    return rule if rule.gain is None else changed(rule, gain=share * rule.gain, growth=None)
 
 
 def drawn(rule: Feedback, units: int, source: int, *, seed: int, layer: int) -> np.ndarray:

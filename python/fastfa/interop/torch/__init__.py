@@ -12,8 +12,24 @@ from .._peers import need
 
 need("interop.torch", "torch", "PyTorch", "torch")
 
+from ._alignment import alignment  # noqa: E402
 from ._convert import from_module, to_module  # noqa: E402
 from ._feedback import FeedbackLinear  # noqa: E402
 from ._local import LocallyConnected2d  # noqa: E402
+from ._mirror import mirror  # noqa: E402
+from ._model import convert, revert  # noqa: E402
+from ._perturb import perturb  # noqa: E402
+from ._sources import targets  # noqa: E402
 
-__all__ = ["FeedbackLinear", "LocallyConnected2d", "from_module", "to_module"]
+__all__ = [
+    "FeedbackLinear",
+    "LocallyConnected2d",
+    "alignment",
+    "convert",
+    "from_module",
+    "mirror",
+    "perturb",
+    "revert",
+    "targets",
+    "to_module",
+]
