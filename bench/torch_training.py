@@ -30,17 +30,17 @@ TUNING_SEED = 1000
 TASKS: dict[str, dict[str, Any]] = {
     "lenet": {
         "rates": [0.1, 0.03, 0.01],
-        "examples": 6400,
-        "epochs": 3,
-        "tuning_epochs": 1,
+        "examples": 20000,
+        "epochs": 6,
+        "tuning_epochs": 2,
         "direct_gain": 0.1,
         "batch": 64,
     },
     "resnet20": {
         "rates": [0.1, 0.02],
-        "examples": 512,
-        "epochs": 3,
-        "tuning_epochs": 1,
+        "examples": 2048,
+        "epochs": 6,
+        "tuning_epochs": 2,
         # At the start errors are then about as large as backprop's.
         "direct_gain": 0.005,
         "batch": 16,
