@@ -1,4 +1,4 @@
-"""The rule of ARCHITECTURE.md on storage: what pads rows of W, b and B is zero and stays zero.
+"""The rule of docs/dev/memory.md on storage: what pads rows of W, b and B is zero and stays zero.
 
 Whatever a unit's σ(0) is, and whatever moves its weights. Seen through the strides of the views.
 """
