@@ -158,8 +158,7 @@ void register_step(py::class_<Network<T>>& network) {
           try {
             released([&] { net.read_step(h.views, delta.views); });
           } catch (const std::logic_error&) {
-            continue;  // another thread dropped the pass, or began one of another size, between the two
-                       // calls
+            continue;  // between the two calls another thread dropped or replaced the pass
           }
           py::object deltas = py::none();
           if (state.has_deltas) deltas = delta.arrays;
