@@ -242,7 +242,7 @@ def writer(path):
 
 def ended(process, how):
     how(process)
-    process.wait(timeout=60)
+    process.wait(timeout=300)
     process.stdin.close()
     process.stdout.close()
 

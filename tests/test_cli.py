@@ -413,7 +413,7 @@ def test_ctrl_c_in_the_compiled_loop_ends_a_run_that_keeps_its_files(tmp_path):
     try:
         process.stdout.readline()  # the first epoch is over, the second one runs
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     finally:
         process.kill()
         process.wait()
@@ -521,7 +521,7 @@ def test_version(capsys):
 
 def test_the_package_runs_as_a_module(run_python):
     command = [sys.executable, "-W", "error", "-m", "fastfa", "info"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "version" in done.stdout
 

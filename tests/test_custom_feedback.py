@@ -296,7 +296,7 @@ def test_networks_with_custom_feedback_train_side_by_side(rng):
         job.daemon = True
         job.start()
     for job in jobs:
-        job.join(30)
+        job.join(300)
     assert not any(job.is_alive() for job in jobs)
     for net in nets[1:]:
         np.testing.assert_array_equal(net.weights[0], nets[0].weights[0])

@@ -449,12 +449,12 @@ def test_ctrl_c_ends_in_one_line(tmp_path, jobs):
     script.write_text(source)
     running = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE, text=True)
     runs = tmp_path / "nonlinear" / "paper" / "runs"
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline and not list(runs.glob("*.json")):
         time.sleep(0.05)
     assert list(runs.glob("*.json"))
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=20)
+    _, err = running.communicate(timeout=300)
     assert running.returncode == 130
     assert err.splitlines() == [
         f"fastfa: interrupted in nonlinear; what is done is in {tmp_path}, "

@@ -152,7 +152,7 @@ def test_kernels_come_from_the_librarys_own_folder_wherever_the_process_goes(tmp
         env={"LD_LIBRARY_PATH": "lib", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stdout) == (0, "made\n"), done.stderr
 

@@ -176,7 +176,7 @@ def test_the_console_script_tells_its_version():
     command = next((p for p in (scripts / "fastfa", scripts / "fastfa.exe") if p.exists()), None)
     assert command is not None, f"there is no fastfa in {scripts}"
     done = subprocess.run(
-        [command, "--version"], capture_output=True, text=True, timeout=60, check=True
+        [command, "--version"], capture_output=True, text=True, timeout=300, check=True
     )
     assert fa.__version__ in done.stdout
 
@@ -192,7 +192,7 @@ def kernels() -> list[Path]:
 def tool(*command: str) -> str:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files")

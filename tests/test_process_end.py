@@ -95,7 +95,7 @@ def test_a_daemon_thread_at_work_does_not_hinder_the_end(kind):
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr[-2000:]
 

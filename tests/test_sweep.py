@@ -292,7 +292,7 @@ def test_a_sweep_that_was_cut_off_goes_on(tmp_path, capsys, jobs, blow, status):
             os.killpg(process.pid, blow)  # as a terminal does: the workers hear it too
         else:
             process.send_signal(blow)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     finally:
         end(process)
     assert process.returncode == status, err

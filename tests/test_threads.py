@@ -176,7 +176,7 @@ def run_all(jobs) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=300)
     assert not any(thread.is_alive() for thread in threads), "a thread hangs"
     if errors:
         raise errors[0]
@@ -256,13 +256,13 @@ def test_the_gil_is_released_while_an_epoch_runs():
 
     counter = threading.Thread(target=count, daemon=True)
     counter.start()
-    counting.wait(10)
+    counting.wait(100)
     before = counts[0]
     order = np.tile(np.arange(200), 20)
     net.train_epoch(x, y, fa.SGD(0.01), batch_size=100, order=order)
     after = counts[0]
     stop.set()
-    counter.join(10)
+    counter.join(100)
     assert after - before > 100
 
 
@@ -348,7 +348,7 @@ if child == 0:
         fresh.train_epoch(x, y, sgd, batch_size=20)
     same = np.array_equal(net.weights[0], fresh.weights[0])
     os._exit(0 if same else 3)
-deadline = time.monotonic() + 30
+deadline = time.monotonic() + 200
 while time.monotonic() < deadline:
     done, status = os.waitpid(child, os.WNOHANG)
     if done:
@@ -367,7 +367,7 @@ print("done")
 
 
 def test_a_forked_child_can_train(run_python):
-    assert run_python(FORK, timeout=60).split() == ["done"]
+    assert run_python(FORK, timeout=300).split() == ["done"]
 
 
 MULTIPROCESSING = """
@@ -382,14 +382,14 @@ def train(seed):
     return float(net.weights[0][3, 4])
 here = [train(seed) for seed in range(4)]
 with multiprocessing.get_context("fork").Pool(2) as pool:
-    there = pool.map_async(train, range(4)).get(timeout=30)
+    there = pool.map_async(train, range(4)).get(timeout=300)
 assert here == there, (here, there)
 print("done")
 """
 
 
 def test_a_forked_pool_of_workers_can_train(run_python):
-    assert run_python(MULTIPROCESSING, timeout=60).split() == ["done"]
+    assert run_python(MULTIPROCESSING, timeout=300).split() == ["done"]
 
 
 @pytest.mark.parametrize("count", ["1", "2", "3"])
@@ -422,7 +422,7 @@ net = fa.Network(784, [fa.Dense(1000, "tanh"), fa.Dense(10, "linear")], "fa")
 net.train_epoch(np.ones((20, 784)), np.ones((20, 10)), fa.SGD(1e-4), batch_size=5)
 print("done")
 """
-    assert run_python(source, timeout=30).split() == ["done"]
+    assert run_python(source, timeout=300).split() == ["done"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -257,7 +257,7 @@ def test_a_search_that_was_cut_off_ends_as_the_one_that_was_not(tmp_path, capsys
                 process.stdout.readline()
             time.sleep(0.1)  # into the next trial
             os.killpg(process.pid, blow)  # as a terminal does
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=300)
         finally:
             end(process)
         assert process.returncode == status, err
@@ -284,7 +284,7 @@ def test_ctrl_c_ends_all_jobs_and_they_go_on(tmp_path, capsys):
         for _ in range(4):
             process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     finally:
         end(process)
     assert process.returncode == 130, err
