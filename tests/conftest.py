@@ -45,7 +45,7 @@ def run_python() -> Callable[..., str]:
     A process that outlives ``timeout`` seconds is killed, and the test fails: so a hang shows.
     """
 
-    def run(source: str, *, env: dict[str, str] | None = None, timeout: float = 60) -> str:
+    def run(source: str, *, env: dict[str, str] | None = None, timeout: float = 300) -> str:
         path = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", source],
