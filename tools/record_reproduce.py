@@ -7,8 +7,8 @@ Copies OUT/NAME/paper/results.json and figure.png to docs/results/reproduce, and
 anew. Of the runs, a record keeps all numbers where they are few, and of classifiers the errors after
 each epoch; else none.
 
-Runs of an experiment that isn't through yet wait in docs/results/reproduce/unfinished; with this folder as
---out, the same command goes on from them.
+Runs of an experiment that isn't through yet wait in docs/results/reproduce/unfinished; with this folder
+as --out, the same command goes on from them.
 
 --rejudge judges the records (all, if none is named) by today's claims from the numbers that they keep.
 A claim about numbers that a record doesn't keep stays as it was judged, and a claim of before that is
