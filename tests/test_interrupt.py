@@ -220,7 +220,9 @@ def test_a_second_ctrl_c_does_not_wait():
 def test_a_terminal_that_is_closed_leaves_the_weights(training, tmp_path):
     """The terminal's process gets SIGHUP, and nothing can be printed any more."""
     words = [*training[:-5], "--epochs", "1000000", *training[-2:]]
-    code = f"import sys; from fastfa.cli import main; sys.exit(main({words!r}))"
+    # Where the tests run under nohup, SIGHUP is ignored, and a command leaves it so.
+    usual = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    code = f"{usual}; import sys; from fastfa.cli import main; sys.exit(main({words!r}))"
     terminal, end = os.openpty()
     child = subprocess.Popen([sys.executable, "-c", code], stdin=end, stdout=end, stderr=end)
     os.close(end)
