@@ -449,7 +449,7 @@ def test_a_failed_forward_pass_leaves_nothing_behind():
     assert not _sources._passes.running
 
 
-# ---- B that learn, and noise ---------------------------------------------------------------------
+# ---- Kolen–Pollack, weight mirror, node perturbation ---------------------------------------------
 
 
 def layer_and_input(kind: str) -> tuple[nn.Module, torch.Tensor]:

@@ -84,7 +84,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
                              Index batch_size, const Index* order, Index n, const Poll& poll,
                              EpochResult& result, const T* sample_weight) {
   ready(optimizer, std::min(batch_size, n));
-  // Ask about once in 20 ms.
+  // poll() is called about every 20 ms.
   double work = 0;
   for (const Layer<T>& layer : layers_) work += 6.0 * layer.work();
   work *= static_cast<double>(batch_size);

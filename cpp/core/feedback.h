@@ -73,13 +73,14 @@ using MadeMatrix = std::unique_ptr<FeedbackMatrix<T>>;
 // Wᵀ, sign(Wᵀ) and, layerwise, `uniform`, a random weight of its own for every weight of W.
 bool is_patterned(const FeedbackSpec& spec, const LayerShape& above);
 
-// A kind of matrix; how it is above such a layer.
+// A row of the table of matrices: a name, what is known of it, and who makes it.
 template <class T>
 struct MatrixKind {
   Matrix matrix;
   MatrixTraits traits;
-  MadeMatrix<T> (*make)(const MatrixPlan&);  // null comes of it where nothing is sent
+  MadeMatrix<T> (*make)(const MatrixPlan&);  // returns null if the layer gets no error
 };
+// The row for this feedback below the layer `above`, whose pattern may ask for another maker.
 template <class T>
 MatrixKind<T> matrix_kind(const FeedbackSpec& spec, const LayerShape& above);
 

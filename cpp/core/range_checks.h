@@ -13,7 +13,7 @@ namespace fastfa {
 template <class T>
 class RangeChecks {
  public:
-  // A check: of what, and in which step.
+  // What a check looked at, and in which step.
   struct Site {
     int layer;
     const char* what;
@@ -30,9 +30,10 @@ class RangeChecks {
   void check(int layer, const char* what);
   void raise_pending();
   [[noreturn]] void raise(Site site);
-  void forget();  // all checks that are pending
+  void forget();  // drops all pending checks
 
-  // Of a backend that runs ahead. Not 0: a value was out of range, and updates are skipped.
+  // For a backend that runs ahead of the checks. Not 0: a value was out of range, and updates are
+  // skipped.
   const int* halted() const { return halted_.data(); }
   // The sums of an epoch, on the device: begin with those in `result`, add a step's before its update
   // (and its flags to halted()), fetch them.

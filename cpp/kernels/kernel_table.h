@@ -36,13 +36,14 @@ struct KernelSet {
   Op<LocalForward<T>> local_forward;
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
-  bool (*local_by_rows)(const LocalShape&);  // without arrays `across`
+  bool (*local_by_rows)(
+      const LocalShape&);  // true: local layers of this shape need no transposed copies of h and δ
   void (*tiny_run)(const TinyRun<T>&);
   bool (*tiny_forward)(const TinyStep<T>&);
   bool (*tiny_feedback)(const TinyStep<T>&);
   void (*tiny_update)(const TinyStep<T>&);
   void (*lane_run)(const LaneRun<T>&);
-  Index lanes;  // of a vector
+  Index lanes;  // numbers in a vector
 };
 
 // Decompositions, by Eigen. Matrices are row-major without padding.

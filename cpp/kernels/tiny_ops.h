@@ -67,7 +67,7 @@ template <class T>
 struct LaneRun : OnlineRun<T> {
   const T* rate;
   const T* decay;
-  bool decays;  // any of them does
+  bool decays;  // some decay is not 0
   T* scratch;   // (n_out of the output layer)
 };
 

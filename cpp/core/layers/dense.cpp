@@ -41,7 +41,7 @@ struct DeferredUpdate {
   // pending_decays[i], of (1, n_in): steps of weight decay not yet applied to row i of W. Empty: rows
   // decay in every step.
   Buffer<std::int32_t> pending_decays;
-  bool has_pending = false;  // some of them may be above 0
+  bool has_pending = false;  // some of pending_decays may be above 0
   const std::vector<Run>* runs = nullptr;
 };
 

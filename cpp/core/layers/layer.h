@@ -25,13 +25,13 @@ struct Moments {
   }
 };
 
-// What a layer holds of the batch under way.
+// A layer's buffers for the current batch.
 template <class T>
 struct Pass {
   Buffer<T> h, delta;              // (batch, n_out)
   Buffer<T> noisy;                 // (batch, n_out), for node perturbation
   Buffer<T> dropped;               // (batch, n_out), what dropout leaves of h; empty without dropout
-  std::vector<Buffer<T>> scratch;  // of this kind of layer
+  std::vector<Buffer<T>> scratch;  // what only this kind of layer needs
   bool delta_zero = false;
 };
 
@@ -41,7 +41,7 @@ class Layer : public Pass<T> {
   const LayerSpec spec;
   const std::unique_ptr<Pattern<T>> pattern;
   const Index n_in, n_out;
-  const std::vector<Run> units;  // all of this layer's units
+  const std::vector<Run> units;  // all units, as ranges of columns
   Buffer<T> w, bias;             // W as the pattern lays it out, bias (1, n_out); empty: there is none
   Moments<T> of_w, of_bias;
 
@@ -67,7 +67,7 @@ class Layer : public Pass<T> {
                      bool) {}
   virtual void catch_up(Backend<T>&) {}
 
-  // Can the kernels of tiny networks do it? W is full then.
+  // Can the kernels of tiny networks compute this layer? They need every weight of W.
   virtual bool can_be_tiny() const { return false; }
 
   // Weights that don't exist are zero, whatever was written there.
@@ -85,7 +85,7 @@ class Layer : public Pass<T> {
     if (bias) of_bias.reserve(place, memory, 1, n_out);
   }
 
-  // What the layer above is given.
+  // The input of the layer above: h, or what dropout leaves of it.
   const Buffer<T>& output(bool learning) const {
     return learning && this->dropped ? this->dropped : this->h;
   }
@@ -109,7 +109,7 @@ class Layer : public Pass<T> {
   }
 };
 
-// A kind of layer: what makes one.
+// The functions that check and make layers of one kind.
 template <class T>
 struct LayerKind {
   // Throws std::invalid_argument, which begins with `where`, if there is no such layer above n_in

@@ -7,7 +7,7 @@
 namespace fastfa {
 namespace {
 
-// The kernels' view of it.
+// The sizes of such a layer, as its kernels take them.
 LocalShape geometry(const LocalSpec& s) {
   LocalShape k{s.channels, s.height,   s.width, s.maps, s.kernel_h, s.kernel_w,
                s.stride_h, s.stride_w, 0,       0,      0,          0};
@@ -44,7 +44,8 @@ Index check_local(const LayerSpec& layer, Index n_in, const std::string& where) 
            std::to_string(s.kernel_w) + "); the image is (" + std::to_string(s.height) + ", " +
            std::to_string(s.width) + "), so with padding 'valid' it must not be larger");
   }
-  // Of the weights of one position, rounded up to whole cache lines, of all, and of the units.
+  // Four sizes must fit: the weights of one position for one channel; for all channels, each padded to
+  // whole cache lines; the weights of all positions; the units.
   const Index block =
       size_product(where + ": a position's weights are", {s.kernel_h, s.kernel_w, s.maps});
   const Index position =

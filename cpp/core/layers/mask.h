@@ -1,4 +1,4 @@
-// Which weights of a dense layer exist, where a share of them doesn't (LayerSpec::density).
+// The mask of a sparse dense layer: which of its weights exist. Their share is LayerSpec::density.
 #pragma once
 
 #include "core/buffer.h"
@@ -7,7 +7,8 @@
 
 namespace fastfa {
 
-// Drawn from a stream of its own. Calls keep(o, i) for those of W (n_out, n_in) that exist.
+// Calls keep(o, i) for each element of W (n_out, n_in) that exists. They are drawn from a random stream
+// that serves nothing else.
 template <class Keep>
 void for_existing(const LayerSpec& layer, Index n_out, Index n_in, std::uint64_t seed,
                   std::uint32_t index, Keep&& keep) {
@@ -17,7 +18,7 @@ void for_existing(const LayerSpec& layer, Index n_out, Index n_in, std::uint64_t
   }
 }
 
-// Sets to zero what has no bit in the mask (rows, cols / 32); an empty mask keeps all.
+// Sets each value to zero whose bit in the mask (rows, cols / 32) is 0. An empty mask changes nothing.
 template <class T>
 void clear_removed(const Buffer<std::uint32_t>& mask, const Buffer<T>& values) {
   for (Index r = 0; mask && r < values.rows(); ++r) {

@@ -54,7 +54,7 @@ void write_products(Backend<T>& backend, const Buffer<T>& to, T* partial, Send&&
   }
 }
 
-// Each kind of layer has a class of these. A B of the same pattern sends errors back through it.
+// Each kind of layer derives a class from it. A B of the same pattern sends errors back through it.
 template <class T>
 class Pattern : public LayerShape {
  public:
@@ -63,13 +63,13 @@ class Pattern : public LayerShape {
   Pattern(const Pattern&) = delete;
   Pattern& operator=(const Pattern&) = delete;
 
-  virtual Index count() const = 0;  // of weights
-  // Memory for the weights, all zero.
+  virtual Index count() const = 0;  // number of weights
+  // A buffer for the weights, filled with zeros.
   virtual Buffer<T> make(Place& place) const = 0;
   // Each weight from U(−scale, scale), in the order in which they are shown.
   virtual void draw(const Buffer<T>& weights, std::uint64_t seed, Purpose purpose, std::uint32_t index,
                     double scale) const = 0;
-  // Weights as they are shown.
+  // The weights in the layout that users see.
   virtual WeightView<T> view(const Buffer<T>& weights) const = 0;
   // carry.delta (n, n_in) = (source (n, n_out) through `weights`, backwards) ∘ σ′
   virtual void send_back(Backend<T>& backend, const Carry<T>& carry, const Buffer<T>& weights) = 0;

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import multiprocessing
 import os
 import socket
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ..processes import workers
 from .interrupt import leave_to_commander
 from .ranges import FILES, label, read_space, read_with_table, to_toml
 from .settings import add_options, default_of, given_settings
@@ -198,38 +198,25 @@ def _outcomes(
                 return
             yield searcher.run(number)
         return
-    before = set(multiprocessing.active_children())
-    # Spawned: a fork would copy the thread team's locks without its threads.
-    pool = ProcessPoolExecutor(
-        arguments.jobs,
-        multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(*places, max(1, cores // arguments.jobs)),
-    )
     waiting: set[Future[Outcome]] = set()
+    left = iter(todo)
+    threads = max(1, cores // arguments.jobs)
     try:
-        left = iter(todo)
-        while True:
-            while len(waiting) < arguments.jobs and monotonic() < end:
-                try:
-                    waiting.add(pool.submit(_run_trial, next(left)))
-                except StopIteration:
+        with workers(arguments.jobs, _start_worker, *places, threads) as pool:
+            while True:
+                while len(waiting) < arguments.jobs and monotonic() < end:
+                    try:
+                        waiting.add(pool.submit(_run_trial, next(left)))
+                    except StopIteration:
+                        break
+                if not waiting:
                     break
-            if not waiting:
-                break
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
     except BrokenProcessPool:
         raise ChildProcessError(
             "[tune] a process of the search was killed; the same command goes on from here"
         ) from None
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - before:
-            child.kill()  # or Ctrl-C would wait for the trials under way
-            child.join()
-        raise
-    pool.shutdown()
 
 
 _searcher: Searcher | None = None  # of a process of the pool

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from typing import Any
 
 from .. import build_info, set_num_threads
+from ..processes import workers
 from ._job import Job
 from ._json import write_json
 
@@ -20,12 +20,7 @@ def run_all(todo: list[Job], jobs: int, report: Report) -> None:
             job.run()
             report(f"{job.experiment} {number}/{len(todo)}: {job.condition}, seed {job.seed}")
         return
-    before = set(multiprocessing.active_children())
-    # Spawned: a fork would copy the thread team's locks without its threads.
-    pool = ProcessPoolExecutor(
-        min(jobs, len(todo)), multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
-    try:
+    with workers(min(jobs, len(todo)), _start_worker) as pool:
         waiting = {pool.submit(job.run): job for job in todo}
         number = 0
         while waiting:
@@ -34,13 +29,6 @@ def run_all(todo: list[Job], jobs: int, report: Report) -> None:
                 future.result()
                 number += 1
                 report(f"{job.experiment} {number}/{len(todo)}: {job.condition}, seed {job.seed}")
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - before:
-            child.kill()  # or Ctrl-C would wait for the jobs under way
-            child.join()
-        raise
-    pool.shutdown()
 
 
 def check_scheduler(scheduler: Any, jobs: int) -> None:

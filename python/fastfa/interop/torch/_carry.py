@@ -42,12 +42,18 @@ class Carry(ABC):
         like: Tensor,
     ) -> Tensor:
         """From the gradient of a layer's output to that of its input, which is like ``like``."""
+        if self.by_rows(operation):
+            return operation.by_rows(lambda rows: self.rows(rows, matrix), grad, like)
         instead = self.stand_in(operation, weight, matrix)
         assert instead is not None  # those without it have a way of their own
         return operation.to_input(grad, instead, like)
 
+    def by_rows(self, operation: Operation) -> bool:
+        """Whether `layerwise` goes by `rows`, and not by `stand_in`."""
+        return False
+
     def rows(self, source: Tensor, matrix: Tensor | None) -> Tensor:
-        """(N, n_source) → (N, n_l), for the routes from the output."""
+        """(N, n_source) → (N, n_l)."""
         raise NotImplementedError  # of matrices that follow the weights, which are layerwise
 
 
@@ -91,17 +97,8 @@ class Matrix(Carry):
         assert matrix is not None  # the module keeps it
         return operation.as_weight(matrix) if operation.patterned else None
 
-    def layerwise(
-        self,
-        operation: Operation,
-        grad: Tensor,
-        weight: Tensor,
-        matrix: Tensor | None,
-        like: Tensor,
-    ) -> Tensor:
-        if operation.patterned:
-            return super().layerwise(operation, grad, weight, matrix, like)
-        return operation.by_rows(lambda rows: self.rows(rows, matrix), grad, like)
+    def by_rows(self, operation: Operation) -> bool:
+        return not operation.patterned
 
     def rows(self, source: Tensor, matrix: Tensor | None) -> Tensor:
         assert matrix is not None
@@ -222,15 +219,8 @@ class _Core(Carry):
             return None
         return self.rows(torch.eye(self._source).to(weight), None)
 
-    def layerwise(
-        self,
-        operation: Operation,
-        grad: Tensor,
-        weight: Tensor,
-        matrix: Tensor | None,
-        like: Tensor,
-    ) -> Tensor:
-        return operation.by_rows(lambda rows: self.rows(rows, None), grad, like)
+    def by_rows(self, operation: Operation) -> bool:
+        return True
 
     def rows(self, source: Tensor, matrix: Tensor | None) -> Tensor:
         if not len(source):
