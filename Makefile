@@ -106,13 +106,13 @@ comma := ,
 tests_of = $(foreach name,$(1),tests/test_$(name).py)
 
 # What goes through the core, its bindings and its kernels; and what does so from several threads.
-sanitized := adam alignment arrays bad_feedback bad_input bad_learning bad_local capi checkpoint_files cuda_arrays \
+sanitized := adam alignment arrays bad_feedback bad_input bad_learning bad_local capi checkpoint_files checkpoint_reading checkpoint_writing cuda_arrays \
   cuda_ensemble cuda_graphs cuda_training custom_feedback density distortion divergence dropout ensemble \
   feedback_matrices finite_differences fork learning local local_network local_oracles locks network_api \
-  node_perturbation online oracles padding philox plasticity process_end robust_feedback sizes state_file stepwise
+  node_perturbation online oracles padding philox plasticity process_end robust_feedback sizes state_file stepwise stepwise_calls
 kernels := adam density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
-  padding plasticity stepwise
-concurrent := threads locks interrupt robust_feedback stepwise ensemble process_end
+  padding plasticity stepwise stepwise_calls
+concurrent := threads locks interrupt robust_feedback stepwise_calls ensemble process_end
 
 sanitize: build/sanitize/address/.built build/sanitize/thread/.built cuda-sanitize ## core, bindings and kernels under ASan and UBSan, threads under TSan; up to an hour
 	$(BIN)/python tools/sanitize.py address build/sanitize/address $(call tests_of,$(sanitized))
@@ -121,7 +121,7 @@ sanitize: build/sanitize/address/.built build/sanitize/thread/.built cuda-saniti
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread $(call tests_of,$(concurrent))
 
 sanitize-quick: build/sanitize/address-quick/.built build/sanitize/thread-quick/.built ## the part of it that is for every change
-	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi padding sizes state_file stepwise)
+	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi padding sizes state_file stepwise stepwise_calls)
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread-quick $(call tests_of,locks robust_feedback)
 
 # Seconds for each target; FUZZ="--runs 1000000 cpp.load" for so many inputs of one.

@@ -247,3 +247,11 @@ def optimizer_of(case: Case) -> fa.SGD | fa.Adam:
         weight_decay=case.weight_decay,
         reduction=case.reduction,
     )
+
+
+def twins(case: Case, dtype: str) -> tuple[fa.Network, fa.Network]:
+    return tuple(build(case, dtype, np.random.default_rng(case.seed)) for _ in range(2))
+
+
+def bits(net: fa.Network) -> dict[str, bytes]:
+    return {name: value.tobytes() for name, value in net.state_dict().items()}
