@@ -5,8 +5,9 @@ from __future__ import annotations
 import fastfa as fa
 import numpy as np
 
-HIDDEN = ("linear", "logistic", "tanh", "relu", "leaky_relu")
-OUTPUT = (*HIDDEN, "softmax")
+ANYWHERE = ("linear", "logistic", "tanh", "relu", "leaky_relu", "hard_tanh", "softplus", "elu")
+HIDDEN = (*ANYWHERE, "gelu", "silu")
+OUTPUT = (*ANYWHERE, "softmax")
 
 # Largest difference of two outputs in units of the largest value: both sides round every operation,
 # float32 to 6e-8, and sum products in an order of their own.
@@ -62,7 +63,7 @@ def local_network(seed: int, dtype: str) -> fa.Network:
         shape = layer.output_shape(shape)
         layers.append(layer)
     output = OUTPUT[seed % len(OUTPUT)]
-    if rng.random() < 0.7 or output == "softmax":
+    if rng.random() < 0.7 or output == "softmax" or layers[-1].activation not in ANYWHERE:
         layers.append(fa.Dense(int(rng.integers(2, 12)), output))
     else:
         output = layers[-1].activation

@@ -22,7 +22,7 @@ TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 # fall on the other side of it. Such runs are drawn again; they are never compared more loosely.
 KINK = {"float64": 1e-12, "float32": 3e-6}
 CONDITION = {"float64": 1e4, "float32": 30}  # of a W whose pseudoinverse is taken
-KINKED = ("relu", "leaky_relu")
+KINKS = {"relu": [0], "leaky_relu": [0], "hard_tanh": [-1, 1]}
 STEPS = 20
 
 
@@ -34,14 +34,16 @@ def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def kink_distance(ref: reference.Network, x: np.ndarray) -> np.ndarray:
-    """Per example: the smallest |a| / max |a| in a layer with a kink; exact zeros are exact."""
+    """Per example: the smallest distance to a kink, over max |a|; exact zeros are exact."""
     nearest = np.full(len(x), np.inf)
-    if not any(layer.activation in KINKED for layer in ref.layers):
+    if not any(layer.activation in KINKS for layer in ref.layers):
         return nearest
     for layer, a in zip(ref.layers, ref.pre_activations(x), strict=True):
-        if layer.activation in KINKED and a.any():
-            size = np.abs(a) / np.abs(a).max()
-            nearest = np.minimum(nearest, np.where(size == 0, np.inf, size).min(axis=1))
+        if layer.activation in KINKS and a.any():
+            far = (
+                np.abs(np.subtract.outer(a, KINKS[layer.activation])).min(axis=-1) / np.abs(a).max()
+            )
+            nearest = np.minimum(nearest, np.where(far == 0, np.inf, far).min(axis=1))
     return nearest
 
 

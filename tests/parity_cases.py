@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import fastfa as fa
 import numpy as np
 
-HIDDEN = ["linear", "logistic", "tanh", "relu", "leaky_relu"]
+ANYWHERE = ["linear", "logistic", "tanh", "relu", "leaky_relu", "hard_tanh", "softplus", "elu"]
+HIDDEN = [*ANYWHERE, "gelu", "silu"]
 OUTPUTS = [
-    *(("squared_error", name) for name in HIDDEN),
+    *(("squared_error", name) for name in ANYWHERE),
     ("cross_entropy", "logistic"),
     ("cross_entropy", "softmax"),
 ]

@@ -34,7 +34,7 @@ import numpy as np
 import reference_feedback
 import reference_local
 import reference_streams as streams
-from reference_feedback import Feedback
+from reference_feedback import Feedback, normal_cdf
 from reference_streams import (  # noqa: F401 (tests know them by this module's name)
     FEEDBACK,
     SHUFFLE,
@@ -61,6 +61,16 @@ def sigma(name: str, a: np.ndarray) -> np.ndarray:
         return np.where(a > 0, a, 0.0)
     if name == "leaky_relu":
         return np.where(a > 0, a, LEAK * a)
+    if name == "hard_tanh":
+        return np.clip(a, -1, 1)
+    if name == "softplus":
+        return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
+    if name == "elu":
+        return np.where(a > 0, a, np.expm1(np.minimum(a, 0)))
+    if name == "gelu":
+        return a * normal_cdf(a)
+    if name == "silu":
+        return a * sigma("logistic", a)
     if name == "softmax":
         z = np.exp(a - a.max(axis=-1, keepdims=True))
         return z / z.sum(axis=-1, keepdims=True)
@@ -81,6 +91,17 @@ def sigma_prime(name: str, a: np.ndarray) -> np.ndarray:
         return np.where(a > 0, 1.0, 0.0)
     if name == "leaky_relu":
         return np.where(a > 0, 1.0, LEAK)
+    if name == "hard_tanh":
+        return np.where(np.abs(a) < 1, 1.0, 0.0)
+    if name == "softplus":
+        return sigma("logistic", a)
+    if name == "elu":
+        return np.where(a > 0, 1.0, np.exp(np.minimum(a, 0)))
+    if name == "gelu":
+        return normal_cdf(a) + a * np.exp(-(a**2) / 2) / np.sqrt(2 * np.pi)
+    if name == "silu":
+        s = sigma("logistic", a)
+        return s + a * s * (1 - s)
     raise KeyError(name)
 
 

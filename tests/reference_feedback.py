@@ -7,6 +7,7 @@ What depends on W or on the step is computed anew whenever it is asked for, from
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -154,6 +155,21 @@ def density_of(fb) -> float:
     return fb.density if fb.density is not None else {"sparse": 0.5, "ternary": 2 / 3}[fb.matrix]
 
 
+def normal_cdf(a: np.ndarray) -> np.ndarray:
+    """Φ(a)"""
+    return np.vectorize(lambda x: math.erfc(-x / math.sqrt(2)) / 2, otypes=[float])(a)
+
+
+def normal_density(a: np.ndarray) -> np.ndarray:
+    return np.exp(-(a**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def half_tanh(a: np.ndarray) -> np.ndarray:
+    """The logistic function."""
+    return 0.5 + 0.5 * np.tanh(a / 2)
+
+
+# σ and σ′
 SLOPES = {
     "linear": (lambda a: a, np.ones_like),
     "tanh": (np.tanh, lambda a: 1 - np.tanh(a) ** 2),
@@ -166,6 +182,17 @@ SLOPES = {
         lambda a: np.where(a > 0, a, a / 20),
         lambda a: np.where(a > 0, 1.0, 1 / 20),
     ),
+    "hard_tanh": (lambda a: np.clip(a, -1, 1), lambda a: 1.0 * (np.abs(a) < 1)),
+    "softplus": (lambda a: np.logaddexp(0, a), half_tanh),
+    "elu": (
+        lambda a: np.maximum(a, 0) + np.expm1(np.minimum(a, 0)),
+        lambda a: np.exp(np.minimum(a, 0)),
+    ),
+    "gelu": (lambda a: a * normal_cdf(a), lambda a: normal_cdf(a) + a * normal_density(a)),
+    "silu": (
+        lambda a: a * half_tanh(a),
+        lambda a: half_tanh(a) + a * half_tanh(a) * half_tanh(-a),
+    ),
 }
 
 
@@ -175,10 +202,6 @@ def expected_slopes(net) -> list[float]:
     The first one's inputs have a mean square of 1. By Gauss and Legendre on many short intervals.
     """
     nodes, weights = np.polynomial.legendre.leggauss(20)
-    edges = np.linspace(-12, 12, 2401)
-    half = np.diff(edges)[:, None] / 2
-    z = (edges[:-1, None] + half + half * nodes).ravel()
-    density = (half * weights).ravel() * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     slopes, below = [], 1.0
     for layer, shape in zip(net.layers[:-1], net.shapes[:-2], strict=True):
         local = hasattr(layer, "maps")
@@ -186,6 +209,11 @@ def expected_slopes(net) -> list[float]:
         omega = 1 / np.sqrt(fan_in) if layer.weight_scale is None else layer.weight_scale
         variance = fan_in * getattr(layer, "density", 1.0) * omega**2 / 3 * below
         value, slope = SLOPES[layer.activation]
+        near_0 = np.linspace(-40, 40, 161) / np.sqrt(variance)  # where σ′ changes; ±1 are among it
+        edges = np.unique([*np.linspace(-12, 12, 2401), *near_0[abs(near_0) < 12]])
+        half = np.diff(edges)[:, None] / 2
+        z = (edges[:-1, None] + half + half * nodes).ravel()
+        density = (half * weights).ravel() * normal_density(z)
         a = np.sqrt(variance) * z
         slopes.append(float(density @ slope(a) ** 2))
         below = float(density @ value(a) ** 2)

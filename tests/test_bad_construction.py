@@ -20,8 +20,8 @@ CONSTRUCTIONS: dict[str, tuple[Callable[[], object], list[str]]] = {
     "units text": (lambda: fa.Dense("10", "tanh"), ["units", "10", "must"]),
     "units True": (lambda: fa.Dense(True, "tanh"), ["units", "True", "must"]),
     "activation unknown": (
-        lambda: fa.Dense(4, "sigmoid"),
-        ["activation", "sigmoid", "logistic", "leaky_relu"],
+        lambda: fa.Dense(4, "sinus"),
+        ["activation", "sinus", "logistic", "leaky_relu"],
     ),
     "activation not text": (lambda: fa.Dense(4, 3), ["activation", "3", "logistic"]),
     "weight_scale negative": (
@@ -74,8 +74,8 @@ CONSTRUCTIONS: dict[str, tuple[Callable[[], object], list[str]]] = {
         ["cross_entropy", "tanh", "logistic", "softmax"],
     ),
     "loss unknown": (
-        lambda: fa.Network(5, LAYERS, loss="mse"),
-        ["loss", "mse", "squared_error", "cross_entropy"],
+        lambda: fa.Network(5, LAYERS, loss="hinge"),
+        ["loss", "hinge", "squared_error", "cross_entropy"],
     ),
     "seed negative": (lambda: fa.Network(5, LAYERS, seed=-1), ["seed", "-1", "must"]),
     "seed too large": (lambda: fa.Network(5, LAYERS, seed=2**64), ["seed", str(2**64), "must"]),

@@ -15,7 +15,7 @@ WRONG = {
     "kernel_size": PAIRS,
     "stride": PAIRS,
     "padding": ("full", "VALID", "", 0, None, (1, 1)),
-    "activation": ("sigmoid", 3, None),
+    "activation": ("sinus", 3, None),
     "bias": ("no", 3, None),
     "trainable": ("no", 3, None),
     "weight_scale": (-0.1, np.nan, np.inf, "big"),

@@ -378,8 +378,8 @@ def test_nulls_are_refused_by_every_function():
         ({"inputs": 0}, r"input was 0"),
         ({"layers": []}, r"n_layers was 0; there must be at least one"),
         (
-            {"layers": [Layer(units=3, activation=b"sigmoid")]},
-            r"activation was 'sigmoid'; it must be one",
+            {"layers": [Layer(units=3, activation=b"sinus")]},
+            r"activation was 'sinus'; it must be one",
         ),
         ({"layers": [Layer(units=3, activation=None)]}, r"activation was 'NULL'"),
         ({"layers": [Layer(units=-3)]}, r"layers\[0\]\.units was -3"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fastfa as fa
 import numpy as np
 import pytest
+from parity_cases import HIDDEN
 
 SMALL = [fa.Dense(8, "tanh"), fa.Dense(3)]
 DEEP = [fa.Dense(8, "tanh"), fa.Dense(7, "tanh"), fa.Dense(3)]
@@ -61,7 +62,7 @@ def test_every_rule(feedback, rng):
     )
 
 
-@pytest.mark.parametrize("activation", ["linear", "logistic", "tanh", "relu", "leaky_relu"])
+@pytest.mark.parametrize("activation", HIDDEN)
 @pytest.mark.parametrize(
     ("output", "loss"),
     [

@@ -138,7 +138,7 @@ def test_local_rules_that_need_a_dense_layer_above(rule, dtype):
 def test_local_every_activation_and_a_local_output(output, dtype):
     stack = [Patches(2, 2), Patches(3, (2, 3), 1, "same"), Patches(2, 3, 2)]
     for hidden, rule, batch in zip(
-        HIDDEN, ("bp", "fa", "kp", "dfa", "drtp"), (1, 2, 5, 8, 33), strict=True
+        HIDDEN, 2 * ("bp", "fa", "kp", "dfa", "drtp"), 2 * (1, 2, 5, 8, 33), strict=True
     ):
         options = {"output": output, "hidden": (hidden,), "rules": (rule,), "batch": batch}
         check(local_case((2, 5, 6), stack, **options), dtype)

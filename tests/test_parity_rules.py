@@ -112,7 +112,9 @@ def test_activations_and_losses_meet_plastic_and_computed_rules(rule, dtype):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_node_perturbation(output, dtype):
-    for hidden, batch, units in zip(HIDDEN, (1, 2, 7, 33, 300), (1, 8, 33, 17, 5), strict=True):
+    for hidden, batch, units in zip(
+        HIDDEN, 2 * (1, 2, 7, 33, 300), 2 * (1, 8, 33, 17, 5), strict=True
+    ):
         case = plain_case(
             (9, units, 11, 4),
             hidden=(hidden,),

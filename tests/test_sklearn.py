@@ -307,7 +307,7 @@ def test_layers_and_images():
     ("parameters", "error", "message"),
     [
         ({"optimizer": "lbfgs"}, ValueError, "optimizer"),
-        ({"activation": "sigmoid"}, ValueError, "activation"),
+        ({"activation": "sinus"}, ValueError, "activation"),
         ({"feedback": "fb"}, ValueError, "feedback"),
         ({"feedback": "bp", "gain": 1.0}, ValueError, "gain"),
         ({"feedback": fa.NodePerturbation(0.1), "gain": 1.0}, ValueError, "gain"),

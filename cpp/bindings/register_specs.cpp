@@ -72,6 +72,10 @@ static py::object matrices(py::module_& m) {
 
 void register_specs(py::module_& m) {
   m.attr("ACTIVATIONS") = py::tuple(names<Activation>());
+  py::dict others;
+  for (const Alias& each : aliases) others[each.alias] = each.name;
+  m.attr("ALIASES") = py::module_::import("types").attr("MappingProxyType")(others);
+  m.attr("LEAKY_SLOPE") = LayerSpec{}.leaky_slope;
   m.attr("LOSSES") = py::tuple(names<Loss>());
   m.attr("MATRICES") = matrices(m);
   m.attr("ROUTES") = py::tuple(names<Route>());
@@ -91,13 +95,14 @@ void register_specs(py::module_& m) {
   py::class_<LayerSpec>(m, "LayerSpec")
       .def(py::init([](std::int64_t units, const std::string& activation, double weight_scale, bool bias,
                        bool trainable, double density, const std::optional<LocalSpec>& local,
-                       double dropout) {
-             return LayerSpec{units,   parse<Activation>(activation), weight_scale, bias, trainable,
-                              density, local.value_or(LocalSpec{}),   dropout};
+                       double dropout, double leaky_slope) {
+             return LayerSpec{
+                 units,   parse<Activation>(activation), weight_scale, bias,       trainable,
+                 density, local.value_or(LocalSpec{}),   dropout,      leaky_slope};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
            py::arg("bias"), py::arg("trainable"), py::arg("density"), py::arg("local"),
-           py::arg("dropout"));
+           py::arg("dropout"), py::arg("leaky_slope"));
 
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,

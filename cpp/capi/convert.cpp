@@ -86,6 +86,7 @@ LayerSpec layer_spec(const fastfa_layer& given) {
   layer.trainable = given.trainable != 0;
   layer.density = given.density;
   layer.dropout = given.dropout;
+  layer.leaky_slope = given.leaky_slope;
   if (given.maps != 0) {
     layer.local = {given.channels, given.height,   given.width,
                    given.maps,     given.kernel_h, given.kernel_w,

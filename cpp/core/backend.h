@@ -66,6 +66,7 @@ class Backend : public Place {
   virtual void propagate(const PropagateSparse<T>&) = 0;
   virtual void propagate(const PropagateHadamard<T>&) = 0;
   virtual void gate(const Gate<T>&) = 0;
+  virtual void activate(const Activate<T>&) = 0;
   virtual void transpose(const Transpose<T>&) = 0;
   virtual void draw(const Draw<T>&) = 0;
   virtual void dropout(const Dropout<T>&) = 0;

@@ -80,8 +80,16 @@ void check_spec(const NetworkSpec& spec) {
       refuse(where + ".dropout was " + text(layer.dropout) +
              "; it must be in [0, 1), and 0 for the output layer");
     }
-    if (layer.activation == Activation::softmax && l + 1 != spec.layers.size()) {
+    if (!(layer.leaky_slope >= 0 && layer.leaky_slope <= 1)) {
+      refuse(where + ".leaky_slope was " + text(layer.leaky_slope) + "; it must be in [0, 1]");
+    }
+    const bool output = l + 1 == spec.layers.size();
+    const std::string sigma = name(layer.activation);
+    if (layer.activation == Activation::softmax && !output) {
       refuse(where + ".activation was 'softmax'; softmax is for the output layer only");
+    }
+    if (keeps_slope(layer.activation) && output) {
+      refuse(where + ".activation was '" + sigma + "'; " + sigma + " is for hidden layers only");
     }
   }
   const Activation top = spec.layers.back().activation;

@@ -48,6 +48,7 @@ class CpuBackend final : public Backend<T> {
   void propagate(const PropagateSparse<T>& args) override { run(kernels_.propagate_sparse, args); }
   void propagate(const PropagateHadamard<T>& args) override { run(kernels_.propagate_hadamard, args); }
   void gate(const Gate<T>& args) override { run(kernels_.gate, args); }
+  void activate(const Activate<T>& args) override { run(kernels_.activate, args); }
   void transpose(const Transpose<T>& args) override { run(kernels_.transpose, args); }
   void draw(const Draw<T>& args) override { run(kernels_.draw, args); }
   void dropout(const Dropout<T>& args) override { run(kernels_.dropout, args); }

@@ -3,6 +3,7 @@
 #include "fastfa/ensemble.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <utility>
 
@@ -16,14 +17,20 @@ namespace {
 constexpr Index lane_networks = 6;    // lanes take as long as five alone, however few are in use
 constexpr double chunk_work = 2.5e7;  // multiplications between two questions to `poll`, per network
 
+Index bits_of(double value) {
+  Index bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
 // What networks in lanes have in common: everything but numbers.
 template <class Layers>
 std::vector<Index> kind_of(const Layers& tiny, Loss loss, bool decays) {
   std::vector<Index> kind{static_cast<Index>(loss), decays};
   for (const auto& l : tiny) {
     const Index source = l.b ? 1 + (l.source - tiny.back().delta == 0) : 0;
-    for (Index value : {l.n_in, l.n_out, Index{l.bias != nullptr}, static_cast<Index>(l.activation),
-                        Index{l.trainable}, source, Index{l.transposed}}) {
+    for (Index value : {l.n_in, l.n_out, Index{l.bias != nullptr}, static_cast<Index>(l.activation.kind),
+                        bits_of(l.activation.leak), Index{l.trainable}, source, Index{l.transposed}}) {
       kind.push_back(value);
     }
   }

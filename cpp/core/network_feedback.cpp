@@ -131,8 +131,7 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   }
   const Learning<T> still{};
   const auto pass = [&] {
-    own.forward(*net.backend_, below, runs, n, own.spec.activation, own.h, net.partial_.data(),
-                net.ranges_.bad());
+    own.forward(*net.backend_, below, runs, n, own.sigma, own.h, net.partial_.data(), net.ranges_.bad());
     own.learn(*net.backend_, still, below, runs, n, own.w, {}, true);
   };
   pass();

@@ -18,7 +18,7 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
     if (!layer.noisy) layer.noisy = Buffer<T>(*backend_, batch.capacity(), layer.n_out);
     layer.forward(*backend_, *h, *runs, batch.n, Activation::linear, layer.noisy, partial_.data(),
                   ranges_.bad());
-    const Activation activation = output ? Activation::linear : layer.spec.activation;
+    const Sigma activation = output ? Activation::linear : layer.sigma;
     backend_->draw({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, row0,
                     Distribution::normal, static_cast<T>(sigma), spec_.seed,
                     purpose_word(Purpose::perturbation, static_cast<std::uint32_t>(l)),
@@ -34,10 +34,9 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
     runs = &layer.units;
   }
   Layer<T>& top = layers_.back();
-  backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out, top.spec.activation,
-                    spec_.loss, batch.y.data, batch.y.row_stride, batch.order, nullptr, 0,
-                    batch.noisy_loss.data(), batch.noisy_wrong.data(), ranges_.bad(), batch.weight,
-                    batch.weight_rows.data()});
+  backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out, top.sigma, spec_.loss,
+                    batch.y.data, batch.y.row_stride, batch.order, nullptr, 0, batch.noisy_loss.data(),
+                    batch.noisy_wrong.data(), ranges_.bad(), batch.weight, batch.weight_rows.data()});
   backend_->wait();
   for (Index n = 0; n < batch.n; ++n) {
     double& change = batch.noisy_loss.data()[n];

@@ -52,8 +52,8 @@ void Network<T>::Impl::mirror(Index n) {
                     purpose_word(Purpose::mirror, static_cast<std::uint32_t>(l)),
                     static_cast<std::uint32_t>(steps_), nullptr, 0, Activation::linear, ranges_.bad()});
 
-    const Activation own = above.spec.activation;
-    const Activation activation = own == Activation::softmax ? Activation::linear : own;
+    const bool softmax = above.sigma.kind == Activation::softmax;
+    const Sigma activation = softmax ? Activation::linear : above.sigma;
     const auto answer = [&](Index rows, const Buffer<T>& to, const std::vector<Run>& heard) {
       above.forward(*backend_, noise, heard, rows, activation, to, partial_.data(), ranges_.bad());
     };

@@ -55,9 +55,13 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     const bool output = l + 1 == layers_.size();
-    const Activation activation = output ? Activation::linear : layer.spec.activation;
-    layer.forward(*backend_, *h, *runs, batch.n, activation, layer.h, partial_.data(), ranges_.bad());
+    const Sigma sigma = output || layer.slope ? Activation::linear : layer.sigma;
+    layer.forward(*backend_, *h, *runs, batch.n, sigma, layer.h, partial_.data(), ranges_.bad());
     ranges_.check(static_cast<int>(l), "a pre-activation");
+    if (layer.slope) {
+      backend_->activate({layer.h.data(), layer.h.ld(), batch.n, layer.n_out, layer.sigma,
+                          layer.slope.data(), layer.slope.ld()});
+    }
     if (learning_ && layer.dropped) {
       drop(static_cast<int>(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
     }
@@ -70,10 +74,10 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
 template <class T>
 void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
   Layer<T>& top = layers_.back();
-  backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, top.spec.activation, spec_.loss,
-                    batch.y.data, batch.y.row_stride, batch.order,
-                    with_delta ? top.delta.data() : nullptr, top.delta.ld(), batch.loss.data(),
-                    batch.wrong.data(), ranges_.bad(), batch.weight, batch.weight_rows.data()});
+  backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, top.sigma, spec_.loss, batch.y.data,
+                    batch.y.row_stride, batch.order, with_delta ? top.delta.data() : nullptr,
+                    top.delta.ld(), batch.loss.data(), batch.wrong.data(), ranges_.bad(), batch.weight,
+                    batch.weight_rows.data()});
   top.delta_zero = false;
   ranges_.check(static_cast<int>(layers_.size()) - 1, "a delta");
 }
@@ -90,12 +94,13 @@ template <class T>
 Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch) {
   const Layer<T>& layer = layers_[hidden];
   const Layer<T>& above = source_layer(f.spec.route, hidden);
+  const Buffer<T>& slope = layer.slope_source();
   const Buffer<T>& source = f.spec.route == Route::target ? batch.target : above.delta;
-  return {source.data(),         source.ld(),        batch.n,
-          above.n_out,           above.units.data(), static_cast<Index>(above.units.size()),
-          layer.n_out,           layer.h.data(),     layer.h.ld(),
-          layer.spec.activation, layer.delta.data(), layer.delta.ld(),
-          partial_.data(),       ranges_.bad()};
+  return {source.data(),   source.ld(),        batch.n,
+          above.n_out,     above.units.data(), static_cast<Index>(above.units.size()),
+          layer.n_out,     slope.data(),       slope.ld(),
+          layer.sigma,     layer.delta.data(), layer.delta.ld(),
+          partial_.data(), ranges_.bad()};
 }
 
 // δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.

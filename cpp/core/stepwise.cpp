@@ -124,7 +124,7 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
   for (Index n = 0; n < batch_.n; ++n) {
     std::copy_n(e.data + n * e.row_stride, top.n_out, top.delta.row(n));
   }
-  const Activation slope = spec_.loss == Loss::cross_entropy ? Activation::linear : top.spec.activation;
+  const Sigma slope = spec_.loss == Loss::cross_entropy ? Activation::linear : top.sigma;
   backend_->gate({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(), slope,
                   nullptr, ranges_.bad()});
   top.delta_zero = false;

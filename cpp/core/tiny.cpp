@@ -65,8 +65,8 @@ const TinyPlan<T>& Network<T>::Impl::tiny_plan() {
   for (std::size_t l = 0; tiny_.forward && l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     tiny_.layers.push_back({layer.n_in, layer.n_out, layer.w.data(), layer.w.ld(), layer.bias.data(),
-                            layer.spec.activation, layer.spec.trainable, layer.h.data(),
-                            layer.delta.data(), nullptr, 0, 0, nullptr, 0});
+                            layer.sigma, layer.spec.trainable, layer.h.data(), layer.delta.data(),
+                            nullptr, 0, 0, nullptr, 0});
   }
   for (std::size_t l = layers_.size() - 1; tiny_.feedback && l-- > 0;) {
     const Feedback<T>& f = teaching_.feedback[l];

@@ -8,7 +8,7 @@ namespace fastfa::cuda {
 
 template <class T>
 __device__ inline void finish_carry(const Carry<T>& p, Index n, Index j, T sum) {
-  const T h = p.activation == Activation::linear ? T(0) : p.h[n * p.ldh + j];
+  const T h = p.activation.kind == Activation::linear ? T(0) : p.h[n * p.ldh + j];
   const T delta = sum * slope(h, p.activation);
   report_beyond(delta, p.bad);
   p.delta[n * p.ldd + j] = delta;

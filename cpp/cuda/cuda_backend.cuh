@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/backend.h"
+#include "cuda/activate.cuh"
 #include "cuda/after_product.cuh"
 #include "cuda/dense_forward.cuh"
 #include "cuda/dense_update.cuh"
@@ -179,6 +180,11 @@ class CudaBackend final : public Backend<T> {
   void gate(const Gate<T>& g) override {
     device_->require("gate", g.delta, g.h, g.factor, g.bad);
     device_->launch("gate", grid_for(g.n * g.cols), plain(), cuda::gate<T>, g);
+  }
+  void activate(const Activate<T>& p) override {
+    device_->require("activate", p.h, p.slope);
+    device_->launch("activate_with_slope", grid_for(p.n * p.cols), plain(), cuda::activate_with_slope<T>,
+                    p);
   }
 
   void transpose(const Transpose<T>& t) override {

@@ -11,7 +11,7 @@ __global__ void gate(Gate<T> g) {
     const Index n = i / g.cols, c = i % g.cols;
     T delta = g.delta[n * g.ldd + c];
     if (g.factor) delta *= static_cast<T>(g.factor[n]);
-    if (g.activation != Activation::linear) {
+    if (g.activation.kind != Activation::linear) {
       delta *= slope(g.h[n * g.ldh + c], g.activation);
     }
     report_beyond(delta, g.bad);

@@ -57,7 +57,7 @@ __device__ inline void output_row(const Output<T>& o, Index n, int lane) {
   }
 
   double total = 0;
-  if (o.activation == Activation::softmax) {
+  if (o.activation.kind == Activation::softmax) {
     for (Index i = lane; y && i < o.n_out; i += warp) total -= static_cast<double>(a[i]) * y[i];
     const T log_sum = softmax(a, o.n_out, lane);
     for (Index i = lane; y && i < o.n_out; i += warp) total += static_cast<double>(log_sum) * y[i];

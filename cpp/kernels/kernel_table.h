@@ -27,6 +27,7 @@ struct KernelSet {
   Op<PropagateSparse<T>> propagate_sparse;
   Op<PropagateHadamard<T>> propagate_hadamard;
   Op<Gate<T>> gate;
+  Op<Activate<T>> activate;
   Op<Transpose<T>> transpose;
   Op<Draw<T>> draw;
   Op<Dropout<T>> dropout;

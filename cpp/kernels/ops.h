@@ -15,6 +15,14 @@ namespace fastfa {
 
 using Index = std::int64_t;
 
+// σ with its parameter, which is leaky_relu's slope below zero.
+struct Sigma {
+  Activation kind = Activation::linear;
+  double leak = 0;
+  Sigma() = default;
+  Sigma(Activation k, double slope = 0) : kind(k), leak(slope) {}
+};
+
 // Input columns [begin, end) that are not zero in the whole batch. No run crosses a multiple of
 // k_block, and runs ascend.
 struct Run {
@@ -53,8 +61,8 @@ struct DenseForward {
   const T* w;
   Index ldw;
   Index n_out;
-  const T* bias;          // null: none
-  Activation activation;  // applied to a; linear leaves the pre-activation
+  const T* bias;     // null: none
+  Sigma activation;  // applied to a; linear leaves the pre-activation
   T* a;
   Index lda;
   T* partial;
@@ -67,7 +75,7 @@ struct Output {
   T* a;
   Index lda;
   Index n, n_out;
-  Activation activation;
+  Sigma activation;
   Loss loss;
   const T* y;  // null: activation only
   Index ldy;
@@ -95,7 +103,7 @@ struct Carry {
   Index n_l;
   const T* h;  // not read when activation is linear
   Index ldh;
-  Activation activation;
+  Sigma activation;
   T* delta;
   Index ldd;
   T* partial;
@@ -167,9 +175,21 @@ struct Gate {
   Index n, cols;
   const T* h;  // not read when activation is linear
   Index ldh;
-  Activation activation;
+  Sigma activation;
   const double* factor;
   int* bad;
+};
+
+// slope ← σ′(h), then h ← σ(h), h being the pre-activation: for an activation whose slope doesn't follow
+// from its value. Feedback gets `slope` for its h.
+template <class T>
+struct Activate {
+  T* h;
+  Index ldh;
+  Index n, cols;
+  Sigma activation;
+  T* slope;
+  Index lds;
 };
 
 // to (cols, n), rows ldt apart, n padded with zeros to whole vectors ← x (n, cols) transposed
@@ -196,7 +216,7 @@ struct Draw {
   std::uint32_t purpose, layer;  // the counter's last two words
   T* a;                          // null: none
   Index lda;
-  Activation activation;
+  Sigma activation;
   int* bad;
 };
 
@@ -334,7 +354,7 @@ struct LocalForward {
   const T* w;
   Index ldw;
   const T* bias;  // (units); null: none
-  Activation activation;
+  Sigma activation;
   T* x_across;
   T* across;
   Index ldc;   // of both
@@ -382,7 +402,7 @@ struct LocalUpdate : Learning<T> {
 };
 
 // The version of the packs, here and in tiny_ops.h, and of kernel_table.h.
-constexpr std::uint32_t kernel_abi = 12;
+constexpr std::uint32_t kernel_abi = 13;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

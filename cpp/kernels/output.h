@@ -92,7 +92,7 @@ template <class T>
   if (!row_within_limit(a, width)) return report(o.bad);
 
   double total = 0;
-  if (activation == Activation::softmax) {
+  if (activation.kind == Activation::softmax) {
     if (y) total -= dot(a, y, o.n_out);
     const double log_sum = softmax(a, o.n_out);
     if (y) {

@@ -1,4 +1,5 @@
 // One kernel library: this file, compiled for one instruction set. It exports one function.
+#include "kernels/activate.h"
 #include "kernels/dense_forward.h"
 #include "kernels/dense_online.h"
 #include "kernels/dense_update.h"
@@ -40,6 +41,7 @@ constexpr KernelSet<T> kernels{
     {propagate_sparse_tiles<T>, propagate_sparse_run<T>, nullptr},
     {propagate_hadamard_tiles<T>, propagate_hadamard_run<T>, nullptr},
     {gate_tiles<T>, gate_run<T>, nullptr},
+    {activate_tiles<T>, activate_run<T>, nullptr},
     {transpose_tiles<T>, transpose_run<T>, nullptr},
     {draw_tiles<T>, draw_run<T>, nullptr},
     {dropout_tiles<T>, dropout_run<T>, nullptr},

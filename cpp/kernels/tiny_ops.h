@@ -12,7 +12,7 @@ struct TinyLayer {
   T* w;  // (n_in, n_out)
   Index ldw;
   T* bias;  // null: none
-  Activation activation;
+  Sigma activation;
   bool trainable;
   T* h;        // (n_out)
   T* delta;    // (n_out)

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from . import _core
+
 _INT64_MAX = 2**63 - 1
 _LONGEST = 200  # characters of a value in a message
 
@@ -76,11 +78,12 @@ def real(
 
 
 def choice(where: str, name: str, value: Any, known: Sequence[str]) -> str:
-    """`value` if it is one of `known`."""
+    """`value` if it is one of `known`, or the one that it is another name of."""
     if not isinstance(value, str):
         raise TypeError(
             f"[{where}] {name} was {shown(value)}; it must be one of {', '.join(known)}"
         )
+    value = value if value in known else _core.ALIASES.get(value, value)
     if value not in known:
         import difflib  # only for the message
 

@@ -8,6 +8,8 @@ import numpy as np
 __version__: str
 MOST_WEIGHT: float
 ACTIVATIONS: tuple[str, ...]
+ALIASES: Mapping[str, str]
+LEAKY_SLOPE: float
 LOSSES: tuple[str, ...]
 MATRICES: Mapping[str, MatrixTraits]  # but for custom
 ROUTES: tuple[str, ...]
@@ -71,6 +73,7 @@ class LayerSpec:
         density: float,
         local: LocalSpec | None,
         dropout: float,
+        leaky_slope: float,
     ) -> None: ...
 
 class FeedbackSpec:

@@ -58,7 +58,7 @@ class DenseLayer final : public Layer<T> {
   }
 
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs, Index n,
-               Activation activation, const Buffer<T>& to, T* partial, int* bad) override {
+               Sigma activation, const Buffer<T>& to, T* partial, int* bad) override {
     const DenseForward<T> pass{below.data(),      below.ld(),   n,
                                this->n_in,        runs.data(),  static_cast<Index>(runs.size()),
                                this->w.data(),    this->w.ld(), this->n_out,
@@ -98,7 +98,7 @@ class DenseLayer final : public Layer<T> {
     deferred_.has_pending = false;
   }
 
-  bool can_be_tiny() const override { return !mask_; }
+  bool can_be_tiny() const override { return !mask_ && !keeps_slope(this->spec.activation); }
   void clear_removed() override { fastfa::clear_removed(mask_, this->w); }
 
  private:

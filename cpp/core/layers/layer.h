@@ -31,14 +31,21 @@ struct Pass {
   Buffer<T> h, delta;              // (batch, n_out)
   Buffer<T> noisy;                 // (batch, n_out), for node perturbation
   Buffer<T> dropped;               // (batch, n_out), what dropout leaves of h; empty without dropout
+  Buffer<T> slope;                 // (batch, n_out), σ′; empty where it is a function of h
   std::vector<Buffer<T>> scratch;  // what only this kind of layer needs
   bool delta_zero = false;
 };
+
+// Is σ′ not a function of σ, so that the forward pass has to keep it?
+inline bool keeps_slope(Activation activation) {
+  return activation == Activation::gelu || activation == Activation::silu;
+}
 
 template <class T>
 class Layer : public Pass<T> {
  public:
   const LayerSpec spec;
+  const Sigma sigma;
   const std::unique_ptr<Pattern<T>> pattern;
   const Index n_in, n_out;
   const std::vector<Run> units;  // all units, as ranges of columns
@@ -51,7 +58,7 @@ class Layer : public Pass<T> {
 
   // to (n, n_out) = σ(W h + b), h (n, n_in). Inputs outside `runs` are zero.
   virtual void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs,
-                       Index n, Activation activation, const Buffer<T>& to, T* partial, int* bad) = 0;
+                       Index n, Sigma activation, const Buffer<T>& to, T* partial, int* bad) = 0;
 
   // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W; with_bias: they are
   // W, and the bias learns too.
@@ -78,6 +85,7 @@ class Layer : public Pass<T> {
     this->delta = Buffer<T>(place, batch, n_out);
     this->noisy = {};
     if (spec.dropout > 0) this->dropped = Buffer<T>(place, batch, n_out);
+    if (keeps_slope(spec.activation)) this->slope = Buffer<T>(place, batch, n_out);
   }
 
   void reserve_memory(Place& place, Memory memory) {
@@ -90,6 +98,9 @@ class Layer : public Pass<T> {
     return learning && this->dropped ? this->dropped : this->h;
   }
 
+  // What feedback takes σ′ from.
+  const Buffer<T>& slope_source() const { return this->slope ? this->slope : this->h; }
+
   // Multiplications of a forward pass, for each example.
   double work() const { return static_cast<double>(n_out) * static_cast<double>(pattern->fan_in); }
 
@@ -99,6 +110,7 @@ class Layer : public Pass<T> {
   Layer(Place& place, const LayerSpec& s, std::unique_ptr<Pattern<T>> made, std::uint64_t seed,
         std::uint32_t index)
       : spec(s),
+        sigma(s.activation, s.leaky_slope),
         pattern(std::move(made)),
         n_in(pattern->n_in),
         n_out(pattern->n_out),

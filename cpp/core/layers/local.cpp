@@ -120,7 +120,7 @@ class LocalLayer final : public Layer<T> {
   }
 
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>&, Index n,
-               Activation activation, const Buffer<T>& to, T*, int* bad) override {
+               Sigma activation, const Buffer<T>& to, T*, int* bad) override {
     backend.local_forward({geometry_, below.data(), below.ld(), n, this->w.data(), this->w.ld(),
                            this->bias.data(), activation, this->scratch[0].data(),
                            this->scratch[1].data(), this->scratch[1].ld(), weights_.data(), to.data(),

@@ -118,7 +118,8 @@ static inline fastfa_matrix fastfa_matrix_f64(double* data, int64_t rows, int64_
 typedef struct fastfa_layer {
   size_t struct_size;
   int64_t units;          /* of a dense layer */
-  const char* activation; /* "linear", "logistic", "tanh", "relu", "leaky_relu", "softmax" */
+  const char* activation; /* "linear", "logistic", "tanh", "relu", "leaky_relu", "hard_tanh", "softplus",
+                             "elu", "gelu", "silu", "softmax" */
   double weight_scale;    /* W ~ U(-w, w); below 0: 1 / sqrt(inputs of each unit) */
   double density;         /* the share of a dense layer's weights that exist, in (0, 1] */
   double dropout;         /* the share of h that is dropped while learning, in [0, 1) */
@@ -127,9 +128,10 @@ typedef struct fastfa_layer {
   int64_t channels, height, width;
   int64_t maps, kernel_h, kernel_w, stride_h, stride_w;
   int32_t same_padding; /* 1: zeros around, ceil(size / stride) positions; 0: all patches lie inside */
+  double leaky_slope;   /* of leaky_relu below zero, in [0, 1] */
 } fastfa_layer;
 #define FASTFA_LAYER_INIT \
-  {sizeof(fastfa_layer), 0, "linear", -1.0, 1.0, 0.0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0}
+  {sizeof(fastfa_layer), 0, "linear", -1.0, 1.0, 0.0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0.05}
 
 /* Feedback of the caller's own: delta (n, n_source), row by row, to what reaches the hidden layer, out
  * (n, n_l), before the slope. Both are float64 for every network. Called in the middle of a step, in the

@@ -18,7 +18,8 @@ struct Names;
     static constexpr const char* argument = argument_name; \
     static constexpr const char* list[] = {__VA_ARGS__};   \
   }
-FASTFA_NAMES(Activation, "activation", "linear", "logistic", "tanh", "relu", "leaky_relu", "softmax");
+FASTFA_NAMES(Activation, "activation", "linear", "logistic", "tanh", "relu", "leaky_relu", "softmax",
+             "hard_tanh", "softplus", "elu", "gelu", "silu");
 FASTFA_NAMES(Loss, "loss", "squared_error", "cross_entropy");
 FASTFA_NAMES(Matrix, "matrix", "transpose", "pseudoinverse", "sign", "uniform", "normal", "orthogonal",
              "sparse", "low_rank", "binary", "ternary", "hadamard", "procedural", "array", "zero",
@@ -36,8 +37,21 @@ const char* name(E value) {
   return Names<E>::list[static_cast<int>(value)];
 }
 
+// Other names that are understood.
+struct Alias {
+  const char* alias;
+  const char* name;
+};
+constexpr Alias aliases[] = {{"identity", "linear"},    {"sigmoid", "logistic"},
+                             {"hardtanh", "hard_tanh"}, {"swish", "silu"},
+                             {"mse", "squared_error"},  {"crossentropy", "cross_entropy"}};
+
 template <class E>
-E parse(const std::string& text) {
+E parse(const std::string& given) {
+  std::string text = given;
+  for (const Alias& each : aliases) {
+    if (given == each.alias) text = each.name;
+  }
   int value = 0;
   std::string known;
   for (const char* each : Names<E>::list) {
@@ -45,7 +59,7 @@ E parse(const std::string& text) {
     known += std::string(known.empty() ? "'" : ", '") + each + "'";
     ++value;
   }
-  throw std::invalid_argument(std::string("[fastfa] ") + Names<E>::argument + " was '" + text +
+  throw std::invalid_argument(std::string("[fastfa] ") + Names<E>::argument + " was '" + given +
                               "'; it must be one of " + known);
 }
 

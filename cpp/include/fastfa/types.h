@@ -15,8 +15,20 @@
 
 namespace fastfa {
 
-// σ(a); the slope of leaky_relu below zero is 1/20, the paper's. softmax is for the output only.
-enum class Activation : int { linear, logistic, tanh, relu, leaky_relu, softmax };
+// σ(a). softmax is for the output only, gelu and silu are for hidden layers only.
+enum class Activation : int {
+  linear,
+  logistic,
+  tanh,
+  relu,
+  leaky_relu,
+  softmax,
+  hard_tanh,  // a within ±1
+  softplus,   // log(1 + exp a)
+  elu,        // exp(a) − 1 below zero
+  gelu,       // a Φ(a), Φ the normal distribution function
+  silu        // a logistic(a)
+};
 
 // squared_error: L = ½ Σ e², δ = e ∘ σ′(a).   cross_entropy: δ = e (logistic or softmax outputs).
 enum class Loss : int { squared_error, cross_entropy };
@@ -69,7 +81,8 @@ struct LayerSpec {
   bool trainable = true;
   double density = 1.0;
   LocalSpec local;
-  double dropout = 0.0;  // share of h that is dropped while learning; not of an output layer
+  double dropout = 0.0;       // share of h that is dropped while learning; not of an output layer
+  double leaky_slope = 0.05;  // of leaky_relu below zero, at least 0 and below 1; 1/20 is the paper's
 };
 
 // Feedback made by the caller: delta (n, n_source) → out (n, n_l), both row-major, before ∘ σ′. Called

@@ -9,7 +9,7 @@
     stride = 2
 
 and so it stands in the config.json of a run. What a layer doesn't say of itself (its activation,
-bias, weight_scale, density) is as the settings of these names have it.
+bias, weight_scale, density, leaky_slope) is as the settings of these names have it.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def build_layers(
     names = ("activation", "bias", "weight_scale", "density")
     common = {name: getattr(settings, name) for name in names}
     make("", Dense, {"units": 1} | common)  # so that an error names the setting, not a layer
+    leaky = {} if settings.leaky_slope is None else {"leaky_slope": settings.leaky_slope}
+    make("", Dense, {"units": 1, "activation": "leaky_relu"} | leaky)
     if settings.layers is None:
         where, tables = "hidden", [{"kind": "dense", "units": n} for n in settings.hidden]
     else:
@@ -68,12 +70,19 @@ def build_layers(
         name = f"{where}[{i}]"
         values = {key: value for key, value in table.items() if key != "kind"}
         own = {key: value for key, value in common.items() if key in _keys(table["kind"])}
+        if (own | values).get("activation") == "leaky_relu":
+            own |= leaky
         layer = make(f"{name}.", _class(table["kind"]), own | values)
         shape = _above(name, table["kind"], layer, shape)
         built.append(layer)
-    built.append(
-        make("output_", Dense, common | {"activation": settings.output_activation}, classes)
-    )
+    top = common | {"activation": settings.output_activation}
+    top |= leaky if settings.output_activation == "leaky_relu" else {}
+    built.append(make("output_", Dense, top, classes))
+    if leaky and all(getattr(layer, "leaky_slope", None) is None for layer in built):
+        raise ValueError(
+            f"[train] leaky_slope was {settings.leaky_slope}; it must not be given, for no layer's "
+            "activation is 'leaky_relu'"
+        )
     return built
 
 
@@ -216,6 +225,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "rate": _NUMBER,
     "weight_scale": _NUMBER,
     "density": _NUMBER,
+    "leaky_slope": _NUMBER,
     "bias": _TRUTH,
     "trainable": _TRUTH,
 }

@@ -32,10 +32,11 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "dense:UNITS, local:MAPSxHEIGHTxWIDTH (locally connected, patches of that size), "
                 "dropout:RATE; each with name=value after commas, such as "
                 "local:6x6x6,stride=2,activation=tanh", "LAYER", "+", tables=True),
-        Setting("activation", str, "logistic", "of the hidden layers: logistic, tanh, relu, ...",
-                "NAME"),
+        Setting("activation", str, "logistic", "of the hidden layers: logistic, tanh, relu, "
+                "leaky_relu, hard_tanh, softplus, elu, gelu, silu or linear", "NAME"),
         Setting("output_activation", str, "logistic", "of the output layer: logistic, softmax, "
                 "tanh, linear, ...", "NAME"),
+        Setting("leaky_slope", float, None, "of leaky_relu below zero; default: 1/20", "SLOPE"),
         Setting("loss", str, "cross_entropy", "cross_entropy or squared_error", "NAME"),
         Setting("weight_scale", float, None, "omega: initial weights are uniform in (-omega, "
                 "omega); default: 1/sqrt(inputs of a unit)", "OMEGA"),

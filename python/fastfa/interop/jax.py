@@ -36,8 +36,12 @@ _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "logistic": jax.nn.sigmoid,
     "tanh": jnp.tanh,
     "relu": jax.nn.relu,
-    "leaky_relu": lambda a: jnp.where(a > 0, a, a / 20),
     "softmax": lambda a: jax.nn.softmax(a, axis=-1),
+    "hard_tanh": jax.nn.hard_tanh,
+    "softplus": jax.nn.softplus,
+    "elu": jax.nn.elu,
+    "gelu": lambda a: jax.nn.gelu(a, approximate=False),
+    "silu": jax.nn.silu,
 }
 
 
@@ -167,8 +171,14 @@ def load_parameters(net: Network, parameters: Sequence[Mapping[str, Any]]) -> No
 def _layer(net: Network, i: int, matrix: Callable[[jax.Array], jax.Array] | None) -> Any:
     """(W, b, h below) -> h of layer i."""
     layer = net.layers[i]
-    act, product = _ACTIVATIONS[layer.activation], _product(layer, net.shapes[i], matrix)
+    act, product = _sigma(layer), _product(layer, net.shapes[i], matrix)
     return lambda W, b, h: act(product(W, b, h))
+
+
+def _sigma(layer: Weighted) -> Callable[[jax.Array], jax.Array]:
+    if layer.activation == "leaky_relu":
+        return lambda a: jnp.where(a > 0, a, layer.leaky_slope * a)
+    return _ACTIVATIONS[layer.activation]
 
 
 @singledispatch

@@ -34,7 +34,12 @@ __all__ = ["export", "to_model"]
 OPSET, IR_VERSION = 17, 8  # of 2022: runtimes older than the onnx package can read them
 MAX_BYTES = 2**31 - 2**20  # a protobuf message ends at 2 GiB
 
-_ACTIVATIONS = {"logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softmax": "Softmax"}
+_ACTIVATIONS = {
+    "logistic": "Sigmoid",
+    "tanh": "Tanh",
+    "relu": "Relu",
+    "softplus": "Softplus",
+}
 
 
 def export(net: Network, path: str | os.PathLike[str]) -> None:
@@ -87,7 +92,7 @@ def to_model(net: Network) -> ModelProto:
     if len(net.input_shape) > 1:
         h = graph.node("Flatten", h, axis=1)
     for i, layer in enumerate(net.layers):
-        h = _activated(graph, layer.activation, _product(layer, graph, net, i, h))
+        h = _activated(graph, layer, _product(layer, graph, net, i, h))
     graph.node("Identity", h, to="Y")
     element = helper.np_dtype_to_tensor_dtype(net.dtype)
     model = helper.make_model(
@@ -135,6 +140,14 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
+    def number(self, value: float) -> str:
+        """A constant of the network's dtype, kept once."""
+        name = f"number {float(value)!r}"
+        if not any(c.name == name for c in self.constants):
+            array = np.array(value, dtype=self.dtype)
+            self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
 
 @singledispatch
 def _product(layer: Weighted, graph: _Graph, net: Network, i: int, h: str) -> str:
@@ -172,14 +185,29 @@ def _local(layer: LocallyConnected2D, graph: _Graph, net: Network, i: int, h: st
     return graph.node("Add", a, graph.constant(f"b{i}", net.biases[i]))
 
 
-def _activated(graph: _Graph, activation: str, a: str) -> str:
-    if activation == "linear":
-        return a
-    if activation == "leaky_relu":  # runtimes have LeakyRelu for float32 only
-        name = "slope"
-        if not any(c.name == name for c in graph.constants):
-            graph.constant(name, np.array(0.05, dtype=graph.dtype))
-        return graph.node("Max", a, graph.node("Mul", a, name))
-    if activation == "softmax":
-        return graph.node("Softmax", a, axis=1)
-    return graph.node(_ACTIVATIONS[activation], a)
+def _activated(graph: _Graph, layer: Weighted, a: str) -> str:
+    """σ(a). Runtimes have LeakyRelu, Elu and Erf for float32 only: the first two are put together."""
+    match layer.activation:
+        case "linear":
+            return a
+        case "softmax":
+            return graph.node("Softmax", a, axis=1)
+        case "leaky_relu":
+            return graph.node(
+                "Max", a, graph.node("Mul", a, graph.number(layer.leaky_slope or 0.0))
+            )
+        case "hard_tanh":
+            return graph.node("Clip", a, graph.number(-1), graph.number(1))
+        case "elu":
+            below = graph.node("Exp", graph.node("Min", a, graph.number(0)))
+            return graph.node(
+                "Add", graph.node("Relu", a), graph.node("Sub", below, graph.number(1))
+            )
+        case "gelu":
+            erf = graph.node("Erf", graph.node("Mul", a, graph.number(np.sqrt(0.5))))
+            twice_cdf = graph.node("Add", erf, graph.number(1))
+            return graph.node("Mul", graph.node("Mul", a, graph.number(0.5)), twice_cdf)
+        case "silu":
+            return graph.node("Mul", a, graph.node("Sigmoid", a))
+        case name:
+            return graph.node(_ACTIVATIONS[name], a)

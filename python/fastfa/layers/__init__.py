@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .activation import ActivationName
 from .dense import Dense
 from .dropout import Dropout
-from .layer import ActivationName, Layer, Weighted
+from .layer import Layer, Weighted
 from .local import LocallyConnected2D, Padding
 
 #: Every kind of layer.

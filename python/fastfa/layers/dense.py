@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .. import _check, _core
+from .. import _check
 from .._attributes import immutable
-from .layer import ActivationName, Weighted, shape_below
+from .activation import ActivationName, checked
+from .layer import Weighted, shape_below
 
 
 @immutable
@@ -23,9 +24,11 @@ class Dense(Weighted):
     ----------
     units : int
         Number of units, at least 1.
-    activation : {"linear", "logistic", "tanh", "relu", "leaky_relu", "softmax"}
-        σ. ``leaky_relu`` has slope 1/20 below zero, as in the paper's supplement (Note 5);
-        ``softmax`` is for the output layer only.
+    activation : {"linear", "logistic", "tanh", "relu", "leaky_relu", "hard_tanh", "softplus", "elu", \
+"gelu", "silu", "softmax"}
+        σ. ``softmax`` is for the output layer only; ``gelu`` and ``silu`` are for hidden layers only,
+        since their slope doesn't follow from the output. ``sigmoid``, ``identity``, ``hardtanh`` and
+        ``swish`` are other names of ``logistic``, ``linear``, ``hard_tanh`` and ``silu``.
     bias : bool
         Whether the units have a bias b.
     weight_scale : float, optional
@@ -37,6 +40,9 @@ class Dense(Weighted):
         paper's removal of weights.
     trainable : bool
         False freezes W and b; the error still passes through to the layers below.
+    leaky_slope : float, optional
+        Of ``leaky_relu`` below zero, in [0, 1]. Default: 1/20, as in the paper's supplement (Note 5).
+        Not for other activations.
 
     Raises
     ------
@@ -52,6 +58,7 @@ class Dense(Weighted):
     weight_scale: float | None
     density: float
     trainable: bool
+    leaky_slope: float | None
 
     def __init__(
         self,
@@ -62,12 +69,13 @@ class Dense(Weighted):
         weight_scale: float | None = None,
         density: float = 1.0,
         trainable: bool = True,
+        leaky_slope: float | None = None,
     ) -> None:
         if weight_scale is not None:
             weight_scale = _check.real("Dense", "weight_scale", weight_scale)
         fields = {
             "units": _check.integer("Dense", "units", units, 1, 2**31 - 1),
-            "activation": _check.choice("Dense", "activation", activation, _core.ACTIVATIONS),
+            **checked("Dense", activation, leaky_slope),
             "bias": _check.flag("Dense", "bias", bias),
             "weight_scale": weight_scale,
             "density": _check.real("Dense", "density", density, high=1.0, open_low=True),

@@ -6,11 +6,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from .. import _check, _core
-
-ActivationName = Literal["linear", "logistic", "tanh", "relu", "leaky_relu", "softmax"]
+from .activation import ActivationName
 
 
 class Layer(ABC):
@@ -40,6 +39,7 @@ class Weighted(Layer):
     fully_connected: ClassVar[bool] = False  # whether every unit sees every input
 
     activation: ActivationName
+    leaky_slope: float | None
     bias: bool
     weight_scale: float | None
     trainable: bool
@@ -89,6 +89,7 @@ class Weighted(Layer):
             density=self._density,
             local=self._local_spec(shape),
             dropout=dropout,
+            leaky_slope=_core.LEAKY_SLOPE if self.leaky_slope is None else self.leaky_slope,
         )
         return spec, out
 

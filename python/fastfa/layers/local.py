@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from .. import _check, _core
 from .._attributes import immutable
-from .layer import ActivationName, Weighted, shape_below
+from .activation import ActivationName, checked
+from .layer import Weighted, shape_below
 
 Padding = Literal["valid", "same"]
 
@@ -39,7 +40,7 @@ class LocallyConnected2D(Weighted):
     padding : {"valid", "same"}
         ``valid``: all patches lie inside, (size − kernel) // stride + 1 positions. ``same``: zeros
         around the input, as evenly as possible (the extra one at the end), ⌈size / stride⌉ positions.
-    activation, bias, weight_scale, trainable
+    activation, bias, weight_scale, trainable, leaky_slope
         As for :class:`Dense`; the default weight_scale is 1/√(channels · kernel height · width).
 
     Raises
@@ -62,6 +63,7 @@ class LocallyConnected2D(Weighted):
     bias: bool
     weight_scale: float | None
     trainable: bool
+    leaky_slope: float | None
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class LocallyConnected2D(Weighted):
         bias: bool = True,
         weight_scale: float | None = None,
         trainable: bool = True,
+        leaky_slope: float | None = None,
     ) -> None:
         where = "LocallyConnected2D"
         if weight_scale is not None:
@@ -83,7 +86,7 @@ class LocallyConnected2D(Weighted):
             "kernel_size": _pair(where, "kernel_size", kernel_size),
             "stride": _pair(where, "stride", stride),
             "padding": _check.choice(where, "padding", padding, ("valid", "same")),
-            "activation": _check.choice(where, "activation", activation, _core.ACTIVATIONS),
+            **checked(where, activation, leaky_slope),
             "bias": _check.flag(where, "bias", bias),
             "weight_scale": weight_scale,
             "trainable": _check.flag(where, "trainable", trainable),

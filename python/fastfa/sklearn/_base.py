@@ -29,8 +29,8 @@ PARAMETERS = """
     hidden_layer_sizes : int or sequence
         Units of each hidden layer; ``fastfa.Dense``, ``LocallyConnected2D`` and ``Dropout`` layers may
         stand among them and are taken as they are.
-    activation : {"linear", "logistic", "tanh", "relu", "leaky_relu"}
-        Of the hidden layers that are given as numbers.
+    activation : str
+        Of the hidden layers that are given as numbers; as for ``fastfa.Dense``.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         As for ``fastfa.Network``: "fa", "bp", "dfa", …
     gain : float, optional

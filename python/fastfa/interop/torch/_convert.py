@@ -18,13 +18,16 @@ from .._matrices import changed
 from ._feedback import FeedbackLinear
 from ._local import LocallyConnected2d
 
-_SLOPE = 0.05  # of fastfa's leaky_relu
-_ACTIVATIONS = {
+# fastfa's activations as modules that need no argument.
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
     "logistic": nn.Sigmoid,
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
-    "leaky_relu": lambda: nn.LeakyReLU(_SLOPE),
-    "softmax": lambda: nn.Softmax(dim=1),
+    "hard_tanh": nn.Hardtanh,
+    "softplus": nn.Softplus,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
 }
 
 
@@ -68,7 +71,7 @@ def to_module(net: Network, *, share: bool = False, feedback: bool = False) -> n
         if i == len(net.layers) - 1 and len(net.shapes[-1]) > 1:
             modules.append(nn.Flatten())
         if layer.activation != "linear":
-            modules.append(_ACTIVATIONS[layer.activation]())
+            modules.append(_module(layer))
     return nn.Sequential(*modules).eval()
 
 
@@ -87,8 +90,8 @@ def from_module(
     module : torch.nn.Module
         A layer or a Sequential, nested as you like, of ``Linear`` (also :class:`FeedbackLinear`, whose
         matrix is not taken over), :class:`LocallyConnected2d`, ``Sigmoid``, ``Tanh``, ``ReLU``,
-        ``LeakyReLU(0.05)``, ``Softmax``, ``Identity``, ``Flatten`` and ``Dropout``; float32 or
-        float64.
+        ``LeakyReLU``, ``Hardtanh``, ``Softplus``, ``ELU``, ``GELU``, ``SiLU``, ``Softmax``,
+        ``Identity``, ``Flatten`` and ``Dropout``; float32 or float64.
     input : int or tuple of int, optional
         The network's input where its first layer doesn't tell: the shape of an image.
     feedback, loss, seed
@@ -106,7 +109,7 @@ def from_module(
     for name, part in _parts(module, "module"):
         if isinstance(part, nn.Linear | LocallyConnected2d):
             sources.append(part)
-            layers.append(_description(part, "linear"))
+            layers.append(_description(part))
         elif isinstance(part, nn.Dropout):
             layers.append(Dropout(part.p))
         elif not isinstance(part, nn.Identity | nn.Flatten):
@@ -115,7 +118,7 @@ def from_module(
                 raise ValueError(
                     f"[from_module] {name} was {part!r}; an activation must follow a layer with weights"
                 )
-            layers[-1] = _description(sources[-1], activation)
+            layers[-1] = _description(sources[-1], **activation)
     if not sources:
         raise ValueError(f"[from_module] module was {module!r}; it must have a layer with weights")
     first = sources[0]
@@ -220,9 +223,8 @@ def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
         yield from _parts(part, f"{name}[{index}]")
 
 
-def _description(source: nn.Linear | LocallyConnected2d, activation: str) -> Any:
-    given = {
-        "activation": activation,
+def _description(source: nn.Linear | LocallyConnected2d, **activation: Any) -> Any:
+    given = activation | {
         "bias": source.bias is not None,
         "trainable": source.weight.requires_grad,
     }
@@ -234,18 +236,39 @@ def _description(source: nn.Linear | LocallyConnected2d, activation: str) -> Any
     )
 
 
-def _activation(name: str, part: nn.Module) -> str:
-    kinds = {nn.Sigmoid: "logistic", nn.Tanh: "tanh", nn.ReLU: "relu", nn.Softmax: "softmax"}
-    if isinstance(part, nn.Softmax) and part.dim not in (1, -1):
-        raise ValueError(f"[from_module] {name}.dim was {part.dim}; it must be 1 or -1")
-    if type(part) in kinds:
-        return kinds[type(part)]
+def _module(layer: Weighted) -> nn.Module:
+    """The layer's σ."""
+    if layer.activation == "leaky_relu":
+        return nn.LeakyReLU(layer.leaky_slope)
+    if layer.activation == "softmax":
+        return nn.Softmax(dim=1)
+    return _ACTIVATIONS[layer.activation]()
+
+
+# What else a module may say of its σ, and what it must be for σ to be fastfa's.
+_SETTINGS: dict[type[nn.Module], dict[str, tuple[Any, ...]]] = {
+    nn.Softmax: {"dim": (1, -1)},
+    nn.Hardtanh: {"min_val": (-1,), "max_val": (1,)},
+    nn.Softplus: {"beta": (1,)},
+    nn.ELU: {"alpha": (1,)},
+    nn.GELU: {"approximate": ("none",)},
+}
+
+
+def _activation(name: str, part: nn.Module) -> dict[str, Any]:
+    """The arguments of a layer below this module."""
+    for setting, allowed in _SETTINGS.get(type(part), {}).items():
+        value = getattr(part, setting)
+        if value not in allowed:
+            wanted = " or ".join(map(repr, allowed))
+            raise ValueError(f"[from_module] {name}.{setting} was {value!r}; it must be {wanted}")
     if isinstance(part, nn.LeakyReLU):
-        if part.negative_slope == _SLOPE:
-            return "leaky_relu"
-        raise ValueError(
-            f"[from_module] {name}.negative_slope was {part.negative_slope}; it must be {_SLOPE}"
-        )
+        return {"activation": "leaky_relu", "leaky_slope": part.negative_slope}
+    if isinstance(part, nn.Softmax):
+        return {"activation": "softmax"}
+    for activation, kind in _ACTIVATIONS.items():
+        if type(part) is kind:
+            return {"activation": activation}
     raise TypeError(
         f"[from_module] {name} was {part!r}; it must be a Sequential, Linear, LocallyConnected2d, "
         "Flatten, Dropout, Identity or one of fastfa's activations"
