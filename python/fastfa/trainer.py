@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import _check
-from ._attributes import Guarded
+from ._attributes import Guarded, Whole
 from .callbacks import Callback, check_fit, failure_told
 from .data import permutation
 from .errors import DivergenceError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .network import Network
 
 
-class Trainer(Guarded):
+class Trainer(Whole, Guarded):
     """Trains a network epoch after epoch and keeps a `History`.
 
     Parameters
@@ -164,6 +164,15 @@ class Trainer(Guarded):
                 "it before fit, or after"
             )
         super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All there is, for copies and pickles: between fits, for else half an epoch would be lost."""
+        if self._fitting:
+            raise TypeError(
+                "[Trainer] a fit is running, which can't be copied or pickled: do so before fit or "
+                "after; in a callback fastfa.save writes the trainer, and trainer.net can be copied"
+            )
+        return dict(vars(self))
 
     def _started_with(self, optimizer: Any) -> Any:
         """The optimizer; if it has another rate, the schedule begins anew there."""
