@@ -94,6 +94,11 @@ class Ensemble(Whole, Guarded):
     def __repr__(self) -> str:
         return f"Ensemble({len(self)} networks)"
 
+    def _repr_html_(self) -> str:
+        from . import _html  # for notebooks alone
+
+        return _html.ensemble(self)
+
     def train_epoch(
         self,
         X: Any,

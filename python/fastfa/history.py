@@ -63,6 +63,11 @@ class History(Whole, Guarded):
     def __repr__(self) -> str:
         return f"History({len(self)} epochs: {', '.join(self.columns)})"
 
+    def _repr_html_(self) -> str:
+        from . import _html  # for notebooks alone
+
+        return _html.history(self)
+
     def __getitem__(self, key: str) -> list[Any]:
         """The column ``key``, one value an epoch; None where a record lacks it."""
         if key not in self.columns:

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _check
 from ._attributes import Guarded, Whole
+from ._bar import progress_bar
 from .callbacks import Callback, check_fit, failure_told
 from .data import permutation
 from .errors import DivergenceError
@@ -18,7 +19,7 @@ from .history import History, Record
 from .schedules import Schedule, as_schedule, counted_from, restarted
 from .training import settings as _given
 from .training.augment import Ahead
-from .training.chunks import progress_bar, train
+from .training.chunks import train
 from .training.examples import Examples, Plan, fingerprint, prepare_sets
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Trainer(Whole, Guarded):
     callbacks
         `fastfa.callbacks.Callback` objects, called in this order.
     progress
-        Whether to show a progress bar (tqdm, on standard error).
+        Whether to show a progress bar (tqdm: on standard error, in a notebook with ipywidgets a widget).
     augment
         None, a `fastfa.data.Distortion`, or another callable ``(X, shape, *, seed, epoch) -> X`` that
         makes each epoch's inputs from X (N, n_in), images of the network's input shape. The next epoch's
@@ -338,7 +339,12 @@ class Trainer(Whole, Guarded):
                     callback.load_state_dict(state)
         with (
             failure_told(self),
-            progress_bar(self.progress, len(epochs) * len(examples.x)) as bar,
+            progress_bar(
+                self.progress,
+                total=len(epochs) * len(examples.x),
+                unit=" samples",
+                unit_scale=True,
+            ) as bar,
             Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
         ):
             try:

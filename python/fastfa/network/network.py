@@ -169,6 +169,11 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         rules = ", ".join(dict.fromkeys(map(repr, given))) or "no hidden layer"
         return f"<Network {sizes}, {self.loss}, {rules}, {self.dtype.name}, seed {self.seed}>"
 
+    def _repr_html_(self) -> str:
+        from .. import _html  # for notebooks alone
+
+        return _html.network(self)
+
     def set_feedback(self, feedback: FeedbackLike) -> None:
         """Switch to other feedback; weights, biases and velocities stay.
 

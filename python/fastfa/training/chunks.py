@@ -78,9 +78,3 @@ def _next_chunk(trainer: Trainer) -> int:
 def _adapt_chunk(trainer: Trainer, batches: int, seconds: float) -> None:
     wanted = int(batches * _CHUNK_SECONDS / max(seconds, 1e-9))
     vars(trainer)["_chunk"] = max(1, min(wanted, _CHUNK_GROWTH * max(batches, trainer._chunk)))
-
-
-def progress_bar(shown: bool, examples: int) -> tqdm:
-    from tqdm import tqdm  # not at import: `import fastfa` is to stay quick
-
-    return tqdm(total=examples, disable=not shown, unit=" samples", unit_scale=True)
