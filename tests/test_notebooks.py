@@ -224,6 +224,8 @@ def test_a_history_has_its_curves_where_matplotlib_is(monkeypatch):
     with_errors, without = fa.History(RECORDS), fa.History([{"epoch": 1, "train_loss": 0.5}])
     assert "data:image/png;base64" in with_errors._repr_html_()
     assert "img" not in without._repr_html_()
+    for record in ({"train_error": 0.5}, {"epoch": 1, "train_error": {}}):
+        assert "img" not in fa.History([record])._repr_html_()
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     html = with_errors._repr_html_()
     assert "img" not in html

@@ -87,6 +87,9 @@ def test_what_callbacks_have_seen_goes_along(way, tmp_path):
     assert_same(trainer.net, other.net)
     assert other.callbacks[4]._records[-1]["train_loss"] == trainer.history["train_loss"][-1]
     assert trainer.callbacks[0].rows is not other.callbacks[0].rows
+    assert (
+        way(trainer.callbacks[3]).state["weights.0"] is not trainer.callbacks[3].state["weights.0"]
+    )
     assert repr(other.callbacks[0].rows) == repr(trainer.callbacks[0].rows)
 
 
@@ -258,6 +261,14 @@ def test_a_trainer_from_a_file_stays_confined(tmp_path):
     fa.save(tmp_path / "in/run", trainer)
     other = pickle.loads(pickle.dumps(fa.load(tmp_path / "in/run")))
     with pytest.raises(ValueError, match="it must write in that folder"):
+        other.fit((X, Y))
+
+
+def test_what_a_file_could_not_hold_is_missing_from_copies_too(tmp_path):
+    trainer = fa.Trainer(network(), MOMENTUM, epochs=1, progress=False, schedule=lambda epoch: 0.1)
+    fa.save(tmp_path / "run", trainer)
+    other = pickle.loads(pickle.dumps(fa.load(tmp_path / "run")))
+    with pytest.raises(ValueError, match=r"can't hold its schedule .*lambda"):
         other.fit((X, Y))
 
 

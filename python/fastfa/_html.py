@@ -95,7 +95,7 @@ def history(of: History) -> str:
 def _curves(of: History) -> str:
     try:
         png, _ = of.plot()._repr_png_()  # type: ignore[attr-defined]
-    except (ImportError, ValueError):  # no matplotlib, or no errors in the history
+    except (ImportError, LookupError, TypeError, ValueError):  # no matplotlib, or nothing to draw
         return ""
     picture = base64.b64encode(png).decode()
     return f'<img width="{_WIDTH}" alt="learning curves" src="data:image/png;base64,{picture}">'
