@@ -11,7 +11,6 @@ import numpy as np
 
 from . import _check
 from ._attributes import Guarded, Whole
-from ._bar import progress_bar
 from .callbacks import Callback, check_fit, failure_told
 from .data import permutation
 from .errors import DivergenceError
@@ -19,7 +18,7 @@ from .history import History, Record
 from .schedules import Schedule, as_schedule, counted_from, restarted
 from .training import settings as _given
 from .training.augment import Ahead
-from .training.chunks import train
+from .training.chunks import all_finite, samples_bar, train
 from .training.examples import Examples, Plan, fingerprint, prepare_sets
 
 if TYPE_CHECKING:
@@ -339,12 +338,7 @@ class Trainer(Whole, Guarded):
                     callback.load_state_dict(state)
         with (
             failure_told(self),
-            progress_bar(
-                self.progress,
-                total=len(epochs) * len(examples.x),
-                unit=" samples",
-                unit_scale=True,
-            ) as bar,
+            samples_bar(self.progress, len(epochs) * len(examples.x)) as bar,
             Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
         ):
             try:
@@ -356,7 +350,7 @@ class Trainer(Whole, Guarded):
                         break
                     good = self.net.state_dict()
             except DivergenceError:
-                if not _all_finite(self.net):
+                if not all_finite(self.net):
                     self.net.load_state_dict(good)
                 raise
         for callback in self.callbacks:
@@ -404,8 +398,3 @@ class Trainer(Whole, Guarded):
         if self.shuffle:
             return permutation(n, self.seed, epoch)
         return np.arange(n, dtype=np.int64)
-
-
-def _all_finite(net: Network) -> bool:
-    arrays = [*net.weights, *(bias for bias in net.biases if bias is not None)]
-    return all(np.isfinite(array).all() for array in arrays)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._bar import progress_bar
 from .examples import Examples
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from ..network import Network
     from ..trainer import Trainer
 
 _CHUNK_SECONDS = (
@@ -78,3 +80,12 @@ def _next_chunk(trainer: Trainer) -> int:
 def _adapt_chunk(trainer: Trainer, batches: int, seconds: float) -> None:
     wanted = int(batches * _CHUNK_SECONDS / max(seconds, 1e-9))
     vars(trainer)["_chunk"] = max(1, min(wanted, _CHUNK_GROWTH * max(batches, trainer._chunk)))
+
+
+def samples_bar(shown: bool, examples: int) -> tqdm:
+    return progress_bar(shown, total=examples, unit=" samples", unit_scale=True)
+
+
+def all_finite(net: Network) -> bool:
+    arrays = [*net.weights, *(bias for bias in net.biases if bias is not None)]
+    return all(np.isfinite(array).all() for array in arrays)
