@@ -195,8 +195,8 @@ def test_an_unknown_attribute_is_refused_and_the_close_one_named(kind):
 
 @pytest.mark.parametrize("kind", MADE, ids=lambda kind: kind.__name__)
 def test_copies_are_whole_and_as_strict(kind):
-    if kind in (fa.Network, fa.Ensemble, fa.Trainer):
-        pytest.skip("made by fastfa.save")
+    if kind is fa.DeviceArray:
+        pytest.skip("refused: test_travel.py")
     again = copy.copy(MADE[kind]())
     repr(again)
     with pytest.raises(AttributeError):

@@ -548,6 +548,11 @@ ROWS = [
      "ValueError: [alignment] measures[0] was 'nope'; it must be one of angle_bp, angle_bp_sd, …"),
     ("fa.metrics.alignment(net, X, Y, measures=[])",
      "TypeError: [alignment] measures was []; it must be a list of names from angle_bp, …"),
+    # plots
+    ("fa.plots.plot_angles([])",
+     "ValueError: [plot_angles] rows was empty; it must hold at least one measurement"),
+    ("fa.plots.plot_history(fa.History())",
+     "ValueError: [plot] history has no records with an error; train at least one epoch …"),
     # metrics.angle
     ("fa.metrics.angle([1, 2, 3], [1, 2])",
      "ValueError: [angle] u has shape (3,) and v (2,); they must be the same, or …"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 
 import fastfa as fa
 import numpy as np
@@ -393,13 +392,6 @@ def test_feedback_can_be_copied():
     feedback = fa.Feedback("normal", scale=0.5)
     assert copy.copy(feedback) is feedback
     assert copy.deepcopy([feedback])[0] is feedback
-
-
-@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_network_is_neither_copied_nor_pickled(way):
-    """A shallow copy would share the core, and each would change under the other."""
-    with pytest.raises(TypeError, match=r"write it by fastfa\.save"):
-        way(network())
 
 
 def test_cross_entropy_wants_probabilities(rng):

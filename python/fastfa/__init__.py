@@ -23,7 +23,8 @@ from .runtime import build_info, get_num_threads, set_num_threads
 from .stepwise import StepState
 
 if TYPE_CHECKING:
-    from . import data, interop, metrics
+    from . import data, experiments, interop, metrics, plots
+    from . import sklearn as sklearn  # not in __all__: its package is an extra
     from .callbacks import (
         Alignment,
         AveragedWeights,
@@ -83,6 +84,7 @@ __all__ = [
     "build_info",
     "citation",
     "data",
+    "experiments",
     "get_cmake_dir",
     "get_include",
     "get_library_dir",
@@ -90,15 +92,24 @@ __all__ = [
     "interop",
     "load",
     "metrics",
+    "plots",
     "save",
     "set_num_threads",
 ]
 
 # Loaded at first use: who only steps a network, in a simulator say, doesn't wait for the rest.
-_LAZY = {
-    "data": None,
-    "metrics": None,
-    "interop": None,
+_MODULES = (
+    "callbacks",
+    "data",
+    "experiments",
+    "interop",
+    "layers",
+    "metrics",
+    "plots",
+    "schedules",
+    "sklearn",
+)
+_LAZY = dict.fromkeys(_MODULES) | {
     "Alignment": "callbacks",
     "AveragedWeights": "callbacks",
     "BestWeights": "callbacks",
@@ -138,4 +149,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*__all__, *_MODULES})

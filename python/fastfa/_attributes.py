@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
@@ -48,6 +49,16 @@ class Guarded:
             raise AttributeError(f"[{ours[0].__name__}] {name} can't be {what}: {why}")
         if kind is ours[0]:
             raise AttributeError(unknown(kind.__name__, name, [*dir(kind), *vars(self)]))
+
+
+class Whole:
+    """A copy shares nothing with what it is of: ``copy.copy`` does what ``copy.deepcopy`` does.
+
+    Half a copy would change whenever the original learns.
+    """
+
+    def __copy__(self) -> Any:
+        return copy.deepcopy(self)
 
 
 def immutable(kind: _Class) -> _Class:

@@ -53,6 +53,12 @@ class DeviceArray(Guarded):
     def __repr__(self) -> str:
         return f"DeviceArray({self.shape}, {self.dtype.name}, device {self.device})"
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "[DeviceArray] memory of a GPU can't be copied or pickled so; numpy.array(it) can, which "
+            "copies it to the host"
+        )
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
             if copy is False:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _check, _core
-from ._attributes import Guarded
+from ._attributes import Guarded, Whole
 from .errors import DivergenceError
 from .network import Network, _arguments, _device_arrays
 from .optim import Optimizer
@@ -18,7 +18,7 @@ def _numbered(device: str) -> tuple[str, int]:
     return device.partition(":")[0], _device_arrays.ordinal(device)
 
 
-class Ensemble(Guarded):
+class Ensemble(Whole, Guarded):
     """Networks that see the same examples in the same order: other seeds, scales, rules or rates.
 
     Each learns as it would alone, to rounding, with the same bits at any number of threads. As many as
@@ -93,6 +93,11 @@ class Ensemble(Guarded):
 
     def __repr__(self) -> str:
         return f"Ensemble({len(self)} networks)"
+
+    def _repr_html_(self) -> str:
+        from . import _html  # for notebooks alone
+
+        return _html.ensemble(self)
 
     def train_epoch(
         self,

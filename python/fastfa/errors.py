@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 
 class CheckpointError(ValueError):
@@ -16,7 +17,10 @@ class CheckpointError(ValueError):
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
         super().__init__(f"[checkpoint] {os.fspath(path)} {what}")
-        self.path = os.fspath(path)
+        self.path, self._what = os.fspath(path), what
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self._what)  # how it comes out of a worker process
 
 
 class DeviceError(RuntimeError):
@@ -43,3 +47,6 @@ class DivergenceError(ArithmeticError):
         self.layer = layer
         self.step = step
         self.stopped: dict[int, DivergenceError] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.layer, self.step), {"stopped": self.stopped}

@@ -5,6 +5,7 @@ Every rule is a point in route × matrix × plasticity; `rules` has names for th
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -195,7 +196,9 @@ class Feedback:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Feedback:
-        return self
+        if isinstance(self.matrix, str):
+            return self
+        return self._changed(matrix=copy.deepcopy(self.matrix, memo))  # an object may learn
 
     def __reduce__(self) -> tuple[Any, ...]:
         # How copies reach the worker processes of joblib, Dask and the like.

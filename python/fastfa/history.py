@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _check
-from ._attributes import Guarded
+from ._attributes import Guarded, Whole
 from .atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def column_names(records: list[Record]) -> list[str]:
     return list(dict.fromkeys(key for record in records for key in record))
 
 
-class History(Guarded):
+class History(Whole, Guarded):
     """The records of a training run, in order of their epochs.
 
     Each record is a dict. `Trainer` writes ``epoch`` (1-based), ``lr`` (that of the epoch's last
@@ -62,6 +62,11 @@ class History(Guarded):
 
     def __repr__(self) -> str:
         return f"History({len(self)} epochs: {', '.join(self.columns)})"
+
+    def _repr_html_(self) -> str:
+        from . import _html  # for notebooks alone
+
+        return _html.history(self)
 
     def __getitem__(self, key: str) -> list[Any]:
         """The column ``key``, one value an epoch; None where a record lacks it."""

@@ -12,6 +12,12 @@ from . import _check
 from ._attributes import immutable
 from .network import Network
 
+__all__ = ["MEASURES", "LayerAlignment", "alignment", "angle", "error_rate", "nse"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 def _float64(where: str, name: str, value: Any) -> np.ndarray:
     return _check.real_numbers(where, name, value).astype(np.float64, copy=False)

@@ -1,8 +1,8 @@
 """Figures: learning curves, and the angle between two rules' hidden updates.
 
 Needs matplotlib (``pip install fastfa[plots]``). Figures are made without pyplot, so drawing here
-neither opens a window nor changes a notebook's settings. Colours are the paper's: backprop black,
-feedback alignment green, shallow learning grey.
+neither opens a window nor changes a notebook's settings, and a notebook shows them without any.
+Colours are the paper's: backprop black, feedback alignment green, shallow learning grey.
 """
 
 from __future__ import annotations
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
     from .history import History
 
+__all__ = ["new_figure", "plot_angles", "plot_history", "plot_learning_curves"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 COLOURS = {"BP": "#000000", "FA": "#1a9641", "shallow": "#9a9a9a"}
 _OTHERS = ("#0072b2", "#d55e00", "#cc79a7", "#56b4e9", "#e69f00")  # told apart by colour-blind eyes
 _SETS = {
@@ -28,7 +35,7 @@ _SETS = {
 
 
 def new_figure(columns: int = 1, *, width: float = 4.8, height: float = 3.6) -> Figure:
-    """An empty figure with ``columns`` axes side by side, for files: no window, no pyplot.
+    """An empty figure with ``columns`` axes side by side, for files and notebooks: no window, no pyplot.
 
     Parameters
     ----------
@@ -44,14 +51,15 @@ def new_figure(columns: int = 1, *, width: float = 4.8, height: float = 3.6) -> 
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+        from ._shown import ShownFigure
     except ImportError as error:
         raise ImportError(
             "[plots] matplotlib is not installed; get it with: pip install fastfa[plots]"
         ) from error
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06, wspace=0.06)
-    figure = Figure(figsize=(width * columns, height), dpi=200, layout=layout)
+    figure = ShownFigure(figsize=(width * columns, height), dpi=200, layout=layout)
     FigureCanvasAgg(figure)
     figure.subplots(1, columns)
     return figure

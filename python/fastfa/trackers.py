@@ -71,6 +71,14 @@ class TensorBoardLogger(Writing):
         self._set(folder=Path(folder))
         self._writer: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        if self._writer is not None:
+            raise TypeError(
+                "[TensorBoardLogger] a fit is running, whose open file can't be copied or pickled: do "
+                "so before fit or after"
+            )
+        return dict(vars(self))
+
     def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
         self._check_path(self.folder)
 
@@ -183,6 +191,9 @@ class MLflowLogger(BuiltIn):
         self._set(uri=uri, experiment=experiment, run_name=run_name, run_id=run_id)
         self._set(params=dict(params or {}), tags=dict(tags or {}))
         self._client: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_client": None}  # a connection, which each fit makes
 
     def state_dict(self) -> dict[str, Any]:
         return {"run_id": self.run_id}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import _check
-from ._attributes import Guarded
+from ._attributes import Guarded, Whole
 from .callbacks import Callback, check_fit, failure_told
 from .data import permutation
 from .errors import DivergenceError
@@ -18,7 +18,7 @@ from .history import History, Record
 from .schedules import Schedule, as_schedule, counted_from, restarted
 from .training import settings as _given
 from .training.augment import Ahead
-from .training.chunks import progress_bar, train
+from .training.chunks import all_finite, samples_bar, train
 from .training.examples import Examples, Plan, fingerprint, prepare_sets
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .network import Network
 
 
-class Trainer(Guarded):
+class Trainer(Whole, Guarded):
     """Trains a network epoch after epoch and keeps a `History`.
 
     Parameters
@@ -51,7 +51,7 @@ class Trainer(Guarded):
     callbacks
         `fastfa.callbacks.Callback` objects, called in this order.
     progress
-        Whether to show a progress bar (tqdm, on standard error).
+        Whether to show a progress bar (tqdm: on standard error, in a notebook with ipywidgets a widget).
     augment
         None, a `fastfa.data.Distortion`, or another callable ``(X, shape, *, seed, epoch) -> X`` that
         makes each epoch's inputs from X (N, n_in), images of the network's input shape. The next epoch's
@@ -164,6 +164,15 @@ class Trainer(Guarded):
                 "it before fit, or after"
             )
         super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All there is, for copies and pickles: between fits, for else half an epoch would be lost."""
+        if self._fitting:
+            raise TypeError(
+                "[Trainer] a fit is running, which can't be copied or pickled: do so before fit or "
+                "after; in a callback fastfa.save writes the trainer, and trainer.net can be copied"
+            )
+        return dict(vars(self))
 
     def _started_with(self, optimizer: Any) -> Any:
         """The optimizer; if it has another rate, the schedule begins anew there."""
@@ -329,7 +338,7 @@ class Trainer(Guarded):
                     callback.load_state_dict(state)
         with (
             failure_told(self),
-            progress_bar(self.progress, len(epochs) * len(examples.x)) as bar,
+            samples_bar(self.progress, len(epochs) * len(examples.x)) as bar,
             Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
         ):
             try:
@@ -341,7 +350,7 @@ class Trainer(Guarded):
                         break
                     good = self.net.state_dict()
             except DivergenceError:
-                if not _all_finite(self.net):
+                if not all_finite(self.net):
                     self.net.load_state_dict(good)
                 raise
         for callback in self.callbacks:
@@ -389,8 +398,3 @@ class Trainer(Guarded):
         if self.shuffle:
             return permutation(n, self.seed, epoch)
         return np.arange(n, dtype=np.int64)
-
-
-def _all_finite(net: Network) -> bool:
-    arrays = [*net.weights, *(bias for bias in net.biases if bias is not None)]
-    return all(np.isfinite(array).all() for array in arrays)

@@ -1,7 +1,8 @@
 """What the site does with the repository's Markdown: links out of docs/, and formulas without scripts.
 
 A page says what a reader of the repository sees, so its links are those of the repository. Here a link
-to a file outside docs/ becomes one to a copy of it in the site, a page for Markdown, text for the rest.
+to a file outside docs/ becomes one to a copy of it in the site: a page for Markdown, the file itself
+for a notebook, text for the rest.
 """
 
 from __future__ import annotations
@@ -93,4 +94,5 @@ def _in_site(name: str) -> str:
         return README
     if name.startswith("docs/"):
         return name.removeprefix("docs/")
-    return f"repository/{name}" if name.endswith(".md") else f"repository/{name}.txt"
+    # A notebook is something to take away; the rest is text to read.
+    return f"repository/{name}" if name.endswith((".md", ".ipynb")) else f"repository/{name}.txt"

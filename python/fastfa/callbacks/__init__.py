@@ -28,3 +28,7 @@ __all__ = [
     "check_fit",
     "failure_told",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

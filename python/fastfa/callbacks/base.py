@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .._attributes import Guarded, is_ours
+from .._attributes import Guarded, Whole, is_ours
 from ..history import History, Record
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Callback:
         which there may be more unless ``complete``."""
 
 
-class BuiltIn(Guarded, Callback):
+class BuiltIn(Whole, Guarded, Callback):
     """A callback of fastfa's: what it was made with stays."""
 
     _INSTEAD: ClassVar[dict[str, str]] = {

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "CheckpointError", "load", "save"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     # At first use: the trainer resumes by a module of this package, and `load` makes trainers.
     if name == "Checkpoint":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _check
 from ..callbacks import Writing
 from ..ensemble import Ensemble
+from ..network import Network
 from .describe import Tensors
 from .file import Mismatch, reading
 from .network import Described, Plan
@@ -59,7 +60,9 @@ class _EnsemblePlan:
     """A file that holds an ensemble; see `fastfa.checkpoint.network.Plan`."""
 
     def __init__(self, content: Described) -> None:
-        self.plans = [Plan(each, f"networks.{i}.") for i, each in enumerate(content["networks"])]
+        self.plans = [
+            Plan(each, Network, f"networks.{i}.") for i, each in enumerate(content["networks"])
+        ]
         self.needed = {k: v for plan in self.plans for k, v in plan.needed.items()}
         self.possible = {k: v for plan in self.plans for k, v in plan.possible.items()}
         self.other: set[str] = set()
@@ -79,7 +82,7 @@ class _EnsemblePlan:
 
 
 _PLANS: dict[str, Callable[[Described, Callable[..., Trainer]], Any]] = {
-    "network": lambda content, _: Plan(content["network"]),
+    "network": lambda content, _: Plan(content["network"], Network),
     "ensemble": lambda content, _: _EnsemblePlan(content),
     "trainer": TrainerPlan,
 }

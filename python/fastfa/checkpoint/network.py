@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _check, _core
 from ..feedback import Feedback
-from ..network import Network, _arguments
+from ..network import _arguments
 from ..perturbation import NodePerturbation
 from .describe import (
     LAYERS,
@@ -24,6 +24,11 @@ from .describe import (
     pack,
 )
 from .file import Mismatch, Shape
+
+if TYPE_CHECKING:
+    from ..network import Network
+    from ..network.parameters import Parameters
+    from ..rules import Rules
 
 _PARTS = ("weights", "biases", "feedback")
 _MOMENTS = {"none": (), "velocity": ("velocity",), "adam": ("adam_m", "adam_v")}
@@ -46,25 +51,31 @@ def describe_network(net: Network, prefix: str = "") -> tuple[Described, Tensors
                 "propagate() is code, which a checkpoint can't hold (the state_dict() of the network "
                 "can be saved)"
             )
+    return state_of(net, net.feedback, "save", prefix)
+
+
+def state_of(
+    net: Parameters, rules: Rules, where: str, prefix: str = ""
+) -> tuple[Described, Tensors]:
+    """`describe_network` with these rules in place of the network's; ``where`` is for errors."""
     tensors = {prefix + name: array for name, array in net._arrays().items()}
     for name, array in tensors.items():
-        _check.finite("save", name, array)
+        _check.finite(where, name, array)
     steps, memory, adam_steps, inverted = net._net.progress()
     tensors |= {prefix + name: array for name, array in _memory(net).items()}
-    for i, rule in enumerate(net.feedback if isinstance(net.feedback, tuple) else ()):
+    for i, rule in enumerate(rules if isinstance(rules, tuple) else ()):
         if rule.array is not None:
             tensors[f"{prefix}given.{i}"] = rule.array
     progress = {"steps": steps, "memory": memory, "adam_steps": adam_steps, "inverted": inverted}
-    return {"is": _configuration(net), "progress": progress}, tensors
+    return {"is": _configuration(net, rules), "progress": progress}, tensors
 
 
-def _configuration(net: Network) -> Described:
+def _configuration(net: Parameters, rules: Rules) -> Described:
     described = [{"kind": "Dropout", "rate": net.dropout[0]}] if net.dropout[0] else []
     for layer, rate in zip(net.layers, net.dropout[1:], strict=True):
         described.append(describe(layer))
         if rate:
             described.append({"kind": "Dropout", "rate": rate})
-    rules = net.feedback
     feedback = (
         [describe_feedback(rule) for rule in rules] if isinstance(rules, tuple) else describe(rules)
     )
@@ -84,7 +95,7 @@ def _configuration(net: Network) -> Described:
     return pack(configuration, "", {})
 
 
-def _memory(net: Network) -> dict[str, np.ndarray]:
+def _memory(net: Parameters) -> dict[str, np.ndarray]:
     """The optimizer's memory of every parameter, and inverses that are kept: views."""
     _, memory, _, inverted = net._net.progress()
     found: dict[str, np.ndarray] = {}
@@ -109,9 +120,13 @@ class Plan:
     """A described network before it is built: what it is made from, and which tensors it needs.
 
     Nothing here takes memory that grows with the network, so a file can be refused before any is.
+    ``make`` makes a network, as the class does.
     """
 
-    def __init__(self, described: Described, prefix: str = "") -> None:
+    def __init__(
+        self, described: Described, make: Callable[..., Network], prefix: str = ""
+    ) -> None:
+        self._make = make
         self.prefix, self.progress = prefix, described["progress"]
         own = dict(described["is"])
         if isinstance(own["feedback"], list):
@@ -198,13 +213,13 @@ class Plan:
             ]
         else:
             feedback = build(self.feedback, NodePerturbation)
-        net = Network(_input(self.input), self.layers, feedback=feedback, **self.rest)
+        net = self._make(_input(self.input), self.layers, feedback=feedback, **self.rest)
         self.write(net, tensors)
         return net
 
     def check_like(self, net: Network) -> None:
         """Refuse a network that is another one than the described, wherever both compute."""
-        saved, own = self.configuration, _configuration(net)
+        saved, own = self.configuration, _configuration(net, net.feedback)
         saved, own = ({k: v for k, v in c.items() if k not in _WHERE} for c in (saved, own))
         found = difference(saved, own)
         if found is not None:

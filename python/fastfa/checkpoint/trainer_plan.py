@@ -10,6 +10,7 @@ from .. import callbacks as _callbacks
 from ..callbacks import Callback
 from ..data import Distortion
 from ..history import History, check_records
+from ..network import Network
 from ..trackers import TensorBoardLogger
 from ..training.examples import Plan as FitPlan
 from .callback import Checkpoint
@@ -66,7 +67,7 @@ class TrainerPlan:
 
     def __init__(self, content: Described, make: Callable[..., Trainer]) -> None:
         self._make = make
-        self.network = Plan(content["network"])
+        self.network = Plan(content["network"], Network)
         described = content["trainer"]
         self.configuration, self.progress = described["is"], described["progress"]
         self.callbacks = described["callbacks"]

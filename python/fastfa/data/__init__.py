@@ -57,6 +57,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     # The network modules of the standard library cost more to import than all the rest together.
     if name in ("FetchError", "fetch_dataset"):

@@ -11,6 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from .._bar import progress_bar
 from .stream import CHUNK
 
 _NETWORK_ERRORS = (OSError, HTTPException)  # OSError covers URLError, time-outs, TLS
@@ -77,18 +78,16 @@ def download(url: str, part: Path, *, limit: int, timeout: float, progress: bool
 
 def _copy(answer: _Answer, file: BinaryIO, limit: int, progress: bool) -> int:
     """Append the response to the file; the position after its last byte."""
-    from tqdm import tqdm
-
     end = answer.start
     label = os.path.basename(answer.response.url)
-    with tqdm(
+    with progress_bar(
+        progress,
         total=answer.total,
         initial=answer.start,
         desc=label,
         unit="B",
         unit_scale=True,
         dynamic_ncols=True,
-        disable=not progress,
     ) as bar:
         while True:
             try:

@@ -14,3 +14,7 @@ from ._runner import reproduce
 from ._statistics import Verdict
 
 __all__ = ["NAMES", "PRESETS", "Claim", "Experiment", "Results", "Verdict", "get", "reproduce"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

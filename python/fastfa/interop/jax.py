@@ -29,6 +29,11 @@ import jax.numpy as jnp  # noqa: E402
 
 __all__ = ["dense", "load_parameters", "to_function"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 Parameters = list[dict[str, jax.Array]]
 
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "to_model"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 OPSET, IR_VERSION = 17, 8  # of 2022: runtimes older than the onnx package can read them
 MAX_BYTES = 2**31 - 2**20  # a protobuf message ends at 2 GiB
 

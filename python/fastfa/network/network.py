@@ -13,6 +13,7 @@ from ..layers import Layer
 from ..optim import Optimizer
 from ..rules import FeedbackLike, resolve, specs
 from . import _arguments, _cublas
+from .copies import Copies
 from .inspection import Inspection
 from .on_device import OnDevice
 from .parameters import LossName
@@ -24,7 +25,7 @@ _CORES: dict[str, type[_core.NetworkFloat32] | type[_core.NetworkFloat64]] = {
 }
 
 
-class Network(Inspection, Stepwise, OnDevice):
+class Network(Inspection, Stepwise, OnDevice, Copies):
     """A feed-forward network whose error returns through feedback matrices.
 
     Parameters
@@ -68,6 +69,11 @@ class Network(Inspection, Stepwise, OnDevice):
     -----
     Calls give the same bits at any number of threads. An input that is exactly zero in a whole batch
     contributes nothing, and costs nothing. Subnormal numbers count as zero.
+
+    Copies (``copy``, ``pickle``, and so joblib, Dask and multiprocessing) share nothing with the network
+    and go on in the same bits: they have all that `fastfa.save` keeps, and feedback objects of yours,
+    if these can be pickled. A pickled network is made again on the same ``device``; a stream of yours
+    doesn't go along.
 
     What a network was made with can be read under the same names. It can't be assigned: what changes
     are the values in `weights`, `biases` and `feedback_matrices`, and `set_feedback` changes the rule.
@@ -154,11 +160,19 @@ class Network(Inspection, Stepwise, OnDevice):
             path = _cublas.path(self.device)
             self._net.use_cublas(path, matmul_library == "cublas")
 
+    def _make(self, *given: Any, **options: Any) -> None:
+        Network.__init__(self, *given, **options)
+
     def __repr__(self) -> str:
         sizes = "-".join(str(math.prod(shape)) for shape in self.shapes)
         given = self._feedback if isinstance(self._feedback, tuple) else (self._feedback,)
         rules = ", ".join(dict.fromkeys(map(repr, given))) or "no hidden layer"
         return f"<Network {sizes}, {self.loss}, {rules}, {self.dtype.name}, seed {self.seed}>"
+
+    def _repr_html_(self) -> str:
+        from .. import _html  # for notebooks alone
+
+        return _html.network(self)
 
     def set_feedback(self, feedback: FeedbackLike) -> None:
         """Switch to other feedback; weights, biases and velocities stay.
@@ -224,12 +238,6 @@ class Network(Inspection, Stepwise, OnDevice):
             for i, rule in enumerate(self._rules)
         )
         return scales
-
-    def __reduce__(self) -> Any:
-        raise TypeError(
-            "[Network] a network can't be copied or pickled; write it by fastfa.save, or make another "
-            "one and give it net.state_dict()"
-        )
 
     # ---- learning ------------------------------------------------------------------------------
 

@@ -29,3 +29,7 @@ __all__ = [
     "counted_from",
     "restarted",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

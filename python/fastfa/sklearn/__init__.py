@@ -20,3 +20,7 @@ from ._classifier import FeedbackAlignmentClassifier  # noqa: E402
 from ._regressor import FeedbackAlignmentRegressor  # noqa: E402
 
 __all__ = ["FeedbackAlignmentClassifier", "FeedbackAlignmentRegressor"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -16,7 +16,7 @@ from .. import _check
 from ..callbacks import EarlyStopping
 from ..history import History
 from ..interop._matrices import changed
-from ..layers import ActivationName, Dense, Dropout, Layer
+from ..layers import ActivationName, Dense, Layer
 from ..network import Network, _arguments
 from ..network.parameters import LossName
 from ..optim import SGD, Adam
@@ -95,8 +95,8 @@ NOTES = """
     built are refused by a ValueError: its layers and their first weights, ``image_shape``, ``dtype``,
     ``random_state``, and what its output and loss are.
 
-    Momentum, Adam's moments and dropout masks don't travel with copies: a copy goes on as after a fresh
-    start of the optimizer.
+    Copies and pickles of an estimator carry its network with the optimizer's memory: they go on in the
+    same bits.
 """
 
 # What a network is built from, and can't change.
@@ -274,7 +274,7 @@ class FeedbackAlignment(BaseEstimator):
     def _other_feedback(self) -> Any:
         """What the network is to learn by from now on; None: as before."""
         now = self.get_params(False)
-        before = getattr(self, "_made_with_", now)  # an old pickle has none
+        before = self._made_with_
         check_unchanged(before, now, self._built_from)
         if all(same(before[name], kept(now[name])) for name in ("feedback", "gain")):
             return None
@@ -345,33 +345,3 @@ class FeedbackAlignment(BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
-
-    # ---- copies ----------------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The attributes, with the network as what it is made of: joblib's workers get copies."""
-        state = dict(super().__getstate__())
-        if "network_" in state:
-            net = state["network_"]
-            layers: list[Any] = []
-            for rate, layer in zip(net.dropout[:-1], net.layers, strict=True):
-                layers += [Dropout(rate), layer] if rate else [layer]
-            state["network_"] = (
-                net.input_shape,
-                layers,
-                net.feedback,
-                net.loss,
-                net.seed,
-                net.dtype.name,
-                net.state_dict(),
-            )
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the network again."""
-        if "network_" in state:
-            shape, *given, arrays = state["network_"]
-            net = Network(shape if len(shape) > 1 else shape[0], *given)
-            net.load_state_dict(arrays)
-            state = state | {"network_": net}
-        super().__setstate__(state)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._bar import progress_bar
 from .examples import Examples
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from ..network import Network
     from ..trainer import Trainer
 
 _CHUNK_SECONDS = (
@@ -80,7 +82,10 @@ def _adapt_chunk(trainer: Trainer, batches: int, seconds: float) -> None:
     vars(trainer)["_chunk"] = max(1, min(wanted, _CHUNK_GROWTH * max(batches, trainer._chunk)))
 
 
-def progress_bar(shown: bool, examples: int) -> tqdm:
-    from tqdm import tqdm  # not at import: `import fastfa` is to stay quick
+def samples_bar(shown: bool, examples: int) -> tqdm:
+    return progress_bar(shown, total=examples, unit=" samples", unit_scale=True)
 
-    return tqdm(total=examples, disable=not shown, unit=" samples", unit_scale=True)
+
+def all_finite(net: Network) -> bool:
+    arrays = [*net.weights, *(bias for bias in net.biases if bias is not None)]
+    return all(np.isfinite(array).all() for array in arrays)

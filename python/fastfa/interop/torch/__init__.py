@@ -33,3 +33,7 @@ __all__ = [
     "targets",
     "to_module",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
