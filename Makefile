@@ -66,11 +66,19 @@ $(VENV)/.lint: pyproject.toml
 	$(BIN)/python $(pip) $(call declared,lint)
 	touch $@
 
-lint: $(VENV)/.lint $(VENV)/.requirements ## ruff, mypy and clang-format, changing nothing
+schema = $(BIN)/check-jsonschema -q --builtin-schema vendor
+
+lint: $(VENV)/.lint $(VENV)/.requirements ## ruff, mypy, clang-format, and the workflows of .github, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 	find cpp examples -name '*.h' -o -name '*.cpp' -o -name '*.c' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format --dry-run --Werror
+	$(schema).github-workflows .github/workflows/*.yml
+	$(schema).github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	$(schema).github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(schema).dependabot .github/dependabot.yml
+	$(schema).citation-file-format CITATION.cff
+	$(BIN)/zizmor --offline --quiet --persona=pedantic .github
 
 format: $(VENV)/.lint ## make it so
 	$(BIN)/ruff format .
@@ -155,13 +163,14 @@ $(VENV)-bench/.peers: bench/requirements.txt
 	$(VENV)-bench/bin/python $(pip) --no-deps biotorch==0.0.16
 	touch $@
 
-check-wheel: ## build a wheel in an isolated environment, repair it, and look into both
+check-wheel: ## build a wheel in an isolated environment, repair it, look into both; and what cibuildwheel would build
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(MAKE) wheel WHEELS=build/wheel
 	$(BIN)/python $(pip) $(call declared,wheel)
 	$(BIN)/python tools/check_wheel.py build/wheel/*.whl
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m auditwheel repair -w build/wheel/repaired build/wheel/*.whl
 	$(BIN)/python tools/check_wheel.py --repaired --list build/wheel/repaired/*.whl
+	$(BIN)/cibuildwheel --print-build-identifiers --platform linux
 
 test-wheel: check-wheel ## the test suite against the repaired wheel, in an empty environment without a compiler
 	$(BIN)/python tools/test_wheel.py build/wheel/repaired/*.whl build/wheel-test

@@ -3,37 +3,28 @@
 # marked `gpu`, compute-sanitizer's memcheck and racecheck, and the benchmark. Leaves $OUT/gpu.json,
 # $OUT/gpu.md and logs.
 #
-#   bench/gpu.sh --prepare    beforehand, with a network: Eigen's headers into .gpu/ (git-ignored)
-#   bench/gpu.sh              on a machine with a GPU, nvcc, Python ≥ 3.11, NumPy, pytest, hypothesis, pybind11 and
-#                             scikit-build-core, without a network; PyTorch and JAX where they are there
+#   bench/gpu.sh --prepare    beforehand, with a network: the build requirements into .gpu/ (git-ignored)
+#   bench/gpu.sh              on a machine with a GPU, nvcc, CMake, Python ≥ 3.11, NumPy, pytest and hypothesis,
+#                             without a network; PyTorch and JAX where they are there
 #   bench/gpu.sh --dry-run    without a GPU: all but the device parts
 set -euo pipefail
 cd "$(dirname "$0")/.."
 OUT=${OUT:-build/gpu}
 PYTHON=${PYTHON:-python3}
-eigen=.gpu/eigen
+build=.gpu/build
 
 if [ "${1:-}" = --prepare ]; then
-  mkdir -p .gpu
-  "$PYTHON" -m pip download -q --no-deps -d .gpu cmeel-eigen==3.4.1
-  "$PYTHON" - <<'END'
-import pathlib, zipfile
-wheel = zipfile.ZipFile(next(pathlib.Path(".gpu").glob("cmeel_eigen-*.whl")))
-inside = "cmeel.prefix/include/eigen3/"
-for name in wheel.namelist():
-    if name.startswith(inside + "Eigen/") and not name.endswith("/"):
-        to = pathlib.Path(".gpu/eigen", name.removeprefix(inside))
-        to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_bytes(wheel.read(name))
-END
-  echo "Eigen's headers are in $eigen"
+  rm -rf "$build"
+  # shellcheck disable=SC2046
+  "$PYTHON" -m pip install -q --target "$build" $("$PYTHON" tools/requirements.py build)
+  echo "the build requirements are in $build"
   exit
 fi
 dry=no
 [ "${1:-}" = --dry-run ] && dry=yes
 mkdir -p "$OUT"
 
-[ -d "$eigen/Eigen" ] || { echo "no $eigen: run bench/gpu.sh --prepare first, with a network" >&2; exit 1; }
+[ -d "$build" ] || { echo "no $build: run bench/gpu.sh --prepare first, with a network" >&2; exit 1; }
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 step build
@@ -41,9 +32,9 @@ architectures=${ARCHITECTURES:-90}
 [ $dry = yes ] || architectures=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
 target=$PWD/$OUT/site
 rm -rf "$target"
-"$PYTHON" -m pip install -q --no-index --no-build-isolation --no-deps --target "$target" \
+PYTHONPATH=$PWD/$build "$PYTHON" -m pip install -q --no-index --no-build-isolation --no-deps --target "$target" \
   -C build-dir="$OUT/build" -C cmake.define.FASTFA_CUDA=ON -C cmake.define.CMAKE_CUDA_ARCHITECTURES="$architectures" \
-  -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_EIGEN_DIR="$PWD/$eigen" .
+  -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_EIGEN_DIR="$PWD/$build/cmeel.prefix/include/eigen3" .
 export PYTHONPATH=$target
 
 step tests

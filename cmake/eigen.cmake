@@ -1,6 +1,9 @@
 # Eigen's headers from the build requirement cmeel-eigen, looked for only where Python build requirements
-# lie. A plain find_package(Eigen3) would silently take whatever the system has.
-set(FASTFA_EIGEN_VERSION 3.4.1)
+# lie. A plain find_package(Eigen3) would silently take whatever the system has. A distribution that has
+# another 3.4 says so with FASTFA_EIGEN_VERSION and FASTFA_EIGEN_DIR.
+if(NOT DEFINED FASTFA_EIGEN_VERSION)
+  set(FASTFA_EIGEN_VERSION 3.4.1)
+endif()
 
 find_path(FASTFA_EIGEN_DIR Eigen/Core
   PATHS ${CMAKE_PREFIX_PATH}

@@ -24,7 +24,10 @@ ALL = [
     *PAGES,
     *(
         ROOT / name
-        for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md")
+        for name in (
+            *("ARCHITECTURE.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md"),
+            *("CHANGELOG.md", "bench/README.md"),
+        )
     ),
 ]
 pytestmark = pytest.mark.skipif(

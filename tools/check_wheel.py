@@ -1,4 +1,4 @@
-"""Look into a wheel as its users' machines will: contents, licences, metadata, size, manylinux tag.
+"""Look into a wheel as its users' machines will: contents, licences, description, size, manylinux tag.
 
     python tools/check_wheel.py dist/fastfa-*.whl [--list] [--repaired]
 
@@ -17,6 +17,7 @@ import platform
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterable
 from email import message_from_bytes
@@ -107,6 +108,27 @@ def licence_problems(wheel: zipfile.ZipFile) -> Iterable[str]:
         yield f"it needs {needed}, not just {sorted(BASE)}"
 
 
+def readme_problems(wheel: zipfile.ZipFile) -> Iterable[str]:
+    """The description must be README.md with links that hold away from the repository."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    metadata = wheel.read(f"{_info(wheel.namelist())}/METADATA").decode()
+    text = metadata.partition("\n\n")[2]
+    base, tag = project["urls"]["Repository"], f"v{project['version']}"
+    pages, pictures = f"{base}/blob/{tag}/", f"{base}/raw/{tag}/"
+    for start, link in re.findall(r"(!?\[[^\[\]]*)?\]\(([^)\s]+)", text):
+        if not re.match("https://|#", link):
+            yield f"the description links to {link}, which holds in the repository only"
+        ours = pictures if start.startswith("!") else pages
+        if link.startswith(f"{base}/") and not link.startswith(ours):
+            yield f"the description links to {link}, which is not below {ours}"
+        name = link.removeprefix(ours).partition("#")[0]
+        if link.startswith(ours) and not (ROOT / name).exists():
+            yield f"the description links to {name}, which the repository doesn't have"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    if text.replace(pictures, "").replace(pages, "").strip() != readme.strip():
+        yield "the description is not README.md with absolute links"
+
+
 def record_problems(wheel: zipfile.ZipFile) -> Iterable[str]:
     """RECORD must list every file with its digest: installers and auditors rely on it."""
     info = _info(wheel.namelist())
@@ -160,6 +182,7 @@ def main() -> int:
         problems = [
             *content_problems(wheel, asked.repaired),
             *licence_problems(wheel),
+            *readme_problems(wheel),
             *record_problems(wheel),
             *library_problems(wheel),
             *tag_problems(path, asked.repaired),

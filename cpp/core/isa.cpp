@@ -15,19 +15,39 @@
 #include "core/library.h"
 #include "fastfa/runtime.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace fastfa {
 namespace {
 
 // Built levels, best first (FASTFA_LEVELS comes from the build, e.g. "v4", "v3", "v2").
 const std::vector<std::string> built = {FASTFA_LEVELS};
 
+#if defined(__x86_64__)
+unsigned cpuid_ecx(unsigned leaf) {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(leaf, &a, &b, &c, &d) ? c : 0;
+}
+#endif
+
+// A level needs all that -march= lets the compiler use (the x86-64 psABI's list), for virtual machines
+// can hide any single feature. The builtin also asks whether the system saves the wide registers.
+// GCC 10's doesn't know all names, so the others are asked of the processor itself.
 bool processor_has(const std::string& level) {
   if (level == "portable") return true;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
-  const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  const unsigned basic = cpuid_ecx(1), extended = cpuid_ecx(0x80000001);
+  const bool v2 = __builtin_cpu_supports("sse3") && __builtin_cpu_supports("ssse3") &&
+                  __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("sse4.2") &&
+                  __builtin_cpu_supports("popcnt") && (basic & bit_CMPXCHG16B) &&
+                  (extended & bit_LAHF_LM);
+  const bool v3 = v2 && __builtin_cpu_supports("avx") && __builtin_cpu_supports("avx2") &&
+                  __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+                  __builtin_cpu_supports("bmi2") && (basic & bit_F16C) && (basic & bit_MOVBE) &&
+                  (extended & bit_LZCNT);
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl");

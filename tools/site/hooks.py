@@ -17,7 +17,10 @@ from mkdocs.plugins import get_plugin_logger
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "bench/NOTES.md")
+PAGES = (
+    *("ARCHITECTURE.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md", "CHANGELOG.md"),
+    *("bench/README.md", "bench/NOTES.md"),
+)
 FOLDERS = {"docs/results/reproduce": "gallery.md"}  # where a link to a folder leads
 README = "index.md"  # the site's front page stands for the repository's
 _LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
