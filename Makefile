@@ -114,11 +114,11 @@ comma := ,
 tests_of = $(foreach name,$(1),tests/test_$(name).py)
 
 # What goes through the core, its bindings and its kernels; and what does so from several threads.
-sanitized := adam alignment arrays bad_feedback bad_input bad_learning bad_local capi checkpoint_files checkpoint_reading checkpoint_writing cuda_arrays \
+sanitized := activations adam alignment arrays bad_feedback bad_input bad_learning bad_local capi checkpoint_files checkpoint_reading checkpoint_writing cuda_arrays \
   cuda_ensemble cuda_graphs cuda_training custom_feedback density distortion divergence dropout ensemble \
   feedback_matrices finite_differences fork learning local local_network local_oracles locks network_api \
   node_perturbation online oracles padding philox plasticity process_end robust_feedback sizes state_file stepwise stepwise_calls
-kernels := adam density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
+kernels := activations adam density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
   padding plasticity stepwise stepwise_calls
 concurrent := threads locks interrupt robust_feedback stepwise_calls ensemble process_end
 

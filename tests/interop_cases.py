@@ -18,13 +18,18 @@ def loss_for(output: str) -> str:
     return "cross_entropy" if output == "softmax" else "squared_error"
 
 
+def hidden(rng) -> dict:
+    """A hidden layer's activation."""
+    name = str(rng.choice(HIDDEN))
+    slope = 0.05 if rng.random() < 0.5 else 0.3
+    return {"activation": name, "leaky_slope": slope if name == "leaky_relu" else None}
+
+
 def dense_network(seed: int, dtype: str, **options) -> fa.Network:
     rng = np.random.default_rng([seed, 1])
     layers: list = [fa.Dropout(0.3)] if seed % 3 == 0 else []
     for _ in range(rng.integers(0, 4)):
-        layers.append(
-            fa.Dense(int(rng.integers(1, 40)), rng.choice(HIDDEN), bias=rng.random() < 0.7)
-        )
+        layers.append(fa.Dense(int(rng.integers(1, 40)), **hidden(rng), bias=rng.random() < 0.7))
         layers += [fa.Dropout(0.5)] if rng.random() < 0.3 else []
     output = OUTPUT[seed % len(OUTPUT)]
     layers.append(fa.Dense(int(rng.integers(1, 12)), output, bias=bool(seed % 2)))
@@ -57,7 +62,7 @@ def local_network(seed: int, dtype: str) -> fa.Network:
             kernel.tolist(),
             stride=rng.integers(1, 4, 2).tolist(),
             padding=padding,
-            activation=str(rng.choice(HIDDEN)),
+            **hidden(rng),
             bias=bool(rng.random() < 0.7),
         )
         shape = layer.output_shape(shape)

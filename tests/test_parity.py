@@ -74,19 +74,19 @@ def test_random_networks(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.parametrize("rule", RULES)
 def test_every_activation_and_loss_under_every_rule(rule, batch, dtype):
-    for (hidden, output), momentum in zip(
-        itertools.product(HIDDEN, OUTPUTS), itertools.cycle([0.0, 0.9]), strict=False
-    ):
+    for (i, hidden), (j, output) in itertools.product(enumerate(HIDDEN), enumerate(OUTPUTS)):
+        if (i + j + batch) % 2:  # each pair at one batch size
+            continue
         check(
             plain_case(
                 (12, 11, 9, 4),
                 hidden=(hidden,),
                 output=output,
                 rules=(rule,),
-                momentum=momentum,
+                momentum=0.9 * (i % 2),
                 weight_decay=0.01,
                 batch=batch,
                 short=batch // 2,

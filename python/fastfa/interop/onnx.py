@@ -39,12 +39,7 @@ def __dir__() -> list[str]:
 OPSET, IR_VERSION = 17, 8  # of 2022: runtimes older than the onnx package can read them
 MAX_BYTES = 2**31 - 2**20  # a protobuf message ends at 2 GiB
 
-_ACTIVATIONS = {
-    "logistic": "Sigmoid",
-    "tanh": "Tanh",
-    "relu": "Relu",
-    "softplus": "Softplus",
-}
+_ACTIVATIONS = {"logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
 
 
 def export(net: Network, path: str | os.PathLike[str]) -> None:
@@ -53,7 +48,7 @@ def export(net: Network, path: str | os.PathLike[str]) -> None:
     Input ``X`` (N, *input_shape), output ``Y`` (N, n_out), N free, both of the network's dtype; an
     input given as (H, W) or (C, H, W) stays an image. Operators of opset 17. Dropout is left out, as
     in ``forward``. Feedback isn't part of the forward pass: its description, the loss and the seed
-    are in the file's metadata.
+    are in the file's metadata. ``gelu`` is by the operator Erf, which ONNX Runtime has for float32 only.
 
     Parameters
     ----------
@@ -191,7 +186,7 @@ def _local(layer: LocallyConnected2D, graph: _Graph, net: Network, i: int, h: st
 
 
 def _activated(graph: _Graph, layer: Weighted, a: str) -> str:
-    """σ(a). Runtimes have LeakyRelu, Elu and Erf for float32 only: the first two are put together."""
+    """σ(a). ONNX Runtime has LeakyRelu, Elu and Softplus for float32 only, so they are put together."""
     match layer.activation:
         case "linear":
             return a
@@ -203,6 +198,10 @@ def _activated(graph: _Graph, layer: Weighted, a: str) -> str:
             )
         case "hard_tanh":
             return graph.node("Clip", a, graph.number(-1), graph.number(1))
+        case "softplus":
+            z = graph.node("Exp", graph.node("Neg", graph.node("Abs", a)))
+            log = graph.node("Log", graph.node("Add", z, graph.number(1)))
+            return graph.node("Add", graph.node("Relu", a), log)
         case "elu":
             below = graph.node("Exp", graph.node("Min", a, graph.number(0)))
             return graph.node(
