@@ -99,7 +99,7 @@ def test_train_says_that_matplotlib_is_missing_and_goes_on(tmp_path, capsys, mon
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert train(*QUICK, "--out", tmp_path) == 0
-    assert "pip install fastfa[plots]" in capsys.readouterr().err
+    assert "pip install 'fastfa[plots]'" in capsys.readouterr().err
     assert (tmp_path / "weights.npz").exists()
     assert not (tmp_path / "curve.png").exists()
 

@@ -279,6 +279,24 @@ def test_a_figure_that_fails_costs_no_run(tmp_path, capsys, broken_figures):
     assert (out / "runs.csv").exists()
 
 
+def test_a_signal_that_a_library_wraps_still_ends_the_command(tmp_path, capsys, monkeypatch):
+    """As Python 3.11 wraps what comes while a class of matplotlib's is made."""
+    from fastfa.cli.interrupt import Stopped
+
+    def plot(self):
+        raise RuntimeError("Error calling __set_name__") from Stopped(15)
+
+    monkeypatch.setattr(History, "plot", plot)
+    root, out = write_tiny(tmp_path / "data"), tmp_path / "out"
+    arguments = ["train", "mnist", "--root", str(root), "--hidden", "5", "--epochs", "3"]
+    assert main([*arguments, "--out", str(out), "--quiet"]) == 128 + 15
+    err = capsys.readouterr().err
+    assert "interrupted (SIGTERM)" in err
+    assert "was not drawn" not in err
+    assert len(History.from_jsonl(out / "history.jsonl")) == 3
+    assert (out / "weights.npz").exists()
+
+
 def test_a_demo_without_its_figure_says_so(tmp_path, capsys, monkeypatch, broken_figures):
     from fastfa.cli import demo
 

@@ -220,4 +220,4 @@ def test_a_machine_without_it(installed, tmp_path):
     why = "doesn't find it" if installed else "isn't installed"
     assert found.stdout.startswith("[Network] matmul_library was cuBLAS; cuda.pathfinder")
     assert why in found.stdout
-    assert "pip install fastfa[cublas]" in found.stdout
+    assert "pip install 'fastfa[cublas]'" in found.stdout

@@ -137,7 +137,7 @@ def test_other_photographs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_scikit_image_the_error_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage", None)
-    with pytest.raises(ImportError, match=r"pip install fastfa\[photos\]"):
+    with pytest.raises(ImportError, match=r"pip install 'fastfa\[photos\]'"):
         data.load("mnist-mini-photo-background")
 
 

@@ -154,7 +154,7 @@ def test_what_is_no_matlab_file_is_refused(written, tmp_path: Path, content: byt
 def test_without_scipy_the_error_says_what_to_install(written, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.io", None)
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(ImportError, match=r"pip install fastfa\[svhn\]"):
+    with pytest.raises(ImportError, match=r"pip install 'fastfa\[svhn\]'"):
         data.load("svhn-grey", tmp_path)
 
 

@@ -336,7 +336,7 @@ class TestCorpus:
         self, corpus: Path, monkeypatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "soundfile", None)
-        with pytest.raises(ImportError, match=r"pip install fastfa\[timit\]"):
+        with pytest.raises(ImportError, match=r"pip install 'fastfa\[timit\]'"):
             data.load_timit(corpus)
 
 

@@ -39,7 +39,7 @@ def test_the_demo_without_matplotlib_still_has_its_table(quick, tmp_path, capsys
     assert main(["demo", "--epochs", "1", "--out", str(tmp_path / "demo.png")]) == 0
     out, err = capsys.readouterr()
     assert "shallow" in out
-    assert "pip install fastfa[plots]" in err
+    assert "pip install 'fastfa[plots]'" in err
 
 
 def test_a_figure_of_an_unknown_kind_is_refused_before_training(quick, tmp_path, capsys):

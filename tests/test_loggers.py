@@ -221,7 +221,7 @@ def test_a_missing_package_is_told_with_its_extra(monkeypatch, package, make):
     for name in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf"pip install fastfa\[{package}\]"):
+    with pytest.raises(ImportError, match=rf"pip install 'fastfa\[{package}\]'"):
         make()
 
 

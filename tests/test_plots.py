@@ -25,7 +25,7 @@ def test_a_missing_matplotlib_is_an_error_that_says_how_to_get_it(monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install fastfa\[plots\]"):
+    with pytest.raises(ImportError, match=r"pip install 'fastfa\[plots\]'"):
         History(RECORDS).plot()
 
 

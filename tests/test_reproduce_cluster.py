@@ -88,7 +88,7 @@ def test_a_missing_package_is_told_with_its_extra(tmp_path, capsys, monkeypatch,
     )
     assert command("theory", "--out", tmp_path / "o", "--scheduler", "tcp://127.0.0.1:9") == 1
     err = capsys.readouterr().err
-    assert f"[reproduce] {module} is not installed; get it with: pip install fastfa[dask]" in err
+    assert f"[reproduce] {module} is not installed; get it with: pip install 'fastfa[dask]'" in err
     assert not list((tmp_path / "o").glob("theory/quick/runs/*"))
 
 

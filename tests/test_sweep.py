@@ -453,7 +453,7 @@ def test_a_missing_package_is_told_with_its_extra(
         importlib.util, "find_spec", lambda name, *a: None if name == module else find(name, *a)
     )
     assert sweep(write(tmp_path), tmp_path / "o", *arguments) == 1
-    assert f"pip install fastfa[{extra}]" in capsys.readouterr().err
+    assert f"pip install 'fastfa[{extra}]'" in capsys.readouterr().err
 
 
 # ---- its data, its folder ------------------------------------------------------------------------

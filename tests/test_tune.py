@@ -403,7 +403,7 @@ def test_a_missing_optuna_is_told_with_its_extra(tmp_path, capsys, monkeypatch):
         importlib.util, "find_spec", lambda name, *a: None if name == "optuna" else find(name, *a)
     )
     assert tune(write(tmp_path), tmp_path / "o") == 1
-    assert "pip install fastfa[tune]" in capsys.readouterr().err
+    assert "pip install 'fastfa[tune]'" in capsys.readouterr().err
 
 
 def test_train_says_whom_a_table_is_for(tmp_path, capsys):

@@ -1,6 +1,6 @@
 """Figures: learning curves, and the angle between two rules' hidden updates.
 
-Needs matplotlib (``pip install fastfa[plots]``). Figures are made without pyplot, so drawing here
+Needs matplotlib (``pip install 'fastfa[plots]'``). Figures are made without pyplot, so drawing here
 neither opens a window nor changes a notebook's settings, and a notebook shows them without any.
 Colours are the paper's: backprop black, feedback alignment green, shallow learning grey.
 """
@@ -56,7 +56,7 @@ def new_figure(columns: int = 1, *, width: float = 4.8, height: float = 3.6) -> 
         from ._shown import ShownFigure
     except ImportError as error:
         raise ImportError(
-            "[plots] matplotlib is not installed; get it with: pip install fastfa[plots]"
+            "[plots] matplotlib is not installed; get it with: pip install 'fastfa[plots]'"
         ) from error
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06, wspace=0.06)
     figure = ShownFigure(figsize=(width * columns, height), dpi=200, layout=layout)

@@ -277,5 +277,5 @@ def _import(kind: str, extra: str, module: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"[{kind}] {extra} is not installed: pip install fastfa[{extra}]"
+            f"[{kind}] {extra} is not installed: pip install 'fastfa[{extra}]'"
         ) from error

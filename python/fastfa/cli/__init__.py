@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from .._interrupts import interrupt_behind
 from . import bench, data, demo, info, interrupt, reproduce, streams, sweep, train, tune
 from .numeric import read_with
 
@@ -52,6 +53,8 @@ def _run(argv: Sequence[str] | None) -> int:
     except Exception as error:
         if traceback:
             raise
+        if wrapped := interrupt_behind(error):
+            return interrupt.told(wrapped)
         print(f"fastfa: error: {_told(error)}", file=sys.stderr)
         return 1
 

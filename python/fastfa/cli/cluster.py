@@ -21,7 +21,7 @@ def need(where: str, *, cluster: bool) -> None:
         if (module == "joblib" or cluster) and importlib.util.find_spec(module) is None:
             wanted = "dask" if cluster else extra
             raise ValueError(
-                f"[{where}] {module} is not installed; get it with: pip install fastfa[{wanted}]"
+                f"[{where}] {module} is not installed; get it with: pip install 'fastfa[{wanted}]'"
             )
 
 

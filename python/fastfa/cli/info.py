@@ -41,7 +41,7 @@ def gpus() -> list[str] | str:
     try:
         from cuda.core import system
     except ImportError:
-        return "not looked for; that needs cuda-core: pip install fastfa[cuda]"
+        return "not looked for; that needs cuda-core: pip install 'fastfa[cuda]'"
     try:
         driver = ".".join(map(str, system.get_kernel_mode_driver_version()))
         return [_gpu(device, driver) for device in system.Device.get_all_devices()] or "none"

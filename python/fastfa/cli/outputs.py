@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import build_info
+from .._interrupts import interrupt_behind
 from ..atomic import atomic_write
 from .folder import place
 
@@ -118,6 +119,8 @@ def draw(path: Path, make: Callable[[], Any]) -> bool | None:
         print(f"no {path.name}: {error}", file=sys.stderr)
         return None
     except Exception as error:
+        if stop := interrupt_behind(error):
+            raise stop from None
         print(f"fastfa: error: {path} was not drawn: {_one_line(error)}", file=sys.stderr)
         return False
     return True

@@ -111,7 +111,7 @@ def _drawn(summary: dict[str, Any]) -> bool:
 def _need_scipy() -> None:
     if importlib.util.find_spec("scipy") is None:
         raise ValueError(
-            "[reproduce] SciPy is not installed; get it with: pip install fastfa[reproduce]"
+            "[reproduce] SciPy is not installed; get it with: pip install 'fastfa[reproduce]'"
         )
 
 

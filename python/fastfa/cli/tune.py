@@ -73,7 +73,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the trials that are missing, and write the best settings; the exit status."""
     if importlib.util.find_spec("optuna") is None:
-        raise ValueError("[tune] Optuna is not installed; get it with: pip install fastfa[tune]")
+        raise ValueError("[tune] Optuna is not installed; get it with: pip install 'fastfa[tune]'")
     from .folder import claimed
     from .interrupt import told
     from .storage import plain, storage_url, using

@@ -38,7 +38,7 @@ def _photographic(base: DatasetInfo) -> DatasetInfo:
         image_shape=base.image_shape,
         licence=base.licence,
         attribution=f"{base.attribution}; photographs of scikit-image",
-        hint="pip install fastfa[photos]",
+        hint="pip install 'fastfa[photos]'",
         format="photos",
         made_from=base.name,
     )
@@ -84,7 +84,7 @@ LOCAL_DATASETS: dict[str, DatasetInfo] = {
             licence="non-commercial use only",
             attribution="Netzer, Wang, Coates, Bissacco, Wu, Ng (2011)",
             hint="the three files of Format 2 at http://ufldl.stanford.edu/housenumbers/ "
-            "and pip install fastfa[svhn]",
+            "and pip install 'fastfa[svhn]'",
             format="svhn",
         ),
         DatasetInfo(
@@ -97,7 +97,7 @@ LOCAL_DATASETS: dict[str, DatasetInfo] = {
             licence="LDC User Agreement",
             attribution="Garofolo, Lamel, Fisher, Fiscus, Pallett, Dahlgren, Zue (1993), LDC93S1",
             hint="the folders TRAIN and TEST of https://catalog.ldc.upenn.edu/LDC93S1 "
-            "and pip install fastfa[timit]",
+            "and pip install 'fastfa[timit]'",
             format="timit",
         ),
     )

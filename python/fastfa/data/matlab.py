@@ -32,7 +32,7 @@ def call_scipy(file: Limit, function: str, source: Any, **options: Any) -> Any:
         import scipy.io
     except ImportError as error:
         raise ImportError(
-            f"[{file.where}] SciPy is not installed; get it with: pip install fastfa[svhn]"
+            f"[{file.where}] SciPy is not installed; get it with: pip install 'fastfa[svhn]'"
         ) from error
     try:
         with file.memory():

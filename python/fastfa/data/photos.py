@@ -82,7 +82,7 @@ def _photographs() -> list[npt.NDArray[np.uint8]]:
     except ImportError as error:
         raise ImportError(
             "[photo_background] scikit-image is not installed; get it with: "
-            "pip install fastfa[photos]"
+            "pip install 'fastfa[photos]'"
         ) from error
     grey = []
     digest = hashlib.sha256()

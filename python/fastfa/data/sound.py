@@ -29,7 +29,7 @@ def read_sound(file: Limit) -> npt.NDArray[np.int16]:
         import soundfile
     except ImportError as error:
         raise ImportError(
-            f"[{file.where}] soundfile is not installed; get it with: pip install fastfa[timit]"
+            f"[{file.where}] soundfile is not installed; get it with: pip install 'fastfa[timit]'"
         ) from error
     place = f"[{file.where}] {file.name}"
     file.check(_SPREAD * file.size, f"sound of {file.size} bytes and its features")

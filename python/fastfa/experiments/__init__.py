@@ -3,7 +3,7 @@
 Lillicrap, Cownden, Tweed & Akerman, Nature Communications 7:13276 (2016), its supplement, and the
 preprint arXiv:1411.0247. `get` gives an `Experiment`; `reproduce` runs one, writes what it found into a
 folder and returns the summary. Needs SciPy, and matplotlib for figures:
-``pip install fastfa[reproduce]``.
+``pip install 'fastfa[reproduce]'``.
 """
 
 from __future__ import annotations

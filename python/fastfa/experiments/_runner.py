@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from .. import _check, build_info
+from .._interrupts import interrupt_behind
 from ..atomic import atomic_write
 from ._experiment import PRESETS, Experiment, Results, Settings
 from ._job import Job, data_of, jobs_of
@@ -47,7 +48,7 @@ def reproduce(
     scheduler
         Address of a Dask cluster (``"tcp://HOST:PORT"``) whose workers do the jobs: as many at a time
         as they have threads, one thread each. They need the data, but no common files: results come
-        back over the network. Needs ``pip install fastfa[dask]``.
+        back over the network. Needs ``pip install 'fastfa[dask]'``.
     report
         Called with a line whenever a job is done.
 
@@ -167,6 +168,8 @@ def _judge(
     except ImportError as error:
         summary["no_figure"] = str(error)
     except Exception as error:
+        if stop := interrupt_behind(error):
+            raise stop from None
         lines = str(error).strip().splitlines() or [type(error).__name__]
         summary["no_figure"] = summary["figure_failed"] = lines[0][:300]
     else:

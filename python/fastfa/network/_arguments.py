@@ -23,6 +23,8 @@ _MOST_UNITS = 2**31 - 1  # of a layer
 def inputs(net: Parameters, where: str, name: str, values: Any, *, there: bool = False) -> Any:
     """Inputs (N, n_in), C-contiguous, finite, of the network's dtype; copied only if need be.
 
+    Grey levels of 0 to 255 are refused, for a network would be saturated by them.
+
     ``there``: an array in the memory of the network's device will do as well. The device looks itself
     whether its values are finite.
     """
@@ -30,6 +32,12 @@ def inputs(net: Parameters, where: str, name: str, values: Any, *, there: bool =
         _only_there(where, name, values, there)
         size, shape = net.input_size, net.input_shape
         return _device_arrays.matrix(net, where, name, values, size, shape, "N")
+    if getattr(values, "dtype", None) == np.uint8:
+        raise TypeError(
+            f"[{where}] {name} was of dtype uint8, in which images are kept; it must be of another: "
+            f"{name} / 255 for grey levels, as fastfa.data.from_arrays makes them, or "
+            f"{name}.astype({net.dtype.name!r}) for the numbers as they are"
+        )
     x = _check.numeric(where, name, values, net.dtype)
     if x.ndim > 2 and x.shape[1:] == net.input_shape:
         x = x.reshape(len(x), net.input_size)

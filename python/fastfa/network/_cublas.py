@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import DeviceError
 
-_HOW = "; `pip install fastfa[cublas]` brings it"
+_HOW = "; `pip install 'fastfa[cublas]'` brings it"
 
 
 def path(device: str) -> str:

@@ -23,6 +23,7 @@ from ..optim import SGD, Adam
 from ..rules import resolve
 from ..trainer import Trainer
 from ._going_on import check_unchanged, kept, same
+from ._own_names import own_names
 from ._weights import checked, relative
 
 PARAMETERS = """
@@ -215,18 +216,20 @@ class FeedbackAlignment(BaseEstimator):
             train, validation = self._parts(X, Y, weights, seed, strata)
         if epochs is None and self.n_iter_no_change is not None:
             loss = "train_loss" if validation is None else "validation_loss"
-            callbacks = [EarlyStopping(loss, self.n_iter_no_change, self.tol, bool(validation))]
-        trainer = Trainer(
-            network,
-            self._optimizer(),
-            batch_size=self.batch_size,
-            epochs=self.max_epochs if epochs is None else epochs,
-            shuffle=self.shuffle,
-            seed=seed,
-            schedule=self.schedule,
-            callbacks=callbacks,
-            progress=bool(self.verbose),
-        )
+            with own_names(min_delta="tol", patience="n_iter_no_change"):
+                callbacks = [EarlyStopping(loss, self.n_iter_no_change, self.tol, bool(validation))]
+        with own_names(epochs="max_epochs", lr="learning_rate"):
+            trainer = Trainer(
+                network,
+                self._optimizer(),
+                batch_size=self.batch_size,
+                epochs=self.max_epochs if epochs is None else epochs,
+                shuffle=self.shuffle,
+                seed=seed,
+                schedule=self.schedule,
+                callbacks=callbacks,
+                progress=bool(self.verbose),
+            )
         trainer.history, trainer.epoch = history, len(history)  # shuffles and schedule go on
         if rules is not None:
             network.set_feedback(rules)
@@ -306,15 +309,18 @@ class FeedbackAlignment(BaseEstimator):
     def _network(self, X: np.ndarray, outputs: int, seed: int) -> Network:
         given = self.hidden_layer_sizes
         sizes: list[Any] = [given] if isinstance(given, numbers.Integral) else list(given)
-        layers = [
-            size
-            if isinstance(size, Layer)
-            else Dense(size, self.activation, weight_scale=self.weight_scale)
-            for size in sizes
-        ]
         activation, loss = self._output()
-        layers.append(Dense(outputs, activation, weight_scale=self.weight_scale))
-        feedback = self._rules(len(_arguments.layers(layers)[0]) - 1)
+        with own_names(units="hidden_layer_sizes"):
+            layers = [
+                size
+                if isinstance(size, Layer)
+                else Dense(size, self.activation, weight_scale=self.weight_scale)
+                for size in sizes
+            ]
+        with own_names(activation="output_activation"):
+            layers.append(Dense(outputs, activation, weight_scale=self.weight_scale))
+        with own_names():
+            feedback = self._rules(len(_arguments.layers(layers)[0]) - 1)
         shape = X.shape[1] if self.image_shape is None else tuple(self.image_shape)
         network = Network(shape, layers, feedback, loss=loss, seed=seed, dtype=X.dtype)
         if network.input_size != X.shape[1]:
