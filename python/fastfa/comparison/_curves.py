@@ -76,7 +76,7 @@ def _angles(ax: Axes, of: Comparison, colours: dict[str, str]) -> None:
             style = _STYLES[k % len(_STYLES)]
             (line,) = ax.plot([], [], color="0.3", linestyle=style)
             lines.append((line, f"hidden layer {layer + 1}"))
-        ax.legend(*zip(*lines, strict=True), frameon=False)
+        ax.legend(*zip(*lines, strict=True), edgecolor="none", framealpha=1)  # over the line at 90°
     ax.axhline(90, color="black", lw=0.8, ls=":")
     _finish(ax)
     highest = np.nanmax([row["angle_bp"] for row in rows])
