@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import pickle
+import signal
 from html.parser import HTMLParser
 
 import fastfa as fa
@@ -406,6 +407,27 @@ def test_the_command_trains_as_train_does(tmp_path, capsys, restore_threads):
     with open(tmp_path / "c/records.csv") as ours, open(tmp_path / "t/history.csv") as theirs:
         (a,), (b,) = csv.DictReader(ours), csv.DictReader(theirs)
     assert (a["train_loss"], a["test_error"]) == (b["train_loss"], b["test_error"])
+
+
+def test_a_signal_leaves_what_is_done(tmp_path, capsys, monkeypatch, restore_threads):
+    fit, calls = fa.Trainer.fit, []
+
+    def interrupted(self, *sets):
+        calls.append(self)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return fit(self, *sets)
+
+    monkeypatch.setattr(fa.Trainer, "fit", interrupted)
+    out = tmp_path / "o"
+    assert main([*COMMAND, "--seeds", "2", "--out", str(out)]) == 128 + signal.SIGTERM
+    captured = capsys.readouterr()
+    assert "Interrupted: 2 of 4 networks" in captured.out
+    assert "interrupted (SIGTERM); what was finished before" in captured.err
+    with open(out / "records.csv", newline="") as file:
+        assert [(row["contestant"], row["seed"]) for row in csv.DictReader(file)] == [
+            ("bp", "0"), ("fa", "0"),
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

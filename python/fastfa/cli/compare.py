@@ -7,8 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 from .numeric import integer, number
 from .settings import add_options, default_of, given_settings, read_config, resolve, setting_named
@@ -65,15 +66,13 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train all, print the tables and write the files; the exit status."""
-    from .. import set_num_threads
+    from .. import build_info, set_num_threads
     from ..comparison.comparing import check_seeds
-    from ..comparison.comparing import run as compared
-    from ..comparison.examples import read_sets
     from ..data import load
     from ..data._digest import digest
     from .build import prepare
     from .checks import check_settings
-    from .interrupt import told
+    from .folder import claimed
 
     settings = _settings(arguments)
     seeds = check_seeds(arguments.seeds if len(arguments.seeds) > 1 else arguments.seeds[0])
@@ -87,33 +86,55 @@ def run(arguments: argparse.Namespace) -> int:
     contestants = [
         _contestant(name, each, data, background, seeds) for name, each in settings.items()
     ]
-    if arguments.out is not None:
-        _check_free(arguments.out, overwrite=arguments.overwrite)
-    stops: list[KeyboardInterrupt] = []
-    found = compared(
-        contestants,
-        read_sets(data, first.validation, None),
-        seeds,
-        base=arguments.base,
-        progress=not arguments.quiet and sys.stderr.isatty(),
-        told=None if arguments.quiet else _tell,
-        stopped=stops.append,
-    )
-    print(found, flush=True)
-    whole = True
-    if arguments.out is not None:
-        plan = {
-            "settings": {name: vars(each) for name, each in settings.items()},
-            "seeds": seeds,
-            "base": found.base,
-            "data_sha256": digest(raw),
-        }
-        whole = _write(arguments.out, found, plan, overwrite=arguments.overwrite)
-    if stops:
-        if arguments.traceback:
-            raise stops[0]
-        return told(stops[0], "; the tables have what was finished before")
-    return 0 if whole else 1
+    job = _Job(arguments, contestants, data, first.validation, seeds)
+    if arguments.out is None:
+        return job.run(None, {})
+    plan = {
+        "fastfa": build_info()["version"],
+        "settings": {name: vars(each) for name, each in settings.items()},
+        "seeds": seeds,
+        "data_sha256": digest(raw),
+    }
+    with claimed("compare", arguments.out) as folder:
+        _check_free(folder, overwrite=arguments.overwrite)
+        return job.run(folder, plan)
+
+
+@final
+@dataclass(frozen=True)
+class _Job:
+    """What is trained, and how it is told."""
+
+    arguments: argparse.Namespace
+    contestants: list[Contestant]
+    data: Dataset
+    validation: float | None
+    seeds: tuple[int, ...]
+
+    def run(self, folder: Path | None, plan: Mapping[str, Any]) -> int:
+        """Train, print the tables and write the files; the exit status."""
+        from ..comparison.comparing import run
+        from ..comparison.examples import read_sets
+        from .interrupt import told
+
+        quiet = self.arguments.quiet
+        stops: list[KeyboardInterrupt] = []
+        found = run(
+            self.contestants,
+            read_sets(self.data, self.validation, None),
+            self.seeds,
+            base=self.arguments.base,
+            progress=not quiet and sys.stderr.isatty(),
+            told=None if quiet else _tell,
+            stopped=stops.append,
+        )
+        print(found, flush=True)
+        whole = folder is None or _write(folder, found, {**plan, "base": found.base})
+        if stops:
+            if self.arguments.traceback:
+                raise stops[0]
+            return told(stops[0], "; what was finished before is compared")
+        return 0 if whole else 1
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, argparse.Namespace]:
@@ -205,44 +226,35 @@ def _tell(name: str, seed: int, history: History, diverged: str) -> None:
     sys.stdout.flush()
 
 
-def _check_free(out: str, *, overwrite: bool) -> None:
-    from .folder import place
-
-    folder = place("compare", "out", out)
+def _check_free(folder: Path, *, overwrite: bool) -> None:
     there = [name for name in _FILES if os.path.lexists(folder / name)]
     if there and not overwrite:
         raise ValueError(
-            f"[compare] out was {out!r}, where {', '.join(there)} is there already; name another "
-            "folder, or give --overwrite"
+            f"[compare] out was {str(folder)!r}, where {', '.join(there)} is there already; name "
+            "another folder, or give --overwrite"
         )
 
 
-def _write(out: str, found: Comparison, plan: Mapping[str, Any], *, overwrite: bool) -> bool:
+def _write(folder: Path, found: Comparison, plan: Mapping[str, Any]) -> bool:
     """The files; whether all of them could be written."""
-    from .. import build_info
+    from ..atomic import atomic_write
     from ..history import History
-    from .folder import claimed
     from .interrupt import held
-    from .outputs import _written, draw
+    from .outputs import draw, written
 
     def write_plan(path: Path) -> None:
-        from ..atomic import atomic_write
-
         with atomic_write(path) as file:
-            content = {"fastfa": build_info()["version"], **plan}
-            file.write((json.dumps(content, indent=1) + "\n").encode())
+            file.write((json.dumps(plan, indent=1) + "\n").encode())
 
     writers = {
+        "compare.json": write_plan,
         "records.csv": found.to_csv,
         "summary.csv": History(found.table()).to_csv,
         "differences.csv": History(found.differences()).to_csv,
         "comparison.html": found.save_html,
-        "compare.json": write_plan,
     }
-    with claimed("compare", out) as folder:
-        _check_free(out, overwrite=overwrite)
-        with held():
-            done = [_written(folder / name, write) for name, write in writers.items()]
-        done.append(draw(folder / "comparison.png", found.plot) is not False)
-        print(f"results in {folder}")
+    with held():
+        done = [written(folder / name, write) for name, write in writers.items()]
+    done.append(draw(folder / "comparison.png", found.plot) is not False)
+    print(f"results in {folder}")
     return all(done)
