@@ -195,13 +195,25 @@ def test_divergence_is_told_and_has_no_part():
     assert found.complete
 
 
-def test_all_diverged():
-    found = compared({"good": "bp", "bad": diverging}, measure="test_error", seeds=[1])
+def test_what_diverged_later_has_no_part_either():
+    layers = [fa.Dense(8, "relu"), fa.Dense(3, "linear")]
+    bad = {
+        "layers": layers,
+        "optimizer": fa.SGD(0.01),
+        "schedule": {2: 1e9},
+        "loss": "squared_error",
+    }
+    found = compared({"good": "bp", "<b>": bad}, measure="test_error", seeds=2)
+    assert [len(history) for history in found.histories["<b>"].values()] == [1, 1]
     assert math.isnan(found.table()[1]["mean"])
     assert found.differences()[0]["n"] == 0
     assert "–" in str(found)
+    assert "<b>, seed 1, diverged" in str(found)
+    assert "<b>," not in found._repr_html_()
     pytest.importorskip("matplotlib")
-    found.plot()
+    lines = {line.get_label(): line for line in found.plot().axes[0].lines}
+    assert len(lines["good"].get_ydata()) == 3
+    assert len(lines["<b>"].get_ydata()) == 0
 
 
 class Stop(fa.Schedule):
@@ -336,6 +348,8 @@ REFUSED = [
     ({"measure": "test_eror"}, "measure was 'test_eror'"),
     ({"angles": 1}, "angles was 1"),
     ({"epochs": 0}, "epochs was 0"),
+    ({"contestants": {"bp": "bp", "a": {"optimizer": fa.SGD(1e15)}}}, r"lr was 1e\+15.*'a'"),
+    ({"schedule": {3: 1e15}}, r"lr was 1e\+15"),
     ({"layers": 5}, "layers was 5"),
     ({"layers": []}, "layers was empty"),
 ]

@@ -15,6 +15,7 @@ from ..interop._peers import need
 from ..layers import Layer
 from ..optim import Optimizer
 from ..trainer import Trainer
+from ..training.settings import check_rates
 from .contestants import Contestant, read_contestants
 from .examples import Sets, read_sets
 from .result import Comparison
@@ -245,6 +246,7 @@ def _check_all(
         try:
             trainer = contestant.make(seed)
             found = trainer._prepare(sets.train, sets.validation, sets.test)
+            check_rates(trainer, len(found["train"].x))
             check_fit(trainer, {name: part for name, part in found.items() if name != "train"})
         except (TypeError, ValueError) as error:
             text = str(error).replace("[fit] train ", "[compare] data ", 1)
