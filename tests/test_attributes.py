@@ -47,6 +47,12 @@ def split():
     return Split(X, np.arange(12), (1, 2, 2))
 
 
+def comparison():
+    histories = {"fa": {0: fa.History([{"epoch": 1, "test_error": 0.5, "seconds": 1.0}])}}
+    names = {"contestants": ("fa",), "seeds": (0,), "base": "fa", "measure": "test_error"}
+    return fa.Comparison(**names, histories=histories, diverged={"fa": {}}, angles=[])
+
+
 def logger(kind, *arguments):
     with mock.patch("fastfa.trackers._import"):  # whether its package is there is no matter here
         return kind(*arguments)
@@ -58,6 +64,7 @@ MADE = {
     fa.Ensemble: lambda: fa.Ensemble([network()]),
     fa.Trainer: trainer,
     fa.History: lambda: fa.History([{"epoch": 1}]),
+    fa.Comparison: comparison,
     fa.Evaluation: lambda: network().evaluate(X, Y),
     fa.StepState: lambda: stepped().state,
     fa.DeviceArray: lambda: fa.DeviceArray(X, 0),
@@ -153,7 +160,7 @@ def test_every_public_class_is_in_one_of_the_tables():
         structural = issubclass(kind, BaseException) or getattr(kind, "_is_protocol", False)
         mixin = kind in fa.Network.__mro__  # Stepwise, OnDevice
         helper = kind.__module__.startswith(
-            ("fastfa.checkpoint.", "fastfa.data.", "fastfa.training.")
+            ("fastfa.checkpoint.", "fastfa.comparison.", "fastfa.data.", "fastfa.training.")
         )
         known = kind in MADE or kind in OTHERS or structural or mixin
         assert known or (helper and kind.__name__ not in fa.data.__all__), kind

@@ -105,6 +105,7 @@ def test_a_file_where_a_folder_must_be_is_told_before_training(tmp_path, root, c
         ["train"],
         ["tune", "c.toml"],
         ["sweep", "c.toml"],
+        ["compare"],
         ["reproduce", "linear"],
         ["demo"],
         ["bench"],
@@ -115,7 +116,7 @@ def test_an_empty_name_is_not_the_current_folder(tmp_path, root, capsys, monkeyp
     search = "[search]\nlr = [0.1]\n" if command[0] == "tune" else "[sweep]\nlr = [0.1]\n"
     (tmp_path / "c.toml").write_text(f'dataset = "mnist"\nroot = "{root}"\nhidden = [4]\n{search}')
     before = sorted(os.listdir(tmp_path))
-    own = words(root)[1:] if command == ["train"] else []
+    own = words(root)[1:] if command in (["train"], ["compare"]) else []
     assert main([*command, *own, "--out", ""]) == 1
     assert f"[{command[0]}] out was ''" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == before

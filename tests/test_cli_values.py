@@ -44,7 +44,7 @@ def test_a_number_that_cannot_be_counted_with_is_refused_by_name(setting, capsys
         ["tune", "c.toml", "--seed"], ["sweep", "c.toml", "--jobs"], ["reproduce", "linear", "--runs"],
         ["reproduce", "linear", "--seed"], ["reproduce", "linear", "--jobs"], ["demo", "--epochs"],
         ["demo", "--threads"], ["demo", "--seed"], ["bench", "--rounds"], ["bench", "--seconds"],
-        ["bench", "--threads"],
+        ["bench", "--threads"], ["compare", "mnist-mini", "--seeds"],
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["9" * 400, "nan", "٣"])

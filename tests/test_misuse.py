@@ -309,6 +309,16 @@ ROWS = [
      "ValueError: [Adam] epsilon was 0; it must be a finite number in (0, inf)"),
     ('fa.Adam(0.1, weight_decay="0")',
      "TypeError: [Adam] weight_decay was '0'; it must be a number in [0, inf)"),
+    # compare
+    ('fa.compare("fa", (X, labels))',
+     "TypeError: [compare] contestants was 'fa'; it must be a dict of names and rules, such as …"),
+    ('fa.compare({"a": "ffa"}, (X, labels))',
+     "ValueError: [Network] feedback was 'ffa'; it must be one of bp, fa, …"),
+    ('fa.compare(["fa"], X)', "TypeError: [compare] data was an array of shape (5, 3); it must be …"),
+    ('fa.compare(["fa"], (X, labels), seeds=0)',
+     "ValueError: [compare] seeds was 0; it must be an integer in [1, 1000000]"),
+    ('fa.compare(["fa"], (X, labels), base="bp")',
+     "ValueError: [compare] base was 'bp'; it must be one of fa"),
     # Trainer
     ("fa.Trainer(5, sgd, epochs=1)",
      "TypeError: [Trainer] net was 5; it must be a fastfa.Network"),
@@ -750,6 +760,7 @@ ROWS = [
 # fmt: on
 
 WITHOUT = {
+    "Comparison": "compare makes it",
     "CheckpointError": "an error",
     "DeviceArray": "made by networks on devices alone",
     "DeviceError": "an error",

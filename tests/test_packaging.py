@@ -160,7 +160,7 @@ def test_extras_of_extras_are_read_as_pip_reads_them():
         text=True,
     )
     names = [re.match(r"[\w.-]+", line)[0] for line in done.stdout.split()]
-    assert names == ["numpy", "safetensors", "tqdm", "joblib", "distributed"]
+    assert names == ["numpy", "safetensors", "tqdm", "joblib", "scipy", "distributed"]
 
 
 def test_licences_travel_with_the_package():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 import signal
@@ -112,6 +113,41 @@ def test_the_summary_has_mean_sd_and_n(tmp_path, capsys):
         assert f"feedback={row['feedback']} lr={row['lr']}  {np.mean(errors):.2%}" in told
 
 
+def test_the_summary_compares_with_the_first_in_pairs(tmp_path, capsys):
+    stats = pytest.importorskip("scipy.stats")
+    assert sweep(write(tmp_path), tmp_path / "o", "--jobs", 1) == 0
+    told = capsys.readouterr().out
+    errors = {}
+    for line in sorted(lines(tmp_path / "o"), key=lambda line: line["seed"]):
+        errors.setdefault((line["feedback"], str(line["lr"])), []).append(line["test_error"])
+    first, *others = summary(tmp_path / "o")
+    assert first["difference"] == first["p"] == ""
+    base = np.array(errors["bp", "0.1"])
+    for row in others:
+        own = np.array(errors[row["feedback"], row["lr"]])
+        test = stats.ttest_rel(own, base)
+        assert float(row["difference"]) == pytest.approx((own - base).mean())
+        assert float(row["p"]) == pytest.approx(test.pvalue)
+        limits = [float(row["difference_low"]), float(row["difference_high"])]
+        assert limits == pytest.approx(list(test.confidence_interval()))
+        limits = stats.t.interval(0.95, 2, own.mean(), stats.sem(own))
+        assert float(row["test_error_high"]) == pytest.approx(limits[1])
+        assert f"{100 * (own - base).mean():+.2f} points" in told
+    adjusted = [float(row["p_holm"]) for row in others]
+    p = sorted(float(row["p"]) for row in others)
+    assert min(adjusted) == pytest.approx(min(1, 3 * p[0]))
+
+
+def test_without_scipy_the_summary_has_no_intervals(tmp_path, capsys, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "scipy" else found(name)
+    )
+    assert sweep(write(tmp_path), tmp_path / "o", "--jobs", 1) == 0
+    assert "no intervals" in capsys.readouterr().err
+    assert "difference" not in summary(tmp_path / "o")[0]
+
+
 @pytest.mark.parametrize("text", ["seeds = [7, 3]", "seeds = [7, 3]\nbatch_size = [50]"])
 def test_seeds_may_be_listed_and_a_grid_may_be_a_point(tmp_path, capsys, text):
     assert sweep(write(tmp_path, BASE + f"[sweep]\n{text}\n"), tmp_path / "o", "--jobs", 1) == 0
@@ -145,6 +181,8 @@ def test_divergence_is_a_result(tmp_path, capsys):
     good, bad = summary(tmp_path / "o")
     assert (good["n"], good["diverged"], bad["n"], bad["diverged"]) == ("2", "0", "0", "2")
     assert all("step" in x["diverged"] for x in lines(tmp_path / "o") if x["lr"] > 1)
+    assert bad["pairs"] == "0"
+    assert bad["p"] == ""
 
 
 # ---- here, in processes, on Dask: the same bits --------------------------------------------------

@@ -34,6 +34,8 @@ LEFT_OUT = (
     "tests/test_robust_feedback.py::test_memory_that_runs_out_leaves_a_usable_network",
     # Ctrl-C waits for the end of a block of examples, which takes a minute under ThreadSanitizer.
     "tests/test_robust_feedback.py::test_alignment_can_be_interrupted",
+    # AddressSanitizer keeps what is freed for a while, so that the peak of memory says nothing of leaks.
+    "tests/test_arrays.py::test_making_training_and_dropping_networks_leaks_nothing",
     # Two kernels do the same sums, which -O1 rounds apart by more than 1e-6 of a small weight.
     "tests/test_stepwise_calls.py::test_feedback_switched_after_the_pass_leaves_its_deltas",
 )

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from .checkpoint import Checkpoint, load, save
     from .citations import citation
+    from .comparison import Comparison, compare
     from .embed import get_cmake_dir, get_include, get_library_dir
     from .ensemble import Ensemble
     from .history import History
@@ -54,6 +55,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "CheckpointError",
+    "Comparison",
     "Constant",
     "Cosine",
     "Dense",
@@ -83,6 +85,7 @@ __all__ = [
     "__version__",
     "build_info",
     "citation",
+    "compare",
     "data",
     "experiments",
     "get_cmake_dir",
@@ -121,6 +124,8 @@ _LAZY = dict.fromkeys(_MODULES) | {
     "load": "checkpoint",
     "save": "checkpoint",
     "citation": "citations",
+    "Comparison": "comparison",
+    "compare": "comparison",
     "get_cmake_dir": "embed",
     "get_include": "embed",
     "get_library_dir": "embed",

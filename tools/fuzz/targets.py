@@ -100,6 +100,9 @@ def arguments(data: bytes) -> None:
     with _refusal(ValueError, OSError):
         if given.run is cli.train.run and given.config is None:
             _use(vars(settings.resolve_settings(given)))
+        elif given.run is cli.compare.run and given.config is None:
+            for each in cli.compare._settings(given).values():
+                _use(vars(each))
         elif given.run is cli.tune.run and os.path.isfile(given.config):
             cli.tune._plan(given)
 

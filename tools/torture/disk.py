@@ -104,6 +104,7 @@ def files(folder: Path, count: int) -> str:
         "net": lambda path: fa.save(path, new),
         "csv": history.to_csv,
         "jsonl": history.to_jsonl,
+        "compared": _comparison(history).to_csv,
         "idx": lambda path: fa.data.write_idx(path, np.zeros((3, 4), np.uint8)),
         "c": _c_saver(),
     }
@@ -137,6 +138,18 @@ def files(folder: Path, count: int) -> str:
 
             done += _each(folder, count, make, lambda work=work, path=path: work(path), look)
     return f"{done} failures"
+
+
+def _comparison(history: fa.History) -> fa.Comparison:
+    return fa.Comparison(
+        contestants=("fa",),
+        seeds=(0,),
+        base="fa",
+        measure="train_loss",
+        histories={"fa": {0: history}},
+        diverged={"fa": {}},
+        angles=[],
+    )
 
 
 def _c_saver() -> Callable[[Path], int]:

@@ -1,4 +1,4 @@
-"""The command line: ``fastfa train | tune | sweep | reproduce | demo | data | bench | info``.
+"""The command line: ``fastfa train | compare | tune | sweep | reproduce | demo | data | bench | info``.
 
 Each sub-command is a module here with ``register(subparsers)``, which adds its parser and sets
 ``run``, a function of the parsed arguments that returns the exit status (None: 0). What a command
@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 
 from .._interrupts import interrupt_behind
-from . import bench, data, demo, info, interrupt, reproduce, streams, sweep, train, tune
+from . import bench, compare, data, demo, info, interrupt, reproduce, streams, sweep, train, tune
 from .numeric import read_with
 
-_COMMANDS = (train, tune, sweep, reproduce, demo, data, bench, info)
+_COMMANDS = (train, compare, tune, sweep, reproduce, demo, data, bench, info)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from .folder import check_root, place
 
@@ -45,8 +42,7 @@ def check_settings(settings: argparse.Namespace) -> None:
 
 def check_training(settings: argparse.Namespace, data: Dataset, trainer: Trainer) -> None:
     """What training itself would refuse, when its folder is there already."""
-    from .. import Dense, Network
-    from ..schedules import Cosine, Steps, Warmup
+    from ..training.settings import check_rates
 
     n = len(data.train)
     if settings.validation is not None and not 0 < (count := round(settings.validation * n)) < n:
@@ -54,17 +50,7 @@ def check_training(settings: argparse.Namespace, data: Dataset, trainer: Trainer
             f"[train] validation was {settings.validation}, which is {count} of {n} examples; it "
             "must leave at least one in each part"
         )
-    # The limits of a rate depend on the batch, and the core knows them: a step of nothing asks it.
-    # Of the schedules only `Steps` and `Cosine` can raise it.
-    schedule: Any = trainer.schedule
-    schedule = schedule.then if isinstance(schedule, Warmup) else schedule
-    steps = list(schedule.rates.values()) if isinstance(schedule, Steps) else []
-    if isinstance(schedule, Cosine):
-        steps = [schedule.min_lr]
-    zeros = np.zeros((min(settings.batch_size, n), 1))
-    for rate in (trainer.optimizer.lr, *steps):
-        optimizer = dataclasses.replace(trainer.optimizer, lr=rate)
-        Network(1, [Dense(1)]).step(zeros, zeros, optimizer)
+    check_rates(trainer, n)
 
 
 def checkpoint_paths(

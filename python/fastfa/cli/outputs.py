@@ -83,15 +83,15 @@ def write_results(folder: Path, net: Network, history: History, *, log: bool = F
             np.savez(file, allow_pickle=False, **net.state_dict())
 
     done = [
-        _written(folder / "weights.npz", weights),
-        _written(folder / "history.csv", history.to_csv),
+        written(folder / "weights.npz", weights),
+        written(folder / "history.csv", history.to_csv),
     ]
     if log:
-        done.append(_written(folder / "history.jsonl", history.to_jsonl))
+        done.append(written(folder / "history.jsonl", history.to_jsonl))
     return all(done)
 
 
-def _written(path: Path, write: Callable[[Path], None]) -> bool:
+def written(path: Path, write: Callable[[Path], None]) -> bool:
     """Write a file; whether it could be. What keeps one from being written is told and ends nothing."""
     try:
         write(path)
@@ -152,7 +152,7 @@ def write_runs(folder: Path, records: list[dict[str, Any]]) -> bool:
     """runs.csv: the last record of each run; whether it could be written."""
     from ..history import History
 
-    return _written(folder / "runs.csv", History(records).to_csv)
+    return written(folder / "runs.csv", History(records).to_csv)
 
 
 def end_with_parent() -> None:

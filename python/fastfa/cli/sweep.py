@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,9 +21,11 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Train every combination of the values in the table [sweep] of FILE (lists, such as lr = [0.1, 0.3]),
 with every seed of its `seeds` (a number or a list). OUT gets runs.jsonl, a line a run as soon as it
-ends, and summary.csv: mean, standard deviation and n of each combination. The same command goes on
-where it was cut off; seeds may be added. Results do not depend, by a bit, on jobs, threads or on where
-they were computed, as long as processors have the same instruction set."""
+ends, and summary.csv: mean, standard deviation and n of each combination, its 95 % interval (Student's
+t over seeds), and the difference to the first combination in pairs of the same seed, with the p of a
+paired t-test as it is and by Holm's method. The same command goes on where it was cut off; seeds may be
+added. Results do not depend, by a bit, on jobs, threads or on where they were computed, as long as
+processors have the same instruction set."""
 
 _OWN = FILES | {"seed", "runs"}
 _ATTEMPTS = 3  # how often in a row processes may be killed without any run coming to its end
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .folder import claimed
     from .interrupt import told
     from .runs import check_runs
+    from .summary import summarise
 
     runs, plan = _plan(arguments)
     jobs, threads = _share(arguments, runs[0].settings["threads"])
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
                 raise
             return told(stop, f"; {len(done)} of {len(runs)} runs are in {folder / 'runs.jsonl'}, and "
                         "the same command goes on from there")  # fmt: skip
-        _summarise(folder, runs, [done[run.name] for run in runs])
+        summarise(folder, runs, [done[run.name] for run in runs])
     return 0
 
 
@@ -255,42 +257,3 @@ def _told(run: Run, line: Mapping[str, Any], number: int, count: int) -> str:
     result = "diverged" if line["diverged"] else f"test error {line['test_error']:.2%}"
     varied = told(run.varied | {"seed": run.seed})
     return f"{number:>{len(str(count))}}/{count}  {result}  {varied}  ({line['seconds']:.1f} s)"
-
-
-def _summarise(folder: Path, runs: Sequence[Run], lines: Sequence[Mapping[str, Any]]) -> None:
-    """summary.csv, and its most wanted part as a table on standard output."""
-    from ..atomic import atomic_write
-    from ..history import csv_table
-    from .runs import told
-
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    varied = {}
-    for run, line in zip(runs, lines, strict=True):
-        key = told(run.varied) or "all"
-        varied[key] = run.varied
-        groups.setdefault(key, []).append(line)
-    rows = [varied[key] | _statistics(group) for key, group in groups.items()]
-    with atomic_write(folder / "summary.csv") as file:
-        file.write(csv_table(rows).encode())
-    measure = "kept_test_error" if "kept_test_error_mean" in rows[0] else "test_error"
-    width = max(map(len, groups))
-    print(f"{'':<{width}}  {measure.replace('_', ' ')}: mean, sd, n")
-    for key, row in zip(groups, rows, strict=True):
-        mean, sd = row.get(f"{measure}_mean"), row.get(f"{measure}_sd")
-        figures = "-" if mean is None else f"{mean:.2%}  {'-' if sd is None else f'{sd:.2%}'}"
-        lost = f"  ({row['diverged']} diverged)" if row["diverged"] else ""
-        print(f"{key:<{width}}  {figures}  {row['n']}{lost}")
-    print(f"results in {folder}")
-
-
-def _statistics(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of the runs that came to their end: n, and of each measure the mean and standard deviation."""
-    ended = [line for line in group if not line["diverged"]]
-    row: dict[str, Any] = {"n": len(ended), "diverged": len(group) - len(ended)}
-    names = [k for k in (ended[0] if ended else ()) if k.endswith(("_error", "_loss"))]
-    for name in names:
-        values = [line[name] for line in ended if line.get(name) is not None]
-        if values:
-            row[f"{name}_mean"] = statistics.fmean(values)
-            row[f"{name}_sd"] = statistics.stdev(values) if len(values) > 1 else None
-    return row

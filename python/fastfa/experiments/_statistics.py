@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -175,6 +176,64 @@ def first_below(places: Any, curves: Any, bound: float) -> np.ndarray:
     """Of `places` (points,), where each of `curves` (n, points) first lies below `bound`; or NaN."""
     low = np.asarray(curves, np.float64) < bound
     return np.where(low.any(axis=1), np.asarray(places, np.float64)[low.argmax(axis=1)], np.nan)
+
+
+def paired(a: Any, b: Any) -> tuple[float, float, float, float]:
+    """Mean of `a` (n,) less `b` (n,), pair by pair, its 95 % interval, and the p of a paired t-test.
+
+    The test is Student's, two-sided. One pair has no interval and no p (NaN). Where all differences are
+    the same but for rounding, p is NaN too: without spread there is no test.
+    """
+    from scipy import stats
+
+    values = [np.asarray(each, dtype=np.float64).ravel() for each in (a, b)]
+    differences = values[0] - values[1]
+    mean, low, high = interval(differences)
+    rounding = 1e-12 * max(float(np.abs(each).max()) for each in values)
+    if differences.size == 1 or not differences.std(ddof=1) > rounding:
+        return mean, low, high, math.nan
+    t = mean / float(stats.sem(differences))
+    return mean, low, high, 2 * float(stats.t.sf(abs(t), differences.size - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values of several tests, adjusted by Holm's method (Scand. J. Stat. 6:65, 1979).
+
+    The chance of one false "different" or more is at most that of one test. A NaN, of a test that could
+    not be done, stays and doesn't count.
+    """
+    adjusted, largest = [math.nan] * len(p_values), 0.0
+    done = sorted((p, i) for i, p in enumerate(p_values) if not math.isnan(p))
+    for rank, (p, i) in enumerate(done):
+        largest = adjusted[i] = max(largest, min(1.0, (len(done) - rank) * p))
+    return adjusted
+
+
+def summary(values: Any) -> dict[str, Any]:
+    """``n``, ``mean``, ``low`` and ``high`` of those of `values` that are numbers; NaN without any."""
+    data = np.asarray(values, dtype=np.float64)
+    data = data[~np.isnan(data)]
+    mean, low, high = interval(data) if data.size else (math.nan,) * 3
+    return {"n": data.size, "mean": mean, "low": low, "high": high}
+
+
+def paired_rows(values: Mapping[str, Any], base: str) -> list[dict[str, Any]]:
+    """A row for each of `values` (n,) but `base`, which is subtracted: `paired`, with `holm` over all.
+
+    Item i of each is of the same seed; a pair of which one is NaN has no part.
+    """
+    rows = []
+    for name in values:
+        if name == base:
+            continue
+        pairs = np.array([values[name], values[base]], dtype=np.float64)
+        pairs = pairs[:, ~np.isnan(pairs).any(axis=0)]
+        mean, low, high, p = paired(*pairs) if pairs.size else (math.nan,) * 4
+        row = {"name": name, "n": pairs.shape[1], "mean": mean, "low": low, "high": high, "p": p}
+        rows.append(row)
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = p
+    return rows
 
 
 def p_value(a: Any, b: Any) -> float:

@@ -12,9 +12,12 @@ from .. import _check
 from ..callbacks import Callback
 from ..data import Distortion
 from ..history import History
+from ..layers import Dense
+from ..network import Network
+from ..schedules import Cosine, Steps, Warmup
 
 if TYPE_CHECKING:
-    from ..network import Network
+    from ..trainer import Trainer
 
 
 def check_net(net: Any) -> Network:
@@ -79,3 +82,20 @@ def check_targets(net: Network, targets: Any) -> tuple[float, float]:
     if low >= high:
         raise ValueError(f"[Trainer] targets was {targets!r}; low must be below high")
     return low, high
+
+
+def check_rates(trainer: Trainer, examples: int) -> None:
+    """Refuse, before training, an optimizer whose rate the core would refuse in the course of it.
+
+    The limits of a rate depend on the batch, and the core knows them: a step of nothing asks it. Of the
+    schedules only `Steps` and `Cosine` can raise it.
+    """
+    schedule: Any = trainer.schedule
+    schedule = schedule.then if isinstance(schedule, Warmup) else schedule
+    steps = list(schedule.rates.values()) if isinstance(schedule, Steps) else []
+    if isinstance(schedule, Cosine):
+        steps = [schedule.min_lr]
+    zeros = np.zeros((min(trainer.batch_size, examples), 1))
+    for rate in (trainer.optimizer.lr, *steps):
+        optimizer = dataclasses.replace(trainer.optimizer, lr=rate)
+        Network(1, [Dense(1)]).step(zeros, zeros, optimizer)
