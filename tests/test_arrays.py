@@ -9,6 +9,8 @@ import weakref
 import fastfa as fa
 import numpy as np
 import pytest
+from fastfa import _check
+from fastfa.network import _arguments
 
 SGD = fa.SGD(0.1)
 
@@ -143,6 +145,16 @@ def spellings(a: np.ndarray) -> dict[str, np.ndarray | list]:
         "read-only": frozen,
         "list": a.tolist(),
     }
+
+
+def test_what_the_core_is_given_lies_where_numbers_may(rng):
+    odd = spellings(rng.random((4, 3)))["not aligned"]
+    assert not odd.flags.aligned
+    given = _check.numeric("test", "odd", odd, np.dtype("float64"))
+    assert given.flags.aligned
+    np.testing.assert_array_equal(given, odd)
+    order = np.frombuffer(b"x" + np.arange(3).tobytes(), np.uint8)[1:].view(np.int64)
+    assert _arguments.order(order, 3).flags.aligned
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

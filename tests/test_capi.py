@@ -405,6 +405,11 @@ def test_a_bad_description_is_told(change, told):
     assert re.search(told, last_error()), last_error()
 
 
+def shifted(a: np.ndarray) -> np.ndarray:
+    """The same numbers a byte beyond where such numbers may lie."""
+    return np.frombuffer(bytearray(b"x" + a.tobytes()), np.uint8)[1:].view(a.dtype).reshape(a.shape)
+
+
 @pytest.mark.parametrize(
     ("call", "told"),
     [
@@ -414,6 +419,14 @@ def test_a_bad_description_is_told(change, told):
             r"contiguous in each row",
         ),
         (lambda net, x, y: net.call("forward", view(x), view(y[:3])), r"out has shape \(3, 4\)"),
+        (
+            lambda net, x, y: net.call("forward", view(shifted(x)), view(y)),
+            r"x was at an address 1 bytes beyond a multiple of \d; it must be at a multiple",
+        ),
+        (
+            lambda net, x, y: net.call("forward", view(x), view(shifted(y))),
+            r"out was at an address 1",
+        ),
         (lambda net, x, y: net.call("forward", view(x.astype("f8")), view(y)), r"x has dtype 1"),
         (lambda net, x, y: net.call("forward", capi.Matrix(), view(y)), r"x was null"),
         (

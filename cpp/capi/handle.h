@@ -1,6 +1,7 @@
 // A network behind the C interface, of either dtype, and the caller's memory as the core sees it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -39,11 +40,21 @@ inline void check_there(const char* name, const void* pointer) {
   if (!pointer) refuse(std::string("[fastfa] ") + name + " was null; it must be memory of the caller's");
 }
 
+// Numbers may lie at multiples of their size alone: elsewhere, some processors don't read them.
+template <class T>
+void check_aligned(const char* name, const void* pointer) {
+  const auto off = reinterpret_cast<std::uintptr_t>(pointer) % alignof(T);
+  if (off == 0) return;
+  refuse(std::string("[fastfa] ") + name + " was at an address " + std::to_string(off) +
+         " bytes beyond a multiple of " + std::to_string(alignof(T)) + "; it must be at a multiple");
+}
+
 // Shapes are checked by the core; what has none there, here.
 template <class T>
 MatrixView<const T> read(const char* name, const fastfa_view& v) {
   check_there(name, v.data);
   check_dtype<T>(name, v.dtype);
+  check_aligned<T>(name, v.data);
   if (v.rows < 1 || v.cols < 1) {
     refuse(std::string("[fastfa] ") + name + " has shape (" + std::to_string(v.rows) + ", " +
            std::to_string(v.cols) + "); both must be positive");
@@ -55,6 +66,7 @@ template <class T>
 MatrixView<T> write(const char* name, const fastfa_matrix& m, std::int64_t rows, std::int64_t cols) {
   check_there(name, m.data);
   check_dtype<T>(name, m.dtype);
+  check_aligned<T>(name, m.data);
   if (m.rows != rows || m.cols != cols) {
     refuse(std::string("[fastfa] ") + name + " has shape (" + std::to_string(m.rows) + ", " +
            std::to_string(m.cols) + "); it must be (" + std::to_string(rows) + ", " +

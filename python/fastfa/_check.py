@@ -147,12 +147,18 @@ def unmasked(where: str, name: str, value: Any) -> None:
             )
 
 
+def contiguous(array: np.ndarray, dtype: Any = None) -> np.ndarray:
+    """``array`` row by row in memory, where numbers of its dtype may lie; copied only if need be."""
+    made = np.ascontiguousarray(array, dtype=dtype)
+    return made if made.flags.aligned else made.copy()
+
+
 def numeric(where: str, name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """`value` as a C-contiguous array of `dtype`; not copied where it already is one."""
     array = real_numbers(where, name, value, dtype)
     try:
         with np.errstate(over="raise"):
-            return np.ascontiguousarray(array, dtype=dtype)
+            return contiguous(array, dtype)
     except FloatingPointError:
         _refuse_overflow(where, name, array, dtype)
     except MemoryError:

@@ -81,7 +81,7 @@ class Distortion:
         """
         where = "Distortion"
         x = _check.real_numbers(where, "X", X)
-        x = np.ascontiguousarray(x, np.float32 if x.dtype == np.float32 else np.float64)
+        x = _check.contiguous(x, np.float32 if x.dtype == np.float32 else np.float64)
         image = tuple(shape)
         if len(image) not in (2, 3) or math.prod(image) * len(x) != x.size:
             raise ValueError(

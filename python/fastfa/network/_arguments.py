@@ -216,7 +216,7 @@ def order(value: Any, n: int) -> np.ndarray:
     if low < 0 or high >= n:
         wrong = low if low < 0 else high
         raise ValueError(f"[train_epoch] order has {wrong}; every index must be in [0, {n - 1}]")
-    return np.ascontiguousarray(order, dtype=np.int64)
+    return _check.contiguous(order, np.int64)
 
 
 def state(where: str, value: Any, own: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

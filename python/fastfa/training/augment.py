@@ -55,7 +55,7 @@ class Ahead:
         given = self._examples.x.view()
         given.flags.writeable = False
         made = self._augment(given, self._shape, seed=self._seed, epoch=epoch)
-        x = np.ascontiguousarray(_check.as_array("fit", "what augment returned", made))
+        x = _check.contiguous(_check.as_array("fit", "what augment returned", made))
         if x.shape != self._examples.x.shape or x.dtype != self._examples.x.dtype:
             raise ValueError(
                 f"[fit] augment returned an array of {x.dtype} and shape {x.shape}; it must be like X, "
