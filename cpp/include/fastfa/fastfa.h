@@ -79,7 +79,8 @@ FASTFA_API int32_t fastfa_get_num_threads(void); /* 0 if FASTFA_NUM_THREADS make
 enum { FASTFA_FLOAT32 = 0, FASTFA_FLOAT64 = 1 };
 
 /* A matrix that is read, and one that is written; neither is kept after the call. Strides count
- * elements. What is read must have col_stride 1. The dtype must be the network's. */
+ * elements. What is read must have col_stride 1. The dtype must be the network's, and data lie at a
+ * multiple of its size. */
 typedef struct fastfa_view {
   const void* data;
   int32_t dtype;
