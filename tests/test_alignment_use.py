@@ -62,7 +62,7 @@ def test_the_callbacks_rows_are_what_the_metric_says(rng):
     assert [row["batch"] for row in watch.rows[::3]] == [0, 2, 4, 6, 8, 10, 12]
     now = fa.metrics.alignment(net, x[:20], y[:20], pseudobackprop=True)
     for row, entry in zip(watch.rows[-3:], now, strict=True):
-        assert set(row) == {"epoch", "batch", *FIELDS}
+        assert set(row) == {"epoch", "batch", "examples", *FIELDS}
         for name, value in entry.as_dict().items():
             np.testing.assert_array_equal(row[name], value, err_msg=name)
     for layer in range(3):

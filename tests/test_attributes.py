@@ -119,7 +119,7 @@ OTHERS = {
 SETTINGS = {
     fa.Trainer: {
         "optimizer", "schedule", "batch_size", "epochs", "seed", "shuffle", "progress", "callbacks",
-        "augment", "targets", "history", "epoch", "batch",
+        "augment", "targets", "history", "epoch", "batch", "examples",
     },
     fa.History: {"records"},
 }  # fmt: skip
@@ -470,7 +470,7 @@ def test_a_rate_set_after_the_last_batch_is_the_next_epochs():
 def test_what_a_fit_has_read_cannot_be_assigned_while_it_runs():
     for name, value in {
         "epochs": 9, "seed": 4, "progress": True, "callbacks": (), "augment": None, "targets": (0, 1),
-        "history": fa.History(), "epoch": 7, "batch": 3,
+        "history": fa.History(), "epoch": 7, "batch": 3, "examples": 9,
     }.items():  # fmt: skip
         run = trainer(callbacks=[Assign("begin", 1, lambda t: setattr(t, name, value))])  # noqa: B023
         with pytest.raises(

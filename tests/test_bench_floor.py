@@ -279,3 +279,19 @@ def test_peak_memory_knows_what_is_needed(bench):
     assert found["parameters"] == parameters
     assert found["needed_bytes"]["optimizer"] == 8 * parameters
     assert found["needed_bytes"]["activations"] == 4 * 2 * 100 * 110
+
+
+def test_the_chart_of_ratios_has_plain_names_for_all(bench):
+    assert {*bench.chart.NAMES, "fastfa"} == set(bench.contestants.known_names())
+    definition = {"sizes": [784, *[1000] * 10, 10], "inputs": "dense", "batch": 100, "replicas": 1}
+    record = {"definition": definition, "contestants": {"fastfa": {"median_us_per_step": 13021.0}}}
+    assert (
+        bench.chart.title(record)
+        == "standardised digits, 784-(1000 × 10)-10, batches of 100: 13 ms"
+    )
+    record = {
+        "definition": definition
+        | {"sizes": [30, 20, 10], "inputs": "normal", "batch": 1, "replicas": 20}
+    }
+    many = "random inputs, 20 networks 30-20-10, one at a time"
+    assert bench.chart.title(record | {"contestants": {}}) == many

@@ -394,6 +394,14 @@ def test_alignment_is_measured_before_on_the_way_and_at_each_epochs_end(problem)
     assert [row["layer"] for row in probe.rows] == [0, 1] * 5
 
 
+def test_alignment_counts_examples_whatever_the_size_of_a_batch(problem):
+    x, labels = problem
+    probe = Alignment(x[:20], one_hot(labels[:20], CLASSES), every=2)
+    make_trainer([probe], epochs=2).fit((x[:25], labels[:25]))  # batches of 10, 10 and 5
+    seen = [(row["batch"], row["examples"]) for row in probe.rows if row["layer"] == 0]
+    assert seen == [(0, 0), (2, 20), (3, 25), (4, 35), (6, 50)]
+
+
 def test_alignment_rows_are_what_the_metric_says(problem):
     x, labels = problem
     y = one_hot(labels, CLASSES)

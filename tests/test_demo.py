@@ -30,6 +30,27 @@ def test_the_demo_prints_a_table_and_draws_a_figure(quick, tmp_path, capsys):
     assert (width, height) == (1920, 720)
 
 
+def test_several_seeds_are_in_table_and_figure(quick, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("matplotlib", reason="figures need matplotlib")
+    figures = []
+    draw = demo._figure
+
+    def kept(*given):
+        figures.append(draw(*given))
+        return figures[0]
+
+    monkeypatch.setattr(demo, "_figure", kept)
+    arguments = ["--seeds", "2", "--out", str(tmp_path / "demo.png")]
+    assert main(["demo", "--epochs", "1", *arguments]) == 0
+    assert "means of 2 seeds" in capsys.readouterr().out
+    errors, angles = figures[0].axes
+    thin, other, mean = (line.get_ydata()[0] for line in errors.lines[:3])
+    assert mean == pytest.approx((thin + other) / 2)
+    assert thin != other
+    assert len(angles.lines) == 4
+    assert main(["demo", "--seeds", "0"]) != 0
+
+
 def test_the_demo_without_matplotlib_still_has_its_table(quick, tmp_path, capsys, monkeypatch):
     import sys
 

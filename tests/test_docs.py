@@ -302,3 +302,16 @@ def test_what_is_wrong_in_a_page_is_found(tmp_path, text):
     (page := tmp_path / "page.md").write_text("intro\n\n" + text)
     with pytest.raises((AssertionError, SyntaxError, ValueError, ZeroDivisionError)):
         run_python(page)
+
+
+def test_pages_that_order_the_members_of_a_class_name_all_of_them():
+    ordered = re.compile(
+        r"::: fastfa\.(\w+)\n    options:\n(?:      \w+: \w+\n)*      members: \[(.*?)\]", re.S
+    )
+    found = [
+        pair for page in (DOCS / "api").glob("*.md") for pair in ordered.findall(page.read_text())
+    ]
+    assert {"Network", "Trainer"} <= {name for name, _ in found}
+    for name, members in found:
+        public = {member for member in dir(getattr(fa, name)) if not member.startswith("_")}
+        assert set(re.findall(r"\w+", members)) == public, name

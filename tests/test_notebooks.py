@@ -221,9 +221,10 @@ def test_a_long_history_shows_its_ends_and_says_what_is_between():
 
 def test_a_history_has_its_curves_where_matplotlib_is(monkeypatch):
     pytest.importorskip("matplotlib", reason="figures need matplotlib")
-    with_errors, without = fa.History(RECORDS), fa.History([{"epoch": 1, "train_loss": 0.5}])
-    assert "data:image/png;base64" in with_errors._repr_html_()
-    assert "img" not in without._repr_html_()
+    with_errors, with_losses = fa.History(RECORDS), fa.History([{"epoch": 1, "train_loss": 0.5}])
+    for shown in (with_errors, with_losses):
+        assert "data:image/png;base64" in shown._repr_html_()
+    assert "img" not in fa.History([{"epoch": 1, "lr": 0.5}])._repr_html_()
     for record in ({"train_error": 0.5}, {"epoch": 1, "train_error": {}}):
         assert "img" not in fa.History([record])._repr_html_()
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)

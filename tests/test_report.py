@@ -235,3 +235,13 @@ def test_results_with_other_data_or_of_another_version_are_not_counted(
     with pytest.raises(ValueError, match=r"is a result with another fastfa: it was .* is \"9\.9\""):
         reproduce(experiment, out=tmp_path)
     assert {path: path.read_bytes() for path in stored} == stored
+
+
+def test_the_table_of_experiments_counts_the_claims_that_are_reproduced(tmp_path, summary):
+    claim = summary["claims"][0]
+    words = ["reproduced", "undecided", "differs", "reproduced", "undecided"]
+    page = report(
+        tmp_path, summary | {"claims": [claim | {"verdict": word} for word in words]}, True
+    )
+    row = re.sub(r"<.*?>", "", next(r for r in page.split("<tr>") if 'href="#linear"' in r))
+    assert "2 of 5, 1 differs, 2 undecided" in row

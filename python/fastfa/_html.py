@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._labels import FRACTIONS
+
 if TYPE_CHECKING:
     from .ensemble import Ensemble
     from .feedback import Feedback
@@ -180,7 +182,7 @@ def _value(key: str, value: Any) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return str(value)
-    if key.endswith("_error"):
+    if key in FRACTIONS:
         return f"{float(value):.2%}"
     number = float(value)
     whole = isinstance(value, int | np.integer) or 1e4 <= abs(number) < 1e9

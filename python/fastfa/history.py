@@ -141,13 +141,15 @@ class History(Whole, Guarded):
                 records.append(_with_nan(record))
         return cls(records)
 
-    def plot(self, ax: Axes | None = None) -> Figure:
-        """Learning curves: the error rates of every set against epochs. Needs matplotlib.
+    def plot(self, ax: Axes | None = None, measure: str | None = None) -> Figure:
+        """Learning curves: the error rate or loss of every set against epochs. Needs matplotlib.
 
         Parameters
         ----------
         ax
             Axes to draw on; without one, a new figure is made.
+        measure
+            ``"error"`` or ``"loss"``; None: errors if there are any, else losses.
 
         Returns
         -------
@@ -156,7 +158,7 @@ class History(Whole, Guarded):
         """
         from . import plots
 
-        return plots.plot_history(self, ax)
+        return plots.plot_history(self, ax, measure)
 
 
 def check_records(value: Any) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Figures: learning curves, and the angle between two rules' hidden updates.
+"""Figures: learning curves, and how the hidden updates turn towards backprop's.
 
 Needs matplotlib (``pip install 'fastfa[plots]'``). Figures are made without pyplot, so drawing here
 neither opens a window nor changes a notebook's settings, and a notebook shows them without any.
@@ -7,10 +7,24 @@ Colours are the paper's: backprop black, feedback alignment green, shallow learn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ._curves import (
+    curve,
+    figure_of,
+    finish_curves,
+    finish_seen,
+    mean_line,
+    plain_frame,
+    right_angle,
+    shades,
+    wrapped,
+)
+from ._labels import ANGLES, FRACTIONS, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,10 +42,13 @@ def __dir__() -> list[str]:
 COLOURS = {"BP": "#000000", "FA": "#1a9641", "shallow": "#9a9a9a"}
 _OTHERS = ("#0072b2", "#d55e00", "#cc79a7", "#56b4e9", "#e69f00")  # told apart by colour-blind eyes
 _SETS = {
-    "train_error": ("training, while learning", "#0072b2", ":"),
-    "validation_error": ("validation", "#d55e00", "--"),
-    "test_error": ("test", "#000000", "-"),
+    "train": ("training, while learning", "#0072b2", ":"),
+    "validation": ("validation", "#d55e00", "--"),
+    "test": ("test", "#000000", "-"),
 }
+_FIRST = [
+    f"{name}_{what}" for what in ("error", "loss") for name in ("test", "validation", "train")
+]
 
 
 def new_figure(columns: int = 1, *, width: float = 4.8, height: float = 3.6) -> Figure:
@@ -65,8 +82,8 @@ def new_figure(columns: int = 1, *, width: float = 4.8, height: float = 3.6) -> 
     return figure
 
 
-def plot_history(history: History, ax: Axes | None = None) -> Figure:
-    """Error rates in percent of every set that ``history`` has, against epochs.
+def plot_history(history: History, ax: Axes | None = None, measure: str | None = None) -> Figure:
+    """The error rate or loss of every set that ``history`` has, against epochs.
 
     Parameters
     ----------
@@ -74,55 +91,95 @@ def plot_history(history: History, ax: Axes | None = None) -> Figure:
         With at least one record.
     ax
         Axes to draw on; a new figure if None.
+    measure
+        ``"error"``, in percent, or ``"loss"``, or another that records have with ``train_``,
+        ``validation_`` or ``test_`` before it. None: the errors if there are any, else the losses (a
+        network with one output has no errors).
 
     Raises
     ------
     ValueError
         If there is nothing to draw.
     """
-    present = [key for key in _SETS if len(history) and key in history.columns]
-    if not present:
+    columns = history.columns
+    for what in ("error", "loss") if measure is None else (measure,):
+        present = [name for name in _SETS if f"{name}_{what}" in columns]
+        if present:
+            break
+    else:
+        wanted = "error or loss" if measure is None else repr(measure)
         raise ValueError(
-            "[plot] history has no records with an error; train at least one epoch (a network with "
-            "one output has none)"
+            f"[plot] history has no records with {wanted}; train at least one epoch"
+            + (f" (they have: {', '.join(columns)})" if columns else "")
         )
     ax = new_figure().axes[0] if ax is None else ax
-    for key in present:
-        label, colour, style = _SETS[key]
-        _curve(ax, history, key, label=label, color=colour, linestyle=style)
-    _finish_errors(ax, "Error (%)")
-    return _figure_of(ax)
+    for name in present:
+        text, colour, style = _SETS[name]
+        curve(ax, [history], f"{name}_{what}", label=text, color=colour, linestyle=style)
+    unit = " (%)" if f"{present[0]}_{what}" in FRACTIONS else ""
+    finish_curves(ax, what.replace("_", " ").capitalize() + unit)
+    return figure_of(ax)
 
 
 def plot_learning_curves(
-    histories: Mapping[str, History], ax: Axes | None = None, key: str = "test_error"
+    histories: Mapping[str, History | Sequence[History]],
+    ax: Axes | None = None,
+    key: str | None = None,
 ) -> Figure:
-    """One measure of several runs, in percent against epochs.
+    """One measure of several runs against epochs; error rates are in percent.
 
     Parameters
     ----------
     histories
-        By the name in the legend; ``BP``, ``FA`` and ``shallow`` get the paper's colours.
+        By the name in the legend; ``BP``, ``FA`` and ``shallow`` get the paper's colours. Several
+        histories of one name, such as those of several seeds, are thin lines, with their mean over
+        the epochs that all of them have.
     ax
         Axes to draw on; a new figure if None.
     key
-        The fraction to draw, such as ``test_error``.
+        What to draw: any key of the records, such as ``train_loss`` or ``angle_bp.0``. None: the first
+        of ``test_error``, ``validation_error``, ``train_error`` and the three losses that all have.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw.
+    KeyError
+        If a history has no ``key``.
     """
+    runs = {
+        name: list(each) if isinstance(each, Sequence) else [each]
+        for name, each in histories.items()
+    }
+    if not all(runs.values()) or not runs:
+        raise ValueError(
+            f"[plot_learning_curves] histories was {histories!r}; it must name at least one history"
+        )
+    if key is None:
+        every = [set(history.columns) for each in runs.values() for history in each]
+        key = next((key for key in _FIRST if set.intersection(*every) >= {key}), None)
+        if key is None:
+            raise ValueError(
+                "[plot_learning_curves] histories have no error or loss in common; name a key of theirs"
+            )
+    for history in (history for each in runs.values() for history in each):
+        history[key]  # whose error says which there are, before anything is drawn
     ax = new_figure().axes[0] if ax is None else ax
-    spare = iter(_OTHERS * len(histories))
-    for name, history in histories.items():
-        colour = COLOURS.get(name) or next(spare)
-        _curve(ax, history, key, label=name, color=colour, linestyle="-")
-    _finish_errors(ax, f"{key.replace('_', ' ').capitalize()} (%)")
-    return _figure_of(ax)
+    paper = {name.lower(): colour for name, colour in COLOURS.items()}
+    spare = cycle([(colour, style) for style in ("-", "--", ":") for colour in _OTHERS])
+    for name, each in runs.items():
+        colour, style = (paper[name.lower()], "-") if name.lower() in paper else next(spare)
+        curve(ax, each, key, label=name, color=colour, linestyle=style)
+    finish_curves(ax, wrapped(label(key)), zero=key in _FIRST)
+    return figure_of(ax)
 
 
 def plot_angles(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Mapping[str, Any]]],
     ax: Axes | None = None,
     *,
     key: str = "angle_bp",
-    examples_per_batch: int = 1,
+    examples_per_batch: int | None = None,
 ) -> Figure:
     """The angle between the network's hidden updates and backprop's, as learning goes on.
 
@@ -133,84 +190,60 @@ def plot_angles(
     Parameters
     ----------
     rows
-        `fastfa.callbacks.Alignment.rows`.
+        `fastfa.callbacks.Alignment.rows`. Or a list of such lists, one a run: thin lines for the
+        runs, with their mean where all were measured.
     ax
         Axes to draw on; a new figure if None.
     key
-        The angle to draw, in degrees.
+        What to draw: an angle, in degrees, or another measure that the rows have. Of ``neuron_angles``
+        the mean over the units, with a band of one standard deviation.
     examples_per_batch
-        The batch size, so that the axis counts examples.
+        The batch size, for rows that don't say how many examples had been seen. Without it the axis
+        of such rows counts batches.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows.
+    KeyError
+        If they have no ``key``.
     """
-    if not rows:
+    several: Any = [rows] if not rows or isinstance(rows[0], Mapping) else rows
+    runs: list[list[Mapping[str, Any]]] = [list(own) for own in several]
+    if not all(runs):
         raise ValueError("[plot_angles] rows was empty; it must hold at least one measurement")
+    every = [row for own in runs for row in own]
+    if any(key not in row for row in every):
+        raise KeyError(f"[plot_angles] rows have no {key!r}; they have: {', '.join(every[0])}")
     ax = new_figure().axes[0] if ax is None else ax
-    layers = sorted({row["layer"] for row in rows})
-    greens = _shades(len(layers))
-    for layer, colour in zip(layers, greens, strict=True):
-        own = [row for row in rows if row["layer"] == layer]
-        seen = np.array([row["batch"] for row in own], dtype=float) * examples_per_batch
-        angle = np.array([row[key] for row in own], dtype=float)
-        label = f"hidden layer {layer + 1}" if len(layers) > 1 else "mean"
-        ax.plot(seen, angle, color=colour, label=label)
-        if f"{key}_sd" in own[0]:
-            spread = np.array([row[f"{key}_sd"] for row in own], dtype=float)
-            band = ax.fill_between(
-                seen, angle - spread, angle + spread, color=colour, alpha=0.2, lw=0
-            )
+    counted = "examples" if all("examples" in row for row in every) else "batch"
+    times = 1 if counted == "examples" else examples_per_batch or 1
+    layers = sorted({row["layer"] for row in every})
+    for layer, colour in zip(layers, shades(len(layers)), strict=True):
+        curves = []
+        for own in runs:
+            here = [row for row in own if row["layer"] == layer]
+            seen = np.array([row[counted] for row in here], dtype=float) * times
+            values = np.array([row[key] for row in here], dtype=float)  # None is a NaN of a file
+            spread = [row.get(f"{key}_sd") for row in here]
+            if values.ndim == 2:
+                units = np.ma.masked_invalid(values)
+                values, spread = (f(axis=1).filled(np.nan) for f in (units.mean, units.std))
+            curves.append((seen, values))
+        text = f"hidden layer {layer + 1}" if len(layers) > 1 else "mean"
+        mean_line(ax, curves, color=colour, label=text)
+        if len(runs) == 1 and any(each is not None for each in spread):
+            ends = (values + k * np.array(spread, dtype=float) for k in (-1, 1))
+            low, high = (np.clip(end, 0, 180) for end in ends)  # there are no other angles
+            band = ax.fill_between(seen, low, high, color=colour, alpha=0.2, lw=0)
             if layer == layers[-1]:
-                band.set_label("one s.d. over the examples")
-    ax.axhline(90, color="black", lw=0.8, ls=":")
-    _finish_angles(ax, rows, examples_per_batch)
-    ax.legend(frameon=False, loc="lower right")
-    return _figure_of(ax)
-
-
-def _figure_of(ax: Axes) -> Figure:
-    """The figure, which can be saved, also of axes in a part of one."""
-    from matplotlib.figure import Figure
-
-    return ax.figure if isinstance(ax.figure, Figure) else ax.figure.figure
-
-
-def _curve(ax: Axes, history: History, key: str, **style: Any) -> None:
-    percent = [np.nan if value is None else 100 * value for value in history[key]]
-    epochs = history["epoch"]
-    marker = "o" if len(epochs) <= 30 else None  # a single epoch would draw no line at all
-    ax.plot(epochs, percent, marker=marker, markersize=3, linewidth=1.5, **style)
-
-
-def _finish_errors(ax: Axes, label: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    ax.set_xlabel("Epochs")
-    ax.set_ylabel(label)
-    ax.set_ylim(bottom=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _plain_frame(ax)
-    ax.legend(frameon=False)
-
-
-def _finish_angles(ax: Axes, rows: Iterable[Mapping[str, Any]], examples_per_batch: int) -> None:
-    seen = sorted({row["batch"] * examples_per_batch for row in rows if row["batch"]})
-    if seen:  # linear up to the first measurement, so that the one at 0 has a place
-        ax.set_xscale("symlog", linthresh=seen[0], linscale=0.4)
-        ax.set_xlim(0, seen[-1])
-        decades = [10**k for k in range(12) if seen[0] <= 10**k <= seen[-1]]
-        ax.set_xticks([0, *decades] if decades else [0, seen[-1]])
-        ax.minorticks_off()
-    ax.set_ylim(0, 105)
-    ax.set_yticks([0, 30, 60, 90])
-    ax.set_xlabel("Examples seen")
-    ax.set_ylabel("Angle to backprop's update (degrees)")
-    _plain_frame(ax)
-
-
-def _plain_frame(ax: Axes) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis="y", alpha=0.25, linewidth=0.6)
-
-
-def _shades(count: int) -> list[tuple[float, float, float]]:
-    """Greens from FA's own to a dark one, one a layer."""
-    full = np.array([0x1A, 0x96, 0x41]) / 255
-    return [tuple(full * (1 - 0.7 * i / max(count - 1, 1))) for i in range(count)]
+                of = "units" if key == "neuron_angles" else "examples"
+                band.set_label(f"one s.d. over the {of}")
+    counts_examples = counted == "examples" or examples_per_batch is not None
+    finish_seen(ax, sorted({row[counted] * times for row in every}), counts_examples)
+    ax.set_ylabel(wrapped(label(key)))
+    if key in ANGLES and not key.endswith("_sd"):
+        right_angle(ax)
+    plain_frame(ax)
+    ax.legend(frameon=False, loc="best")
+    return figure_of(ax)

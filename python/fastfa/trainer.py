@@ -66,10 +66,8 @@ class Trainer(Whole, Guarded):
         The records so far, also after an exception.
     optimizer
         The optimizer of the current epoch: the given one with the schedule's rate.
-    epoch : int
-        Epochs finished, over all calls of `fit`.
-    batch : int
-        Batches trained, over all calls of `fit`.
+    epoch, batch, examples : int
+        Epochs finished, batches and examples trained, over all calls of `fit`.
 
     Raises
     ------
@@ -101,6 +99,7 @@ class Trainer(Whole, Guarded):
     history: History
     epoch: int
     batch: int
+    examples: int
     has_validation: bool
     _lr: float
     _first_lr: float
@@ -119,6 +118,7 @@ class Trainer(Whole, Guarded):
         "history": lambda self, value: _given.check_history(value),
         "epoch": lambda self, value: _check.integer("Trainer", "epoch", value, 0),
         "batch": lambda self, value: _check.integer("Trainer", "batch", value, 0),
+        "examples": lambda self, value: _check.integer("Trainer", "examples", value, 0),
     }
     _checkpoint_kind: ClassVar[str] = "trainer"
     _AT_ONCE: ClassVar[tuple[str, ...]] = ("optimizer", "schedule", "batch_size", "shuffle")
@@ -144,7 +144,7 @@ class Trainer(Whole, Guarded):
     ) -> None:
         self._fitting = False  # whether a fit is running
         self._set(net=_given.check_net(net), has_validation=False)
-        self._set(history=History(), epoch=0, batch=0)
+        self._set(history=History(), epoch=0, batch=0, examples=0)
         self._after = 0  # epochs that the schedule doesn't see
         self._trained = False  # whether an epoch has its updates, but isn't in the history yet
         self._set(optimizer=_given.check_optimizer(optimizer))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..trainer import Trainer
 
 
-_PLACE = ("epoch", "batch", "layer")  # where and when a row of Alignment was measured
+_PLACE = ("epoch", "batch", "examples", "layer")  # where and when a row of Alignment was measured
 
 
 @final
@@ -42,8 +42,9 @@ class Alignment(BuiltIn):
     ----------
     rows : list of dict
         A row for each measurement and hidden layer: ``epoch`` (1-based, in which it was taken; 0:
-        before training), ``batch`` (batches trained since the trainer was made), ``layer`` (from
-        0), then what `fastfa.metrics.alignment` gives, such as ``angle_bp`` (degrees).
+        before training), ``batch`` and ``examples`` (batches and examples trained since the trainer
+        was made), ``layer`` (from 0), then what `fastfa.metrics.alignment` gives, such as
+        ``angle_bp`` (degrees).
 
     Notes
     -----
@@ -140,5 +141,6 @@ class Alignment(BuiltIn):
             pseudobackprop=self.pseudobackprop,
         )
         for layer, measured in enumerate(layers):
-            place = dict(zip(_PLACE, (self._epoch, trainer.batch, layer), strict=True))
+            now = (self._epoch, trainer.batch, trainer.examples, layer)
+            place = dict(zip(_PLACE, now, strict=True))
             self.rows.append(place | {m: getattr(measured, m) for m in self.measures})

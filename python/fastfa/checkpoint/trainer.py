@@ -53,6 +53,7 @@ def describe_trainer(trainer: Trainer) -> tuple[Described, Tensors]:
         "optimizer": describe(trainer.optimizer),
         "epoch": trainer.epoch,
         "batch": trainer.batch,
+        "examples": trainer.examples,
         "history": pack(trainer.history.records, "history", tensors),
         "stopped": trainer._stopping,
         "fit": None if plan is None else dataclasses.asdict(plan),

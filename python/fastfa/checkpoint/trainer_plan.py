@@ -126,10 +126,13 @@ class TrainerPlan:
             end = _check.integer("progress", "end", fit["end"], epoch)
             plan = FitPlan(end, dict(fit["examples"]))
         batch = _check.integer("progress", "batch", own["batch"], 0)
+        # Files of before examples were counted: right unless the last batches of epochs were smaller.
+        examples = own.get("examples", batch * trainer.batch_size)
+        examples = _check.integer("progress", "examples", examples, 0)
         stopped = _check.flag("progress", "stopped", own["stopped"])
         history = History(check_records(unpack(own["history"], tensors)))
         after = self.configuration.get("schedule_after", 0)
         trainer._after = _check.integer("progress", "schedule_after", after, 0, epoch)
         trainer._set(optimizer=build(own["optimizer"], *OPTIMIZERS), history=history)
-        trainer._set(epoch=epoch, batch=batch)
+        trainer._set(epoch=epoch, batch=batch, examples=examples)
         trainer._plan, trainer._stopping, trainer._within = plan, stopped, None

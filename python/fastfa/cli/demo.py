@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from statistics import mean
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,10 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--threads", type=int, metavar="N", help="of the compiled core; default: its own choice"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first; default 0")
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="networks of each rule; default 1"
+    )
     parser.add_argument(
         "--out", default="demo.png", metavar="FILE", help="the figure; default demo.png"
     )
@@ -52,23 +56,28 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train the three networks, print the table and draw the figure."""
-    from .. import set_num_threads
+    from .. import _check, set_num_threads
     from ..data import load
     from .outputs import check_figure_path
 
     path = check_figure_path(arguments.out)
+    _check.integer("demo", "seeds", arguments.seeds, 1)
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
     data = load("mnist-mini")
     begun = perf_counter()
-    histories: dict[str, History] = {}
-    rows: list[dict[str, Any]] = []
+    histories: dict[str, list[History]] = {}
+    rows: list[list[dict[str, Any]]] = []
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     for name in RULES:
         print(f"training {name} ...", flush=True)
-        histories[name], measured = train(name, data, arguments.epochs, arguments.seed)
-        rows += measured
+        runs = [train(name, data, arguments.epochs, seed) for seed in seeds]
+        histories[name] = [history for history, _ in runs]
+        rows += [measured for _, measured in runs if measured]
     print_table(histories, rows)
-    print(f"three networks, {arguments.epochs} epochs each: {perf_counter() - begun:.1f} s in all")
+    count = "three" if len(seeds) == 1 else str(3 * len(seeds))
+    seconds = perf_counter() - begun
+    print(f"{count} networks, {arguments.epochs} epochs each: {seconds:.1f} s in all")
     return 0 if _draw(histories, rows, path) else 1
 
 
@@ -126,21 +135,25 @@ def _schedule(epochs: int) -> dict[int, float] | None:
     return {epoch: rate for epoch, rate in steps.items() if epoch > 1} or None
 
 
-def print_table(histories: dict[str, History], rows: list[dict[str, Any]]) -> None:
-    """Test error at the last epoch, speed, and how far FA's hidden updates are from BP's."""
-    first, last = rows[0]["angle_bp"], rows[-1]["angle_bp"]
+def print_table(histories: dict[str, list[History]], rows: list[list[dict[str, Any]]]) -> None:
+    """Test error at the last epoch, speed, and how far FA's updates are from BP's: means over seeds."""
+    first, last = (mean(each[at]["angle_bp"] for each in rows) for at in (0, -1))
     angles = {"BP": "0 (by definition)", "FA": f"{first:.1f} -> {last:.1f}", "shallow": "-"}
     print()
     print(f"{'rule':<9}{'test error':>11}{'samples/s':>12}   angle to BP's hidden update (degrees)")
-    for name, history in histories.items():
-        seconds = sum(history["seconds"])
-        samples = sum(r["seconds"] * r["samples_per_second"] for r in history)
-        error = history["test_error"][-1]
+    for name, runs in histories.items():
+        seconds = sum(sum(history["seconds"]) for history in runs)
+        samples = sum(r["seconds"] * r["samples_per_second"] for history in runs for r in history)
+        error = mean(history["test_error"][-1] for history in runs)
         print(f"{name:<9}{error:>11.2%}{samples / seconds:>12,.0f}   {angles[name]}")
+    if len(rows) > 1:
+        print(f"means of {len(rows)} seeds")
     print()
 
 
-def _draw(histories: dict[str, History], rows: list[dict[str, Any]], path: Path) -> bool:
+def _draw(
+    histories: dict[str, list[History]], rows: list[list[dict[str, Any]]], path: Path
+) -> bool:
     """Whether the figure is there, or matplotlib isn't."""
     from .outputs import draw
 
@@ -150,13 +163,14 @@ def _draw(histories: dict[str, History], rows: list[dict[str, Any]], path: Path)
     return drawn is not False
 
 
-def _figure(histories: dict[str, History], rows: list[dict[str, Any]]) -> Figure:
+def _figure(histories: dict[str, list[History]], rows: list[list[dict[str, Any]]]) -> Figure:
     from ..plots import new_figure, plot_angles, plot_learning_curves
 
     figure = new_figure(2)
     errors, angles = figure.axes
     plot_learning_curves(histories, errors)
-    plot_angles(rows, angles, examples_per_batch=BATCH_SIZE)
-    errors.set_title("mnist-mini, 784-1000-10", fontsize="medium")
+    plot_angles(rows[0] if len(rows) == 1 else rows, angles)
+    seeds = "" if len(rows) == 1 else f", {len(rows)} seeds"
+    errors.set_title(f"mnist-mini, 784-1000-10{seeds}", fontsize="medium")
     angles.set_title("FA's hidden updates turn to BP's", fontsize="medium")
     return figure

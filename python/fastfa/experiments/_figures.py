@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._curves import right_angle as right_angle
 from ..plots import COLOURS, new_figure
 
 if TYPE_CHECKING:
@@ -74,10 +75,3 @@ def finish(
     ax.grid(axis="y", alpha=0.25, linewidth=0.6)
     if legend:
         ax.legend(frameon=False, loc=legend, fontsize="small")
-
-
-def right_angle(ax: Axes) -> None:
-    """The scale of an angle in degrees, with a dotted line at 90."""
-    ax.axhline(90, color="black", linewidth=0.8, linestyle=":")
-    ax.set_ylim(0, 105)
-    ax.set_yticks([0, 30, 60, 90])

@@ -17,9 +17,10 @@ _TITLE = "<title>Feedback alignment, reproduced</title>"
 _CLASSES = ("reproduced", "differs", "undecided", "data")  # of verdicts, by their first word
 _LARGEST = 50_000_000  # bytes of a figure
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; color: #222 }
-body { padding: 0 1rem }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto }
+body { padding: 0 1rem; color: #222; background: #fff }
 h1, h2 { line-height: 1.2 } h2 { margin-top: 3rem } img { max-width: 100%; height: auto }
+div { overflow-x: auto } div.claims table { min-width: 38rem }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-size: .92rem }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #ddd }
 .reproduced { color: #12692d; font-weight: 600 } .differs { color: #b3261e; font-weight: 600 }
@@ -72,14 +73,15 @@ def _page(summaries: Sequence[tuple[Mapping[str, Any], Path]], *, embed: bool) -
     links = "".join(_line(summary) for summary, _ in summaries)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"{_TITLE}<style>{_STYLE}</style></head><body>"
         "<h1>Feedback alignment, reproduced</h1>"
         "<p>Lillicrap, Cownden, Tweed &amp; Akerman, Random synaptic feedback weights support error "
         "backpropagation for deep learning, Nature Communications 7:13276 (2016), and its preprint "
         "arXiv:1411.0247. Numbers of ours are means over runs with a 95 % interval (Student's t) "
         f"unless the comparison says otherwise.</p><ul>{counts}</ul>"
-        f"<table><tr><th>experiment</th><th>preset</th><th>runs</th><th>verdicts</th></tr>{links}</table>"
+        "<div><table><tr><th>experiment</th><th>preset</th><th>runs</th><th>claims reproduced</th></tr>"
+        f"{links}</table></div>"
         f"{body}</body></html>\n"
     )
 
@@ -118,7 +120,9 @@ def number(claim: Mapping[str, Any]) -> str:
 
 def _line(summary: Mapping[str, Any]) -> str:
     name = escape(summary["experiment"])
-    verdicts = ", ".join(_verdict(claim) for claim in summary["claims"])
+    words = [claim["verdict"] for claim in summary["claims"]]
+    others = "".join(f", {words.count(w)} {_word(w)}" for w in sorted({*words} - {"reproduced"}))
+    verdicts = f"{words.count('reproduced')} of {len(words)}{others}"
     return (
         f'<tr><td><a href="#{name}">{name}</a></td><td>{escape(summary["preset"])}</td>'
         f"<td>{len(summary['seeds'])}</td><td>{verdicts}</td></tr>"
@@ -128,7 +132,7 @@ def _line(summary: Mapping[str, Any]) -> str:
 def _section(summary: Mapping[str, Any], folder: Path, embed: bool) -> str:
     rows = "".join(
         f"<tr><td>{escape(claim['text'])}</td><td>{escape(claim['paper'])}</td>"
-        f"<td>{escape(number(claim))}</td><td>{_verdict(claim)}"
+        f"<td>{escape(number(claim))}</td><td>{_word(claim['verdict'])}"
         f'<br><span class="small">{escape(claim["note"])}</span></td></tr>'
         for claim in summary["claims"]
     )
@@ -136,8 +140,9 @@ def _section(summary: Mapping[str, Any], folder: Path, embed: bool) -> str:
     return (
         f'<h2 id="{name}">{name}: {escape(summary["title"])}</h2>'
         f'<p class="small">{where}</p>{_figure(summary, folder, embed)}'
-        "<table><tr><th>claim</th><th>the paper</th><th>ours</th><th>verdict</th></tr>"
-        f"{rows}</table>{_provenance(summary)}"
+        '<div class="claims"><table>'
+        "<tr><th>claim</th><th>the paper</th><th>ours</th><th>verdict</th></tr>"
+        f"{rows}</table></div>{_provenance(summary)}"
     )
 
 
@@ -156,7 +161,12 @@ def _figure(summary: Mapping[str, Any], folder: Path, embed: bool) -> str:
         source = f"data:image/png;base64,{base64.b64encode((folder / name).read_bytes()).decode()}"
     else:
         source = quote(name)
-    return f'<img alt="{escape(summary["title"])}" src="{escape(source)}">'
+    with open(
+        folder / name, "rb"
+    ) as file:  # drawn with 200 dots an inch: shown at its size on paper
+        width = int.from_bytes(file.read(20)[16:], "big") // 2
+    shown = f' width="{width}"' if width else ""
+    return f'<img{shown} alt="{escape(summary["title"])}" src="{escape(source)}">'
 
 
 def _is_picture(folder: Path, name: str) -> bool:
@@ -181,7 +191,6 @@ def _provenance(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _verdict(claim: Mapping[str, Any]) -> str:
-    word = claim["verdict"]
-    kind = next((each for each in _CLASSES if word.split()[:1] == [each]), "")
-    return f'<span class="{kind}">{escape(word)}</span>'
+def _word(verdict: str) -> str:
+    kind = next((each for each in _CLASSES if verdict.split()[:1] == [each]), "")
+    return f'<span class="{kind}">{escape(verdict)}</span>'

@@ -8,7 +8,7 @@ import numpy as np
 
 from ._dynamics import random_dynamics
 from ._experiment import Claim, Experiment, Results, Settings
-from ._figures import FA, RED, curve, finish, panels
+from ._figures import curve, finish, panels
 from ._statistics import Verdict, above, all_above, below
 
 # Supplementary Figure 11: 30-20-10, deterministic dynamics ΔW = η E Aᵀ, ΔA = η B E, 20 runs with random
@@ -27,9 +27,22 @@ _COMMON = {
     "every": 2,
     "runs": 20,
 }
-TITLES = {"once": "A (blue), then W (red)", "many": "by turns", "together": "together"}
-COLOURS = {"A": "#1f5fbf", "W": RED, "AW": FA}
-ROWS = {"abe": "tr(AᵀBE)", "bw": "tr(BW)", "error": "Error |E|² / |T|²"}
+TITLES = {
+    "once": "First A learns, then W",
+    "many": "A and W by turns",
+    "together": "A and W together",
+}
+# Of the bars; colour-blind eyes tell them apart.
+COLOURS = {
+    "A": ("#0072b2", "A learns"),
+    "W": ("#e69f00", "W learns"),
+    "AW": ("#000000", "both learn"),
+}
+ROWS = {
+    "abe": "tr(AᵀBE):\nwhat A knows of B",
+    "bw": "tr(BW):\nwhat W knows of B",
+    "error": "Error |E|² / |T|²",
+}
 
 
 def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
@@ -111,7 +124,7 @@ def _by_error(results: Results) -> Verdict:
 
 
 def draw(results: Results) -> Any:
-    """A column for each regimen, a row for each measure; runs in black, what learns in its colour."""
+    """A column for each regimen, a row for each measure; above, what learns. Thin lines are runs."""
     figure = panels(3, 3, width=3.6, height=2.4)
     axes = np.array(figure.axes, dtype=object).reshape(3, 3)
     for column, name in enumerate(results.conditions):
@@ -121,18 +134,31 @@ def draw(results: Results) -> Any:
             curve(ax, first["steps"], results.of(name, key), "black", linewidth=1.5)
             finish(ax, "Updates" if row == 2 else "", label if column == 0 else "")
             if key == "error":
-                ax.set_ylim(0, 1.1)
-                _mark(ax, first)
+                ax.set_ylim(0, 1.05)
             else:
                 ax.axhline(0, color="#888888", linewidth=0.8, linestyle=":")
-        axes[0, column].set_title(TITLES[name], fontsize="medium")
+            _mark(ax, first)
+        axes[0, column].set_title(TITLES[name], fontsize="medium", pad=14)
+        axes[0, column].legend(frameon=False, fontsize="small", loc="best")
     return figure
 
 
 def _mark(ax: Any, run: Any) -> None:
-    """A bar along the top in the colour of what is learning."""
+    """A bar above the axes in the colour of what is learning."""
+    steps, named = run["steps"], set()
     for k, layers in enumerate(run["which"]):
-        ax.plot(run["steps"][k : k + 2], [1.08, 1.08], color=COLOURS[layers], linewidth=3)
+        colour, label = COLOURS[layers]
+        ax.plot(
+            steps[k : k + 2],
+            [1.04, 1.04],
+            color=colour,
+            linewidth=5,
+            label=None if label in named else label,
+            clip_on=False,
+            solid_capstyle="butt",
+            transform=ax.get_xaxis_transform(),
+        )
+        named.add(label)
 
 
 EXPERIMENT = Experiment(

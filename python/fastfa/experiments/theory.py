@@ -9,7 +9,7 @@ import numpy as np
 from .. import SGD, Dense, Feedback, Network, metrics
 from ._dynamics import random_dynamics
 from ._experiment import Claim, Experiment, Results, Settings
-from ._figures import FA, RED, SHALLOW, finish, geometric, panels
+from ._figures import BP, FA, finish, geometric, panels
 from ._statistics import Verdict, all_above, all_below, around
 
 # B uniform in ±0.5 and T in ±1 as in task 1 of the Methods, with small sizes for the integrator in the
@@ -189,22 +189,32 @@ def _asymmetric(results: Results) -> Verdict:
 
 def draw(results: Results) -> Any:
     """|E| and V along the dynamics, and how fast pseudobackprop tends to Gauss–Newton."""
-    figure = panels(2)
+    figure = panels(2, width=4.6, height=3.8)
     left, right = figure.axes
     times = results.of("theorem 1", "times")[0]
     error, v = results.of("theorem 1", "error"), results.of("theorem 1", "v")
-    geometric(left, times[1:], error[:, 1:], FA, "|E| / |T|")
-    geometric(left, times[1:], v[:, 1:] / v[:, :1], SHALLOW, "V / V(0)")
-    finish(left, "Time", "Relative to the start", legend="lower left", log="xy")
+    geometric(left, times[1:], error[:, 1:], FA, "error |E| / |T|")
+    geometric(left, times[1:], v[:, 1:] / v[:, :1], BP, "V = |BE|², never rising", linestyle="--")
+    left.plot([], [], color="#888888", linewidth=0.5, label=f"one of {len(error)} networks")
+    finish(
+        left,
+        "Time (learning is continuous)",
+        "Relative to the start",
+        legend="lower left",
+        log="xy",
+    )
     left.set_ylim(1e-9, 3)
     left.set_xlim(times[1], min(30, times[-1]))
-    left.set_title("Theorem 1", fontsize="medium")
+    left.set_title("Theorem 1: from A = W = 0\nthe error goes to zero", fontsize="medium")
     etas, gap = results.of("note 15", "etas")[0], results.of("note 15", "error")
-    geometric(right, etas, gap, RED, "ours", marker="o", markersize=4)
+    geometric(right, etas, gap, FA, "measured", marker="o", markersize=4)
     middle = np.exp(np.log(gap).mean(axis=0))
-    right.plot(etas, middle[-1] * etas / etas[-1], "k:", linewidth=1, label="∝ η")
-    finish(right, "η", "Difference to Gauss–Newton's Δh", legend="upper left", log="xy")
-    right.set_title("Note 15", fontsize="medium")
+    right.plot(etas, middle[-1] * etas / etas[-1], "k:", linewidth=1.5, label="proportional to η")
+    right.plot([], [], color="#888888", linewidth=0.5, label=f"one of {len(gap)} networks")
+    words = "Relative difference of Δh"
+    finish(right, "Learning rate η", words, legend="upper left", log="xy")
+    title = "Note 15: pseudobackprop's Δh tends to\nGauss–Newton's as the rate becomes small"
+    right.set_title(title, fontsize="medium")
     return figure
 
 

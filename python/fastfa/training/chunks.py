@@ -59,6 +59,7 @@ def train(
         if sums[2] > 0:
             loss, error = sums[0] / sums[2], sums[1] / sums[2]
         own["batch"] += batches
+        own["examples"] += len(part)
         _adapt_chunk(trainer, batches, elapsed)
         errors = f", error {error:.2%}" if trainer.net.output_size > 1 else ""
         bar.set_postfix_str(f"loss {loss:.4f}{errors}", refresh=False)
