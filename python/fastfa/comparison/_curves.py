@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import plots
+from .._curves import plain_frame
 from ..experiments._statistics import summary
 
 if TYPE_CHECKING:
@@ -100,4 +101,4 @@ def _finish(ax: Axes) -> None:
 
     ax.set_xlabel("Epochs")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    plots._plain_frame(ax)
+    plain_frame(ax)

@@ -6,8 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from .. import _check
 from .examples import Examples
 
