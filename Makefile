@@ -13,7 +13,7 @@ pip := -m pip install -q --disable-pip-version-check
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
 .PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
-  sanitize sanitize-quick fuzz torture bench bench-growth clean
+  sanitize sanitize-address sanitize-levels sanitize-thread sanitize-quick fuzz torture bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -122,10 +122,13 @@ kernels := activations adam density dropout ensemble feedback_matrices local loc
   padding plasticity stepwise stepwise_calls
 concurrent := threads locks interrupt robust_feedback stepwise_calls ensemble process_end
 
-sanitize: build/sanitize/address/.built build/sanitize/thread/.built cuda-sanitize ## core, bindings and kernels under ASan and UBSan, threads under TSan; up to an hour
+sanitize: sanitize-address sanitize-levels sanitize-thread cuda-sanitize ## core, bindings and kernels under ASan and UBSan, threads under TSan; with -j2 on two cores
+sanitize-address: build/sanitize/address/.built
 	$(BIN)/python tools/sanitize.py address build/sanitize/address $(call tests_of,$(sanitized))
+sanitize-levels: build/sanitize/address/.built install
 	for level in $$($(BIN)/python -c "import fastfa; print(*fastfa.build_info()['isa_available'][1:])"); do \
 	  FASTFA_ISA=$$level $(BIN)/python tools/sanitize.py address build/sanitize/address $(call tests_of,$(kernels)) || exit 1; done
+sanitize-thread: build/sanitize/thread/.built
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread $(call tests_of,$(concurrent))
 
 sanitize-quick: build/sanitize/address-quick/.built build/sanitize/thread-quick/.built ## the part of it that is for every change
