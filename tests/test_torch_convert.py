@@ -20,14 +20,10 @@ from fastfa.interop.torch import (
 )
 from torch import nn
 from torch.nn import functional as F
-from torch_models import chain, drtp
+from torch_models import chain, converted, drtp
 
 torch.set_num_threads(1)
 X = torch.zeros(2, 6)
-
-
-def converted(model: nn.Module) -> list[str]:
-    return [name for name, m in model.named_modules() if hasattr(m, "feedback")]
 
 
 # ---- which layers --------------------------------------------------------------------------------

@@ -19,3 +19,8 @@ def chain(*widths: int, dtype=torch.float64) -> nn.Sequential:
 
 def drtp() -> nn.Module:
     return convert(chain(6, 4, 3), "drtp", example=torch.zeros(2, 6, dtype=torch.float64))
+
+
+def converted(model: nn.Module) -> list[str]:
+    """The names of the layers that learn through B."""
+    return [name for name, m in model.named_modules() if hasattr(m, "feedback")]

@@ -52,7 +52,7 @@ inline Both<T> silu(const Numbers<T>& a) {
   return {a * s, s + a * s * (T(1) - s)};
 }
 
-// Calls f(i) for the first index of each vector in a row.
+// Calls f(i) for i = 0, lanes, 2 · lanes … below n: where each vector of a row begins.
 template <class T, class F>
 inline void for_vectors(Index n, F&& f) {
   for (Index i = 0; i < n; i += lanes<T>) f(i);

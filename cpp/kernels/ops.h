@@ -15,7 +15,7 @@ namespace fastfa {
 
 using Index = std::int64_t;
 
-// σ with its parameter, which is leaky_relu's slope below zero.
+// An activation function: which one, and the slope of leaky_relu below zero (others don't use it).
 struct Sigma {
   Activation kind = Activation::linear;
   double leak = 0;

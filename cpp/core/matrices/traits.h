@@ -10,7 +10,7 @@ struct MatrixTraits {
   // The variance of B's elements at scale 1. Null: the matrix has no scale.
   double (*unit_variance)(const FeedbackSpec& spec);
   double density;                     // default share of nonzero elements; 0: this kind is not sparse
-  bool learns;                        // B can have a plasticity
+  bool learns;                        // B may change while the network learns (Plasticity)
   bool follows_weights;               // B is computed from W of the layer above
   bool reads_weights_before_forward;  // prepare() reads W, so W must be up to date by then
   bool runs_on_host;                  // the host has a part in prepare() or propagate()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import plots
-from .._curves import plain_frame
+from .._curves import plain_frame, right_angle
+from .._labels import factor, label
 from ..experiments._statistics import summary
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _OWN = {name.lower(): colour for name, colour in plots.COLOURS.items()}
 _MARKERS = "os^Dv<>P"
 _STYLES = ("-", "--", ":", "-.")  # of hidden layers
-_MOST_MARKED = 30  # epochs: a curve of more has no markers
+_MOST_MARKED = 30  # a curve with more epochs than this is drawn without markers
 
 
 def draw(of: Comparison) -> Figure:
@@ -45,7 +46,6 @@ def _colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def _errors(ax: Axes, of: Comparison, colours: dict[str, str]) -> None:
-    percent = 100 if of.measure.endswith("_error") else 1
     for i, name in enumerate(of.contestants):
         ended = [h for s, h in of.histories[name].items() if s not in of.diverged[name]]
         longest = max((len(history) for history in ended), default=0)
@@ -53,9 +53,8 @@ def _errors(ax: Axes, of: Comparison, colours: dict[str, str]) -> None:
         columns = [[curve[k] for curve in curves if len(curve) > k] for k in range(longest)]
         marker = _MARKERS[i % len(_MARKERS)] if longest <= _MOST_MARKED else None
         places = np.arange(1, longest + 1)
-        _band(ax, places, columns, percent, name, color=colours[name], marker=marker)
-    unit = " (%)" if percent == 100 else ""
-    ax.set_ylabel(f"{of.measure.replace('_', ' ').capitalize()}{unit}")
+        _band(ax, places, columns, factor(of.measure), name, color=colours[name], marker=marker)
+    ax.set_ylabel(label(of.measure))
     _finish(ax)
     ax.set_ylim(bottom=0)
 
@@ -77,22 +76,21 @@ def _angles(ax: Axes, of: Comparison, colours: dict[str, str]) -> None:
             style = _STYLES[k % len(_STYLES)]
             (line,) = ax.plot([], [], color="0.3", linestyle=style)
             lines.append((line, f"hidden layer {layer + 1}"))
-        ax.legend(*zip(*lines, strict=True), edgecolor="none", framealpha=1)  # over the line at 90°
-    ax.axhline(90, color="black", lw=0.8, ls=":")
+        # Opaque: it hides the part of the line at 90° that would cross its text.
+        ax.legend(*zip(*lines, strict=True), edgecolor="none", framealpha=1)
     _finish(ax)
-    highest = np.nanmax([row["angle_bp"] for row in rows])
-    ax.set_ylim(-3, 105 if highest < 100 else 185)
-    ax.set_yticks([0, 30, 60, 90] if highest < 100 else [0, 45, 90, 135, 180])
+    right_angle(ax)
+    ax.set_ylim(bottom=-3)  # so that backprop's line at 0 is seen
     ax.set_ylabel("Angle to backprop's update (°)")
 
 
 def _band(
-    ax: Axes, places: Any, columns: Sequence[Any], factor: float, label: str | None, **style: Any
+    ax: Axes, places: Any, columns: Sequence[Any], unit: float, name: str | None, **style: Any
 ) -> None:
     """A line of means, and a band of their intervals where there are any."""
-    found = [summary(np.asarray(column, np.float64) * factor) for column in columns]
+    found = [summary(np.asarray(column, np.float64) * unit) for column in columns]
     mean, low, high = ([row[key] for row in found] for key in ("mean", "low", "high"))
-    ax.plot(places, mean, markersize=3.5, linewidth=1.5, label=label, **style)
+    ax.plot(places, mean, markersize=3.5, linewidth=1.5, label=name, **style)
     ax.fill_between(places, low, high, color=style["color"], alpha=0.18, lw=0)
 
 
