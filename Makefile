@@ -18,8 +18,12 @@ sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
 
+# Processes that share the tests; "logical" is one for each processor.
+TEST_PROCESSES ?= logical
+pytest := -m pytest -n $(TEST_PROCESSES) --dist worksteal
+
 test: install ## the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python $(pytest)
 
 # Options of pip for the peers, such as another index for PyTorch's CPU wheel.
 PEERS_PIP ?=
@@ -32,7 +36,7 @@ test-all: install $(VENV)-peers/.peers $(VENV)-simulators/.peers ## all tests wi
 	for peers in peers simulators; do $(VENV)-$$peers/bin/python $(pip) \
 	  --no-deps --force-reinstall build/peers-wheel/fastfa-*.whl || exit 1; done
 	$(VENV)-simulators/bin/python -m pytest -p no:nengo tests/test_bridges.py
-	$(VENV)-peers/bin/python -m pytest
+	$(VENV)-peers/bin/python $(pytest)
 
 $(VENV)-peers/.peers: tests/requirements.txt
 	test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers

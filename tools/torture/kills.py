@@ -100,9 +100,10 @@ def checkpoint(folder: Path, count: int) -> str:
         expect(life.value == whole.value, "a resumed training ended in other bits")
         trainings += 1
         path.unlink()
+    lived(folder, fa.save, path, net())
     told = f"{killed} kills, {trainings} trainings came to their end"
     left = leftovers(folder)
-    expect(not left, f"{told}; {len(left)} temporary files after them")
+    expect(not left, f"{told}; {len(left)} temporary files after the next save")
     return told
 
 
