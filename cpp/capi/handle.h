@@ -6,7 +6,7 @@
 #include <string>
 
 #include "capi/guard.h"
-#include "core/checks.h"
+#include "core/base/messages.h"
 #include "fastfa/network.h"
 
 struct fastfa_network {

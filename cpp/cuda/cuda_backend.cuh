@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/backend.h"
+#include "core/machine/backend.h"
 #include "cuda/activate.cuh"
 #include "cuda/after_product.cuh"
 #include "cuda/dense_forward.cuh"

@@ -2,7 +2,7 @@
 // out). A thread has four rows of a column, the four words of a block.
 #pragma once
 
-#include "core/live.h"
+#include "core/machine/live.h"
 #include "cuda/math.cuh"
 #include "fastfa/philox.h"
 

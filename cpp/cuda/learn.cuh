@@ -1,7 +1,7 @@
 // What an optimizer does to one parameter.
 #pragma once
 
-#include "core/live.h"
+#include "core/machine/live.h"
 #include "cuda/portable.cuh"
 
 namespace fastfa::cuda {

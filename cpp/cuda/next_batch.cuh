@@ -2,7 +2,7 @@
 // step. One block.
 #pragma once
 
-#include "core/live.h"
+#include "core/machine/live.h"
 #include "cuda/portable.cuh"
 
 namespace fastfa::cuda {

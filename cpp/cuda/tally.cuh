@@ -1,7 +1,7 @@
 // Was a value of this step out of range? Else its losses and errors are added up. One warp.
 #pragma once
 
-#include "core/live.h"
+#include "core/machine/live.h"
 #include "cuda/portable.cuh"
 
 namespace fastfa::cuda {

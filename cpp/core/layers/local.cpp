@@ -1,8 +1,8 @@
 // A locally connected layer: each of its positions has weights of its own for a patch of the image
 // below. They are kept position by position (LocalShape in ops.h).
-#include "core/checks.h"
+#include "core/base/messages.h"
+#include "core/base/sizes.h"
 #include "core/layers/layer.h"
-#include "core/sizes.h"
 
 namespace fastfa {
 namespace {

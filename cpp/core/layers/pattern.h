@@ -7,9 +7,9 @@
 #include <memory>
 #include <vector>
 
-#include "core/backend.h"
-#include "core/buffer.h"
-#include "core/random.h"
+#include "core/base/random.h"
+#include "core/machine/backend.h"
+#include "core/machine/buffer.h"
 #include "fastfa/types.h"
 
 namespace fastfa {

@@ -1,5 +1,5 @@
 // Binary feedback, ±scale in one bit each, and ternary, with a second bit for zero.
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/feedback.h"
-#include "core/float_mode.h"
+#include "core/machine/float_mode.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {

@@ -2,7 +2,7 @@
 // Multiplied by the fast transform, n log n.
 #include <algorithm>
 
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {

@@ -1,7 +1,7 @@
 // The kinds of matrix, a row each: what is known of them by their names, and who makes them.
 #include <iterator>
 
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 #include "fastfa/names.h"
 
 namespace fastfa {

@@ -1,5 +1,5 @@
 // B = scale · U V / √r, U (n_l, r) and V (r, n_source) normal: two thin products.
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {

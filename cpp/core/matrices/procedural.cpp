@@ -1,5 +1,5 @@
 // B ~ U(−scale, scale) that is never stored: drawn from the seed wherever it is used.
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {

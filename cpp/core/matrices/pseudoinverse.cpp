@@ -2,8 +2,8 @@
 // 15).
 #include <algorithm>
 
-#include "core/feedback.h"
-#include "core/isa.h"
+#include "core/machine/isa.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {

@@ -1,6 +1,6 @@
 // Sign-symmetric feedback (Liao, Leibo & Poggio 2016): B = |B| ∘ sign(Wᵀ), with one magnitude for all
 // (uSF), magnitudes drawn once (frSF), or anew for every batch (brSF).
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {

@@ -1,6 +1,6 @@
 // A share `density` of a uniform matrix, the rest zero (the paper removes half of B). Kept by rows below
 // a density at which multiplying by the zeros is no slower.
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 #include "core/matrices/stored.h"
 
 namespace fastfa {

@@ -1,8 +1,8 @@
 // B as numbers in memory: drawn (uniform, normal, orthogonal) or the caller's own. The kinds that can
 // learn.
 #include "core/matrices/stored.h"
-#include "core/feedback.h"
-#include "core/isa.h"
+#include "core/machine/isa.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {

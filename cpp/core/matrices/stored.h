@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 

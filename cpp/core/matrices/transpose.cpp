@@ -1,5 +1,5 @@
 // B = Wᵀ of the layer above, at every moment: backprop.
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {
