@@ -38,7 +38,7 @@ inline Index size_product(const std::string& what, std::initializer_list<Index> 
   throw std::invalid_argument(what + " " + factors + " numbers; it must be from 0 to 2^59");
 }
 
-// There is not so much memory.
+// Thrown where there is not enough memory. what() says for what.
 class NoMemory : public std::bad_alloc {
  public:
   explicit NoMemory(std::string what) : what_(std::move(what)) {}

@@ -6,22 +6,22 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/machine/live.h"
-#include "core/machine/place.h"
+#include "core/machine/allocator.h"
+#include "core/machine/replay_state.h"
 #include "kernels/tiny_ops.h"
 
 namespace fastfa {
 
 template <class T>
-class Backend : public Place {
+class Backend : public Allocator {
  public:
   // Bracket a series of operations of one caller, who works on the thread team or, `alone`, without it.
   // After end() none is under way.
   virtual void begin(bool alone) = 0;
   virtual void end() = 0;
 
-  // Is each operation done when its call returns? Else a value out of range is found out later, and
-  // what was asked for meanwhile must do no harm (Learning::halted).
+  // Is each operation done when its call returns? If not, a value out of range is found later, and
+  // Learning::halted keeps the updates that were queued meanwhile from changing anything.
   virtual bool immediate() const = 0;
   virtual void wait() = 0;                          // until all operations are done: the host may look
   virtual double pace() const = 0;                  // multiplications a second, at a cautious guess
@@ -42,13 +42,13 @@ class Backend : public Place {
 
   // A step may be recorded and done again and again without the host. From begin_record() to
   // end_record() operations are kept instead of done; those that differ from step to step look into
-  // *live, which next_batch() moves on: order ← the next n of the examples.
+  // *state, which next_batch() moves on: order ← the next n of the examples.
   virtual bool can_record() const { return false; }
-  virtual Index allocations() const { return 0; }  // so far: scratch that has moved since is known by it
-  virtual void begin_record(Live*) {}
+  virtual Index allocations() const { return 0; }  // so far: a change tells that scratch may have moved
+  virtual void begin_record(ReplayState*) {}
   virtual std::shared_ptr<void> end_record() { return nullptr; }
   virtual void replay(const std::shared_ptr<void>&) {}
-  virtual void next_batch(Live*, Index, Index*) {}
+  virtual void next_batch(ReplayState*, Index, Index*) {}
 
   virtual void clear(T* values, Index count) = 0;
   virtual void copy(const T* from, T* to, Index count) = 0;
@@ -65,7 +65,7 @@ class Backend : public Place {
   virtual void propagate(const PropagateProcedural<T>&) = 0;
   virtual void propagate(const PropagateSparse<T>&) = 0;
   virtual void propagate(const PropagateHadamard<T>&) = 0;
-  virtual void gate(const Gate<T>&) = 0;
+  virtual void times_slope(const TimesSlope<T>&) = 0;
   virtual void activate(const Activate<T>&) = 0;
   virtual void transpose(const Transpose<T>&) = 0;
   virtual void draw(const Draw<T>&) = 0;

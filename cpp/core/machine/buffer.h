@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/base/sizes.h"
-#include "core/machine/place.h"
+#include "core/machine/allocator.h"
 #include "kernels/ops.h"
 
 namespace fastfa {
@@ -27,15 +27,15 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Place& place, Index rows, Index cols) : rows_(rows), cols_(cols), ld_(padded<T>(cols)) {
+  Buffer(Allocator& allocator, Index rows, Index cols) : rows_(rows), cols_(cols), ld_(padded<T>(cols)) {
     if (size_product_or_less({rows, ld_}) < 0) throw NoMemory("[fastfa] there is no such memory");
     const std::shared_ptr<void> memory =
-        place.allocate(static_cast<std::size_t>(rows * ld_) * sizeof(T));
+        allocator.allocate(static_cast<std::size_t>(rows * ld_) * sizeof(T));
     data_ = std::shared_ptr<T>(memory, static_cast<T*>(memory.get()));
   }
   // One row with these values.
-  Buffer(Place& place, const std::vector<T>& values)
-      : Buffer(place, 1, static_cast<Index>(values.size())) {
+  Buffer(Allocator& allocator, const std::vector<T>& values)
+      : Buffer(allocator, 1, static_cast<Index>(values.size())) {
     std::copy(values.begin(), values.end(), data());
   }
 

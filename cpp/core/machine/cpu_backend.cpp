@@ -27,7 +27,7 @@ class CpuBackend final : public Backend<T> {
   }
   void end() override { team_.reset(); }
 
-  std::shared_ptr<void> allocate(std::size_t bytes) override { return host().allocate(bytes); }
+  std::shared_ptr<void> allocate(std::size_t bytes) override { return host_allocator().allocate(bytes); }
   bool immediate() const override { return true; }
   void wait() override {}
   double pace() const override { return 1e10; }
@@ -47,13 +47,13 @@ class CpuBackend final : public Backend<T> {
   }
   void propagate(const PropagateSparse<T>& args) override { run(kernels_.propagate_sparse, args); }
   void propagate(const PropagateHadamard<T>& args) override { run(kernels_.propagate_hadamard, args); }
-  void gate(const Gate<T>& args) override { run(kernels_.gate, args); }
+  void times_slope(const TimesSlope<T>& args) override { run(kernels_.times_slope, args); }
   void activate(const Activate<T>& args) override { run(kernels_.activate, args); }
   void transpose(const Transpose<T>& args) override { run(kernels_.transpose, args); }
   void draw(const Draw<T>& args) override { run(kernels_.draw, args); }
   void dropout(const Dropout<T>& args) override { run(kernels_.dropout, args); }
   void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
-  void tally(const Tally&) override {}  // its steps are added up one by one
+  void tally(const Tally&) override {}  // the host adds up each step's losses
   void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
   void dense_online(const DenseOnline<T>& args) override { run(kernels_.dense_online, args); }
   void local_forward(const LocalForward<T>& args) override {

@@ -7,8 +7,8 @@
 
 namespace fastfa {
 
-// Of what both sides are compiled from: raise the 3 with a change of backend.h, as kernel_abi with one
-// of ops.h.
+// The version of what both sides are compiled from. Raise the 3 when backend.h or replay_state.h
+// changes, kernel_abi when ops.h does.
 constexpr std::uint32_t device_abi = 1000 * kernel_abi + 3;
 
 struct DeviceModule {

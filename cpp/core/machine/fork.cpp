@@ -9,8 +9,8 @@ namespace fastfa {
 namespace {
 
 // None is ever destroyed: other threads may still train while the process ends.
-std::set<HearsOfForks*>& listeners() {
-  static auto& all = *new std::set<HearsOfForks*>;
+std::set<ForkListener*>& listeners() {
+  static auto& all = *new std::set<ForkListener*>;
   return all;
 }
 
@@ -20,7 +20,7 @@ void prepare() { process_mutex().lock(); }
 void in_parent() { process_mutex().unlock(); }
 void in_child() {
   forks_so_far.fetch_add(1, std::memory_order_relaxed);
-  for (HearsOfForks* one : listeners()) one->in_child();
+  for (ForkListener* one : listeners()) one->in_child();
   process_mutex().unlock();
 }
 
@@ -40,13 +40,13 @@ ForkedWithin::ForkedWithin()
           "[Network] the process was forked while a thread worked with this network, or it lives on a "
           "GPU: the child can't use it; make or load one there, or fork before") {}
 
-HearsOfForks::HearsOfForks() {
+ForkListener::ForkListener() {
   static_cast<void>(handled);
   const std::lock_guard<std::mutex> lock(process_mutex());
   listeners().insert(this);
 }
 
-HearsOfForks::~HearsOfForks() {
+ForkListener::~ForkListener() {
   const std::lock_guard<std::mutex> lock(process_mutex());
   listeners().erase(this);
 }

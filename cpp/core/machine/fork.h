@@ -15,19 +15,19 @@ std::mutex& process_mutex();
 // How many forks lie between this process and the one that loaded the library.
 int forks();
 
-// Where the child can't go on.
+// Thrown in a child process that can't use what it was forked with.
 class ForkedWithin : public std::runtime_error {
  public:
   ForkedWithin();
 };
 
-// Hears of each fork, in the child, while it lives.
-class HearsOfForks {
+// While it lives, its in_child() is called in the child after each fork.
+class ForkListener {
  public:
-  HearsOfForks();
-  virtual ~HearsOfForks();
-  HearsOfForks(const HearsOfForks&) = delete;
-  HearsOfForks& operator=(const HearsOfForks&) = delete;
+  ForkListener();
+  virtual ~ForkListener();
+  ForkListener(const ForkListener&) = delete;
+  ForkListener& operator=(const ForkListener&) = delete;
 
   virtual void in_child() = 0;  // process_mutex() is held
 };

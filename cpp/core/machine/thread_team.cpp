@@ -50,7 +50,7 @@ std::shared_ptr<ThreadTeam>& team = *new std::shared_ptr<ThreadTeam>;
 int team_size = 0;
 
 // In a forked child the old team's threads are gone, and its locks may be in any state: forget it.
-class ForgetsTeam final : public HearsOfForks {
+class ForgetsTeam final : public ForkListener {
   void in_child() override {
     new std::shared_ptr<ThreadTeam>(std::move(team));  // leaked on purpose
     team.reset();

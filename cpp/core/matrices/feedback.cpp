@@ -182,7 +182,7 @@ void check(const FeedbackSpec& spec, std::size_t layer, const Units& units, cons
 }  // namespace
 
 template <class T>
-std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
+std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<FeedbackSpec>& specs,
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,
                                        std::uint64_t seed, std::uint32_t first) {
   std::vector<std::unique_ptr<Pattern<T>>> shapes;
@@ -220,11 +220,11 @@ std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackS
         static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) * static_cast<double>(n_source);
     with_room([&] { return "[Network] " + name_of(l); }, bytes,
               [&] {
-                f.matrix = kind.make({place, specs[l], layers[l + 1], units[l], n_source, scale, seed,
-                                      first + static_cast<std::uint32_t>(l)});
+                f.matrix = kind.make({allocator, specs[l], layers[l + 1], units[l], n_source, scale,
+                                      seed, first + static_cast<std::uint32_t>(l)});
               });
     if (masked) {
-      f.mask = Buffer<std::uint32_t>(place, n_source, (units[l] + 31) / 32);
+      f.mask = Buffer<std::uint32_t>(allocator, n_source, (units[l] + 31) / 32);
       for_existing(layers[l + 1], n_source, units[l], seed, first + static_cast<std::uint32_t>(l) + 1,
                    [&](Index o, Index i) { f.mask.row(o)[i / 32] |= std::uint32_t{1} << i % 32; });
       clear_removed(f.mask, f.matrix->learned());
@@ -238,13 +238,13 @@ template <class T>
 void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial) {
   if (!matrix) return scene.backend.clear(to.data(), to.rows() * to.ld());
   write_products(scene.backend, to, partial,
-                 [&](const Carry<T>& carry) { matrix->propagate(carry, scene); });
+                 [&](const FeedbackProduct<T>& product) { matrix->propagate(product, scene); });
 }
 
-template std::vector<Feedback<float>> make_feedback(Place&, const std::vector<FeedbackSpec>&,
+template std::vector<Feedback<float>> make_feedback(Allocator&, const std::vector<FeedbackSpec>&,
                                                     std::int64_t, const std::vector<LayerSpec>&,
                                                     std::uint64_t, std::uint32_t);
-template std::vector<Feedback<double>> make_feedback(Place&, const std::vector<FeedbackSpec>&,
+template std::vector<Feedback<double>> make_feedback(Allocator&, const std::vector<FeedbackSpec>&,
                                                      std::int64_t, const std::vector<LayerSpec>&,
                                                      std::uint64_t, std::uint32_t);
 template void write_matrix(FeedbackMatrix<float>*, const Scene<float>&, const Buffer<float>&, float*);

@@ -25,12 +25,12 @@ template <class T>
 class FeedbackMatrix {
  public:
   virtual ~FeedbackMatrix() = default;
-  // Before each batch: what follows the weights, or is drawn anew.
+  // Called before each batch, for kinds of B that follow the weights or are drawn anew.
   virtual void prepare(const Scene<T>&) {}
-  // The weights were replaced, not learned.
+  // Called when the weights were replaced instead of learned: drops what was made of the old ones.
   virtual void forget() {}
   // δ_l = (B δ_source) ∘ σ′(h_l)
-  virtual void propagate(const Carry<T>&, const Scene<T>&) = 0;
+  virtual void propagate(const FeedbackProduct<T>&, const Scene<T>&) = 0;
   // Bᵀ (n_source, n_l) where it is stored dense and is state, not a consequence of the weights.
   virtual Buffer<T> stored() const { return {}; }
   // What plasticity writes to: `stored`, or weights that are laid out as those of the layer above.
@@ -57,8 +57,8 @@ struct Feedback {
 };
 
 // What a kind is made from.
-struct MatrixPlan {
-  Place& place;  // where it keeps its numbers
+struct MatrixRequest {
+  Allocator& allocator;  // where it keeps its numbers
   const FeedbackSpec& spec;
   const LayerSpec& above;
   Index n_l, n_source;
@@ -78,7 +78,7 @@ template <class T>
 struct MatrixKind {
   Matrix matrix;
   MatrixTraits traits;
-  MadeMatrix<T> (*make)(const MatrixPlan&);  // returns null if the layer gets no error
+  MadeMatrix<T> (*make)(const MatrixRequest&);  // returns null if the layer gets no error
 };
 // The row for this feedback below the layer `above`, whose pattern may ask for another maker.
 template <class T>
@@ -88,7 +88,7 @@ MatrixKind<T> matrix_kind(const FeedbackSpec& spec, const LayerShape& above);
 // output. The first feedback is drawn from the random stream of layer number `first`, the next from that
 // of `first` + 1, and so on. Throws std::invalid_argument that names the argument.
 template <class T>
-std::vector<Feedback<T>> make_feedback(Place& place, const std::vector<FeedbackSpec>& specs,
+std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<FeedbackSpec>& specs,
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,
                                        std::uint64_t seed, std::uint32_t first = 0);
 

@@ -65,11 +65,11 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   // δ of every layer, as a root mean square
   std::vector<double> sizes(net.layers_.size());
   {
-    const Aside aside(net);
+    const SpareBuffers spare(net);
     net.prepare(net.teaching_);
     net.in_blocks(x, y, poll, [&](Index first, Index n) {
       net.teach(net.teaching_, net.batch_, 0, first);
-      net.ranges_.raise_pending();
+      net.checks_.raise_pending();
       for (std::size_t l = 0; l < sizes.size(); ++l) {
         sizes[l] += sum_of_squares(net.layers_[l].delta, n);
       }

@@ -12,7 +12,7 @@
 namespace fastfa {
 namespace {
 
-// From the first number of an embedder's matrix to the last one: as many as can be addressed?
+// Refuses an embedder's matrix that spans more numbers than can be addressed.
 template <class T>
 void check_span(const char* call, const char* what, const MatrixView<T>& m) {
   const auto fits = [](Index count, Index stride) {
@@ -25,7 +25,7 @@ void check_span(const char* call, const char* what, const MatrixView<T>& m) {
          std::to_string(m.col_stride) + " apart; it must be at most 2^59 numbers each way");
 }
 
-// What embedders give to be written.
+// Refuses an embedder's matrix for results that has the wrong shape.
 template <class T>
 void check_out(const char* call, const MatrixView<T>& out, Index rows, Index cols) {
   check_span(call, "out", out);
@@ -55,7 +55,7 @@ OrderError::OrderError(const std::string& what) : std::logic_error(what) {}
 template <class T>
 Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_backend<T>(spec.device)) {
   check_spec<T>(spec);
-  spec_.feedback.clear();  // arrays may be large, and feedback_ has them
+  spec_.feedback.clear();  // arrays may be large, and the matrices have them
   stream_ = backend_->stream();
   for (const LayerSpec& layer : spec.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
@@ -89,7 +89,7 @@ void Network<T>::Impl::reserve(Index batch) {
             });                                                                      // capacity
 }
 
-// What one kind of optimizer remembers, another has no use for.
+// Where the kind of memory changes, what the optimizer before remembered is dropped.
 template <class T>
 void Network<T>::Impl::reserve_memory(Memory memory) {
   if (memory != memory_) {
@@ -113,8 +113,9 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
   }
 }
 
-// A network that another thread held is lost to the child; one that this thread holds, it will give
-// back. Not so an ensemble's: other threads were training it as well.
+// If another thread held the network at the fork, the child can't use it: it may be half changed. If the
+// forking thread held it, that thread goes on in the child and gives it back; but not within an
+// ensemble, which other threads were training as well.
 template <class T>
 void Network<T>::Impl::in_child() {
   const auto is_free = [](std::mutex& mutex) {
@@ -126,13 +127,13 @@ void Network<T>::Impl::in_child() {
 }
 
 template <class T>
-void Network<T>::Impl::check_there() const {
+void Network<T>::Impl::check_usable() const {
   if (lost_) throw ForkedWithin();
 }
 
 template <class T>
 void Network<T>::Impl::check_reentry() const {
-  check_there();
+  check_usable();
   const void* const self = this;
   const bool together =
       held_together && std::count(held_together->begin(), held_together->end(), self) > 0;
@@ -173,8 +174,8 @@ void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x
   }
 }
 
-// The caller's array where the backend can read it. With a negative stride the last row comes first in
-// memory.
+// The caller's array where the backend can read it. Where the stride is negative, the last row has the
+// lowest address.
 template <class T>
 MatrixView<const T> Network<T>::Impl::lend(int slot, MatrixView<const T> from) {
   if (from.rows == 0) return from;
@@ -234,13 +235,13 @@ std::int64_t Network<T>::steps() const {
 }
 template <class T>
 WeightView<T> Network<T>::weights(int layer) const {
-  impl_->check_there();
+  impl_->check_usable();
   const Layer<T>& l = impl_->layers_.at(static_cast<std::size_t>(layer));
   return l.pattern->view(l.w);
 }
 template <class T>
 MatrixView<T> Network<T>::biases(int layer) const {
-  impl_->check_there();
+  impl_->check_usable();
   const Buffer<T>& b = impl_->layers_.at(static_cast<std::size_t>(layer)).bias;
   return {b.data(), 1, b.cols(), b.ld(), 1};
 }
@@ -249,10 +250,10 @@ void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& p
   impl_->check_data("forward", x, nullptr);
   check_out("forward", out, x.rows, impl_->layers_.back().n_out);
   Session<T> session(*impl_);
-  const Aside aside(*impl_);
+  const SpareBuffers spare(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
-    impl_->ranges_.raise_pending();
+    impl_->checks_.raise_pending();
     impl_->give(impl_->layers_.back().h, n, out, first);
   });
 }
@@ -263,10 +264,10 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
   impl_->check_data("activations", x, nullptr);
   check_out("activations", out, x.rows, impl_->layers_);
   Session<T> session(*impl_);
-  const Aside aside(*impl_);
+  const SpareBuffers spare(*impl_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
-    impl_->ranges_.raise_pending();
+    impl_->checks_.raise_pending();
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].h, n, out[l], first);
   });
 }
@@ -293,11 +294,11 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
                              perturbation, impl_->spec_);
   }
   Teaching<T>& how = own ? impl_->teaching_ : other;
-  const Aside aside(*impl_);
+  const SpareBuffers spare(*impl_);
   impl_->prepare(how);
   const auto visit = [&](Index first, Index n) {
     impl_->teach(how, impl_->batch_, 0, first);
-    impl_->ranges_.raise_pending();
+    impl_->checks_.raise_pending();
     for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].delta, n, out[l], first);
   };
   impl_->in_blocks(x, y, poll, visit, sample_weight);
@@ -315,10 +316,10 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
   check_weights("evaluate", sample_weight, nullptr, x.rows);
   Session<T> session(*impl_);
   EpochResult result;
-  const Aside aside(*impl_);
+  const SpareBuffers spare(*impl_);
   const auto visit = [&](Index, Index) {
     impl_->error(impl_->batch_, false);
-    impl_->ranges_.raise_pending();
+    impl_->checks_.raise_pending();
     impl_->batch_.add_to(result);
   };
   impl_->in_blocks(x, y, poll, visit, sample_weight);

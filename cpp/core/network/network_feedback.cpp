@@ -10,10 +10,10 @@
 
 namespace fastfa {
 template <class T>
-Teaching<T> make_teaching(Place& place, const std::vector<FeedbackSpec>& feedback, double perturbation,
-                          const NetworkSpec& net) {
+Teaching<T> make_teaching(Allocator& allocator, const std::vector<FeedbackSpec>& feedback,
+                          double perturbation, const NetworkSpec& net) {
   if (perturbation == 0) {
-    return {make_feedback<T>(place, feedback, net.inputs, net.layers, net.seed), 0.0};
+    return {make_feedback<T>(allocator, feedback, net.inputs, net.layers, net.seed), 0.0};
   }
   if (!(perturbation >= 1e-9 && perturbation <= 1e6)) {
     refuse("[Network] perturbation was " + text(perturbation) + "; it must be in [1e-9, 1e6]");
@@ -25,7 +25,7 @@ Teaching<T> make_teaching(Place& place, const std::vector<FeedbackSpec>& feedbac
 // Looks at one layer's feedback while nobody replaces it.
 template <class T, class Look>
 static auto look(typename Network<T>::Impl& net, int hidden, Look&& at) {
-  net.check_there();
+  net.check_usable();
   std::lock_guard<std::mutex> lock(net.teaching_mutex_);
   return at(net.teaching_.feedback.at(static_cast<std::size_t>(hidden)));
 }
@@ -80,7 +80,7 @@ std::vector<LayerAlignment> Network<T>::alignment(MatrixView<const T> x, MatrixV
   impl_->check_data("alignment", x, &y);
   if (x.rows < 1) refuse("[alignment] X has no rows; it must have at least 1");
   Session<T> session(*impl_);
-  const Aside aside(*impl_);
+  const SpareBuffers spare(*impl_);
   return impl_->alignment(x, y, choice, poll);
 }
 
@@ -92,7 +92,7 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   Impl& net = *impl_;
   Feedback<T>& f = net.teaching_.feedback.at(at);
   if (!f.matrix) return 0.0;
-  const Aside aside(net);
+  const SpareBuffers spare(net);
   net.reserve(n);
   net.batch_.n = n;
   net.backend_->wait();
@@ -101,15 +101,15 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
       for (Index k = 0; k < source.cols(); ++k) source.row(r)[k] = static_cast<T>((r + 7 * k) % 13 - 6);
     }
   }
-  const Carry<T> carry = net.carry(f, at, net.batch_);
+  const FeedbackProduct<T> product = net.feedback_product(f, at, net.batch_);
   f.matrix->prepare(net.scene(at));
-  f.matrix->propagate(carry, net.scene(at));
+  f.matrix->propagate(product, net.scene(at));
   net.backend_->wait();
   const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < repeats; ++i) f.matrix->propagate(carry, net.scene(at));
+  for (int i = 0; i < repeats; ++i) f.matrix->propagate(product, net.scene(at));
   net.backend_->wait();
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  net.ranges_.forget();
+  net.checks_.forget();
   return passed.count() / repeats;
 }
 
@@ -120,10 +120,10 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   Session<T> session(*impl_);
   Impl& net = *impl_;
   Layer<T>& own = net.layers_.at(at);
-  const Aside aside(net);
+  const SpareBuffers spare(net);
   net.reserve(n);
   const Buffer<T>& below = at == 0 ? net.batch_.input : net.layers_[at - 1].h;
-  const std::vector<Run>& runs = at == 0 ? net.all_inputs_ : net.layers_[at - 1].units;
+  const std::vector<ColumnRange>& ranges = at == 0 ? net.all_inputs_ : net.layers_[at - 1].units;
   for (const Buffer<T>& b : {below, own.delta}) {
     for (Index r = 0; r < n; ++r) {
       for (Index k = 0; k < b.cols(); ++k) b.row(r)[k] = static_cast<T>((r + 7 * k) % 13 - 6) / 8;
@@ -131,8 +131,9 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   }
   const Learning<T> still{};
   const auto pass = [&] {
-    own.forward(*net.backend_, below, runs, n, own.sigma, own.h, net.partial_.data(), net.ranges_.bad());
-    own.learn(*net.backend_, still, below, runs, n, own.w, {}, true);
+    own.forward(*net.backend_, below, ranges, n, own.sigma, own.h, net.partial_.data(),
+                net.checks_.bad());
+    own.learn(*net.backend_, still, below, ranges, n, own.w, {}, true);
   };
   pass();
   net.backend_->wait();
@@ -140,7 +141,7 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   for (int i = 0; i < repeats; ++i) pass();
   net.backend_->wait();
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-  net.ranges_.forget();
+  net.checks_.forget();
   return passed.count() / repeats;
 }
 
@@ -159,10 +160,10 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
   above.units = n_source;
   size_product("[toarray] the array has", {units, n_source});
   const std::vector<Feedback<double>> made =
-      make_feedback<double>(host(), {spec}, 1, {own, above}, seed, layer);
+      make_feedback<double>(host_allocator(), {spec}, 1, {own, above}, seed, layer);
   const std::unique_ptr<Backend<double>> backend = make_cpu_backend<double>();
-  const Buffer<double> transposed(host(), n_source, units),
-      partial(host(), partial_rows, padded_cols(units));
+  const Buffer<double> transposed(host_allocator(), n_source, units),
+      partial(host_allocator(), partial_rows, padded_cols(units));
   const FlushSubnormals flush;
   backend->begin(false);
   write_matrix(made.back().matrix.get(), Scene<double>{*backend, nullptr, 0}, transposed,
@@ -172,9 +173,9 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
 }
 
 // The rest of the class is instantiated in network.cpp.
-template Teaching<float> make_teaching(Place&, const std::vector<FeedbackSpec>&, double,
+template Teaching<float> make_teaching(Allocator&, const std::vector<FeedbackSpec>&, double,
                                        const NetworkSpec&);
-template Teaching<double> make_teaching(Place&, const std::vector<FeedbackSpec>&, double,
+template Teaching<double> make_teaching(Allocator&, const std::vector<FeedbackSpec>&, double,
                                         const NetworkSpec&);
 #define FASTFA_INSTANTIATE(T)                                                                          \
   template OwnedMatrix<T> Network<T>::feedback(int) const;                                             \

@@ -30,21 +30,21 @@ struct Teaching {
 };
 
 template <class T>
-Teaching<T> make_teaching(Place& place, const std::vector<FeedbackSpec>& feedback, double perturbation,
-                          const NetworkSpec& net);
+Teaching<T> make_teaching(Allocator& allocator, const std::vector<FeedbackSpec>& feedback,
+                          double perturbation, const NetworkSpec& net);
 
 // Deltas of the hidden layers that the instruments keep apart, with as many rows as the layers' own.
 template <class T>
 struct Probe {
   std::vector<Buffer<T>> own, bp, pbp;
 
-  void reserve(Place& place, Index rows, const Layers<T>& layers) {
+  void reserve(Allocator& allocator, Index rows, const Layers<T>& layers) {
     if (!own.empty() && own[0].rows() == rows) return;
     own.clear();  // filled last, so that it tells whether all are there
     for (std::vector<Buffer<T>>* set : {&bp, &pbp, &own}) {
       std::vector<Buffer<T>> made;
       for (std::size_t l = 0; l + 1 < layers.size(); ++l)
-        made.emplace_back(place, rows, layers[l].n_out);
+        made.emplace_back(allocator, rows, layers[l].n_out);
       *set = std::move(made);
     }
   }
@@ -52,7 +52,7 @@ struct Probe {
 
 // How a network that is small enough is laid out for the kernels that do it as a whole.
 template <class T>
-struct TinyPlan {
+struct TinyLayout {
   bool current = false;   // else it must be made anew
   bool forward = false;   // those kernels can do the forward pass
   bool feedback = false;  // and the feedback, and the update of plain SGD
@@ -65,7 +65,7 @@ enum class Stage : int { none, forward, feedback, done };
 
 // What the kernels need to know of an optimizer for one step.
 template <class T>
-struct Rule {
+struct OptimizerStep {
   Memory memory;
   Learning<T> learning;
 
@@ -74,7 +74,7 @@ struct Rule {
 };
 
 template <class T>
-class Network<T>::Impl final : public HearsOfForks {
+class Network<T>::Impl final : public ForkListener {
  public:
   explicit Impl(const NetworkSpec& spec);
 
@@ -96,8 +96,8 @@ class Network<T>::Impl final : public HearsOfForks {
   void teach(Teaching<T>& how, Batch<T>& batch, int lowest, Index row0 = 0);
   void feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, int lowest);  // δ_l = (B_l δ) ∘ σ′(a_l)
   void perturb(double sigma, Batch<T>& batch, Index row0);                    // δ_l = −(L′ − L) ξ_l / σ²
-  void update(Batch<T>& batch, const Rule<T>& rule);                          // W_l ← W_l + v_l
-  void learn_feedback(Batch<T>& batch, const Rule<T>& rule);                  // Kolen–Pollack
+  void update(Batch<T>& batch, const OptimizerStep<T>& change);               // W_l ← W_l + v_l
+  void learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change);       // Kolen–Pollack
   void mirror(Index n);                                                       // weight mirror
 
   // One example through a small network, and whole runs of steps, in tiny.cpp.
@@ -105,12 +105,12 @@ class Network<T>::Impl final : public HearsOfForks {
   bool has_small_feedback() const;
   bool is_tiny(const Optimizer& optimizer);
   bool tiny_holds() const;
-  const TinyPlan<T>& tiny_plan();
+  const TinyLayout<T>& tiny_layout();
   void silence_tiny();
   TinyStep<T> tiny_step() const;
   bool forward_tiny(Index n);
   bool feedback_tiny(Index n);
-  bool update_tiny(Index n, const Rule<T>& rule);
+  bool update_tiny(Index n, const OptimizerStep<T>& change);
   Index run_tiny(const Optimizer& optimizer, const Index* order, Index n, EpochResult& result);
 
   // A step in parts, in stepwise.cpp.
@@ -123,7 +123,7 @@ class Network<T>::Impl final : public HearsOfForks {
 
   // Steps that a device does again and again without the host, in recorded.cpp.
   bool may_record() const;
-  std::vector<std::uintptr_t> recording_key(const Rule<T>& rule) const;
+  std::vector<std::uintptr_t> recording_key(const OptimizerStep<T>& change) const;
   void record(const Optimizer& optimizer);
   bool replay(const Optimizer& optimizer, const Index* order, Index count);
   void drop_recording() { recorded_.graph = nullptr; }
@@ -133,25 +133,25 @@ class Network<T>::Impl final : public HearsOfForks {
   bool can_defer(const Optimizer& optimizer) const;
   void catch_up();
 
-  // Before teach(): whatever of the feedback follows the weights.
+  // Before teach(): prepares each matrix that follows the weights or is drawn anew.
   void prepare(Teaching<T>& how);
 
   // to (n, cols) = what dropout at this step leaves of `from`; layer −1 is the input
   void drop(int layer, double rate, bool scaled, const Buffer<T>& from, const Buffer<T>& to, Index n);
 
-  Rule<T> rule_for(const Optimizer& optimizer, Index n);
+  OptimizerStep<T> optimizer_step(const Optimizer& optimizer, Index n);
   Scene<T> scene(std::size_t hidden) { return {*backend_, &layers_[hidden + 1], steps_}; }
   const Layer<T>& source_layer(Route route, std::size_t hidden) const {
     return route == Route::layerwise ? layers_[hidden + 1] : layers_.back();
   }
   // δ_source (n, n_source) of a hidden layer, for its own B.
-  Carry<T> carry(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch);
+  FeedbackProduct<T> feedback_product(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch);
 
   std::vector<LayerAlignment> alignment(MatrixView<const T> x, MatrixView<const T> y,
                                         const AlignmentChoice& choice, const Poll& poll);
 
   void in_child() override;
-  void check_there() const;    // throws ForkedWithin where lost_
+  void check_usable() const;   // throws ForkedWithin where lost_
   void check_reentry() const;  // the same, and where this thread would wait for itself
   void reserve(Index batch);
   void reserve_memory(Memory memory);
@@ -162,7 +162,7 @@ class Network<T>::Impl final : public HearsOfForks {
   const T* lend_weights(int slot, const T* sample_weight, Index n);
   void set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n,
                  const T* sample_weight = nullptr);
-  // The same as copy_rows(), by whoever reaches `to`.
+  // The same as copy_rows(), by the device if it reaches `to`, else by the host.
   void give(const Buffer<T>& from, Index n, MatrixView<T> to, Index first);
 
   // Calls visit(first row, rows) with the forward pass of those rows done.
@@ -175,20 +175,20 @@ class Network<T>::Impl final : public HearsOfForks {
   Layers<T> layers_;
   Teaching<T> teaching_;
   Batch<T> batch_;
-  TinyPlan<T> tiny_;
+  TinyLayout<T> tiny_;
   Stage stage_ = Stage::none;
   std::vector<Pass<T>> spare_;  // of each layer, for calls that look while a pass is kept
   Batch<T> spare_batch_;
   Probe<T> probe_;
-  std::vector<Run> all_inputs_;
+  std::vector<ColumnRange> all_inputs_;
   Buffer<T> partial_;  // of one-row products
   Counter steps_;
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
-  RangeChecks<T> ranges_{*backend_, steps_, adam_steps_};
+  RangeChecks<T> checks_{*backend_, steps_, adam_steps_};
   bool learning_ = false;                  // within a step: there is dropout
   bool deferring_ = false;                 // updates wait for the next forward pass
-  std::mutex mutex_;                       // held by whoever works with the network
+  std::mutex mutex_;                       // held during a call that works with the network
   std::mutex teaching_mutex_;              // held briefly where teaching_ is looked at or replaced
   std::atomic<std::thread::id> holder_{};  // of mutex_
   std::atomic<std::uintptr_t> stream_{0};  // of the backend
@@ -202,24 +202,25 @@ class Network<T>::Impl final : public HearsOfForks {
     std::vector<typename RangeChecks<T>::Site> sites;  // its checks
     Buffer<Index> order;                               // the batch under way
     Buffer<double> schedule;
-    std::shared_ptr<void> memory;  // of live
-    Live* live = nullptr;
+    std::shared_ptr<void> memory;  // of state
+    ReplayState* state = nullptr;
   };
   Recorded recorded_;
 };
 
-// Lends spare buffers to a call that looks, if the pass of a step in parts is kept in the usual ones.
+// While it lives, the layers have spare buffers if the pass of a step in parts is kept in the usual
+// ones: for calls that look without learning.
 template <class Impl>
-class Aside {
+class SpareBuffers {
  public:
-  explicit Aside(Impl& impl) : impl_(impl.stage_ == Stage::none ? nullptr : &impl) {
+  explicit SpareBuffers(Impl& impl) : impl_(impl.stage_ == Stage::none ? nullptr : &impl) {
     if (impl_) impl_->exchange();
   }
-  ~Aside() {
+  ~SpareBuffers() {
     if (impl_) impl_->exchange();
   }
-  Aside(const Aside&) = delete;
-  Aside& operator=(const Aside&) = delete;
+  SpareBuffers(const SpareBuffers&) = delete;
+  SpareBuffers& operator=(const SpareBuffers&) = delete;
 
  private:
   Impl* impl_;
@@ -263,13 +264,13 @@ void copy_rows(const Buffer<T>& from, Index n, MatrixView<T> to, Index first) {
   }
 }
 
-// True while it lives.
-class Learns {
+// Its flag is true while it lives.
+class FlagGuard {
  public:
-  explicit Learns(bool& flag) : flag_(flag) { flag_ = true; }
-  ~Learns() { flag_ = false; }
-  Learns(const Learns&) = delete;
-  Learns& operator=(const Learns&) = delete;
+  explicit FlagGuard(bool& flag) : flag_(flag) { flag_ = true; }
+  ~FlagGuard() { flag_ = false; }
+  FlagGuard(const FlagGuard&) = delete;
+  FlagGuard& operator=(const FlagGuard&) = delete;
 
  private:
   bool& flag_;
@@ -324,7 +325,7 @@ class Session {
         backend_(*impl.backend_) {
     backend_.begin(alone);
     together_ = alone;
-    impl.ranges_.forget();
+    impl.checks_.forget();
     holder_ = std::this_thread::get_id();
   }
   ~Session() {

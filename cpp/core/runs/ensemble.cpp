@@ -23,7 +23,7 @@ Index bits_of(double value) {
   return bits;
 }
 
-// What networks in lanes have in common: everything but numbers.
+// What must be the same in networks that share the lanes of a vector: all but weights, B and rates.
 template <class Layers>
 std::vector<Index> kind_of(const Layers& tiny, Loss loss, bool decays) {
   std::vector<Index> kind{static_cast<Index>(loss), decays};
@@ -115,8 +115,8 @@ class Training {
     std::unique_ptr<Lanes<T>> lanes;  // null: each alone
   };
 
-  // Who goes in lanes: those of a kind of which there are enough, spread evenly over as many teams as it
-  // takes.
+  // Tiny networks of the same kind share lanes if there are enough of them. If they are more than lanes,
+  // they are spread evenly over teams.
   void form_teams() {
     std::map<std::vector<Index>, std::vector<std::size_t>> kinds;
     for (std::size_t i = 0; i < nets_.size(); ++i) {
@@ -127,7 +127,7 @@ class Training {
         continue;
       }
       net.ready(optimizers_[i], 1);
-      tiny_[i] = net.tiny_plan().layers;
+      tiny_[i] = net.tiny_layout().layers;
       net.silence_tiny();
       const bool decays = std::get<Sgd>(optimizers_[i]).weight_decay != 0;
       kinds[kind_of(tiny_[i], net.spec_.loss, decays)].push_back(i);
@@ -144,12 +144,12 @@ class Training {
         Team team{{members.begin() + t * many / teams, members.begin() + (t + 1) * many / teams},
                   nullptr};
         std::vector<const std::vector<TinyLayer<T>>*> layers;
-        std::vector<Rule<T>> rules;
+        std::vector<OptimizerStep<T>> steps;
         for (std::size_t i : team.members) {
           layers.push_back(&tiny_[i]);
-          rules.push_back(nets_[i]->rule_for(optimizers_[i], 1));
+          steps.push_back(nets_[i]->optimizer_step(optimizers_[i], 1));
         }
-        team.lanes = std::make_unique<Lanes<T>>(backend, layers, rules, nets_[members[0]]->spec_.loss);
+        team.lanes = std::make_unique<Lanes<T>>(backend, layers, steps, nets_[members[0]]->spec_.loss);
         teams_.push_back(std::move(team));
       }
     }
@@ -165,7 +165,7 @@ class Training {
         continue;
       }
       net.ready(optimizers_[i], 1);
-      tiny_[i] = net.tiny_plan().layers;
+      tiny_[i] = net.tiny_layout().layers;
       net.silence_tiny();
       net.backend_->wait();  // its stream is another than the one that the blocks run on
       in_block_.push_back(i);
@@ -181,8 +181,8 @@ class Training {
     for (std::size_t i : in_block_) {
       if (out_.stopped[i]) continue;
       Impl& net = *nets_[i];
-      const Rule<T> rule = net.rule_for(optimizers_[i], 1);
-      running.push_back({&tiny_[i], net.spec_.loss, rule.learning.rate, rule.learning.decay,
+      const OptimizerStep<T> change = net.optimizer_step(optimizers_[i], 1);
+      running.push_back({&tiny_[i], net.spec_.loss, change.learning.rate, change.learning.decay,
                          net.batch_.input.data(), &out_.results[i]});
       who.push_back(i);
     }

@@ -14,8 +14,8 @@ class Lanes {
  public:
   using Tiny = std::vector<TinyLayer<T>>;
 
-  Lanes(Backend<T>& backend, const std::vector<const Tiny*>& nets, const std::vector<Rule<T>>& rules,
-        Loss loss)
+  Lanes(Backend<T>& backend, const std::vector<const Tiny*>& nets,
+        const std::vector<OptimizerStep<T>>& steps, Loss loss)
       : backend_(backend), nets_(nets), loss_(loss) {
     const Tiny& first = *nets_[0];
     for (const TinyLayer<T>& l : first) {
@@ -42,9 +42,9 @@ class Lanes {
     rate_ = array(1);
     decay_ = array(1);
     for (std::size_t i = 0; i < nets_.size(); ++i) {
-      rate_.data()[i] = rules[i].learning.rate;
-      decay_.data()[i] = rules[i].learning.decay;
-      decays_ |= rules[i].learning.decay != 0;
+      rate_.data()[i] = steps[i].learning.rate;
+      decay_.data()[i] = steps[i].learning.decay;
+      decays_ |= steps[i].learning.decay != 0;
     }
     const auto in = [](T& lane, const T& own) { lane = own; };
     parameters(in);

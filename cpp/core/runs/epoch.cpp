@@ -88,7 +88,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   double work = 0;
   for (const Layer<T>& layer : layers_) work += 6.0 * layer.work();
   work *= static_cast<double>(batch_size);
-  // However this ends, every update is made.
+  // Deferred updates are applied at the end, also where an exception ends the training.
   struct Deferring {
     Impl& net;
     Deferring(Impl& n, bool on) : net(n) { net.deferring_ = on; }
@@ -108,8 +108,8 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
       static_cast<const Index*>(backend_->lend(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
   const bool tiny = batch_size == 1 && is_tiny(optimizer), ahead = !backend_->immediate();
   bool recording = ahead && !tiny && may_record();
-  if (ahead) ranges_.begin_sums(result);
-  const Deferring deferring(*this, batch_size <= few_rows && can_defer(optimizer));
+  if (ahead) checks_.begin_sums(result);
+  const Deferring deferring(*this, batch_size <= small_batch && can_defer(optimizer));
   for (Index at = 0; at < n;) {
     catch_up();
     if (asks_to_stop(poll)) throw Interrupted();
@@ -130,9 +130,9 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
       if (!ahead) batch_.add_to(result);
       at += batch_size;
     }
-    if (ahead) ranges_.raise_pending();
+    if (ahead) checks_.raise_pending();
   }
-  if (ahead) ranges_.fetch_sums(result);
+  if (ahead) checks_.fetch_sums(result);
 }
 
 // The rest of the class is instantiated in network.cpp.

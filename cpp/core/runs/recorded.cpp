@@ -1,5 +1,6 @@
 // The steps of an epoch without the host: one is recorded, and what differs from step to step is moved
-// on by the device (Live). The same operations in the same order as step() by step(), so the same bits.
+// on by the device (ReplayState). The same operations in the same order as step() by step(), so the same
+// bits.
 #include <algorithm>
 #include <exception>
 
@@ -25,7 +26,7 @@ bool Network<T>::Impl::may_record() const {
 
 // All that is written into a recording: where it differs, another one must be made.
 template <class T>
-std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule) const {
+std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const OptimizerStep<T>& change) const {
   std::vector<std::uintptr_t> key;
   const auto add = [&](const auto* pointer) {
     key.push_back(reinterpret_cast<std::uintptr_t>(pointer));
@@ -45,7 +46,7 @@ std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule)
   add(batch_.y.data);
   add(batch_.weight);
   for (Index number : {batch_.x.row_stride, batch_.y.row_stride, batch_.n, batch_.capacity(),
-                       static_cast<Index>(rule.memory), backend_->allocations()}) {
+                       static_cast<Index>(change.memory), backend_->allocations()}) {
     key.push_back(static_cast<std::uintptr_t>(number));
   }
   add(batch_.input.data());
@@ -53,7 +54,7 @@ std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule)
   add(batch_.loss.data());
   add(batch_.weight_rows.data());
   add(recorded_.order.data());
-  const Learning<T>& u = rule.learning;
+  const Learning<T>& u = change.learning;
   for (T number : {u.rate, u.decay, u.momentum, u.fresh, u.fresh2, u.epsilon}) add_number(number);
   for (const Layer<T>& layer : layers_) {
     for (const Buffer<T>* part : {&layer.w, &layer.bias, &layer.h, &layer.delta, &layer.dropped}) {
@@ -71,18 +72,18 @@ std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>& rule)
 template <class T>
 void Network<T>::Impl::record(const Optimizer& optimizer) {
   const std::int64_t steps = steps_, adam_steps = adam_steps_;
-  const Index examples = ranges_.examples();
+  const Index examples = checks_.examples();
   const Index* const order = batch_.order;
   const auto restore = [&] {
     steps_ = steps;
     adam_steps_ = adam_steps;
     batch_.order = order;
-    recorded_.sites = ranges_.take_recorded(examples);
+    recorded_.sites = checks_.take_recorded(examples);
   };
   recorded_.graph = nullptr;
-  backend_->begin_record(recorded_.live);
+  backend_->begin_record(recorded_.state);
   try {
-    backend_->next_batch(recorded_.live, batch_.n, recorded_.order.data());
+    backend_->next_batch(recorded_.state, batch_.n, recorded_.order.data());
     batch_.order = recorded_.order.data();
     step(batch_, optimizer, {});
   } catch (...) {
@@ -101,19 +102,19 @@ void Network<T>::Impl::record(const Optimizer& optimizer) {
 // before. False: it isn't worth it, and nothing was done.
 template <class T>
 bool Network<T>::Impl::replay(const Optimizer& optimizer, const Index* order, Index count) {
-  ranges_.raise_pending();
+  checks_.raise_pending();
   Recorded& r = recorded_;
   if (!r.memory) {
-    r.memory = backend_->allocate(sizeof(Live));
-    r.live = static_cast<Live*>(r.memory.get());
+    r.memory = backend_->allocate(sizeof(ReplayState));
+    r.state = static_cast<ReplayState*>(r.memory.get());
   }
   if (r.order.cols() < batch_.capacity()) r.order = Buffer<Index>(*backend_, 1, batch_.capacity());
   const std::int64_t adam_steps = adam_steps_;
-  const Rule<T> rule = rule_for(optimizer, batch_.n);
+  const OptimizerStep<T> change = optimizer_step(optimizer, batch_.n);
   adam_steps_ = adam_steps;
-  const bool adam = rule.memory == Memory::adam;
+  const bool adam = change.memory == Memory::adam;
   if (adam && r.schedule.cols() < 2 * count) r.schedule = Buffer<double>(*backend_, 1, 2 * count);
-  std::vector<std::uintptr_t> key = recording_key(rule);
+  std::vector<std::uintptr_t> key = recording_key(change);
   if (!r.graph || key != r.key) {
     if (count < worth_recording) return false;
     record(optimizer);
@@ -121,29 +122,29 @@ bool Network<T>::Impl::replay(const Optimizer& optimizer, const Index* order, In
   }
   if (adam) {  // Adam's step and root, which the host computes
     for (Index k = 0; k < count; ++k) {
-      const Learning<T> u = rule_for(optimizer, batch_.n).learning;
+      const Learning<T> u = optimizer_step(optimizer, batch_.n).learning;
       r.schedule.data()[2 * k] = static_cast<double>(u.step);
       r.schedule.data()[2 * k + 1] = static_cast<double>(u.root);
     }
   }
-  *r.live = {order, 0, steps_, 0, steps_, adam ? r.schedule.data() : nullptr, 0, 0, -1, 0};
+  *r.state = {order, 0, steps_, 0, steps_, adam ? r.schedule.data() : nullptr, 0, 0, -1, 0};
   for (Index k = 0; k < count; ++k) backend_->replay(r.graph);
   backend_->wait();
-  if (*ranges_.halted()) {
-    auto site = r.sites[static_cast<std::size_t>(r.live->site)];
-    site.step = r.live->halted_at;
-    site.adam_step = adam ? adam_steps + (site.step - r.live->first) : adam_steps;
-    ranges_.raise(site);
+  if (*checks_.halted()) {
+    auto site = r.sites[static_cast<std::size_t>(r.state->site)];
+    site.step = r.state->halted_at;
+    site.adam_step = adam ? adam_steps + (site.step - r.state->first) : adam_steps;
+    checks_.raise(site);
   }
   steps_ += count;
-  ranges_.add_examples(count * batch_.n);
+  checks_.add_examples(count * batch_.n);
   return true;
 }
 
-#define FASTFA_INSTANTIATE(T)                                                                 \
-  template bool Network<T>::Impl::may_record() const;                                         \
-  template std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const Rule<T>&) const; \
-  template void Network<T>::Impl::record(const Optimizer&);                                   \
+#define FASTFA_INSTANTIATE(T)                                                                          \
+  template bool Network<T>::Impl::may_record() const;                                                  \
+  template std::vector<std::uintptr_t> Network<T>::Impl::recording_key(const OptimizerStep<T>&) const; \
+  template void Network<T>::Impl::record(const Optimizer&);                                            \
   template bool Network<T>::Impl::replay(const Optimizer&, const Index*, Index)
 FASTFA_INSTANTIATE(float);
 FASTFA_INSTANTIATE(double);

@@ -1,5 +1,5 @@
 // Networks that are small enough to learn online within one core's cache take whole runs of steps in one
-// operation. The same mathematics as step(), which does whatever is out of the ordinary.
+// operation. The mathematics is that of step(), which takes over where a value is out of range.
 #include "core/network/network_impl.h"
 
 namespace fastfa {
@@ -10,7 +10,8 @@ constexpr Index tiny_units = 256;
 
 }  // namespace
 
-// Where the kernels of tiny networks can do the forward pass: nothing is dropped, removed or perturbed.
+// Can the kernels of tiny networks do the forward pass? Not with dropout, removed weights or
+// perturbation.
 template <class T>
 bool Network<T>::Impl::is_small() const {
   if (!backend_->runs_tiny()) return false;
@@ -23,7 +24,7 @@ bool Network<T>::Impl::is_small() const {
   return bytes <= tiny_bytes;
 }
 
-// Where B is fixed and in memory, or Wᵀ.
+// Can they do the feedback? Every B must be fixed and stored, or Wᵀ of the next layer.
 template <class T>
 bool Network<T>::Impl::has_small_feedback() const {
   Index bytes = 0;
@@ -39,14 +40,14 @@ bool Network<T>::Impl::has_small_feedback() const {
   return bytes <= tiny_bytes;
 }
 
-// Where the paper's equations are all there is: and so is plain SGD.
+// Can they do whole steps with this optimizer? Only with plain SGD.
 template <class T>
 bool Network<T>::Impl::is_tiny(const Optimizer& optimizer) {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
-  return sgd && sgd->momentum == 0 && tiny_plan().feedback;
+  return sgd && sgd->momentum == 0 && tiny_layout().feedback;
 }
 
-// Instruments exchange the layers' buffers: a plan that points to others is not to be used.
+// Does the layout still point to the layers' buffers? Instruments exchange them.
 template <class T>
 bool Network<T>::Impl::tiny_holds() const {
   for (std::size_t l = 0; l < tiny_.layers.size(); ++l) {
@@ -57,7 +58,7 @@ bool Network<T>::Impl::tiny_holds() const {
 }
 
 template <class T>
-const TinyPlan<T>& Network<T>::Impl::tiny_plan() {
+const TinyLayout<T>& Network<T>::Impl::tiny_layout() {
   if (tiny_holds()) return tiny_;
   tiny_.forward = is_small();
   tiny_.feedback = tiny_.forward && has_small_feedback();
@@ -85,7 +86,7 @@ const TinyPlan<T>& Network<T>::Impl::tiny_plan() {
   return tiny_;
 }
 
-// What the layers' δ are where nothing is sent.
+// Sets δ to zero in the layers that nothing is sent to.
 template <class T>
 void Network<T>::Impl::silence_tiny() {
   for (std::size_t l = 0; l + 1 < layers_.size(); ++l) {
@@ -95,7 +96,8 @@ void Network<T>::Impl::silence_tiny() {
   }
 }
 
-// One example through such a network, in parts; false: it can't be done, or a value is out of range.
+// The parts of a step with one example. They return false if these kernels can't do it, or if a value is
+// out of range: then step() does it by operations on layers.
 template <class T>
 TinyStep<T> Network<T>::Impl::tiny_step() const {
   return {tiny_.layers.data(), static_cast<Index>(tiny_.layers.size()), batch_.input.data(), T(0), T(0)};
@@ -103,28 +105,28 @@ TinyStep<T> Network<T>::Impl::tiny_step() const {
 
 template <class T>
 bool Network<T>::Impl::forward_tiny(Index n) {
-  return backend_->immediate() && learning_ && n == 1 && tiny_plan().forward &&
+  return backend_->immediate() && learning_ && n == 1 && tiny_layout().forward &&
          backend_->tiny_forward(tiny_step());
 }
 
 template <class T>
 bool Network<T>::Impl::feedback_tiny(Index n) {
-  if (!backend_->immediate() || !learning_ || n != 1 || !tiny_plan().feedback) return false;
+  if (!backend_->immediate() || !learning_ || n != 1 || !tiny_layout().feedback) return false;
   silence_tiny();
   return backend_->tiny_feedback(tiny_step());
 }
 
 template <class T>
-bool Network<T>::Impl::update_tiny(Index n, const Rule<T>& rule) {
-  if (!backend_->immediate() || n != 1 || rule.memory != Memory::none || !tiny_plan().feedback) {
+bool Network<T>::Impl::update_tiny(Index n, const OptimizerStep<T>& change) {
+  if (!backend_->immediate() || n != 1 || change.memory != Memory::none || !tiny_layout().feedback) {
     return false;
   }
   for (std::size_t l = 0; l + 1 < layers_.size(); ++l) {  // of the pass; the feedback may be another now
     if (layers_[l].delta_zero == (tiny_.layers[l].b != nullptr)) return false;
   }
   TinyStep<T> step = tiny_step();
-  step.rate = rule.learning.rate;
-  step.decay = rule.learning.decay;
+  step.rate = change.learning.rate;
+  step.decay = change.learning.decay;
   backend_->tiny_update(step);
   return true;
 }
@@ -134,17 +136,17 @@ bool Network<T>::Impl::update_tiny(Index n, const Rule<T>& rule) {
 template <class T>
 Index Network<T>::Impl::run_tiny(const Optimizer& optimizer, const Index* order, Index n,
                                  EpochResult& result) {
-  const Rule<T> rule = rule_for(optimizer, 1);
-  const std::vector<TinyLayer<T>>& tiny = tiny_plan().layers;
+  const OptimizerStep<T> change = optimizer_step(optimizer, 1);
+  const std::vector<TinyLayer<T>>& tiny = tiny_layout().layers;
   silence_tiny();
-  double* const loss = backend_->immediate() ? &result.loss : ranges_.loss_sum();
-  double* const missed = backend_->immediate() ? &result.missed : ranges_.missed_sum();
+  double* const loss = backend_->immediate() ? &result.loss : checks_.loss_sum();
+  double* const missed = backend_->immediate() ? &result.missed : checks_.missed_sum();
   Index wrong = 0, done = 0;
   backend_->tiny_run(
       {{tiny.data(), static_cast<Index>(tiny.size()), spec_.loss, batch_.x.data, batch_.x.row_stride,
         batch_.y.data, batch_.y.row_stride, order, n, loss, &wrong, &done, batch_.weight, missed},
-       rule.learning.rate,
-       rule.learning.decay,
+       change.learning.rate,
+       change.learning.decay,
        batch_.input.data()});
   result.wrong += wrong;
   result.examples += done;
@@ -152,14 +154,14 @@ Index Network<T>::Impl::run_tiny(const Optimizer& optimizer, const Index* order,
   return done;
 }
 
-#define FASTFA_INSTANTIATE(T)                                         \
-  template bool Network<T>::Impl::is_tiny(const Optimizer&);          \
-  template bool Network<T>::Impl::tiny_holds() const;                 \
-  template const TinyPlan<T>& Network<T>::Impl::tiny_plan();          \
-  template void Network<T>::Impl::silence_tiny();                     \
-  template bool Network<T>::Impl::forward_tiny(Index);                \
-  template bool Network<T>::Impl::feedback_tiny(Index);               \
-  template bool Network<T>::Impl::update_tiny(Index, const Rule<T>&); \
+#define FASTFA_INSTANTIATE(T)                                                  \
+  template bool Network<T>::Impl::is_tiny(const Optimizer&);                   \
+  template bool Network<T>::Impl::tiny_holds() const;                          \
+  template const TinyLayout<T>& Network<T>::Impl::tiny_layout();               \
+  template void Network<T>::Impl::silence_tiny();                              \
+  template bool Network<T>::Impl::forward_tiny(Index);                         \
+  template bool Network<T>::Impl::feedback_tiny(Index);                        \
+  template bool Network<T>::Impl::update_tiny(Index, const OptimizerStep<T>&); \
   template Index Network<T>::Impl::run_tiny(const Optimizer&, const Index*, Index, EpochResult&)
 FASTFA_INSTANTIATE(float);
 FASTFA_INSTANTIATE(double);

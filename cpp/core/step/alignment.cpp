@@ -109,7 +109,7 @@ class Instruments {
       --lowest_pbp_;
     }
     if (lowest_pbp_ < hidden_) run(Matrix::pseudoinverse, lowest_pbp_, net_.probe_.pbp);
-    net_.ranges_.raise_pending();
+    net_.checks_.raise_pending();
   }
   static bool is_cheap(const Layer<T>& above) {
     return std::min(above.n_in, above.n_out) <= cheap_inverse;
@@ -152,7 +152,7 @@ class Instruments {
   // Both matrices, hᵀδ (n_in, n_l), formed and compared.
   double angle_of_gradients(std::size_t l) {
     const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
-    const std::vector<Run>& inputs = l == 0 ? net_.all_inputs_ : net_.layers_[l - 1].units;
+    const std::vector<ColumnRange>& inputs = l == 0 ? net_.all_inputs_ : net_.layers_[l - 1].units;
     Learning<T> plain{};
     plain.rate = T(1);
     const auto gradient = [&](const Buffer<T>& delta) {
@@ -170,19 +170,19 @@ class Instruments {
   // With H = h hᵀ, made in slices of rows, (δᵀh)·(δ′ᵀh) = Σ (H δ)∘δ′.
   double angle_by_examples(std::size_t l) {
     const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
-    const std::vector<Run>& inputs = l == 0 ? net_.all_inputs_ : net_.layers_[l - 1].units;
+    const std::vector<ColumnRange>& inputs = l == 0 ? net_.all_inputs_ : net_.layers_[l - 1].units;
     const Buffer<T>&own = net_.probe_.own[l], &bp = net_.probe_.bp[l], &sum = net_.layers_[l].delta;
     const Buffer<T> slice(*net_.backend_, std::min(n_, slice_rows), n_);
-    const std::vector<Run> examples = all_columns(n_);
+    const std::vector<ColumnRange> examples = all_columns(n_);
     double xy = 0, xx = 0, yy = 0;
     for (Index r0 = 0; r0 < n_; r0 += slice_rows) {
       stop_if_asked();
       const Index rows = std::min(slice_rows, n_ - r0);
-      product(h.row(r0), h.ld(), rows, inputs, h.cols(), h, 1, n_, slice);
-      product(slice.data(), slice.ld(), rows, examples, n_, own, 0, own.cols(), sum);
+      multiply(h.row(r0), h.ld(), rows, inputs, h.cols(), h, 1, n_, slice);
+      multiply(slice.data(), slice.ld(), rows, examples, n_, own, 0, own.cols(), sum);
       xx += dot(sum, own, r0, rows);
       xy += dot(sum, bp, r0, rows);
-      product(slice.data(), slice.ld(), rows, examples, n_, bp, 0, bp.cols(), sum);
+      multiply(slice.data(), slice.ld(), rows, examples, n_, bp, 0, bp.cols(), sum);
       yy += dot(sum, bp, r0, rows);
     }
     return degrees(xy, xx, yy);
@@ -191,10 +191,10 @@ class Instruments {
     if (asks_to_stop(poll_)) throw Interrupted();
   }
   // to (rows, cols) = x (rows, depth) · b, b being (depth, cols) or, transposed, (cols, depth)
-  void product(const T* x, Index ldx, Index rows, const std::vector<Run>& runs, Index depth,
-               const Buffer<T>& b, int transposed, Index cols, const Buffer<T>& to) {
+  void multiply(const T* x, Index ldx, Index rows, const std::vector<ColumnRange>& ranges, Index depth,
+                const Buffer<T>& b, int transposed, Index cols, const Buffer<T>& to) {
     net_.backend_->propagate(Propagate<T>{
-        {x, ldx, rows, depth, runs.data(), static_cast<Index>(runs.size()), cols, to.data(), to.ld(),
+        {x, ldx, rows, depth, ranges.data(), static_cast<Index>(ranges.size()), cols, to.data(), to.ld(),
          Activation::linear, to.data(), to.ld(), net_.partial_.data(), ignored_.data()},
         b.data(),
         b.ld(),
@@ -253,25 +253,25 @@ class Instruments {
     // p = B δ_s and q = Wᵀδ (or the chain's), without slopes
     const bool layerwise = f.spec.route == Route::layerwise;
     const bool hidden_source = layerwise && l + 1 < hidden_;
-    Carry<T> carry = net_.carry(f, l, net_.batch_);
+    FeedbackProduct<T> product = net_.feedback_product(f, l, net_.batch_);
     const Buffer<T>& error = hidden_source ? net_.probe_.own[l + 1] : net_.layers_.back().delta;
     if (f.spec.route != Route::target) {
-      carry.source = error.data();
-      carry.lds = error.ld();
+      product.source = error.data();
+      product.lds = error.ld();
     }
-    carry.activation = Activation::linear;
-    carry.bad = ignored_.data();
+    product.activation = Activation::linear;
+    product.bad = ignored_.data();
     const Buffer<T>&p = layer.delta, &q = net_.probe_.pbp[l];  // no longer needed
     if (f.matrix) {
-      f.matrix->propagate(carry, net_.scene(l));
+      f.matrix->propagate(product, net_.scene(l));
     } else {
       net_.backend_->clear(p.data(), n_ * p.ld());
     }
-    carry.source = error.data();
-    carry.lds = error.ld();
-    carry.delta = q.data();
-    carry.ldd = q.ld();
-    net_.backend_->propagate(Propagate<T>{carry, ideal.data(), ideal.ld(), 0});
+    product.source = error.data();
+    product.lds = error.ld();
+    product.delta = q.data();
+    product.ldd = q.ld();
+    net_.backend_->propagate(Propagate<T>{product, ideal.data(), ideal.ld(), 0});
     const Dots pq(*net_.backend_, p, q, n_, layer.n_out),
         hp(*net_.backend_, layer.h, p, n_, layer.n_out);
     const auto examples = static_cast<double>(n_);

@@ -10,7 +10,7 @@ namespace fastfa {
 // Kolen & Pollack (1994): B takes the very step that Wᵀ takes, with gradient s h_lᵀδ_source − γ B, so
 // decay makes both forget how they differed. From the output (direct): Webster, Choi & Ahn (2020).
 template <class T>
-void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
+void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change) {
   for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
     Feedback<T>& f = teaching_.feedback[l];
     if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
@@ -19,13 +19,13 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
     const Buffer<T> b = f.matrix->learned();
     const Buffer<T>& h = layers_[l].output(learning_);
     if (f.matrix->learns_as_weights()) {  // B is laid out as W
-      source.learn(*backend_, rule.learning, h, layers_[l].units, batch.n, b, f.of_b, false);
+      source.learn(*backend_, change.learning, h, layers_[l].units, batch.n, b, f.of_b, false);
       continue;
     }
-    backend_->dense_update({rule.learning, source.delta.data(), source.delta.ld(), batch.n, source.n_out,
-                            source.units.data(), static_cast<Index>(source.units.size()), h.data(),
-                            h.ld(), layers_[l].n_out, b.data(), b.ld(), f.of_b.v.data(), f.of_b.s.data(),
-                            nullptr, nullptr, nullptr, f.mask.data(), f.mask.ld()});
+    backend_->dense_update({change.learning, source.delta.data(), source.delta.ld(), batch.n,
+                            source.n_out, source.units.data(), static_cast<Index>(source.units.size()),
+                            h.data(), h.ld(), layers_[l].n_out, b.data(), b.ld(), f.of_b.v.data(),
+                            f.of_b.s.data(), nullptr, nullptr, nullptr, f.mask.data(), f.mask.ld()});
   }
 }
 
@@ -33,15 +33,15 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const Rule<T>& rule) {
 // the layer above answers z = σ(W ξ + b), and B grows by η Σ ξ zᵀ, whose mean is η n Var(ξ) Wᵀ times the
 // slopes. With decay, B forgets; with growth = decay / (n Var(ξ)) it is an average of what is seen.
 //
-// An answer out of range leaves B as it is. The step is over, so its buffers serve: ξ is written to δ_l,
-// z to h of the layer above.
+// If an answer is out of range, B stays as it is. The step is over, so its buffers are free: ξ is
+// written to δ_l, z to h of the layer above.
 template <class T>
 void Network<T>::Impl::mirror(Index n) {
   for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
     const Feedback<T>& f = teaching_.feedback[l];
     if (f.spec.plasticity != Plasticity::weight_mirror || steps_ % f.spec.mirror_every != 0) continue;
-    ranges_.raise_pending();
-    const Aside aside(*this);  // a pass that is kept stays as it was
+    checks_.raise_pending();
+    const SpareBuffers spare(*this);  // a pass that is kept stays as it was
     reserve(n);
     Layer<T>& layer = layers_[l];
     Layer<T>& above = layers_[l + 1];
@@ -50,19 +50,19 @@ void Network<T>::Impl::mirror(Index n) {
     backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, Distribution::uniform,
                     static_cast<T>(sigma * std::sqrt(3.0)), spec_.seed,
                     purpose_word(Purpose::mirror, static_cast<std::uint32_t>(l)),
-                    static_cast<std::uint32_t>(steps_), nullptr, 0, Activation::linear, ranges_.bad()});
+                    static_cast<std::uint32_t>(steps_), nullptr, 0, Activation::linear, checks_.bad()});
 
     const bool softmax = above.sigma.kind == Activation::softmax;
     const Sigma activation = softmax ? Activation::linear : above.sigma;
-    const auto answer = [&](Index rows, const Buffer<T>& to, const std::vector<Run>& heard) {
-      above.forward(*backend_, noise, heard, rows, activation, to, partial_.data(), ranges_.bad());
+    const auto answer = [&](Index rows, const Buffer<T>& to, const std::vector<ColumnRange>& heard) {
+      above.forward(*backend_, noise, heard, rows, activation, to, partial_.data(), checks_.bad());
     };
-    static const std::vector<Run> silence;
+    static const std::vector<ColumnRange> silence;
     const bool centred = f.spec.mirror_centred;
     if (centred) answer(1, above.delta, silence);  // σ(b)
     answer(n, above.h, layer.units);
     backend_->wait();
-    if (std::exchange(*ranges_.bad(), 0)) continue;
+    if (std::exchange(*checks_.bad(), 0)) continue;
     for (Index r = 0; centred && r < n; ++r) {
       T* z = above.h.row(r);
       for (Index k = 0; k < above.n_out; ++k) z[k] -= above.delta.row(0)[k];
@@ -84,8 +84,8 @@ void Network<T>::Impl::mirror(Index n) {
   }
 }
 
-template void Network<float>::Impl::learn_feedback(Batch<float>&, const Rule<float>&);
-template void Network<double>::Impl::learn_feedback(Batch<double>&, const Rule<double>&);
+template void Network<float>::Impl::learn_feedback(Batch<float>&, const OptimizerStep<float>&);
+template void Network<double>::Impl::learn_feedback(Batch<double>&, const OptimizerStep<double>&);
 template void Network<float>::Impl::mirror(Index);
 template void Network<double>::Impl::mirror(Index);
 

@@ -7,20 +7,20 @@
 namespace fastfa {
 template <class T>
 void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll) {
-  const Learns now(learning_);
+  const FlagGuard now(learning_);
   prepare(teaching_);
   forward(batch);
   teach(teaching_, batch, lowest_trainable());
   if (asks_to_stop(poll)) throw Interrupted();  // a step is done as a whole or not at all
-  if (!backend_->immediate()) ranges_.reduce(batch);
+  if (!backend_->immediate()) checks_.reduce(batch);
   finish(batch, optimizer);
 }
 
 template <class T>
 void Network<T>::Impl::finish(Batch<T>& batch, const Optimizer& optimizer) {
-  const Rule<T> rule = rule_for(optimizer, batch.n);
-  update(batch, rule);
-  learn_feedback(batch, rule);
+  const OptimizerStep<T> change = optimizer_step(optimizer, batch.n);
+  update(batch, change);
+  learn_feedback(batch, change);
   ++steps_;
   mirror(batch.n);
 }
@@ -37,12 +37,12 @@ template <class T>
 void Network<T>::Impl::forward(Batch<T>& batch) {
   const Index n_in = spec_.inputs;
   backend_->gather({batch.x.data, batch.x.row_stride, batch.order, batch.n, n_in, batch.input.data(),
-                    batch.input.ld(), batch.active.data(), ranges_.bad()});
-  ranges_.check(-1, "an input");
+                    batch.input.ld(), batch.active.data(), checks_.bad()});
+  checks_.check(-1, "an input");
   if (backend_->immediate()) {
-    batch.find_runs(n_in, batch.n == 1 ? 1 : 4);
+    batch.find_active(n_in, batch.n == 1 ? 1 : 4);
   } else {
-    batch.runs = all_inputs_;
+    batch.ranges = all_inputs_;
   }
   if (forward_tiny(batch.n)) return;
 
@@ -51,13 +51,13 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
   }
 
   const Buffer<T>* h = &batch.input;
-  const std::vector<Run>* runs = &batch.runs;
+  const std::vector<ColumnRange>* ranges = &batch.ranges;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     const bool output = l + 1 == layers_.size();
     const Sigma sigma = output || layer.slope ? Activation::linear : layer.sigma;
-    layer.forward(*backend_, *h, *runs, batch.n, sigma, layer.h, partial_.data(), ranges_.bad());
-    ranges_.check(static_cast<int>(l), "a pre-activation");
+    layer.forward(*backend_, *h, *ranges, batch.n, sigma, layer.h, partial_.data(), checks_.bad());
+    checks_.check(static_cast<int>(l), "a pre-activation");
     if (layer.slope) {
       backend_->activate({layer.h.data(), layer.h.ld(), batch.n, layer.n_out, layer.sigma,
                           layer.slope.data(), layer.slope.ld()});
@@ -66,7 +66,7 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
       drop(static_cast<int>(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
     }
     h = &layer.output(learning_);
-    runs = &layer.units;
+    ranges = &layer.units;
   }
 }
 
@@ -76,10 +76,10 @@ void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
   Layer<T>& top = layers_.back();
   backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, top.sigma, spec_.loss, batch.y.data,
                     batch.y.row_stride, batch.order, with_delta ? top.delta.data() : nullptr,
-                    top.delta.ld(), batch.loss.data(), batch.wrong.data(), ranges_.bad(), batch.weight,
+                    top.delta.ld(), batch.loss.data(), batch.wrong.data(), checks_.bad(), batch.weight,
                     batch.weight_rows.data()});
   top.delta_zero = false;
-  ranges_.check(static_cast<int>(layers_.size()) - 1, "a delta");
+  checks_.check(static_cast<int>(layers_.size()) - 1, "a delta");
 }
 
 template <class T>
@@ -91,7 +91,8 @@ void Network<T>::Impl::teach(Teaching<T>& how, Batch<T>& batch, int lowest, Inde
 
 // The source is the delta of the layer above, the output's, or the target.
 template <class T>
-Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch) {
+FeedbackProduct<T> Network<T>::Impl::feedback_product(const Feedback<T>& f, std::size_t hidden,
+                                                      const Batch<T>& batch) {
   const Layer<T>& layer = layers_[hidden];
   const Layer<T>& above = source_layer(f.spec.route, hidden);
   const Buffer<T>& slope = layer.slope_source();
@@ -100,7 +101,7 @@ Carry<T> Network<T>::Impl::carry(const Feedback<T>& f, std::size_t hidden, const
           above.n_out,     above.units.data(), static_cast<Index>(above.units.size()),
           layer.n_out,     slope.data(),       slope.ld(),
           layer.sigma,     layer.delta.data(), layer.delta.ld(),
-          partial_.data(), ranges_.bad()};
+          partial_.data(), checks_.bad()};
 }
 
 // δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.
@@ -121,17 +122,17 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
     if (target && !batch.target_there) {
       backend_->gather({batch.y.data, batch.y.row_stride, batch.order, batch.n, layers_.back().n_out,
                         batch.target.data(), batch.target.ld(), batch.target_active.data(),
-                        ranges_.bad()});
+                        checks_.bad()});
       if (batch.weight) {  // the source takes the place of a delta, and a delta has its weight in it
-        backend_->gate({batch.target.data(), batch.target.ld(), batch.n, layers_.back().n_out,
-                        batch.target.data(), batch.target.ld(), Activation::linear,
-                        batch.weight_rows.data(), ranges_.bad()});
+        backend_->times_slope({batch.target.data(), batch.target.ld(), batch.n, layers_.back().n_out,
+                               batch.target.data(), batch.target.ld(), Activation::linear,
+                               batch.weight_rows.data(), checks_.bad()});
       }
-      ranges_.check(static_cast<int>(layers_.size()) - 1, "a target");
+      checks_.check(static_cast<int>(layers_.size()) - 1, "a target");
       batch.target_there = true;
     }
-    f.matrix->propagate(carry(f, at, batch), scene(at));
-    ranges_.check(l, "a delta");
+    f.matrix->propagate(feedback_product(f, at, batch), scene(at));
+    checks_.check(l, "a delta");
     if (learning_ && layer.dropped) {
       drop(l, layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
     }
@@ -141,23 +142,23 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
 // v ← α v + η (s δᵀh − γ W), W ← W + v, every layer from the weights of before the step (or Adam's
 // step). A layer that nothing is sent to stays as it is, and so does what the optimizer remembers of it.
 template <class T>
-void Network<T>::Impl::update(Batch<T>& batch, const Rule<T>& rule) {
-  if (update_tiny(batch.n, rule)) return;
+void Network<T>::Impl::update(Batch<T>& batch, const OptimizerStep<T>& change) {
+  if (update_tiny(batch.n, change)) return;
   const Buffer<T>* h = &batch.input;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     const Buffer<T>& below = *h;
     h = &layer.output(learning_);
     if (!layer.spec.trainable || layer.delta_zero) continue;
-    const std::vector<Run>& runs = l > 0                 ? layers_[l - 1].units
-                                   : rule.moves_anyway() ? all_inputs_
-                                                         : batch.runs;
+    const std::vector<ColumnRange>& ranges = l > 0                   ? layers_[l - 1].units
+                                             : change.moves_anyway() ? all_inputs_
+                                                                     : batch.ranges;
     // Tiny networks use tiny_forward(), which doesn't apply deferred updates.
-    if (deferring_ && layer.can_defer() && !tiny_plan().forward) {
-      layer.defer(*backend_, rule.learning, below, l > 0 ? runs : all_inputs_, batch.n, l == 0);
+    if (deferring_ && layer.can_defer() && !tiny_layout().forward) {
+      layer.defer(*backend_, change.learning, below, l > 0 ? ranges : all_inputs_, batch.n, l == 0);
       continue;
     }
-    layer.learn(*backend_, rule.learning, below, runs, batch.n, layer.w, layer.of_w, true);
+    layer.learn(*backend_, change.learning, below, ranges, batch.n, layer.w, layer.of_w, true);
   }
 }
 
@@ -172,28 +173,28 @@ void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>
 }
 
 template <class T>
-Rule<T> Network<T>::Impl::rule_for(const Optimizer& optimizer, Index n) {
-  Rule<T> rule{};
-  if (!backend_->immediate()) rule.learning.halted = ranges_.halted();
+OptimizerStep<T> Network<T>::Impl::optimizer_step(const Optimizer& optimizer, Index n) {
+  OptimizerStep<T> change{};
+  if (!backend_->immediate()) change.learning.halted = checks_.halted();
   if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
     const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
-    rule.memory = sgd->momentum != 0 ? Memory::velocity : Memory::none;
-    rule.learning.rate = static_cast<T>(sgd->lr * s);
-    rule.learning.decay = static_cast<T>(sgd->lr * sgd->weight_decay);
-    rule.learning.momentum = static_cast<T>(sgd->momentum);
-    return rule;
+    change.memory = sgd->momentum != 0 ? Memory::velocity : Memory::none;
+    change.learning.rate = static_cast<T>(sgd->lr * s);
+    change.learning.decay = static_cast<T>(sgd->lr * sgd->weight_decay);
+    change.learning.momentum = static_cast<T>(sgd->momentum);
+    return change;
   }
   const Adam& adam = std::get<Adam>(optimizer);
   const auto t = static_cast<double>(++adam_steps_);
-  rule.memory = Memory::adam;
-  rule.learning.rate = static_cast<T>(1.0 / static_cast<double>(n));
-  rule.learning.decay = static_cast<T>(adam.weight_decay);
-  rule.learning.fresh = static_cast<T>(1 - adam.beta1);
-  rule.learning.fresh2 = static_cast<T>(1 - adam.beta2);
-  rule.learning.step = static_cast<T>(adam.lr / (1 - std::pow(adam.beta1, t)));
-  rule.learning.root = static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t)));
-  rule.learning.epsilon = static_cast<T>(adam.epsilon);
-  return rule;
+  change.memory = Memory::adam;
+  change.learning.rate = static_cast<T>(1.0 / static_cast<double>(n));
+  change.learning.decay = static_cast<T>(adam.weight_decay);
+  change.learning.fresh = static_cast<T>(1 - adam.beta1);
+  change.learning.fresh2 = static_cast<T>(1 - adam.beta2);
+  change.learning.step = static_cast<T>(adam.lr / (1 - std::pow(adam.beta1, t)));
+  change.learning.root = static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t)));
+  change.learning.epsilon = static_cast<T>(adam.epsilon);
+  return change;
 }
 
 template class Network<float>::Impl;

@@ -54,7 +54,7 @@ void check_matrix(const char* call, const char* what, const MatrixView<const T>&
   throw OrderError("[" + std::string(call) + "] " + what);
 }
 
-// Is there a pass to go on with?
+// Refuses a call before forward_step(), or after the update.
 void check_stage(const char* call, Stage stage) {
   if (stage == Stage::none) {
     out_of_order(
@@ -81,10 +81,10 @@ void Network<T>::Impl::forward_step(MatrixView<const T> x, MatrixView<T> out) {
   stage_ = Stage::none;  // from here on, what was kept is overwritten
   reserve(x.rows);
   set_batch(x, {}, 0, x.rows);
-  const Learns now(learning_);
+  const FlagGuard now(learning_);
   forward(batch_);
   error(batch_, false);
-  ranges_.raise_pending();
+  checks_.raise_pending();
   batch_.x = {};  // the caller's, and gathered by now
   stage_ = Stage::forward;
   if (out.data) copy_rows(layers_.back().h, x.rows, out, 0);
@@ -116,7 +116,7 @@ void Network<T>::Impl::check_error(const char* call, const MatrixView<const T>& 
 // δ_L = e, or e ∘ σ′(a) as the loss says; then the hidden layers'.
 template <class T>
 void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> target) {
-  const Learns now(learning_);
+  const FlagGuard now(learning_);
   Layer<T>& top = layers_.back();
   stage_ = Stage::forward;  // until all deltas are there
   prepare(teaching_);
@@ -125,21 +125,21 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
     std::copy_n(e.data + n * e.row_stride, top.n_out, top.delta.row(n));
   }
   const Sigma slope = spec_.loss == Loss::cross_entropy ? Activation::linear : top.sigma;
-  backend_->gate({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(), slope,
-                  nullptr, ranges_.bad()});
+  backend_->times_slope({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(),
+                         slope, nullptr, checks_.bad()});
   top.delta_zero = false;
-  ranges_.check(static_cast<int>(layers_.size()) - 1, "a delta");
+  checks_.check(static_cast<int>(layers_.size()) - 1, "a delta");
   batch_.y = lend(1, target);
   batch_.order = batch_.natural.data();
   feedback(teaching_.feedback, batch_, 0);
-  ranges_.raise_pending();
+  checks_.raise_pending();
   batch_.y = {};
   stage_ = Stage::feedback;
 }
 
 template <class T>
 void Network<T>::Impl::update_step(const Optimizer& optimizer) {
-  const Learns now(learning_);
+  const FlagGuard now(learning_);
   reserve_memory(memory_of(optimizer));
   stage_ = Stage::done;
   finish(batch_, optimizer);

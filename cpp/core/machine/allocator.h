@@ -1,4 +1,4 @@
-// Where numbers live.
+// Where memory for numbers comes from: the host or a device.
 #pragma once
 
 #include <cstddef>
@@ -6,15 +6,15 @@
 
 namespace fastfa {
 
-class Place {
+class Allocator {
  public:
-  virtual ~Place() = default;
+  virtual ~Allocator() = default;
   // Zeroed memory, aligned for every kernel. The host may look at it and write to it whenever no
   // operation on it is under way, which Backend::wait() sees to.
   virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;
 };
 
 // The processor's own memory.
-Place& host();
+Allocator& host_allocator();
 
 }  // namespace fastfa

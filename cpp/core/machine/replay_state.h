@@ -1,11 +1,12 @@
-// What changes from step to step of a recording: on the device, moved on by the device itself.
+// What changes from step to step of a recording. It lies in the device's memory, and the device itself
+// updates it.
 #pragma once
 
 #include "kernels/ops.h"
 
 namespace fastfa {
 
-struct Live {
+struct ReplayState {
   const Index* order;      // examples that are still to come, batch by batch
   Index at;                // how many of them have been
   std::int64_t first;      // steps that the network had made before

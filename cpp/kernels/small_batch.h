@@ -13,10 +13,10 @@
 namespace fastfa {
 namespace {
 
-// Calls f(Rows<n>) for n examples, 1 … few_rows.
+// Calls f(Rows<n>) for n examples, 1 … small_batch.
 template <class F>
 inline void with_few(Index n, F&& f) {
-  with_rows<F, static_cast<int>(few_rows)>(static_cast<int>(n), static_cast<F&&>(f));
+  with_rows<F, static_cast<int>(small_batch)>(static_cast<int>(n), static_cast<F&&>(f));
 }
 
 inline Index row_chunks(Index n, Index depth, Index cols) {
@@ -26,35 +26,35 @@ inline Index row_chunks(Index n, Index depth, Index cols) {
 }
 inline Index chunk_begin(Index chunk, Index chunks, Index depth) { return chunk * depth / chunks; }
 
-// n rows of h, ldh apart, and the runs of columns outside which they are zero.
+// n rows of h, ldh apart, and the ranges of columns outside which they are zero.
 template <class T>
-struct FewRows {
+struct SmallBatch {
   const T* h;
   Index ldh;
   Index n;
-  const Run* runs;
-  Index n_runs;
+  const ColumnRange* ranges;
+  Index n_ranges;
 };
 
 // Calls f(k) for the rows of the matrix from k0 to k1 that meet something.
 template <class T, class F>
-inline void for_runs(const FewRows<T>& x, Index k0, Index k1, F&& f) {
-  for (Index r = 0; r < x.n_runs; ++r) {
-    const Index end = min(x.runs[r].end, k1);
-    for (Index k = max(x.runs[r].begin, k0); k < end; ++k) f(k);
+inline void for_columns(const SmallBatch<T>& x, Index k0, Index k1, F&& f) {
+  for (Index r = 0; r < x.n_ranges; ++r) {
+    const Index end = min(x.ranges[r].end, k1);
+    for (Index k = max(x.ranges[r].begin, k0); k < end; ++k) f(k);
   }
 }
 
-// c = Σ_{k in runs, k0 ≤ k < k1} h[k] · B[k, :] for one row h and V vectors of columns, kept in
+// c = Σ_{k in ranges, k0 ≤ k < k1} h[k] · B[k, :] for one row h and V vectors of columns, kept in
 // registers, with several partial sums to hide latency.
 template <class T, int V>
-inline void narrow_sum(const FewRows<T>& x, const T* h, Index k0, Index k1, const T* b, Index ldb,
+inline void narrow_sum(const SmallBatch<T>& x, const T* h, Index k0, Index k1, const T* b, Index ldb,
                        T* c) {
   constexpr int U = V >= 8 ? 1 : 8 / V;
   Vec<T> acc[U][V] = {};
-  for (Index r = 0; r < x.n_runs; ++r) {
-    const Index end = min(x.runs[r].end, k1);
-    Index k = max(x.runs[r].begin, k0);
+  for (Index r = 0; r < x.n_ranges; ++r) {
+    const Index end = min(x.ranges[r].end, k1);
+    Index k = max(x.ranges[r].begin, k0);
     for (; k + U <= end; k += U) {
       for (int u = 0; u < U; ++u) {
         for (int v = 0; v < V; ++v) acc[u][v] += h[k + u] * load(b + (k + u) * ldb + v * lanes<T>);
@@ -129,13 +129,13 @@ inline void for_column_blocks(Index n, Index cols, F&& f) {
 // The same as narrow_sum for N rows h and any number of columns: rows of B are read along, four at a
 // time, and those that every h is zero for not at all.
 template <class T, int N>
-inline void wide_sum(const FewRows<T>& x, Index k0, Index k1, const T* b, Index ldb, Index cols, T* c,
+inline void wide_sum(const SmallBatch<T>& x, Index k0, Index k1, const T* b, Index ldb, Index cols, T* c,
                      Index ldc) {
   for (int e = 0; e < N; ++e) {
     for (Index i = 0; i < cols; i += lanes<T>) store(c + e * ldc + i, Vec<T>{});
   }
   Pending<T, N> pending;
-  for_runs(x, k0, k1, [&](Index k) {
+  for_columns(x, k0, k1, [&](Index k) {
     take(pending, x.h, x.ldh, k, b + k * ldb);
     if (pending.count == pending.most) add_pending(pending, cols, c, ldc);
   });
@@ -150,8 +150,8 @@ constexpr bool narrow(Index cols) {
 
 // Chunk `chunk` of h · B (depth × cols) to its rows of `partial`.
 template <class T>
-inline void row_product(const FewRows<T>& x, Index depth, const T* b, Index ldb, Index cols, Index chunk,
-                        T* partial) {
+inline void row_product(const SmallBatch<T>& x, Index depth, const T* b, Index ldb, Index cols,
+                        Index chunk, T* partial) {
   const Index chunks = row_chunks(x.n, depth, cols), ldc = padded_cols(cols);
   const Index k0 = chunk_begin(chunk, chunks, depth), k1 = chunk_begin(chunk + 1, chunks, depth);
   T* c = partial + chunk * x.n * ldc;

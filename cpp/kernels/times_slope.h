@@ -7,13 +7,13 @@ namespace fastfa {
 namespace {
 
 template <class T>
-int gate_tiles(const Gate<T>& g) {
+int times_slope_tiles(const TimesSlope<T>& g) {
   return tiny(g.n, g.cols, 8) ? 1 : static_cast<int>(min(g.n, max_row_chunks));
 }
 
 template <class T>
-void gate_run(const Gate<T>& g, int tile, int tile_end) {
-  const int tiles = gate_tiles(g);
+void times_slope_run(const TimesSlope<T>& g, int tile, int tile_end) {
+  const int tiles = times_slope_tiles(g);
   const Index width = round_up(g.cols, lanes<T>);
   bool ok = true;
   for (Index n = tile * g.n / tiles; n < tile_end * g.n / tiles; ++n) {

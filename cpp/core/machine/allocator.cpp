@@ -1,4 +1,4 @@
-#include "core/machine/place.h"
+#include "core/machine/allocator.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -30,8 +30,8 @@ double number_in(const char* path, const std::string& key, double unit) {
   return 1e300;
 }
 
-// Bytes that this process can still be given: Linux promises more than it has, and ends a process that
-// takes it at its word.
+// Bytes that this process can still get. Linux grants more memory than there is, and kills a process
+// that then uses it.
 double bytes_left() {
   const double free = number_in("/proc/meminfo", "MemAvailable:", 1024),
                swap = number_in("/proc/meminfo", "SwapFree:", 1024);
@@ -40,10 +40,10 @@ double bytes_left() {
   return std::min(free + swap, used < most ? most - used : 1e300);
 }
 
-class Host final : public Place {
+class HostAllocator final : public Allocator {
  public:
   std::shared_ptr<void> allocate(std::size_t bytes) override {
-    constexpr std::size_t much = std::size_t{1} << 26;  // less isn't worth the question
+    constexpr std::size_t much = std::size_t{1} << 26;  // smaller requests are not checked
     const auto too_much = [bytes] {
       return NoMemory("[fastfa] something took " + std::to_string(bytes) +
                       " bytes; there is not so much memory");
@@ -64,9 +64,9 @@ class Host final : public Place {
 
 }  // namespace
 
-Place& host() {
-  static Host place;
-  return place;
+Allocator& host_allocator() {
+  static HostAllocator host;
+  return host;
 }
 
 }  // namespace fastfa

@@ -13,12 +13,12 @@
 namespace fastfa::cuda {
 
 template <class T>
-class Library {
+class BlasChoice {
  public:
   enum class Use { always, where_faster };
 
   // Throws std::runtime_error if the library at `path` isn't to be had.
-  Library(std::shared_ptr<Device> device, const std::string& path, Use use)
+  BlasChoice(std::shared_ptr<Device> device, const std::string& path, Use use)
       : device_(std::move(device)),
         use_(use),
         workspace_(device_->reserve(Blas::workspace_bytes)),
@@ -47,7 +47,7 @@ class Library {
   bool has_room(Index rows, Index ld, Index n) const {
     const auto elements = static_cast<std::size_t>(rows * ld);
     return gradient_.bytes >= elements * sizeof(T) &&
-           (n <= library_part || before_.bytes >= elements * sizeof(double));
+           (n <= blas_part || before_.bytes >= elements * sizeof(double));
   }
   T* gradient(Index rows, Index ld, Index n) {
     if (!has_room(rows, ld, n)) {
@@ -56,7 +56,7 @@ class Library {
       before_ = {};
       ++moves_;
       gradient_ = {device_->reserve(elements * sizeof(T)), elements * sizeof(T)};
-      if (n > library_part) {
+      if (n > blas_part) {
         before_ = {device_->reserve(elements * sizeof(double)), elements * sizeof(double)};
       }
     }

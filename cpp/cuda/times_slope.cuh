@@ -6,7 +6,7 @@
 namespace fastfa::cuda {
 
 template <class T>
-__global__ void gate(Gate<T> g) {
+__global__ void times_slope(TimesSlope<T> g) {
   for (Index i = thread_of_grid(); i < g.n * g.cols; i += threads_of_grid()) {
     const Index n = i / g.cols, c = i % g.cols;
     T delta = g.delta[n * g.ldd + c];

@@ -10,17 +10,17 @@ namespace fastfa {
 namespace {
 
 template <class T>
-Grid carry_grid(const Carry<T>& p) {
+Grid product_grid(const FeedbackProduct<T>& p) {
   return grid<T>(p.n, p.n_l, p.n_src);
 }
 template <class Args>
-int carry_tiles(const Args& p) {
-  return carry_grid(p).tiles();
+int product_tiles(const Args& p) {
+  return product_grid(p).tiles();
 }
 
 // ∘ σ′ on rows r0 … r1, columns c … c + cols. B may have anything in its padding: δ has zeros there.
 template <class T>
-inline void finish_carry(const Carry<T>& p, Index r0, Index r1, Index c, Index cols) {
+inline void finish_product(const FeedbackProduct<T>& p, Index r0, Index r1, Index c, Index cols) {
   const Index width = round_up(cols, lanes<T>);
   bool ok = true;
   for (Index r = r0; r < r1; ++r) {
@@ -35,21 +35,21 @@ inline void finish_carry(const Carry<T>& p, Index r0, Index r1, Index c, Index c
 // One tile. b is Bᵀ (n_src, n_l); if it is null, pack(c, cols, k0, k1, to, Rows<V>) packs V vectors of
 // columns from c on.
 template <class T, class Pack>
-inline void carry_tile(const Carry<T>& p, int tile, const T* b, Index ldb, Pack&& pack) {
-  const Block t = block_of(carry_grid(p), tile, p.n, p.n_l);
+inline void product_tile(const FeedbackProduct<T>& p, int tile, const T* b, Index ldb, Pack&& pack) {
+  const Block t = block_of(product_grid(p), tile, p.n, p.n_l);
   for_panels<T>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
     constexpr int V = decltype(vecs)::value;
     const auto pack_panel = [&](Index k0, Index k1, T* to) { pack(c, cols, k0, k1, to, vecs); };
-    panel_product<T, V>(p.source + t.r0 * p.lds, p.lds, t.r1 - t.r0, p.runs, p.n_runs,
+    panel_product<T, V>(p.source + t.r0 * p.lds, p.lds, t.r1 - t.r0, p.ranges, p.n_ranges,
                         b ? b + c : nullptr, ldb, pack_panel, p.delta + t.r0 * p.ldd + c, p.ldd);
-    finish_carry(p, t.r0, t.r1, c, cols);
+    finish_product(p, t.r0, t.r1, c, cols);
   });
 }
 
 // One example through a B whose rows are read along: dot products of B's rows c0 … c1 with δ, a vector
 // of rows at a time. read(j, k) gives the vector at column k of row j.
 template <class T, class Read>
-inline void carry_dots(const Carry<T>& p, Index c0, Index c1, Read&& read) {
+inline void product_dots(const FeedbackProduct<T>& p, Index c0, Index c1, Read&& read) {
   constexpr int n = lanes<T>;
   for (Index c = c0; c < c1; c += n) {
     Vec<T> sums[n] = {};
@@ -61,29 +61,29 @@ inline void carry_dots(const Carry<T>& p, Index c0, Index c1, Read&& read) {
     for (int i = 1; i < n; ++i) sums[0] += sums[i];
     store(p.delta + c, sums[0]);
   }
-  finish_carry(p, 0, 1, c0, c1 - c0);
+  finish_product(p, 0, 1, c0, c1 - c0);
 }
 
 // One tile of a product with such a B.
 template <class T, class Read>
-inline void carry_tile_by_rows(const Carry<T>& p, int tile, Read&& read) {
+inline void product_tile_by_rows(const FeedbackProduct<T>& p, int tile, Read&& read) {
   if (p.n == 1) {
-    const Block t = block_of(carry_grid(p), tile, p.n, p.n_l);
-    return carry_dots(p, t.c0, t.c1, read);
+    const Block t = block_of(product_grid(p), tile, p.n, p.n_l);
+    return product_dots(p, t.c0, t.c1, read);
   }
-  carry_tile(p, tile, static_cast<const T*>(nullptr), 0,
-             [&](Index c, Index cols, Index k0, Index k1, T* to, auto vecs) {
-               pack_transposed<T, decltype(vecs)::value>(
-                   cols, k0, k1, to, [&](Index j, Index k) { return read(c + j, k); });
-             });
+  product_tile(p, tile, static_cast<const T*>(nullptr), 0,
+               [&](Index c, Index cols, Index k0, Index k1, T* to, auto vecs) {
+                 pack_transposed<T, decltype(vecs)::value>(
+                     cols, k0, k1, to, [&](Index j, Index k) { return read(c + j, k); });
+               });
 }
 
 // One tile of a product whose B is made where it is used: row(c, cols, Rows<V>) does one example, pack()
-// as for carry_tile a batch.
+// as for product_tile a batch.
 template <class T, class Row, class Pack>
-inline void carry_tile_made(const Carry<T>& p, int tile, Row&& row, Pack&& pack) {
-  if (p.n > 1) return carry_tile(p, tile, static_cast<const T*>(nullptr), 0, pack);
-  const Block t = block_of(carry_grid(p), tile, p.n, p.n_l);
+inline void product_tile_made(const FeedbackProduct<T>& p, int tile, Row&& row, Pack&& pack) {
+  if (p.n > 1) return product_tile(p, tile, static_cast<const T*>(nullptr), 0, pack);
+  const Block t = block_of(product_grid(p), tile, p.n, p.n_l);
   for_panels<T>(t.c0, t.c1, row);
 }
 
