@@ -65,7 +65,7 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   // δ of every layer, as a root mean square
   std::vector<double> sizes(net.layers_.size());
   {
-    const SpareBuffers spare(net);
+    const SpareBuffers<T> spare(net.pass_);
     net.prepare(net.teaching_);
     net.in_blocks(x, y, poll, [&](Index first, Index n) {
       net.teach(net.teaching_, net.batch_, 0, first);
@@ -128,8 +128,8 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   std::lock_guard<std::mutex> brief(net.teaching_mutex_);
   for (std::size_t l = 0; l < own.size(); ++l) std::swap(made[l].of_b, own[l].of_b);
   std::swap(made, own);
-  net.tiny_.current = false;
-  net.drop_recording();
+  net.tiny_.forget_layout();
+  net.recorder_.drop();
   return scales;
 }
 

@@ -78,7 +78,7 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
 template <class T>
 void Network<T>::Impl::reserve(Index batch) {
   if (batch <= batch_.capacity()) return;
-  tiny_.current = false;
+  tiny_.forget_layout();
   double width = static_cast<double>(spec_.inputs);
   for (const Layer<T>& layer : layers_) width += 2 * static_cast<double>(layer.n_out);
   with_room([&] { return "[Network] a batch of " + std::to_string(batch) + " examples"; },
@@ -250,7 +250,7 @@ void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& p
   impl_->check_data("forward", x, nullptr);
   check_out("forward", out, x.rows, impl_->layers_.back().n_out);
   Session<T> session(*impl_);
-  const SpareBuffers spare(*impl_);
+  const SpareBuffers<T> spare(impl_->pass_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
     impl_->checks_.raise_pending();
@@ -264,7 +264,7 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
   impl_->check_data("activations", x, nullptr);
   check_out("activations", out, x.rows, impl_->layers_);
   Session<T> session(*impl_);
-  const SpareBuffers spare(*impl_);
+  const SpareBuffers<T> spare(impl_->pass_);
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
     impl_->checks_.raise_pending();
@@ -294,7 +294,7 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
                              perturbation, impl_->spec_);
   }
   Teaching<T>& how = own ? impl_->teaching_ : other;
-  const SpareBuffers spare(*impl_);
+  const SpareBuffers<T> spare(impl_->pass_);
   impl_->prepare(how);
   const auto visit = [&](Index first, Index n) {
     impl_->teach(how, impl_->batch_, 0, first);
@@ -316,7 +316,7 @@ EpochResult Network<T>::evaluate(MatrixView<const T> x, MatrixView<const T> y, c
   check_weights("evaluate", sample_weight, nullptr, x.rows);
   Session<T> session(*impl_);
   EpochResult result;
-  const SpareBuffers spare(*impl_);
+  const SpareBuffers<T> spare(impl_->pass_);
   const auto visit = [&](Index, Index) {
     impl_->error(impl_->batch_, false);
     impl_->checks_.raise_pending();

@@ -12,7 +12,7 @@ void Network<T>::use_tf32(bool on) {
     refuse("[Network] matmul_precision was 'tf32'; it must be 'float32' for a network on '" +
            impl_->spec_.device + "' of this dtype: TF32 is float32's on a GPU");
   }
-  impl_->drop_recording();
+  impl_->recorder_.drop();
 }
 template <class T>
 void Network<T>::use_cublas(const std::string& path, bool always) {
@@ -25,7 +25,7 @@ void Network<T>::use_cublas(const std::string& path, bool always) {
   } catch (const std::runtime_error& error) {
     throw DeviceError(std::string("[Network] matmul_library isn't to be had: ") + error.what());
   }
-  impl_->drop_recording();
+  impl_->recorder_.drop();
 }
 template <class T>
 bool Network<T>::reaches(const void* data, std::size_t bytes) const {

@@ -70,8 +70,8 @@ void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double 
   made = make_teaching<T>(*impl_->backend_, feedback, perturbation, impl_->spec_);
   std::lock_guard<std::mutex> brief(impl_->teaching_mutex_);
   std::swap(impl_->teaching_, made);
-  impl_->tiny_.current = false;
-  impl_->drop_recording();
+  impl_->tiny_.forget_layout();
+  impl_->recorder_.drop();
 }
 
 template <class T>
@@ -80,7 +80,7 @@ std::vector<LayerAlignment> Network<T>::alignment(MatrixView<const T> x, MatrixV
   impl_->check_data("alignment", x, &y);
   if (x.rows < 1) refuse("[alignment] X has no rows; it must have at least 1");
   Session<T> session(*impl_);
-  const SpareBuffers spare(*impl_);
+  const SpareBuffers<T> spare(impl_->pass_);
   return impl_->alignment(x, y, choice, poll);
 }
 
@@ -92,7 +92,7 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   Impl& net = *impl_;
   Feedback<T>& f = net.teaching_.feedback.at(at);
   if (!f.matrix) return 0.0;
-  const SpareBuffers spare(net);
+  const SpareBuffers<T> spare(net.pass_);
   net.reserve(n);
   net.batch_.n = n;
   net.backend_->wait();
@@ -120,7 +120,7 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   Session<T> session(*impl_);
   Impl& net = *impl_;
   Layer<T>& own = net.layers_.at(at);
-  const SpareBuffers spare(net);
+  const SpareBuffers<T> spare(net.pass_);
   net.reserve(n);
   const Buffer<T>& below = at == 0 ? net.batch_.input : net.layers_[at - 1].h;
   const std::vector<ColumnRange>& ranges = at == 0 ? net.all_inputs_ : net.layers_[at - 1].units;

@@ -14,24 +14,12 @@
 #include "core/machine/float_mode.h"
 #include "core/machine/fork.h"
 #include "core/machine/thread_team.h"
-#include "core/matrices/feedback.h"
-#include "core/network/batch.h"
-#include "core/network/range_checks.h"
+#include "core/network/recorder.h"
+#include "core/network/staged_pass.h"
+#include "core/network/tiny_runner.h"
 #include "fastfa/network.h"
 
 namespace fastfa {
-
-// How a network is taught: by errors through feedback matrices, one for each hidden layer, or by node
-// perturbation with noise of standard deviation `perturbation` > 0.
-template <class T>
-struct Teaching {
-  std::vector<Feedback<T>> feedback;
-  double perturbation = 0.0;
-};
-
-template <class T>
-Teaching<T> make_teaching(Allocator& allocator, const std::vector<FeedbackSpec>& feedback,
-                          double perturbation, const NetworkSpec& net);
 
 // Deltas of the hidden layers that the instruments keep apart, with as many rows as the layers' own.
 template <class T>
@@ -48,29 +36,6 @@ struct Probe {
       *set = std::move(made);
     }
   }
-};
-
-// How a network that is small enough is laid out for the kernels that do it as a whole.
-template <class T>
-struct TinyLayout {
-  bool current = false;   // else it must be made anew
-  bool forward = false;   // those kernels can do the forward pass
-  bool feedback = false;  // and the feedback, and the update of plain SGD
-  std::vector<TinyLayer<T>> layers;
-};
-
-// How far a step in parts has come. From the forward pass on, its activations and deltas are kept for
-// whoever asks, until the network learns in another way.
-enum class Stage : int { none, forward, feedback, done };
-
-// What the kernels need to know of an optimizer for one step.
-template <class T>
-struct OptimizerStep {
-  Memory memory;
-  Learning<T> learning;
-
-  // Does a weight move where its gradient is zero?
-  bool moves_anyway() const { return memory != Memory::none || learning.decay != 0; }
 };
 
 template <class T>
@@ -90,6 +55,7 @@ class Network<T>::Impl final : public ForkListener {
   void step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll);
   void finish(Batch<T>& batch, const Optimizer& optimizer);  // of a step: what its deltas change
 
+  void gather(Batch<T>& batch);                  // h_0
   void forward(Batch<T>& batch);                 // h_l = σ(W_l h_{l−1} + b_l)
   void error(Batch<T>& batch, bool with_delta);  // y, e = y* − y, δ_L
   // δ of every layer from `lowest` up; row0: how many examples of the same call came before
@@ -100,37 +66,20 @@ class Network<T>::Impl final : public ForkListener {
   void learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change);       // Kolen–Pollack
   void mirror(Index n);                                                       // weight mirror
 
-  // One example through a small network, and whole runs of steps, in tiny.cpp.
-  bool is_small() const;
-  bool has_small_feedback() const;
-  bool is_tiny(const Optimizer& optimizer);
-  bool tiny_holds() const;
-  const TinyLayout<T>& tiny_layout();
-  void silence_tiny();
-  TinyStep<T> tiny_step() const;
-  bool forward_tiny(Index n);
-  bool feedback_tiny(Index n);
-  bool update_tiny(Index n, const OptimizerStep<T>& change);
-  Index run_tiny(const Optimizer& optimizer, const Index* order, Index n, EpochResult& result);
-
   // A step in parts, in stepwise.cpp.
   void forward_step(MatrixView<const T> x, MatrixView<T> out);
   void feedback_step(MatrixView<const T> e, MatrixView<const T> target);
   void update_step(const Optimizer& optimizer);
   void check_error(const char* call, const MatrixView<const T>& e,
                    const MatrixView<const T>& target) const;
-  void exchange();  // the buffers of a pass with the spare ones
 
-  // Steps that a device does again and again without the host, in recorded.cpp.
-  bool may_record() const;
-  std::vector<std::uintptr_t> recording_key(const OptimizerStep<T>& change) const;
-  void record(const Optimizer& optimizer);
-  bool replay(const Optimizer& optimizer, const Index* order, Index count);
-  void drop_recording() { recorded_.graph = nullptr; }
-
+  // Are the parts of this step tried by the kernels of tiny networks first?
+  bool tries_tiny(const Batch<T>& batch) const {
+    return learning_ && batch.n == 1 && backend_->immediate();
+  }
   // Plain SGD with few examples may leave each update to the next forward pass: nothing that is done in
   // between looks at the weights.
-  bool can_defer(const Optimizer& optimizer) const;
+  bool can_defer(const Optimizer& optimizer);
   void catch_up();
 
   // Before teach(): prepares each matrix that follows the weights or is drawn anew.
@@ -175,10 +124,7 @@ class Network<T>::Impl final : public ForkListener {
   Layers<T> layers_;
   Teaching<T> teaching_;
   Batch<T> batch_;
-  TinyLayout<T> tiny_;
-  Stage stage_ = Stage::none;
-  std::vector<Pass<T>> spare_;  // of each layer, for calls that look while a pass is kept
-  Batch<T> spare_batch_;
+  StagedPass<T> pass_{layers_, batch_};
   Probe<T> probe_;
   std::vector<ColumnRange> all_inputs_;
   Buffer<T> partial_;  // of one-row products
@@ -186,6 +132,8 @@ class Network<T>::Impl final : public ForkListener {
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
   RangeChecks<T> checks_{*backend_, steps_, adam_steps_};
+  TinyRunner<T> tiny_{*backend_, spec_, layers_, teaching_, batch_, checks_};
+  Recorder<T> recorder_{*this};
   bool learning_ = false;                  // within a step: there is dropout
   bool deferring_ = false;                 // updates wait for the next forward pass
   std::mutex mutex_;                       // held during a call that works with the network
@@ -194,36 +142,6 @@ class Network<T>::Impl final : public ForkListener {
   std::atomic<std::uintptr_t> stream_{0};  // of the backend
   bool together_ = false;                  // held for an ensemble
   bool lost_ = false;  // forked at a bad moment; or on a device, which can't be forked
-
- private:
-  struct Recorded {
-    std::shared_ptr<void> graph;                       // null: there is none
-    std::vector<std::uintptr_t> key;                   // what it was made of
-    std::vector<typename RangeChecks<T>::Site> sites;  // its checks
-    Buffer<Index> order;                               // the batch under way
-    Buffer<double> schedule;
-    std::shared_ptr<void> memory;  // of state
-    ReplayState* state = nullptr;
-  };
-  Recorded recorded_;
-};
-
-// While it lives, the layers have spare buffers if the pass of a step in parts is kept in the usual
-// ones: for calls that look without learning.
-template <class Impl>
-class SpareBuffers {
- public:
-  explicit SpareBuffers(Impl& impl) : impl_(impl.stage_ == Stage::none ? nullptr : &impl) {
-    if (impl_) impl_->exchange();
-  }
-  ~SpareBuffers() {
-    if (impl_) impl_->exchange();
-  }
-  SpareBuffers(const SpareBuffers&) = delete;
-  SpareBuffers& operator=(const SpareBuffers&) = delete;
-
- private:
-  Impl* impl_;
 };
 
 // Makes means of the sums that examples order[0 … n) have left in `result`, all of them on top of
@@ -249,11 +167,6 @@ EpochSums conclude(EpochResult& result, const EpochSums& before, const T* sample
   const double loss = result.loss - before.loss;
   result.loss = result.weight > 0 ? loss / result.weight : std::numeric_limits<double>::quiet_NaN();
   return sums;
-}
-
-inline Memory memory_of(const Optimizer& optimizer) {
-  const Sgd* sgd = std::get_if<Sgd>(&optimizer);
-  return !sgd ? Memory::adam : sgd->momentum != 0 ? Memory::velocity : Memory::none;
 }
 
 // Rows of a buffer to rows first … of the caller's matrix, by the host.

@@ -68,6 +68,7 @@ void RangeChecks<T>::raise(Site site) {
 
 template <class T>
 void RangeChecks<T>::reduce(const Batch<T>& batch) {
+  if (backend_.immediate()) return;
   backend_.tally({batch.loss.data(), batch.wrong.data(), batch.n, flags_.data() + first_site_,
                   static_cast<Index>(sites_.size() - first_site_), halted_.data(), loss_sum_.data(),
                   wrong_sum_.data(), batch.weight ? batch.weight_rows.data() : nullptr,

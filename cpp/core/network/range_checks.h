@@ -33,10 +33,10 @@ class RangeChecks {
   void forget();  // drops all pending checks
 
   // For a backend that runs ahead of the checks. Not 0: a value was out of range, and updates are
-  // skipped.
-  const int* halted() const { return halted_.data(); }
+  // skipped. Null where the backend is immediate.
+  const int* halted() const { return backend_.immediate() ? nullptr : halted_.data(); }
   // The sums of an epoch, on the device: begin with those in `result`, add a step's before its update
-  // (and its flags to halted()), fetch them.
+  // (and its flags to halted()), fetch them. reduce() does nothing where the backend is immediate.
   void begin_sums(const EpochResult& result);
   void reduce(const Batch<T>& batch);
   void fetch_sums(EpochResult& result);

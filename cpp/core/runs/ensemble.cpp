@@ -122,13 +122,12 @@ class Training {
     for (std::size_t i = 0; i < nets_.size(); ++i) {
       Impl& net = *nets_[i];
       const bool softmax = net.layers_.back().spec.activation == Activation::softmax;
-      if (batch_size_ > 1 || softmax || !net.is_tiny(optimizers_[i])) {
+      if (batch_size_ > 1 || softmax || !net.tiny_.can_step(optimizers_[i])) {
         singles_.push_back(i);
         continue;
       }
       net.ready(optimizers_[i], 1);
-      tiny_[i] = net.tiny_layout().layers;
-      net.silence_tiny();
+      tiny_[i] = net.tiny_.prepare();
       const bool decays = std::get<Sgd>(optimizers_[i]).weight_decay != 0;
       kinds[kind_of(tiny_[i], net.spec_.loss, decays)].push_back(i);
     }
@@ -160,13 +159,12 @@ class Training {
     std::vector<Impl*> members;
     for (std::size_t i = 0; i < nets_.size(); ++i) {
       Impl& net = *nets_[i];
-      if (batch_size_ > 1 || !net.is_tiny(optimizers_[i])) {
+      if (batch_size_ > 1 || !net.tiny_.can_step(optimizers_[i])) {
         singles_.push_back(i);
         continue;
       }
       net.ready(optimizers_[i], 1);
-      tiny_[i] = net.tiny_layout().layers;
-      net.silence_tiny();
+      tiny_[i] = net.tiny_.prepare();
       net.backend_->wait();  // its stream is another than the one that the blocks run on
       in_block_.push_back(i);
       members.push_back(&net);

@@ -55,10 +55,11 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
   check_weights("train_epoch", sample_weight, order, n);
 }
 
+// Not where a step is tried by the kernels of tiny networks: they don't apply deferred updates.
 template <class T>
-bool Network<T>::Impl::can_defer(const Optimizer& optimizer) const {
+bool Network<T>::Impl::can_defer(const Optimizer& optimizer) {
   const Sgd* sgd = std::get_if<Sgd>(&optimizer);
-  if (!backend_->immediate() || !sgd || sgd->momentum != 0) return false;
+  if (!backend_->immediate() || !sgd || sgd->momentum != 0 || tiny_.can_forward()) return false;
   for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
     const Feedback<T>& f = teaching_.feedback[l];
     const bool reads = f.traits.reads_weights_before_forward && layers_[l + 1].can_defer();
@@ -74,7 +75,7 @@ void Network<T>::Impl::catch_up() {
 
 template <class T>
 void Network<T>::Impl::ready(const Optimizer& optimizer, Index batch) {
-  stage_ = Stage::none;
+  pass_.drop();
   reserve(batch);
   reserve_memory(memory_of(optimizer));
 }
@@ -106,21 +107,27 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   batch_.weight = lend_weights(6, sample_weight, x.rows);
   order =
       static_cast<const Index*>(backend_->lend(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
-  const bool tiny = batch_size == 1 && is_tiny(optimizer), ahead = !backend_->immediate();
-  bool recording = ahead && !tiny && may_record();
+  // How the steps are done: in whole runs by the kernels of tiny networks, as replays of a recorded one,
+  // or one by one; and whether updates wait for the next forward pass.
+  const bool tiny = batch_size == 1 && tiny_.can_step(optimizer), ahead = !backend_->immediate();
+  bool recording = ahead && !tiny && recorder_.can_record();
   if (ahead) checks_.begin_sums(result);
   const Deferring deferring(*this, batch_size <= small_batch && can_defer(optimizer));
   for (Index at = 0; at < n;) {
     catch_up();
     if (asks_to_stop(poll)) throw Interrupted();
     const Index begin = at, end = polls > (n - at) / batch_size ? n : at + polls * batch_size;
-    if (tiny) at += run_tiny(optimizer, order + at, end - at, result);
+    if (tiny) {
+      const Index done = tiny_.run(optimizer_step(optimizer, 1), order + at, end - at, result);
+      steps_ += done;
+      at += done;
+    }
     while (at < end) {
       batch_.order = order + at;
       batch_.n = std::min(batch_size, n - at);
       const Index whole = (end - at) / batch_size;
       if (recording && at > 0 && whole > 0) {  // the first step has made what buffers were missing
-        recording = replay(optimizer, batch_.order, whole);
+        recording = recorder_.replay(optimizer, batch_.order, whole);
         if (recording) {
           at += whole * batch_size;
           continue;

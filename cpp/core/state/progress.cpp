@@ -10,7 +10,7 @@ namespace fastfa {
 
 template <class T>
 void Network<T>::Impl::reset_memory() {
-  stage_ = Stage::none;
+  pass_.drop();
   reserve_memory(Memory::none);
   for (Layer<T>& layer : layers_) layer.clear_removed();
   for (Feedback<T>& f : teaching_.feedback) {

@@ -41,7 +41,7 @@ void Network<T>::Impl::mirror(Index n) {
     const Feedback<T>& f = teaching_.feedback[l];
     if (f.spec.plasticity != Plasticity::weight_mirror || steps_ % f.spec.mirror_every != 0) continue;
     checks_.raise_pending();
-    const SpareBuffers spare(*this);  // a pass that is kept stays as it was
+    const SpareBuffers<T> spare(pass_);  // a pass that is kept stays as it was
     reserve(n);
     Layer<T>& layer = layers_[l];
     Layer<T>& above = layers_[l + 1];

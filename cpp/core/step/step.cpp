@@ -12,7 +12,7 @@ void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const P
   forward(batch);
   teach(teaching_, batch, lowest_trainable());
   if (asks_to_stop(poll)) throw Interrupted();  // a step is done as a whole or not at all
-  if (!backend_->immediate()) checks_.reduce(batch);
+  checks_.reduce(batch);
   finish(batch, optimizer);
 }
 
@@ -32,9 +32,9 @@ void Network<T>::Impl::prepare(Teaching<T>& how) {
   }
 }
 
-// h_0 = x, h_l = σ(W_l h_{l−1} + b_l); the output layer is left at its pre-activation for error().
+// h_0 = x, and which of its columns are not zero in the whole batch.
 template <class T>
-void Network<T>::Impl::forward(Batch<T>& batch) {
+void Network<T>::Impl::gather(Batch<T>& batch) {
   const Index n_in = spec_.inputs;
   backend_->gather({batch.x.data, batch.x.row_stride, batch.order, batch.n, n_in, batch.input.data(),
                     batch.input.ld(), batch.active.data(), checks_.bad()});
@@ -44,8 +44,13 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
   } else {
     batch.ranges = all_inputs_;
   }
-  if (forward_tiny(batch.n)) return;
+}
 
+// h_l = σ(W_l h_{l−1} + b_l); the output layer is left at its pre-activation for error().
+template <class T>
+void Network<T>::Impl::forward(Batch<T>& batch) {
+  gather(batch);
+  if (tries_tiny(batch) && tiny_.forward()) return;
   if (learning_ && spec_.input_dropout > 0) {
     drop(-1, spec_.input_dropout, true, batch.input, batch.input, batch.n);
   }
@@ -108,7 +113,7 @@ FeedbackProduct<T> Network<T>::Impl::feedback_product(const Feedback<T>& f, std:
 template <class T>
 void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, int lowest) {
   batch.target_there = false;
-  if (feedback_tiny(batch.n)) return;
+  if (tries_tiny(batch) && tiny_.feedback()) return;
   for (int l = static_cast<int>(layers_.size()) - 2; l >= lowest; --l) {
     const auto at = static_cast<std::size_t>(l);
     Layer<T>& layer = layers_[at];
@@ -143,7 +148,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
 // step). A layer that nothing is sent to stays as it is, and so does what the optimizer remembers of it.
 template <class T>
 void Network<T>::Impl::update(Batch<T>& batch, const OptimizerStep<T>& change) {
-  if (update_tiny(batch.n, change)) return;
+  if (tries_tiny(batch) && tiny_.update(change)) return;
   const Buffer<T>* h = &batch.input;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
@@ -153,8 +158,7 @@ void Network<T>::Impl::update(Batch<T>& batch, const OptimizerStep<T>& change) {
     const std::vector<ColumnRange>& ranges = l > 0                   ? layers_[l - 1].units
                                              : change.moves_anyway() ? all_inputs_
                                                                      : batch.ranges;
-    // Tiny networks use tiny_forward(), which doesn't apply deferred updates.
-    if (deferring_ && layer.can_defer() && !tiny_layout().forward) {
+    if (deferring_ && layer.can_defer()) {
       layer.defer(*backend_, change.learning, below, l > 0 ? ranges : all_inputs_, batch.n, l == 0);
       continue;
     }
@@ -175,7 +179,7 @@ void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>
 template <class T>
 OptimizerStep<T> Network<T>::Impl::optimizer_step(const Optimizer& optimizer, Index n) {
   OptimizerStep<T> change{};
-  if (!backend_->immediate()) change.learning.halted = checks_.halted();
+  change.learning.halted = checks_.halted();
   if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
     const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
     change.memory = sgd->momentum != 0 ? Memory::velocity : Memory::none;

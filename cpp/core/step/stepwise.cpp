@@ -70,15 +70,8 @@ void check_stage(const char* call, Stage stage) {
 }  // namespace
 
 template <class T>
-void Network<T>::Impl::exchange() {
-  spare_.resize(layers_.size());
-  for (std::size_t l = 0; l < layers_.size(); ++l) layers_[l].exchange(spare_[l]);
-  std::swap(batch_, spare_batch_);
-}
-
-template <class T>
 void Network<T>::Impl::forward_step(MatrixView<const T> x, MatrixView<T> out) {
-  stage_ = Stage::none;  // from here on, what was kept is overwritten
+  pass_.drop();  // from here on, what was kept is overwritten
   reserve(x.rows);
   set_batch(x, {}, 0, x.rows);
   const FlagGuard now(learning_);
@@ -86,14 +79,14 @@ void Network<T>::Impl::forward_step(MatrixView<const T> x, MatrixView<T> out) {
   error(batch_, false);
   checks_.raise_pending();
   batch_.x = {};  // the caller's, and gathered by now
-  stage_ = Stage::forward;
+  pass_.reach(Stage::forward);
   if (out.data) copy_rows(layers_.back().h, x.rows, out, 0);
 }
 
 template <class T>
 void Network<T>::Impl::check_error(const char* call, const MatrixView<const T>& e,
                                    const MatrixView<const T>& target) const {
-  check_stage(call, stage_);
+  check_stage(call, pass_.stage());
   const Index n_out = layers_.back().n_out;
   check_matrix(call, "e", e, batch_.n, n_out);
   check_finite(call, "e", e);
@@ -118,7 +111,7 @@ template <class T>
 void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> target) {
   const FlagGuard now(learning_);
   Layer<T>& top = layers_.back();
-  stage_ = Stage::forward;  // until all deltas are there
+  pass_.reach(Stage::forward);  // until all deltas are there
   prepare(teaching_);
   backend_->wait();
   for (Index n = 0; n < batch_.n; ++n) {
@@ -134,14 +127,14 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
   feedback(teaching_.feedback, batch_, 0);
   checks_.raise_pending();
   batch_.y = {};
-  stage_ = Stage::feedback;
+  pass_.reach(Stage::feedback);
 }
 
 template <class T>
 void Network<T>::Impl::update_step(const Optimizer& optimizer) {
   const FlagGuard now(learning_);
   reserve_memory(memory_of(optimizer));
-  stage_ = Stage::done;
+  pass_.reach(Stage::done);
   finish(batch_, optimizer);
 }
 
@@ -170,8 +163,8 @@ void Network<T>::feedback_step(MatrixView<const T> e, MatrixView<const T> target
 template <class T>
 void Network<T>::update_step(const Optimizer& optimizer) {
   const Session<T> session(*impl_);
-  check_stage("update_step", impl_->stage_);
-  if (impl_->stage_ == Stage::forward) {
+  check_stage("update_step", impl_->pass_.stage());
+  if (impl_->pass_.stage() == Stage::forward) {
     out_of_order("update_step", "no error came since forward_step(); call feedback_step() first");
   }
   check_optimizer(optimizer, impl_->batch_.n);
@@ -191,7 +184,7 @@ void Network<T>::apply_error(MatrixView<const T> e, const Optimizer& optimizer,
 template <class T>
 StepState Network<T>::step_state() const {
   std::lock_guard<std::mutex> lock((impl_->check_reentry(), impl_->mutex_));
-  const Stage stage = impl_->stage_;
+  const Stage stage = impl_->pass_.stage();
   return {stage == Stage::none ? 0 : impl_->batch_.n, stage == Stage::feedback || stage == Stage::done,
           stage == Stage::done};
 }
@@ -200,7 +193,7 @@ template <class T>
 void Network<T>::read_step(const std::vector<MatrixView<T>>& activations,
                            const std::vector<MatrixView<T>>& deltas) const {
   std::lock_guard<std::mutex> lock((impl_->check_reentry(), impl_->mutex_));
-  const Stage stage = impl_->stage_;
+  const Stage stage = impl_->pass_.stage();
   if (stage == Stage::none) {
     out_of_order("read_step", "no forward pass is kept; call forward_step() first");
   }
@@ -225,7 +218,6 @@ void Network<T>::read_step(const std::vector<MatrixView<T>>& activations,
 }
 
 #define FASTFA_INSTANTIATE(T)                                                                        \
-  template void Network<T>::Impl::exchange();                                                        \
   template void Network<T>::forward_step(MatrixView<const T>, MatrixView<T>);                        \
   template void Network<T>::feedback_step(MatrixView<const T>, MatrixView<const T>);                 \
   template void Network<T>::update_step(const Optimizer&);                                           \
