@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-CPP = Path(__file__).resolve().parent.parent / "cpp"
+CPP = next(
+    folder / "cpp" for folder in Path(__file__).resolve().parents if (folder / "cpp").is_dir()
+)
 
 # From the bottom up. A room may include from itself and from lower floors, not from its own floor.
 FLOORS = (
