@@ -35,7 +35,7 @@ CASES: dict[str, Case | str] = {
     "propagate_procedural": plain_case((5, 67, 35, 3), rules=("procedural",), batch=18),
     "propagate_sparse": plain_case((5, 67, 35, 3), rules=("sparse 0.1", "ternary 0.2"), batch=35),
     "propagate_hadamard": plain_case((5, 67, 35, 3), rules=("hadamard",), batch=4),
-    "gate": plain_case((5, 33, 7), rules=("custom",), batch=5),
+    "times_slope": plain_case((5, 33, 7), rules=("custom",), batch=5),
     "activate_with_slope": plain_case((5, 33, 7), hidden=("gelu",), batch=5),
     "transpose": local_case((7, 6), LOCAL, 4, rules=("bp",), batch=34),
     "draw": plain_case((5, 33, 18, 3), rules=("brsf",), batch=5),

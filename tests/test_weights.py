@@ -239,7 +239,7 @@ def test_the_sums_of_an_ensemble_are_those_of_each_alone(device, batch_size, rng
 
 DEVICE_CASES = {
     "output": plain_case((9, 41), output=("cross_entropy", "softmax"), batch=7),
-    "gate": plain_case((5, 33, 7), rules=("drtp",), batch=5, short=2),
+    "times_slope": plain_case((5, 33, 7), rules=("drtp",), batch=5, short=2),
     "tally": plain_case((6, 5, 3), batch=37, short=2),
     "next_batch": plain_case((9, 33, 4), rules=("target normal",), batch=3, short=1),
     "tiny_run": plain_case((9, 33, 17, 4), rules=("fa", "bp"), weight_decay=0.1, batch=1),

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "capi/guard.h"
-#include "core/checks.h"
-#include "core/text.h"
+#include "core/base/messages.h"
+#include "core/base/sizes.h"
 #include "fastfa/names.h"
 
 namespace fastfa {

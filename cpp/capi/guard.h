@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "core/sizes.h"
+#include "core/base/sizes.h"
 #include "fastfa/fastfa.h"
 #include "fastfa/types.h"
 

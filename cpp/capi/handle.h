@@ -6,7 +6,7 @@
 #include <string>
 
 #include "capi/guard.h"
-#include "core/checks.h"
+#include "core/base/messages.h"
 #include "fastfa/network.h"
 
 struct fastfa_network {
@@ -36,7 +36,7 @@ void check_dtype(const char* name, std::int32_t dtype) {
          "; the network's is " + std::to_string(dtype_of<T>) + " (0: float32, 1: float64)");
 }
 
-inline void check_there(const char* name, const void* pointer) {
+inline void check_not_null(const char* name, const void* pointer) {
   if (!pointer) refuse(std::string("[fastfa] ") + name + " was null; it must be memory of the caller's");
 }
 
@@ -52,7 +52,7 @@ void check_aligned(const char* name, const void* pointer) {
 // Shapes are checked by the core; what has none there, here.
 template <class T>
 MatrixView<const T> read(const char* name, const fastfa_view& v) {
-  check_there(name, v.data);
+  check_not_null(name, v.data);
   check_dtype<T>(name, v.dtype);
   check_aligned<T>(name, v.data);
   if (v.rows < 1 || v.cols < 1) {
@@ -64,7 +64,7 @@ MatrixView<const T> read(const char* name, const fastfa_view& v) {
 
 template <class T>
 MatrixView<T> write(const char* name, const fastfa_matrix& m, std::int64_t rows, std::int64_t cols) {
-  check_there(name, m.data);
+  check_not_null(name, m.data);
   check_dtype<T>(name, m.dtype);
   check_aligned<T>(name, m.data);
   if (m.rows != rows || m.cols != cols) {

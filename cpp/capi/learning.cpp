@@ -47,7 +47,7 @@ std::vector<T> weights_of(const fastfa_view& given, std::int64_t rows) {
 
 // Where a result goes: as long as it is here, or longer in a newer header.
 void check_weighted(const fastfa_weighted_result* result, bool needed) {
-  if (needed) check_there("result", result);
+  if (needed) check_not_null("result", result);
   if (!result || result->struct_size >= sizeof(*result)) return;
   refuse("[fastfa_weighted_result] struct_size was " + std::to_string(result->struct_size) +
          "; it must be sizeof(fastfa_weighted_result), as its _INIT makes it");
@@ -89,7 +89,7 @@ template <class T>
 void read_kept(Network<T>& n, std::int64_t layer, const fastfa_matrix& out, bool deltas) {
   const int l = checked_index("layer", layer, n.layers());
   std::vector<MatrixView<T>> views(static_cast<std::size_t>(l) + 1), none;
-  check_there("out", out.data);
+  check_not_null("out", out.data);
   check_dtype<T>("out", out.dtype);
   views.back() = {static_cast<T*>(out.data), out.rows, out.cols, out.row_stride, out.col_stride};
   deltas ? n.read_step(none, views) : n.read_step(views, none);
@@ -142,7 +142,7 @@ fastfa_status fastfa_calibrate_feedback(fastfa_network* net, fastfa_view x, fast
 fastfa_status fastfa_evaluate(fastfa_network* net, fastfa_view x, fastfa_view y, fastfa_result* result) {
   return with(net, [&](auto& n) {
     using T = FASTFA_T;
-    check_there("result", result);
+    check_not_null("result", result);
     const EpochResult r = n.evaluate(read<T>("x", x), read<T>("y", y));
     *result = {r.loss, r.wrong, r.examples};
   });

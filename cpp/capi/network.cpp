@@ -69,14 +69,14 @@ int64_t fastfa_steps(const fastfa_network* net) {
 
 fastfa_status fastfa_weights(fastfa_network* net, int64_t layer, fastfa_tensor* tensor) {
   return with(net, [&](auto& n) {
-    check_there("tensor", tensor);
+    check_not_null("tensor", tensor);
     *tensor = tensor_of(n.weights(checked_index("layer", layer, n.layers())));
   });
 }
 
 fastfa_status fastfa_biases(fastfa_network* net, int64_t layer, fastfa_tensor* tensor) {
   return with(net, [&](auto& n) {
-    check_there("tensor", tensor);
+    check_not_null("tensor", tensor);
     const auto b = n.biases(checked_index("layer", layer, n.layers()));
     *tensor = tensor_of(
         WeightView<typename std::remove_reference_t<decltype(n)>::Number>{b.data, {b.cols}, {1}});
@@ -85,7 +85,7 @@ fastfa_status fastfa_biases(fastfa_network* net, int64_t layer, fastfa_tensor* t
 
 fastfa_status fastfa_feedback_stored(fastfa_network* net, int64_t hidden, fastfa_tensor* tensor) {
   return with(net, [&](auto& n) {
-    check_there("tensor", tensor);
+    check_not_null("tensor", tensor);
     const auto b = n.feedback(checked_index("hidden", hidden, n.layers() - 1)).view;
     using T = typename std::remove_reference_t<decltype(n)>::Number;
     *tensor = tensor_of(WeightView<T>{b.data, {b.rows, b.cols}, {b.row_stride, b.col_stride}});
@@ -116,14 +116,14 @@ fastfa_status fastfa_set_feedback(fastfa_network* net, const fastfa_feedback* fe
 
 fastfa_status fastfa_save(fastfa_network* net, const char* path) {
   return with(net, [&](auto& n) {
-    check_there("path", path);
+    check_not_null("path", path);
     n.save(path);
   });
 }
 
 fastfa_status fastfa_load(fastfa_network* net, const char* path) {
   return with(net, [&](auto& n) {
-    check_there("path", path);
+    check_not_null("path", path);
     n.load(path);
   });
 }

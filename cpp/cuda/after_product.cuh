@@ -1,5 +1,5 @@
 // What is left of an operation when a library has formed its product: dense_forward's end, and
-// dense_update's with the gradient (n_in, n_out) in memory. (propagate's is gate.)
+// dense_update's with the gradient (n_in, n_out) in memory. (After propagate() it is times_slope().)
 #pragma once
 
 #include "cuda/learn.cuh"
@@ -21,7 +21,7 @@ __global__ void finish_forward(DenseForward<T> f) {
 }
 
 // A library adds up in one chain. So of a large batch it is given a part at a time:
-constexpr Index library_part = 4096;
+constexpr Index blas_part = 4096;
 // before (=|+=) gradient, both (rows, cols)
 template <class T>
 __global__ void add_part(const T* gradient, Index ldg, Index rows, Index cols, double* before,
@@ -35,15 +35,15 @@ __global__ void add_part(const T* gradient, Index ldg, Index rows, Index cols, d
 // before: (n_in, n_out) of earlier parts, or null
 template <class T>
 __global__ void finish_update(DenseUpdate<T> u, const T* gradient, Index ldg, const double* before,
-                              const Live* live) {
+                              const ReplayState* replay) {
   if (is_halted(u)) return;
-  const Learning<T> rule = rule_now(u, u.s, live);
+  const Learning<T> learning = learning_now(u, u.s, replay);
   for (Index e = thread_of_grid(); e < u.n_in * u.n_out; e += threads_of_grid()) {
     const Index i = e / u.n_out, o = e % u.n_out;
     const bool exists = !u.mask || (u.mask[i * u.ldm + o / 32] >> o % 32 & 1);
     T sum = exists ? gradient[i * ldg + o] : T(0);
     if (before && exists) sum = static_cast<T>(before[e] + sum);
-    apply(rule, u.w, u.v, u.s, i * u.ldw + o, sum, u.decay);
+    apply(learning, u.w, u.v, u.s, i * u.ldw + o, sum, u.decay);
   }
 }
 
@@ -51,7 +51,7 @@ __global__ void finish_update(DenseUpdate<T> u, const T* gradient, Index ldg, co
 // every bias_warps-th example.
 constexpr int bias_warps = 16;
 template <class T>
-__global__ void finish_update_bias(DenseUpdate<T> u, const Live* live) {
+__global__ void finish_update_bias(DenseUpdate<T> u, const ReplayState* replay) {
   FASTFA_SHARED(T, sums, bias_warps * warp);
   const int lane = static_cast<int>(threadIdx.x), of_warp = static_cast<int>(threadIdx.y);
   const Index o = Index{blockIdx.x} * warp + lane;
@@ -62,7 +62,7 @@ __global__ void finish_update_bias(DenseUpdate<T> u, const Live* live) {
   __syncthreads();
   if (is_halted(u) || of_warp != 0 || o >= u.n_out) return;
   for (int k = 1; k < bias_warps; ++k) sum += sums[k * warp + lane];
-  apply(rule_now(u, u.s, live), u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum,
+  apply(learning_now(u, u.s, replay), u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum,
         T(0));
 }
 

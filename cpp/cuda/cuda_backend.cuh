@@ -6,17 +6,16 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/backend.h"
+#include "core/machine/backend.h"
 #include "cuda/activate.cuh"
 #include "cuda/after_product.cuh"
+#include "cuda/blas_choice.cuh"
 #include "cuda/dense_forward.cuh"
 #include "cuda/dense_update.cuh"
 #include "cuda/draw.cuh"
 #include "cuda/dropout.cuh"
-#include "cuda/gate.cuh"
 #include "cuda/gather.cuh"
 #include "cuda/launch.cuh"
-#include "cuda/library.cuh"
 #include "cuda/local_back.cuh"
 #include "cuda/local_forward.cuh"
 #include "cuda/local_update.cuh"
@@ -30,6 +29,7 @@
 #include "cuda/propagate_sparse.cuh"
 #include "cuda/row_dots.cuh"
 #include "cuda/tally.cuh"
+#include "cuda/times_slope.cuh"
 #include "cuda/tiny_together.cuh"
 #include "cuda/transpose.cuh"
 
@@ -44,7 +44,8 @@ class CudaBackend final : public Backend<T> {
   void end() override {
     try {
       device_->wait();
-    } catch (const std::exception&) {  // met by whoever waits next; end() is called while unwinding too
+    } catch (const std::exception&) {  // the next wait() throws it; end() may not, it also runs while
+                                       // unwinding
     }
   }
   bool immediate() const override { return false; }
@@ -62,19 +63,21 @@ class CudaBackend final : public Backend<T> {
   void wait_for(std::uintptr_t handle) override { device_->wait_for(handle); }
 
   bool can_record() const override { return records_; }
-  Index allocations() const override { return allocations_ + (library_ ? library_->moves() : 0); }
-  void begin_record(Live* live) override {
+  Index allocations() const override {
+    return allocations_ + (blas_choice_ ? blas_choice_->moves() : 0);
+  }
+  void begin_record(ReplayState* replay) override {
     device_->begin_record();
-    live_ = live;
+    replay_ = replay;
   }
   std::shared_ptr<void> end_record() override {
-    live_ = nullptr;
+    replay_ = nullptr;
     return device_->end_record();
   }
   void replay(const std::shared_ptr<void>& recording) override { device_->replay(recording); }
-  void next_batch(Live* live, Index n, Index* order) override {
-    device_->require("next_batch", live, order);
-    device_->launch("next_batch", grid_of(1), plain(), cuda::next_batch, live, n, order);
+  void next_batch(ReplayState* replay, Index n, Index* order) override {
+    device_->require("next_batch", replay, order);
+    device_->launch("next_batch", grid_of(1), plain(), cuda::next_batch, replay, n, order);
   }
 
   bool reaches(const void* data, std::size_t bytes) const override {
@@ -115,10 +118,10 @@ class CudaBackend final : public Backend<T> {
         device_->launch("dense_forward", grid, block, cuda::dense_forward<T, decltype(size)>, f);
       });
     };
-    const Index depth = f.n_runs > 0 ? f.n_in : 0;  // without runs the input is silent
+    const Index depth = f.n_ranges > 0 ? f.n_in : 0;  // without ranges the input is zero
     const Product<T> product{f.n, f.n_out, depth, f.h, f.ldh, false, f.w, f.ldw, false, f.a, f.lda};
     either(product, own, [&] {
-      library_->multiply(product, in_tf32(product));
+      blas_choice_->multiply(product, in_tf32(product));
       device_->launch("finish_forward", grid_for(f.n * f.n_out), plain(), cuda::finish_forward<T>, f);
     });
   }
@@ -144,8 +147,8 @@ class CudaBackend final : public Backend<T> {
     const Product<T> product{p.n, p.n_l, p.n_src,           p.source, p.lds, false,
                              p.b, p.ldb, p.transposed != 0, p.delta,  p.ldd};
     either(product, own, [&] {
-      library_->multiply(product, in_tf32(product));
-      gate({p.delta, p.ldd, p.n, p.n_l, p.h, p.ldh, p.activation, nullptr, p.bad});
+      blas_choice_->multiply(product, in_tf32(product));
+      times_slope({p.delta, p.ldd, p.n, p.n_l, p.h, p.ldh, p.activation, nullptr, p.bad});
     });
   }
   void propagate(const PropagateSign<T>& p) override {
@@ -177,9 +180,9 @@ class CudaBackend final : public Backend<T> {
         p.order <= hadamard_shared ? least(p.n, Index{2048}) : least(p.n, max_row_chunks);
     device_->launch("propagate_hadamard", grid_of(blocks), plain(), cuda::propagate_hadamard<T>, p);
   }
-  void gate(const Gate<T>& g) override {
-    device_->require("gate", g.delta, g.h, g.factor, g.bad);
-    device_->launch("gate", grid_for(g.n * g.cols), plain(), cuda::gate<T>, g);
+  void times_slope(const TimesSlope<T>& g) override {
+    device_->require("times_slope", g.delta, g.h, g.factor, g.bad);
+    device_->launch("times_slope", grid_for(g.n * g.cols), plain(), cuda::times_slope<T>, g);
   }
   void activate(const Activate<T>& p) override {
     device_->require("activate", p.h, p.slope);
@@ -195,12 +198,12 @@ class CudaBackend final : public Backend<T> {
   void draw(const Draw<T>& d) override {
     device_->require("draw", d.out, d.a, d.bad);
     device_->launch("draw", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::draw<T>, d,
-                    static_cast<const Live*>(live_));
+                    static_cast<const ReplayState*>(replay_));
   }
   void dropout(const Dropout<T>& d) override {
     device_->require("dropout", d.x, d.to);
     device_->launch("dropout", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::dropout<T>, d,
-                    static_cast<const Live*>(live_));
+                    static_cast<const ReplayState*>(replay_));
   }
   void row_dots(const RowDots<T>& d) override {
     device_->require("row_dots", d.x, d.y, d.out);
@@ -209,7 +212,7 @@ class CudaBackend final : public Backend<T> {
   void tally(const Tally& t) override {
     device_->require("tally", t.loss_rows, t.wrong, t.flags, t.halted, t.loss_sum, t.wrong_sum,
                      t.weight_rows, t.missed_sum);
-    device_->launch("tally", grid_of(1), block_of(warp), cuda::tally, t, live_);
+    device_->launch("tally", grid_of(1), block_of(warp), cuda::tally, t, replay_);
   }
 
   void dense_update(const DenseUpdate<T>& u) override {
@@ -218,48 +221,52 @@ class CudaBackend final : public Backend<T> {
     const auto own = [&](const DenseUpdate<T>& update) {
       with_tile<T>(u.n_in, u.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
         using Size = decltype(size);
-        const auto* live = static_cast<const Live*>(live_);
+        const auto* replay = static_cast<const ReplayState*>(replay_);
         if (u.n > k_block) {
-          device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, true>, update, live);
+          device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, true>, update,
+                          replay);
         } else {
-          device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, false>, update, live);
+          device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, false>, update,
+                          replay);
         }
       });
     };
-    if (!library_) return own(u);
+    if (!blas_choice_) return own(u);
     Product<T> product{u.n_in, u.n_out, u.n, u.h, u.ldh, true, u.delta, u.ldd, false, nullptr, u.ldw};
     const bool tf32 = in_tf32(product);
     std::shared_ptr<void> memory;
     DenseUpdate<T> rehearsal = u;
-    if (live_ && !library_->has_room(u.n_in, u.ldw, u.n)) return own(u);
+    if (replay_ && !blas_choice_->has_room(u.n_in, u.ldw, u.n)) return own(u);
     try {
-      product.c = library_->gradient(u.n_in, u.ldw, u.n);
-      if (library_->undecided(product, tf32) && !live_) rehearsal = library_->rehearsal(u, memory);
+      product.c = blas_choice_->gradient(u.n_in, u.ldw, u.n);
+      if (blas_choice_->undecided(product, tf32) && !replay_) {
+        rehearsal = blas_choice_->rehearsal(u, memory);
+      }
     } catch (const std::bad_alloc&) {  // other layers have had their update: so must this one
       return own(u);
     }
     const auto theirs = [&](const DenseUpdate<T>& update) {
       const auto* gradient = static_cast<const T*>(product.c);
-      double* const before = u.n > library_part ? library_->before() : nullptr;
-      for (Index n = 0; n < u.n; n += library_part) {
+      double* const before = u.n > blas_part ? blas_choice_->before() : nullptr;
+      for (Index n = 0; n < u.n; n += blas_part) {
         Product<T> part = product;
         part.a += n * u.ldh;
         part.b += n * u.ldd;
-        part.depth = least(u.n - n, library_part);
-        library_->multiply(part, tf32);
+        part.depth = least(u.n - n, blas_part);
+        blas_choice_->multiply(part, tf32);
         if (n + part.depth == u.n) break;
         device_->launch("add_part", grid_for(u.n_in * u.n_out), plain(), cuda::add_part<T>, gradient,
                         u.ldw, u.n_in, u.n_out, before, n == 0);
       }
       device_->launch("finish_update", grid_for(u.n_in * u.n_out), plain(), cuda::finish_update<T>,
                       update, gradient, u.ldw, static_cast<const double*>(before),
-                      static_cast<const Live*>(live_));
+                      static_cast<const ReplayState*>(replay_));
       if (!u.bias) return;
       device_->launch("finish_update_bias", grid_of(ceil_div(u.n_out, warp)), block_of(warp, bias_warps),
-                      cuda::finish_update_bias<T>, update, static_cast<const Live*>(live_));
+                      cuda::finish_update_bias<T>, update, static_cast<const ReplayState*>(replay_));
     };
-    if (memory) library_->decide(product, tf32, [&] { own(rehearsal); }, [&] { theirs(rehearsal); });
-    library_->forms(product, tf32) ? theirs(u) : own(u);
+    if (memory) blas_choice_->decide(product, tf32, [&] { own(rehearsal); }, [&] { theirs(rehearsal); });
+    blas_choice_->forms(product, tf32) ? theirs(u) : own(u);
   }
 
   void local_forward(const LocalForward<T>& f) override {
@@ -281,10 +288,11 @@ class CudaBackend final : public Backend<T> {
     transpose({u.delta, u.ldd, u.n, u.shape.units(), u.across, u.ldc});
     const Index parts = ceil_div(u.shape.patch() * u.shape.maps, local_weights);
     device_->launch("local_update", grid_of(least(u.shape.positions() * parts, Index{65535})),
-                    block_of(local_weights), cuda::local_update<T>, u, static_cast<const Live*>(live_));
+                    block_of(local_weights), cuda::local_update<T>, u,
+                    static_cast<const ReplayState*>(replay_));
     if (!u.bias) return;
     device_->launch("local_update_bias", grid_for(u.shape.units()), plain(), cuda::local_update_bias<T>,
-                    u, static_cast<const Live*>(live_));
+                    u, static_cast<const ReplayState*>(replay_));
   }
 
   bool use_tf32(bool on) override {
@@ -292,8 +300,9 @@ class CudaBackend final : public Backend<T> {
     return tf32_ == on;
   }
   void use_cublas(const std::string& path, bool always) override {
-    using Use = typename Library<T>::Use;
-    library_ = std::make_unique<Library<T>>(device_, path, always ? Use::always : Use::where_faster);
+    using Use = typename BlasChoice<T>::Use;
+    blas_choice_ =
+        std::make_unique<BlasChoice<T>>(device_, path, always ? Use::always : Use::where_faster);
   }
   bool runs_tiny() const override { return true; }
   void tiny_run(const TinyRun<T>& run) override { tiny_together(&run, 1); }
@@ -321,26 +330,26 @@ class CudaBackend final : public Backend<T> {
   // Does an operation with this product our way or the library's. Both may be done again and again.
   template <class Own, class Theirs>
   void either(const Product<T>& p, Own&& own, Theirs&& theirs) {
-    if (!library_) return own();
+    if (!blas_choice_) return own();
     const bool tf32 = in_tf32(p);
-    if (library_->undecided(p, tf32) && !live_) library_->decide(p, tf32, own, theirs);
-    library_->forms(p, tf32) ? theirs() : own();
+    if (blas_choice_->undecided(p, tf32) && !replay_) blas_choice_->decide(p, tf32, own, theirs);
+    blas_choice_->forms(p, tf32) ? theirs() : own();
   }
   static dim3 plain() { return block_of(plain_threads); }
   static dim3 warps() { return block_of(warp, rows_of_warps); }
-  static dim3 small_grid(const Carry<T>& p) {
+  static dim3 small_grid(const FeedbackProduct<T>& p) {
     return grid_of(ceil_div(p.n_l, SmallTile::cols), ceil_div(p.n, SmallTile::rows));
   }
   template <class... P>
-  void require(const char* name, const Carry<T>& p, const P*... more) const {
+  void require(const char* name, const FeedbackProduct<T>& p, const P*... more) const {
     device_->require(name, p.source, p.h, p.delta, p.bad, more...);
   }
 
   std::shared_ptr<Device> device_;
-  std::unique_ptr<Library<T>> library_;  // null: all products are our own
+  std::unique_ptr<BlasChoice<T>> blas_choice_;  // null: all products are our own
   Loan loans_[8];
-  Loan tiny_;             // what tiny_run is told, and tells
-  Live* live_ = nullptr;  // while a step is recorded
+  Loan tiny_;                      // what tiny_run is told, and tells
+  ReplayState* replay_ = nullptr;  // while a step is recorded
   Index allocations_ = 0;
   bool tf32_ = false;
   bool records_ = std::string(environment("FASTFA_CUDA_GRAPHS")) != "0";

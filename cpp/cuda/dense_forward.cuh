@@ -8,7 +8,7 @@ namespace fastfa::cuda {
 
 template <class T, class Size>
 __global__ void __launch_bounds__(Size::threads) dense_forward(DenseForward<T> f) {
-  const Index depth = f.n_runs > 0 ? f.n_in : 0;  // without runs the input is silent
+  const Index depth = f.n_ranges > 0 ? f.n_in : 0;  // without ranges the input is zero
   multiply<T, Size, true, false>(
       f.n, f.n_out, depth, [&](Index n, Index i) { return f.h[n * f.ldh + i]; },
       [&](Index i, Index o) { return f.w[i * f.ldw + o]; },

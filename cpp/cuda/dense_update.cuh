@@ -9,15 +9,16 @@ namespace fastfa::cuda {
 
 // is_long: of more than k_block examples.
 template <class T, class Size, bool is_long>
-__global__ void __launch_bounds__(Size::threads) dense_update(DenseUpdate<T> u, const Live* live) {
+__global__ void __launch_bounds__(Size::threads)
+    dense_update(DenseUpdate<T> u, const ReplayState* replay) {
   if (is_halted(u)) return;
-  const Learning<T> rule = rule_now(u, u.s, live);
+  const Learning<T> learning = learning_now(u, u.s, replay);
   multiply<T, Size, false, false, is_long>(
       u.n_in, u.n_out, u.n, [&](Index i, Index n) { return u.h[n * u.ldh + i]; },
       [&](Index n, Index o) { return u.delta[n * u.ldd + o]; },
       [&](Index i, Index o, T gradient) {
         if (u.mask && !(u.mask[i * u.ldm + o / 32] >> o % 32 & 1)) gradient = T(0);
-        apply(rule, u.w, u.v, u.s, i * u.ldw + o, gradient, u.decay);
+        apply(learning, u.w, u.v, u.s, i * u.ldw + o, gradient, u.decay);
       });
   if (!u.bias || blockIdx.y != 0) return;
   for (int c = static_cast<int>(threadIdx.x); c < Size::cols; c += Size::threads) {
@@ -25,7 +26,7 @@ __global__ void __launch_bounds__(Size::threads) dense_update(DenseUpdate<T> u, 
     if (o >= u.n_out) break;
     LongSum<T> sum(u.n);
     for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n * u.ldd + o]);
-    apply(rule, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum.result(), T(0));
+    apply(learning, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum.result(), T(0));
   }
 }
 

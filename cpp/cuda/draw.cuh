@@ -2,7 +2,7 @@
 // out). A thread has four rows of a column, the four words of a block.
 #pragma once
 
-#include "core/live.h"
+#include "core/machine/replay_state.h"
 #include "cuda/math.cuh"
 #include "fastfa/philox.h"
 
@@ -42,8 +42,8 @@ __device__ inline void four_numbers(const Draw<T>& d, const Philox4x32& words, T
 }
 
 template <class T>
-__global__ void draw(Draw<T> d, const Live* live) {
-  const std::uint32_t step = live ? static_cast<std::uint32_t>(live->now) : d.layer;
+__global__ void draw(Draw<T> d, const ReplayState* replay) {
+  const std::uint32_t step = replay ? static_cast<std::uint32_t>(replay->now) : d.layer;
   const Index fours = ceil_div(d.rows, 4);
   for (Index t = thread_of_grid(); t < fours * d.cols; t += threads_of_grid()) {
     const Index four = t / d.cols, c = t % d.cols;

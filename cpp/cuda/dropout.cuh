@@ -7,8 +7,8 @@
 namespace fastfa::cuda {
 
 template <class T>
-__global__ void dropout(Dropout<T> d, const Live* live) {
-  const std::uint32_t step = live ? static_cast<std::uint32_t>(live->now) : d.layer;
+__global__ void dropout(Dropout<T> d, const ReplayState* replay) {
+  const std::uint32_t step = replay ? static_cast<std::uint32_t>(replay->now) : d.layer;
   const Index fours = ceil_div(d.rows, 4);
   for (Index t = thread_of_grid(); t < fours * d.cols; t += threads_of_grid()) {
     const Index four = t / d.cols, c = t % d.cols;

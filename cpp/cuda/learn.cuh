@@ -1,7 +1,7 @@
 // What an optimizer does to one parameter.
 #pragma once
 
-#include "core/live.h"
+#include "core/machine/replay_state.h"
 #include "cuda/portable.cuh"
 
 namespace fastfa::cuda {
@@ -36,11 +36,11 @@ __device__ inline void apply(const Learning<T>& u, T* w, T* v, T* s, Index at, T
 
 // What the optimizer does at this step: of a recorded one, Adam's step and root are looked up.
 template <class T>
-__device__ inline Learning<T> rule_now(const Learning<T>& u, const T* s, const Live* live) {
+__device__ inline Learning<T> learning_now(const Learning<T>& u, const T* s, const ReplayState* replay) {
   Learning<T> now = u;
-  if (s && live) {
-    now.step = static_cast<T>(live->adam_step);
-    now.root = static_cast<T>(live->adam_root);
+  if (s && replay) {
+    now.step = static_cast<T>(replay->adam_step);
+    now.root = static_cast<T>(replay->adam_root);
   }
   return now;
 }

@@ -14,11 +14,12 @@ constexpr int local_weights = 256;  // of a block: neighbours in memory, input b
 constexpr int local_rows = local_weights + 2;  // inputs and maps that so many weights have, at the most
 
 template <class T>
-__global__ void __launch_bounds__(local_weights) local_update(LocalUpdate<T> u, const Live* live) {
+__global__ void __launch_bounds__(local_weights)
+    local_update(LocalUpdate<T> u, const ReplayState* replay) {
   constexpr int width = local_examples<T>, ld = width + 1;  // against bank conflicts
   FASTFA_SHARED(T, rows, local_rows * ld);
   if (is_halted(u)) return;
-  const Learning<T> rule = rule_now(u, u.s, live);
+  const Learning<T> learning = learning_now(u, u.s, replay);
   const LocalShape& s = u.shape;
   const int thread = static_cast<int>(threadIdx.x);
   const Index weights = s.patch() * s.maps, parts = ceil_div(weights, local_weights);
@@ -50,18 +51,19 @@ __global__ void __launch_bounds__(local_weights) local_update(LocalUpdate<T> u, 
       for (int n = 0; n < count; ++n) sum.add(rows[of_input + n] * rows[of_map + n]);
     }
     if (own > last) continue;
-    apply(rule, u.w, u.v, u.s, p * u.ldw + place_of_weight(s, own), sum.result(), u.decay);
+    apply(learning, u.w, u.v, u.s, p * u.ldw + place_of_weight(s, own), sum.result(), u.decay);
   }
 }
 
 template <class T>
-__global__ void local_update_bias(LocalUpdate<T> u, const Live* live) {
+__global__ void local_update_bias(LocalUpdate<T> u, const ReplayState* replay) {
   if (is_halted(u)) return;
-  const Learning<T> rule = rule_now(u, u.s, live);
+  const Learning<T> learning = learning_now(u, u.s, replay);
   for (Index unit = thread_of_grid(); unit < u.shape.units(); unit += threads_of_grid()) {
     LongSum<T> sum(u.n);
     for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n * u.ldd + unit]);
-    apply(rule, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, unit, sum.result(), T(0));
+    apply(learning, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, unit, sum.result(),
+          T(0));
   }
 }
 

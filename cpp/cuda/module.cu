@@ -1,5 +1,5 @@
 // What the library exports.
-#include "core/device_module.h"
+#include "core/machine/device_module.h"
 #include "fastfa/export.h"
 
 namespace fastfa::cuda {

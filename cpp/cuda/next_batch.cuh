@@ -2,24 +2,24 @@
 // step. One block.
 #pragma once
 
-#include "core/live.h"
+#include "core/machine/replay_state.h"
 #include "cuda/portable.cuh"
 
 namespace fastfa::cuda {
 
-static __global__ void next_batch(Live* live, Index n, Index* order) {
-  const Index* from = live->order + live->at;
+static __global__ void next_batch(ReplayState* replay, Index n, Index* order) {
+  const Index* from = replay->order + replay->at;
   for (Index i = threadIdx.x; i < n; i += blockDim.x) order[i] = from[i];
   __syncthreads();
   if (threadIdx.x != 0) return;
-  const Index count = live->count;
-  if (live->schedule) {
-    live->adam_step = live->schedule[2 * count];
-    live->adam_root = live->schedule[2 * count + 1];
+  const Index count = replay->count;
+  if (replay->schedule) {
+    replay->adam_step = replay->schedule[2 * count];
+    replay->adam_root = replay->schedule[2 * count + 1];
   }
-  live->at += n;
-  live->now = live->first + count;
-  live->count = count + 1;
+  replay->at += n;
+  replay->now = replay->first + count;
+  replay->count = count + 1;
 }
 
 }  // namespace fastfa::cuda

@@ -2,7 +2,7 @@
 // threads, in shared memory where it fits.
 #pragma once
 
-#include "cuda/carry.cuh"
+#include "cuda/feedback_product.cuh"
 
 namespace fastfa::cuda {
 
@@ -28,7 +28,7 @@ __global__ void propagate_hadamard(PropagateHadamard<T> p) {
       }
       __syncthreads();
     }
-    for (Index j = threadIdx.x; j < p.n_l; j += blockDim.x) finish_carry(p, n, j, x[p.row[j]]);
+    for (Index j = threadIdx.x; j < p.n_l; j += blockDim.x) finish_product(p, n, j, x[p.row[j]]);
     __syncthreads();
   }
 }

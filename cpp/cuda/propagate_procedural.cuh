@@ -3,7 +3,7 @@
 // the examples of its tile.
 #pragma once
 
-#include "cuda/carry.cuh"
+#include "cuda/feedback_product.cuh"
 #include "fastfa/philox.h"
 
 namespace fastfa::cuda {
@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(procedural_units) propagate_procedural(Propaga
   }
 #pragma unroll
   for (int n = 0; n < procedural_examples; ++n) {
-    if (j < p.n_l && n < examples) finish_carry(p, first + n, j, sum[n]);
+    if (j < p.n_l && n < examples) finish_product(p, first + n, j, sum[n]);
   }
 }
 

@@ -1,13 +1,13 @@
 // δ_l = (B δ_source) ∘ σ′(h_l) with B = scale · sign(Wᵀ) or |B| ∘ sign(Wᵀ). sign(0) = 0.
 #pragma once
 
-#include "cuda/carry.cuh"
+#include "cuda/feedback_product.cuh"
 
 namespace fastfa::cuda {
 
 template <class T>
 __global__ void __launch_bounds__(SmallTile::threads) propagate_sign(PropagateSign<T> p) {
-  carry_tile<T, SmallTile, true>(p, [&](Index k, Index j) {
+  product_tile<T, SmallTile, true>(p, [&](Index k, Index j) {
     const T w = p.w[j * p.ldb + k];
     const T size = p.magnitude ? p.magnitude[j * p.ldb + k] : p.scale;
     return w > 0 ? size : w < 0 ? -size : T(0);

@@ -2,7 +2,7 @@
 // to which `across` gives the source side by side; with one example they share out the row.
 #pragma once
 
-#include "cuda/carry.cuh"
+#include "cuda/feedback_product.cuh"
 
 namespace fastfa::cuda {
 
@@ -15,13 +15,13 @@ __global__ void propagate_sparse(PropagateSparse<T> p) {
     T sum = T(0);
     for (Index i = begin + lane; i < end; i += warp) sum += p.value[i] * p.source[p.column[i]];
     sum = warp_sum(sum);
-    if (lane == 0 && j < p.n_l) finish_carry(p, 0, j, sum);
+    if (lane == 0 && j < p.n_l) finish_product(p, 0, j, sum);
     return;
   }
   for (Index n = Index{blockIdx.y} * warp + lane; n < p.n && j < p.n_l; n += Index{gridDim.y} * warp) {
     T sum = T(0);
     for (Index i = begin; i < end; ++i) sum += p.value[i] * p.across[p.column[i] * p.ldx + n];
-    finish_carry(p, n, j, sum);
+    finish_product(p, n, j, sum);
   }
 }
 

@@ -1,12 +1,12 @@
 // Was a value of this step out of range? Else its losses and errors are added up. One warp.
 #pragma once
 
-#include "core/live.h"
+#include "core/machine/replay_state.h"
 #include "cuda/portable.cuh"
 
 namespace fastfa::cuda {
 
-static __global__ void tally(Tally t, Live* live) {
+static __global__ void tally(Tally t, ReplayState* replay) {
   const int lane = static_cast<int>(threadIdx.x);
   const int halted = *t.halted;
   int flagged = halted;
@@ -29,9 +29,9 @@ static __global__ void tally(Tally t, Live* live) {
   wrong = warp_sum(wrong);
   if (lane != 0) return;
   if (flagged) {
-    if (live && !halted) {
-      live->halted_at = live->now;
-      live->site = t.n_flags - first;
+    if (replay && !halted) {
+      replay->halted_at = replay->now;
+      replay->site = t.n_flags - first;
     }
     *t.halted = 1;
   } else {

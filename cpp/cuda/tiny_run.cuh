@@ -38,17 +38,17 @@ __device__ inline void tiny_feedback(const TinyLayer<T>& l, int* bad) {
 
 // W ← W + η (δ hᵀ − γ W)
 template <class T>
-__device__ inline void tiny_update(const Learning<T>& rule, const TinyLayer<T>& l, const T* below,
+__device__ inline void tiny_update(const Learning<T>& learning, const TinyLayer<T>& l, const T* below,
                                    bool output) {
   const bool silent = !output && !l.b;  // nothing is sent to it
   if (!l.trainable || silent) return;
   T* const none = nullptr;
   for (Index e = threadIdx.x; e < l.n_in * l.n_out; e += blockDim.x) {
     const Index i = e / l.n_out, o = e % l.n_out;
-    apply(rule, l.w, none, none, i * l.ldw + o, below[i] * l.delta[o], rule.decay);
+    apply(learning, l.w, none, none, i * l.ldw + o, below[i] * l.delta[o], learning.decay);
   }
   for (Index o = threadIdx.x; l.bias && o < l.n_out; o += blockDim.x) {
-    apply(rule, l.bias, none, none, o, l.delta[o], T(0));
+    apply(learning, l.bias, none, none, o, l.delta[o], T(0));
   }
 }
 
@@ -60,9 +60,9 @@ __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs)
   FASTFA_SHARED(unsigned char, wrong, 1);
   const TinyRun<T> r = runs[blockIdx.x];
   const TinyLayer<T>& top = r.layers[r.count - 1];
-  Learning<T> rule{};
-  rule.rate = r.rate;
-  rule.decay = r.decay;
+  Learning<T> learning{};
+  learning.rate = r.rate;
+  learning.decay = r.decay;
   const bool first = threadIdx.x == 0;
   double loss_sum = *r.loss_sum;
   Index wrong_sum = 0, done = 0;
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs)
     if (*bad) break;
     h = x;
     for (Index l = 0; l < r.count; ++l) {
-      tiny_update(rule, r.layers[l], h, l + 1 == r.count);
+      tiny_update(learning, r.layers[l], h, l + 1 == r.count);
       h = r.layers[l].h;
     }
     loss_sum += *loss;

@@ -1,9 +1,9 @@
 // a = σ(h W + b): h (n, n_in) · W (n_in, n_out) → a (n, n_out), overwritten.
 #pragma once
 
-#include "kernels/few_rows.h"
 #include "kernels/math.h"
 #include "kernels/panels.h"
+#include "kernels/small_batch.h"
 
 namespace fastfa {
 namespace {
@@ -14,7 +14,8 @@ Grid forward_grid(const DenseForward<T>& f) {
 }
 template <class T>
 int dense_forward_tiles(const DenseForward<T>& f) {
-  return f.n <= few_rows ? static_cast<int>(row_chunks(f.n, f.n_in, f.n_out)) : forward_grid(f).tiles();
+  return f.n <= small_batch ? static_cast<int>(row_chunks(f.n, f.n_in, f.n_out))
+                            : forward_grid(f).tiles();
 }
 
 // Bias and activation of rows r0 … r1, columns c … c + cols (padded to whole vectors).
@@ -38,14 +39,14 @@ template <class T>
 void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
   const Grid g = forward_grid(f);
   for (; tile < tile_end; ++tile) {
-    if (f.n <= few_rows) {
-      row_product({f.h, f.ldh, f.n, f.runs, f.n_runs}, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
+    if (f.n <= small_batch) {
+      row_product({f.h, f.ldh, f.n, f.ranges, f.n_ranges}, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
       continue;
     }
     const Block t = block_of(g, tile, f.n, f.n_out);
     for_panels<T>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
       constexpr int V = decltype(vecs)::value;
-      panel_product<T, V>(f.h + t.r0 * f.ldh, f.ldh, t.r1 - t.r0, f.runs, f.n_runs, f.w + c, f.ldw,
+      panel_product<T, V>(f.h + t.r0 * f.ldh, f.ldh, t.r1 - t.r0, f.ranges, f.n_ranges, f.w + c, f.ldw,
                           InPlace{}, f.a + t.r0 * f.lda + c, f.lda);
       finish_forward(f, t.r0, t.r1, c, cols);
     });
@@ -54,7 +55,7 @@ void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
 
 template <class T>
 void dense_forward_finish(const DenseForward<T>& f) {
-  if (f.n > few_rows) return;
+  if (f.n > small_batch) return;
   add_chunks(f.partial, f.n, f.n_in, f.n_out, f.a, f.lda);
   finish_forward(f, 0, f.n, 0, f.n_out);
 }

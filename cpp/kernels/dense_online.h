@@ -120,7 +120,7 @@ void dense_online_run(const DenseOnline<T>& o, int tile, int tile_end) {
   for (; tile < tile_end; ++tile) {
     if (narrow<T>(f.n_out)) {  // such a W leaves no cache: one after the other
       update_few(o.last, tile);
-      row_product({f.h, f.ldh, f.n, f.runs, f.n_runs}, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
+      row_product({f.h, f.ldh, f.n, f.ranges, f.n_ranges}, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
       continue;
     }
     const Index k0 = chunk_begin(tile, chunks, f.n_in), k1 = chunk_begin(tile + 1, chunks, f.n_in);

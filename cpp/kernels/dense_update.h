@@ -2,9 +2,9 @@
 // registers and applied at once. Accumulates into w, bias and the optimizer's memory of them.
 #pragma once
 
-#include "kernels/few_rows.h"
 #include "kernels/learn.h"
 #include "kernels/panels.h"
+#include "kernels/small_batch.h"
 #include "kernels/sums.h"
 
 namespace fastfa {
@@ -23,7 +23,8 @@ Grid update_grid(const DenseUpdate<T>& u) {
 }
 template <class T>
 int dense_update_tiles(const DenseUpdate<T>& u) {
-  return u.n <= few_rows ? static_cast<int>(row_chunks(u.n, u.n_in, u.n_out)) : update_grid(u).tiles();
+  return u.n <= small_batch ? static_cast<int>(row_chunks(u.n, u.n_in, u.n_out))
+                            : update_grid(u).tiles();
 }
 
 template <class T>
@@ -164,17 +165,17 @@ template <class T>
 inline void update_few(const DenseUpdate<T>& u, Index chunk) {
   const Index chunks = row_chunks(u.n, u.n_in, u.n_out);
   const Index i0 = chunk_begin(chunk, chunks, u.n_in), i1 = chunk_begin(chunk + 1, chunks, u.n_in);
-  const auto settle = [&](Index i, Index c0, Index c1) {
+  const auto catch_up = [&](Index i, Index c0, Index c1) {
     if (u.pending_decays && u.pending_decays[i] != 0) apply_pending_decays(u, i, c0, c1);
   };
   if (u.n == 0) {
-    for (Index i = i0; i < i1; ++i) settle(i, 0, u.n_out);
+    for (Index i = i0; i < i1; ++i) catch_up(i, 0, u.n_out);
     return;
   }
   with_few(u.n, [&](auto n) {
     for_column_blocks<T>(u.n, u.n_out, [&](Index c, Index width) {
-      for_runs(FewRows<T>{u.h, u.ldh, u.n, u.runs, u.n_runs}, i0, i1, [&](Index i) {
-        settle(i, c, c + width);
+      for_columns(SmallBatch<T>{u.h, u.ldh, u.n, u.ranges, u.n_ranges}, i0, i1, [&](Index i) {
+        catch_up(i, c, c + width);
         update_row<T, decltype(n)::value>(u, i, c, c + width);
       });
     });
@@ -224,8 +225,8 @@ inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, I
 template <class T, int V>
 inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, const T* d, Index ldd,
                          Index n0, Index n1) {
-  for (Index r = 0; r < u.n_runs; ++r) {
-    const Index begin = max(u.runs[r].begin, r0), end = min(u.runs[r].end, r1);
+  for (Index r = 0; r < u.n_ranges; ++r) {
+    const Index begin = max(u.ranges[r].begin, r0), end = min(u.ranges[r].end, r1);
     if (begin >= end) continue;
     for_row_tiles(end - begin, [&](Index m, auto height) {
       update_tile<T, decltype(height)::value, V>(u, begin + m, c, d, ldd, n0, n1);
@@ -249,8 +250,8 @@ inline void learn_tile(const DenseUpdate<T>& u, Index i, Index c, Vec<T> (&gradi
 // Calls f(first row, Rows<height>) for the tiles of rows r0 … r1 that learn.
 template <class T, class F>
 inline void for_learning_rows(const DenseUpdate<T>& u, Index r0, Index r1, F&& f) {
-  for (Index r = 0; r < u.n_runs; ++r) {
-    const Index begin = max(u.runs[r].begin, r0), end = min(u.runs[r].end, r1);
+  for (Index r = 0; r < u.n_ranges; ++r) {
+    const Index begin = max(u.ranges[r].begin, r0), end = min(u.ranges[r].end, r1);
     if (begin >= end) continue;
     for_row_tiles(end - begin, [&](Index m, auto height) { f(begin + m, height); });
   }
@@ -316,7 +317,7 @@ template <class T>
 void dense_update_run(const DenseUpdate<T>& u, int tile, int tile_end) {
   const Grid g = update_grid(u);
   for (; tile < tile_end; ++tile) {
-    if (u.n <= few_rows) {
+    if (u.n <= small_batch) {
       if (tile == 0) update_bias(u, 0, u.n_out);
       update_few(u, tile);
       continue;

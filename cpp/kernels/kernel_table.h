@@ -26,7 +26,7 @@ struct KernelSet {
   Op<PropagateProcedural<T>> propagate_procedural;
   Op<PropagateSparse<T>> propagate_sparse;
   Op<PropagateHadamard<T>> propagate_hadamard;
-  Op<Gate<T>> gate;
+  Op<TimesSlope<T>> times_slope;
   Op<Activate<T>> activate;
   Op<Transpose<T>> transpose;
   Op<Draw<T>> draw;

@@ -11,8 +11,8 @@ template <class T>
 struct Slot {
   T *w, *v, *s;
 };
-// Adam's squares of gradients stay in range, and so do its steps where s has faded faster than v:
-// nothing that isn't lost anyway is this large.
+// Adam's gradients and steps are cut off beyond this, so that their squares stay in range, also where s
+// has faded faster than v. Only a training that has failed already comes near it.
 template <class T>
 constexpr T adam_limit = sizeof(T) == 4 ? T(1e18) : T(1e150);
 template <class T>

@@ -99,16 +99,16 @@ inline void for_row_tiles(Index rows, F&& f) {
   }
 }
 
-// C (M × V vectors at c) = or += the product over the runs r0 … r1.
+// C (M × V vectors at c) = or += the product over ranges r0 … r1.
 template <class T, int M, int V>
-inline void multiply_tile(const Operand<T>& x, const Run* runs, Index r0, Index r1, Index k_shift, T* c,
-                          Index ldc, bool add, Ahead<T> ahead) {
+inline void multiply_tile(const Operand<T>& x, const ColumnRange* ranges, Index r0, Index r1,
+                          Index k_shift, T* c, Index ldc, bool add, Ahead<T> ahead) {
   Vec<T> acc[M][V];
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) acc[m][v] = add ? load(c + m * ldc + v * lanes<T>) : Vec<T>{};
   }
   for (Index r = r0; r < r1; ++r) {
-    const Index k0 = runs[r].begin - k_shift, k1 = runs[r].end - k_shift;
+    const Index k0 = ranges[r].begin - k_shift, k1 = ranges[r].end - k_shift;
     if (ahead.row) {
       accumulate<T, M, V, true>(acc, x, k0, k1, ahead);
     } else {

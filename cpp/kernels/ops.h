@@ -23,16 +23,16 @@ struct Sigma {
   Sigma(Activation k, double slope = 0) : kind(k), leak(slope) {}
 };
 
-// Input columns [begin, end) that are not zero in the whole batch. No run crosses a multiple of
-// k_block, and runs ascend.
-struct Run {
+// Input columns [begin, end) that are not zero in the whole batch. No range crosses a multiple of
+// k_block, and ranges ascend.
+struct ColumnRange {
   std::int32_t begin, end;
 };
 constexpr Index k_block = 256;
 
-// With so few examples a product is formed in up to max_row_chunks parts (few_rows.h). `partial` of an
-// argument pack has room for partial_rows rows of padded_cols(columns of the result).
-constexpr Index few_rows = 4;
+// With so few examples a product is formed in up to max_row_chunks parts (small_batch.h). `partial` of
+// an argument pack has room for partial_rows rows of padded_cols(columns of the result).
+constexpr Index small_batch = 4;
 constexpr Index max_row_chunks = 16;
 constexpr Index partial_rows = 2 * max_row_chunks;
 constexpr Index padded_cols(Index cols) { return (cols + 15) / 16 * 16; }
@@ -56,8 +56,8 @@ struct DenseForward {
   const T* h;
   Index ldh;
   Index n, n_in;
-  const Run* runs;
-  Index n_runs;
+  const ColumnRange* ranges;
+  Index n_ranges;
   const T* w;
   Index ldw;
   Index n_out;
@@ -94,12 +94,12 @@ struct Output {
 // What all ways of carrying an error down have in common: δ_l = (B δ_source) ∘ σ′(h_l),
 // source (n, n_src) → delta (n, n_l), overwritten. Each of them adds how it holds B.
 template <class T>
-struct Carry {
+struct FeedbackProduct {
   const T* source;
   Index lds;
   Index n, n_src;
-  const Run* runs;  // of source units
-  Index n_runs;
+  const ColumnRange* ranges;  // of source units
+  Index n_ranges;
   Index n_l;
   const T* h;  // not read when activation is linear
   Index ldh;
@@ -113,7 +113,7 @@ struct Carry {
 // B dense. transposed = 0: b holds Bᵀ as (n_src, n_l);  1: b holds B as (n_l, n_src), e.g. the weights
 // above.
 template <class T>
-struct Propagate : Carry<T> {
+struct Propagate : FeedbackProduct<T> {
   const T* b;
   Index ldb;
   int transposed;
@@ -121,7 +121,7 @@ struct Propagate : Carry<T> {
 
 // B = scale · sign(w), or magnitude ∘ sign(w): both (n_l, n_src), rows ldb apart.
 template <class T>
-struct PropagateSign : Carry<T> {
+struct PropagateSign : FeedbackProduct<T> {
   const T* w;
   Index ldb;
   const T* magnitude;  // null: scale
@@ -130,7 +130,7 @@ struct PropagateSign : Carry<T> {
 
 // B of ±scale, and 0 where `kept` has a 0: bit j % 32 of word [j / 32 · n_src + k] is element (j, k).
 template <class T>
-struct PropagateBits : Carry<T> {
+struct PropagateBits : FeedbackProduct<T> {
   const std::uint32_t* positive;
   const std::uint32_t* kept;  // null: all
   T scale;
@@ -139,7 +139,7 @@ struct PropagateBits : Carry<T> {
 // B drawn from Philox where it is used: element (j, k) is byte k % 16 of block (j, k / 16), one of 256
 // values spread evenly over (−scale, scale). `layer` is the counter's last word.
 template <class T>
-struct PropagateProcedural : Carry<T> {
+struct PropagateProcedural : FeedbackProduct<T> {
   std::uint64_t seed;
   std::uint32_t purpose, layer;
   T scale;
@@ -148,7 +148,7 @@ struct PropagateProcedural : Carry<T> {
 // B by rows: those of unit j are columns column[start[j] … start[j + 1]) with their values. `across` is
 // the source transposed, (n_src, n) with rows ldx apart; with one example it isn't used.
 template <class T>
-struct PropagateSparse : Carry<T> {
+struct PropagateSparse : FeedbackProduct<T> {
   const Index* start;
   const std::int32_t* column;
   const T* value;
@@ -159,7 +159,7 @@ struct PropagateSparse : Carry<T> {
 // B[j, k] = H[row[j], column[k]] · sign[k], H the Walsh–Hadamard matrix of `order`, a power of two.
 // `work` has max_row_chunks rows of padded_cols(order).
 template <class T>
-struct PropagateHadamard : Carry<T> {
+struct PropagateHadamard : FeedbackProduct<T> {
   const std::int32_t* row;
   const std::int32_t* column;
   const T* sign;  // times the scale
@@ -169,7 +169,7 @@ struct PropagateHadamard : Carry<T> {
 
 // delta ← factor[row] · delta ∘ σ′(h): the end of feedback that was made elsewhere. factor null: 1.
 template <class T>
-struct Gate {
+struct TimesSlope {
   T* delta;
   Index ldd;
   Index n, cols;
@@ -272,14 +272,14 @@ struct Learning {
   const int* halted;  // of a device that runs ahead of its checks: not 0 leaves all as it is; else null
 };
 
-// One update, gradient hᵀδ, over the rows in `runs`; bias likewise without decay.
+// One update, gradient hᵀδ, over the rows in `ranges`; bias likewise without decay.
 template <class T>
 struct DenseUpdate : Learning<T> {
   const T* h;
   Index ldh;
   Index n, n_in;
-  const Run* runs;
-  Index n_runs;
+  const ColumnRange* ranges;
+  Index n_ranges;
   const T* delta;
   Index ldd;
   Index n_out;
@@ -298,7 +298,7 @@ struct DenseUpdate : Learning<T> {
   std::int32_t* pending_decays = nullptr;
 };
 
-// A dense layer that learns from few_rows examples at the most: the update that the last batch left,
+// A dense layer that learns from small_batch examples at the most: the update that the last batch left,
 // then the forward pass of this one. `last` has a rate and decay alone, no memory and no mask; both have
 // the same number of examples. Of a row whose input is zero in both, the decay may stay pending
 // (last.pending_decays), if nothing else reads W meanwhile.

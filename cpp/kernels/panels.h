@@ -47,41 +47,42 @@ struct InPlace {
 // Whether it pays to ask for B's rows early: either there is enough to do meanwhile, or a B of this size
 // comes from memory.
 template <class T>
-inline bool worth_fetching(Index rows, const Run* runs, Index n_runs, Index ldb) {
+inline bool worth_fetching(Index rows, const ColumnRange* ranges, Index n_ranges, Index ldb) {
   constexpr Index large = (Index{4} << 20) / Index{sizeof(T)};
-  return rows > tile_rows || (n_runs > 0 && runs[n_runs - 1].end * ldb > large);
+  return rows > tile_rows || (n_ranges > 0 && ranges[n_ranges - 1].end * ldb > large);
 }
 
-// C (rows × V vectors) = A · B over all runs. b is B's first row in this panel; if it is null, pack(k0,
-// k1, to) lays those rows down. B isn't packed as such: a k_block of a panel stays in the first cache
-// while the rows of A pass, and a copy would cost more than it saves.
+// C (rows × V vectors) = A · B over all ranges. b is B's first row in this panel; if it is null,
+// pack(k0, k1, to) lays those rows down. B isn't packed as such: a k_block of a panel stays in the first
+// cache while the rows of A pass, and a copy would cost more than it saves.
 template <class T, int V, class Pack>
-inline void panel_product(const T* a, Index lda, Index rows, const Run* runs, Index n_runs, const T* b,
-                          Index ldb, Pack&& pack, T* c, Index ldc) {
+inline void panel_product(const T* a, Index lda, Index rows, const ColumnRange* ranges, Index n_ranges,
+                          const T* b, Index ldb, Pack&& pack, T* c, Index ldc) {
   alignas(64) T packed[k_block * panel<T>];
-  const bool fetching = b && worth_fetching<T>(rows, runs, n_runs, ldb);
+  const bool fetching = b && worth_fetching<T>(rows, ranges, n_ranges, ldb);
   Index r0 = 0;
   do {
-    const Index k0 = n_runs == 0 ? 0 : runs[r0].begin / k_block * k_block;
+    const Index k0 = n_ranges == 0 ? 0 : ranges[r0].begin / k_block * k_block;
     Index r1 = r0;
-    while (r1 < n_runs && runs[r1].begin < k0 + k_block) ++r1;
+    while (r1 < n_ranges && ranges[r1].begin < k0 + k_block) ++r1;
     if (!b) {
       for (Index r = r0; r < r1; ++r) {
-        pack(runs[r].begin, runs[r].end, packed + (runs[r].begin - k0) * panel<T>);
+        pack(ranges[r].begin, ranges[r].end, packed + (ranges[r].begin - k0) * panel<T>);
       }
     }
     // What comes next: these columns' next rows, or the next panel's first.
     Ahead<T> ahead{};
-    if (fetching) ahead = {r1 < n_runs ? b + (k0 + k_block) * ldb : b + panel<T>, ldb};
+    if (fetching) ahead = {r1 < n_ranges ? b + (k0 + k_block) * ldb : b + panel<T>, ldb};
     for_row_tiles(rows, [&](Index m, auto height) {
       constexpr int M = decltype(height)::value;
       const T* am = a + m * lda + k0;
       const Operand<T> x =
           b ? Operand<T>{am, lda, 1, b + k0 * ldb, ldb} : Operand<T>{am, lda, 1, packed, panel<T>};
-      multiply_tile<T, M, V>(x, runs, r0, r1, k0, c + m * ldc, ldc, r0 > 0, m == 0 ? ahead : Ahead<T>{});
+      multiply_tile<T, M, V>(x, ranges, r0, r1, k0, c + m * ldc, ldc, r0 > 0,
+                             m == 0 ? ahead : Ahead<T>{});
     });
     r0 = r1;
-  } while (r0 < n_runs);
+  } while (r0 < n_ranges);
 }
 
 // Calls f(first column, columns, Rows<vectors>) for the panels of c0 … c1.

@@ -1,8 +1,8 @@
 // δ_l = (B δ_source) ∘ σ′(h_l), B dense: source (n, n_src) · Bᵀ → delta (n, n_l), overwritten.
 #pragma once
 
-#include "kernels/carry.h"
-#include "kernels/few_rows.h"
+#include "kernels/feedback_product.h"
+#include "kernels/small_batch.h"
 
 namespace fastfa {
 namespace {
@@ -10,20 +10,20 @@ namespace {
 template <class T>
 int propagate_tiles(const Propagate<T>& p) {
   if (p.n == 1 && !p.transposed) return static_cast<int>(row_chunks(1, p.n_src, p.n_l));
-  return carry_tiles(p);
+  return product_tiles(p);
 }
 
 template <class T>
 void propagate_run(const Propagate<T>& p, int tile, int tile_end) {
   for (; tile < tile_end; ++tile) {
     if (p.n == 1 && !p.transposed) {
-      const FewRows<T> source{p.source, p.lds, 1, p.runs, p.n_runs};
+      const SmallBatch<T> source{p.source, p.lds, 1, p.ranges, p.n_ranges};
       row_product(source, p.n_src, p.b, p.ldb, p.n_l, tile, p.partial);
     } else if (p.transposed) {
       const auto read = [&](Index j, Index k) { return load(p.b + j * p.ldb + k); };
-      carry_tile_by_rows(p, tile, read);
+      product_tile_by_rows(p, tile, read);
     } else {
-      carry_tile(p, tile, p.b, p.ldb, InPlace{});
+      product_tile(p, tile, p.b, p.ldb, InPlace{});
     }
   }
 }
@@ -32,7 +32,7 @@ template <class T>
 void propagate_done(const Propagate<T>& p) {
   if (p.n != 1 || p.transposed) return;
   add_chunks(p.partial, 1, p.n_src, p.n_l, p.delta, p.ldd);
-  finish_carry(p, 0, 1, 0, p.n_l);
+  finish_product(p, 0, 1, 0, p.n_l);
 }
 
 }  // namespace

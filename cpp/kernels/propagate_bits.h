@@ -3,7 +3,7 @@
 // multiplied.
 #pragma once
 
-#include "kernels/carry.h"
+#include "kernels/feedback_product.h"
 
 namespace fastfa {
 namespace {
@@ -38,7 +38,7 @@ inline void bits_row(const PropagateBits<T>& p, Index c, Index cols) {
     }
   }
   for (int v = 0; v < V; ++v) store(p.delta + c + v * lanes<T>, p.scale * (plus[v] - minus[v]));
-  finish_carry(p, 0, 1, c, cols);
+  finish_product(p, 0, 1, c, cols);
 }
 
 template <class T, int V>
@@ -57,7 +57,7 @@ inline void spread_bits(const PropagateBits<T>& p, Index c, Index k0, Index k1, 
 template <class T>
 void propagate_bits_run(const PropagateBits<T>& p, int tile, int tile_end) {
   for (; tile < tile_end; ++tile) {
-    carry_tile_made(
+    product_tile_made(
         p, tile, [&](Index c, Index cols, auto vecs) { bits_row<T, decltype(vecs)::value>(p, c, cols); },
         [&](Index c, Index, Index k0, Index k1, T* to, auto vecs) {
           spread_bits<T, decltype(vecs)::value>(p, c, k0, k1, to);

@@ -2,7 +2,7 @@
 // sign each, transformed in order · log₂(order) additions, and each unit reads one place.
 #pragma once
 
-#include "kernels/carry.h"
+#include "kernels/feedback_product.h"
 
 namespace fastfa {
 namespace {
@@ -69,7 +69,7 @@ void propagate_hadamard_run(const PropagateHadamard<T>& p, int tile, int tile_en
       transform(x, p.order);
       T* delta = p.delta + n * p.ldd;
       for (Index j = 0; j < p.n_l; ++j) delta[j] = x[p.row[j]];
-      finish_carry(p, n, n + 1, 0, p.n_l);
+      finish_product(p, n, n + 1, 0, p.n_l);
     }
   }
 }

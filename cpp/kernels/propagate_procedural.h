@@ -2,7 +2,7 @@
 // of a Philox block are columns of Bᵀ; its 16 bytes are 16 rows.
 #pragma once
 
-#include "kernels/carry.h"
+#include "kernels/feedback_product.h"
 #include "kernels/philox_lanes.h"
 
 namespace fastfa {
@@ -46,13 +46,13 @@ inline void procedural_row(const PropagateProcedural<T>& p, Index c, Index cols)
   for (int v = 0; v < V; ++v) {
     store(p.delta + c + v * lanes<T>, (sum[v] * (T(2) / byte_unit<T>)+total) * (p.scale / T(256)));
   }
-  finish_carry(p, 0, 1, c, cols);
+  finish_product(p, 0, 1, c, cols);
 }
 
 template <class T>
 void propagate_procedural_run(const PropagateProcedural<T>& p, int tile, int tile_end) {
   for (; tile < tile_end; ++tile) {
-    carry_tile_made(
+    product_tile_made(
         p, tile,
         [&](Index c, Index cols, auto vecs) { procedural_row<T, decltype(vecs)::value>(p, c, cols); },
         [&](Index c, Index, Index k0, Index k1, T* to, auto vecs) {

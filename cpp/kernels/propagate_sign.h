@@ -2,7 +2,7 @@
 // read off the weights on the way. sign(0) = 0.
 #pragma once
 
-#include "kernels/carry.h"
+#include "kernels/feedback_product.h"
 
 namespace fastfa {
 namespace {
@@ -12,11 +12,11 @@ void propagate_sign_run(const PropagateSign<T>& p, int tile, int tile_end) {
   const auto signed_by = [](Vec<T> w, Vec<T> size) { return w > 0 ? size : w < 0 ? -size : Vec<T>{}; };
   for (; tile < tile_end; ++tile) {
     if (p.magnitude) {
-      carry_tile_by_rows(p, tile, [&](Index j, Index k) {
+      product_tile_by_rows(p, tile, [&](Index j, Index k) {
         return signed_by(load(p.w + j * p.ldb + k), load(p.magnitude + j * p.ldb + k));
       });
     } else {
-      carry_tile_by_rows(p, tile, [&](Index j, Index k) {
+      product_tile_by_rows(p, tile, [&](Index j, Index k) {
         return signed_by(load(p.w + j * p.ldb + k), Vec<T>{} + p.scale);
       });
     }

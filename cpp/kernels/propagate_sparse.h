@@ -2,7 +2,7 @@
 // transposed, so that a value of B meets a whole vector of examples.
 #pragma once
 
-#include "kernels/carry.h"
+#include "kernels/feedback_product.h"
 
 namespace fastfa {
 namespace {
@@ -69,7 +69,7 @@ void propagate_sparse_run(const PropagateSparse<T>& p, int tile, int tile_end) {
         with_rows<decltype(block)&, sparse_vecs>(static_cast<int>(min(vecs - v, sparse_vecs)), block);
       }
     }
-    finish_carry(p, 0, p.n, j, min(lanes<T>, end - j));
+    finish_product(p, 0, p.n, j, min(lanes<T>, end - j));
   }
 }
 

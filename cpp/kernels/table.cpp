@@ -5,7 +5,6 @@
 #include "kernels/dense_update.h"
 #include "kernels/draw.h"
 #include "kernels/dropout.h"
-#include "kernels/gate.h"
 #include "kernels/gather.h"
 #include "kernels/lanes.h"
 #include "kernels/linear_algebra.h"
@@ -20,6 +19,7 @@
 #include "kernels/propagate_sign.h"
 #include "kernels/propagate_sparse.h"
 #include "kernels/row_dots.h"
+#include "kernels/times_slope.h"
 #include "kernels/tiny.h"
 #include "kernels/transpose.h"
 
@@ -35,12 +35,12 @@ constexpr KernelSet<T> kernels{
     {dense_forward_tiles<T>, dense_forward_run<T>, dense_forward_finish<T>},
     {output_tiles<T>, output_run<T>, nullptr},
     {propagate_tiles<T>, propagate_run<T>, propagate_done<T>},
-    {carry_tiles<PropagateSign<T>>, propagate_sign_run<T>, nullptr},
-    {carry_tiles<PropagateBits<T>>, propagate_bits_run<T>, nullptr},
-    {carry_tiles<PropagateProcedural<T>>, propagate_procedural_run<T>, nullptr},
+    {product_tiles<PropagateSign<T>>, propagate_sign_run<T>, nullptr},
+    {product_tiles<PropagateBits<T>>, propagate_bits_run<T>, nullptr},
+    {product_tiles<PropagateProcedural<T>>, propagate_procedural_run<T>, nullptr},
     {propagate_sparse_tiles<T>, propagate_sparse_run<T>, nullptr},
     {propagate_hadamard_tiles<T>, propagate_hadamard_run<T>, nullptr},
-    {gate_tiles<T>, gate_run<T>, nullptr},
+    {times_slope_tiles<T>, times_slope_run<T>, nullptr},
     {activate_tiles<T>, activate_run<T>, nullptr},
     {transpose_tiles<T>, transpose_run<T>, nullptr},
     {draw_tiles<T>, draw_run<T>, nullptr},

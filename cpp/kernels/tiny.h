@@ -2,8 +2,8 @@
 // one after another, with everything in one core's first cache.
 #pragma once
 
-#include "kernels/few_rows.h"
 #include "kernels/output.h"
+#include "kernels/small_batch.h"
 #include "kernels/tiny_ops.h"
 
 namespace fastfa {
@@ -12,8 +12,8 @@ namespace {
 // c (cols) = x (depth) · B (depth, cols)
 template <class T>
 inline void tiny_product(const T* x, Index depth, const T* b, Index ldb, Index cols, T* c) {
-  const Run run{0, static_cast<std::int32_t>(depth)};
-  const FewRows<T> row{x, 0, 1, &run, 1};
+  const ColumnRange all{0, static_cast<std::int32_t>(depth)};
+  const SmallBatch<T> row{x, 0, 1, &all, 1};
   const auto piece = [&](auto vecs) { narrow_sum<T, vecs.value>(row, x, 0, depth, b, ldb, c); };
   constexpr Index wide = 4 * lanes<T>;
   for (; cols > 0; cols -= wide, b += wide, c += wide) {

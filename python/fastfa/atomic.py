@@ -85,7 +85,7 @@ def _remove_abandoned(target: Path) -> None:
 
     What can't be looked into or removed stays: that is no reason not to write.
     """
-    # The second form is that of C++ before (cpp/core/atomic_file.cpp).
+    # The second form is that of C++ before (cpp/core/state/atomic_file.cpp).
     own = re.compile(re.escape(f".{target.name}.") + r"([0-9a-f]{8}|[0-9]+-[0-9]+)\.tmp")
     if fcntl is None:
         return

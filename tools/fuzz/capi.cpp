@@ -14,7 +14,7 @@
 #include "common.h"
 
 // While an input runs, a request above this fails as it would on a full machine. The core's matrices
-// come from aligned_alloc (place.cpp), which the linker leads here.
+// come from aligned_alloc (allocator.cpp), which the linker leads here.
 constexpr std::size_t memory_limit = std::size_t{8} << 20;
 static bool limited = false;
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common.h"
-#include "core/safetensors.h"
+#include "core/state/safetensors.h"
 #include "fastfa/types.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

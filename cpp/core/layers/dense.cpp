@@ -12,7 +12,9 @@ class DensePattern final : public Pattern<T> {
   DensePattern(Index inputs, Index units) : Pattern<T>({"dense", inputs, units, inputs, true}) {}
 
   Index count() const override { return this->n_in * this->n_out; }
-  Buffer<T> make(Place& place) const override { return Buffer<T>(place, this->n_in, this->n_out); }
+  Buffer<T> make(Allocator& allocator) const override {
+    return Buffer<T>(allocator, this->n_in, this->n_out);
+  }
   // Element i of the public, row-major W (n_out, n_in).
   void draw(const Buffer<T>& weights, std::uint64_t seed, Purpose purpose, std::uint32_t index,
             double scale) const override {
@@ -24,8 +26,9 @@ class DensePattern final : public Pattern<T> {
   WeightView<T> view(const Buffer<T>& weights) const override {
     return {weights.data(), {this->n_out, this->n_in}, {1, weights.ld()}};
   }
-  void send_back(Backend<T>& backend, const Carry<T>& carry, const Buffer<T>& weights) override {
-    backend.propagate(Propagate<T>{carry, weights.data(), weights.ld(), 1});
+  void send_back(Backend<T>& backend, const FeedbackProduct<T>& product,
+                 const Buffer<T>& weights) override {
+    backend.propagate(Propagate<T>{product, weights.data(), weights.ld(), 1});
   }
   void write_matrix(Backend<T>& backend, const Buffer<T>& weights, const Buffer<T>& to, T*) override {
     backend.transpose({weights.data(), weights.ld(), this->n_in, this->n_out, to.data(), to.ld()});
@@ -36,60 +39,62 @@ class DensePattern final : public Pattern<T> {
 template <class T>
 struct DeferredUpdate {
   Index n = 0;  // examples; 0: there is none
-  Learning<T> rule{};
-  Buffer<T> h, delta;  // (few_rows, n_in), (few_rows, n_out)
+  Learning<T> learning{};
+  Buffer<T> h, delta;  // (small_batch, n_in), (small_batch, n_out)
   // pending_decays[i], of (1, n_in): steps of weight decay not yet applied to row i of W. Empty: rows
   // decay in every step.
   Buffer<std::int32_t> pending_decays;
   bool has_pending = false;  // some of pending_decays may be above 0
-  const std::vector<Run>* runs = nullptr;
+  const std::vector<ColumnRange>* ranges = nullptr;
 };
 
 template <class T>
 class DenseLayer final : public Layer<T> {
  public:
-  DenseLayer(Place& place, const LayerSpec& s, Index inputs, std::uint64_t seed, std::uint32_t index)
-      : Layer<T>(place, s, std::make_unique<DensePattern<T>>(inputs, s.units), seed, index) {
+  DenseLayer(Allocator& allocator, const LayerSpec& s, Index inputs, std::uint64_t seed,
+             std::uint32_t index)
+      : Layer<T>(allocator, s, std::make_unique<DensePattern<T>>(inputs, s.units), seed, index) {
     if (s.density == 1) return;
-    mask_ = Buffer<std::uint32_t>(place, inputs, (this->n_out + 31) / 32);
+    mask_ = Buffer<std::uint32_t>(allocator, inputs, (this->n_out + 31) / 32);
     for_existing(s, this->n_out, inputs, seed, index,
                  [&](Index o, Index i) { mask_.row(i)[o / 32] |= std::uint32_t{1} << o % 32; });
     clear_removed();
   }
 
-  void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs, Index n,
-               Sigma activation, const Buffer<T>& to, T* partial, int* bad) override {
-    const DenseForward<T> pass{below.data(),      below.ld(),   n,
-                               this->n_in,        runs.data(),  static_cast<Index>(runs.size()),
-                               this->w.data(),    this->w.ld(), this->n_out,
-                               this->bias.data(), activation,   to.data(),
-                               to.ld(),           partial,      bad};
+  void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>& ranges,
+               Index n, Sigma activation, const Buffer<T>& to, T* partial, int* bad) override {
+    const DenseForward<T> pass{below.data(),      below.ld(),    n,
+                               this->n_in,        ranges.data(), static_cast<Index>(ranges.size()),
+                               this->w.data(),    this->w.ld(),  this->n_out,
+                               this->bias.data(), activation,    to.data(),
+                               to.ld(),           partial,       bad};
     if (deferred_.n != n) catch_up(backend);
     if (deferred_.n == 0) return backend.dense_forward(pass);
     backend.dense_online({pass, deferred_pack()});
     deferred_.n = 0;
-    deferred_.has_pending = deferred_.pending_decays && deferred_.rule.decay != 0;
+    deferred_.has_pending = deferred_.pending_decays && deferred_.learning.decay != 0;
   }
 
-  void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
-             const std::vector<Run>& runs, Index n, const Buffer<T>& weights, const Moments<T>& moments,
-             bool with_bias) const override {
-    backend.dense_update(update_pack(rule, below, runs, n, this->delta, weights, moments, with_bias));
+  void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
+             const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& weights,
+             const Moments<T>& moments, bool with_bias) const override {
+    backend.dense_update(
+        update_pack(learning, below, ranges, n, this->delta, weights, moments, with_bias));
   }
 
   bool can_defer() const override { return !mask_; }
-  void defer(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
-             const std::vector<Run>& runs, Index n, bool may_skip_decay) override {
+  void defer(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
+             const std::vector<ColumnRange>& ranges, Index n, bool may_skip_decay) override {
     DeferredUpdate<T>& d = deferred_;
     if (!d.h) {
-      d.h = Buffer<T>(backend, few_rows, this->n_in);
-      d.delta = Buffer<T>(backend, few_rows, this->n_out);
+      d.h = Buffer<T>(backend, small_batch, this->n_in);
+      d.delta = Buffer<T>(backend, small_batch, this->n_out);
       if (may_skip_decay) d.pending_decays = Buffer<std::int32_t>(backend, 1, this->n_in);
     }
     backend.copy(below.data(), d.h.data(), n * d.h.ld());
     backend.copy(this->delta.data(), d.delta.data(), n * d.delta.ld());
-    d.rule = rule;
-    d.runs = &runs;
+    d.learning = learning;
+    d.ranges = &ranges;
     d.n = n;
   }
   void catch_up(Backend<T>& backend) override {
@@ -102,16 +107,16 @@ class DenseLayer final : public Layer<T> {
   void clear_removed() override { fastfa::clear_removed(mask_, this->w); }
 
  private:
-  DenseUpdate<T> update_pack(const Learning<T>& rule, const Buffer<T>& below,
-                             const std::vector<Run>& runs, Index n, const Buffer<T>& d,
+  DenseUpdate<T> update_pack(const Learning<T>& learning, const Buffer<T>& below,
+                             const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& d,
                              const Buffer<T>& weights, const Moments<T>& moments, bool with_bias) const {
-    return {rule,
+    return {learning,
             below.data(),
             below.ld(),
             n,
             this->n_in,
-            runs.data(),
-            static_cast<Index>(runs.size()),
+            ranges.data(),
+            static_cast<Index>(ranges.size()),
             d.data(),
             d.ld(),
             this->n_out,
@@ -127,7 +132,7 @@ class DenseLayer final : public Layer<T> {
   }
   DenseUpdate<T> deferred_pack() const {
     const DeferredUpdate<T>& d = deferred_;
-    DenseUpdate<T> pack = update_pack(d.rule, d.h, *d.runs, d.n, d.delta, this->w, {}, d.n > 0);
+    DenseUpdate<T> pack = update_pack(d.learning, d.h, *d.ranges, d.n, d.delta, this->w, {}, d.n > 0);
     pack.pending_decays = d.pending_decays.data();
     return pack;
   }
@@ -144,9 +149,9 @@ LayerKind<T> dense_kind() {
           [](const LayerSpec& spec, Index n_in) -> std::unique_ptr<Pattern<T>> {
             return std::make_unique<DensePattern<T>>(n_in, spec.units);
           },
-          [](Place& place, const LayerSpec& spec, Index n_in, std::uint64_t seed,
+          [](Allocator& allocator, const LayerSpec& spec, Index n_in, std::uint64_t seed,
              std::uint32_t index) -> std::unique_ptr<Layer<T>> {
-            return std::make_unique<DenseLayer<T>>(place, spec, n_in, seed, index);
+            return std::make_unique<DenseLayer<T>>(allocator, spec, n_in, seed, index);
           }};
 }
 template LayerKind<float> dense_kind<float>();

@@ -17,11 +17,11 @@ struct Moments {
   Buffer<T> v, s;
 
   // Makes what is missing, at zero, and drops what `memory` has no use for.
-  void reserve(Place& place, Memory memory, Index rows, Index cols) {
+  void reserve(Allocator& allocator, Memory memory, Index rows, Index cols) {
     if (memory == Memory::none) v = {};
-    if (memory != Memory::none && !v) v = Buffer<T>(place, rows, cols);
+    if (memory != Memory::none && !v) v = Buffer<T>(allocator, rows, cols);
     if (memory != Memory::adam) s = {};
-    if (memory == Memory::adam && !s) s = Buffer<T>(place, rows, cols);
+    if (memory == Memory::adam && !s) s = Buffer<T>(allocator, rows, cols);
   }
 };
 
@@ -48,49 +48,50 @@ class Layer : public Pass<T> {
   const Sigma sigma;
   const std::unique_ptr<Pattern<T>> pattern;
   const Index n_in, n_out;
-  const std::vector<Run> units;  // all units, as ranges of columns
-  Buffer<T> w, bias;             // W as the pattern lays it out, bias (1, n_out); empty: there is none
+  const std::vector<ColumnRange> units;  // all units, as ranges of columns
+  Buffer<T> w, bias;  // W as the pattern lays it out, bias (1, n_out); empty: there is none
   Moments<T> of_w, of_bias;
 
   virtual ~Layer() = default;
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
 
-  // to (n, n_out) = σ(W h + b), h (n, n_in). Inputs outside `runs` are zero.
-  virtual void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>& runs,
-                       Index n, Sigma activation, const Buffer<T>& to, T* partial, int* bad) = 0;
+  // to (n, n_out) = σ(W h + b), h (n, n_in). Inputs outside `ranges` are zero.
+  virtual void forward(Backend<T>& backend, const Buffer<T>& below,
+                       const std::vector<ColumnRange>& ranges, Index n, Sigma activation,
+                       const Buffer<T>& to, T* partial, int* bad) = 0;
 
   // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W; with_bias: they are
   // W, and the bias learns too.
-  virtual void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
-                     const std::vector<Run>& runs, Index n, const Buffer<T>& weights,
+  virtual void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
+                     const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& weights,
                      const Moments<T>& moments, bool with_bias) const = 0;
 
-  // Can such a step on W, a plain one without memory of gradients and with few_rows examples at the
+  // Can such a step on W, a plain one without memory of gradients and with small_batch examples at the
   // most, be left to the next forward pass? defer() does so, and catch_up() does what was left.
   // may_skip_decay: nothing but the forward pass reads W meanwhile.
   virtual bool can_defer() const { return false; }
-  virtual void defer(Backend<T>&, const Learning<T>&, const Buffer<T>&, const std::vector<Run>&, Index,
-                     bool) {}
+  virtual void defer(Backend<T>&, const Learning<T>&, const Buffer<T>&, const std::vector<ColumnRange>&,
+                     Index, bool) {}
   virtual void catch_up(Backend<T>&) {}
 
   // Can the kernels of tiny networks compute this layer? They need every weight of W.
   virtual bool can_be_tiny() const { return false; }
 
-  // Weights that don't exist are zero, whatever was written there.
+  // Sets weights that don't exist to zero, after the caller may have written to them.
   virtual void clear_removed() {}
 
-  virtual void reserve(Place& place, Index batch) {
-    this->h = Buffer<T>(place, batch, n_out);
-    this->delta = Buffer<T>(place, batch, n_out);
+  virtual void reserve(Allocator& allocator, Index batch) {
+    this->h = Buffer<T>(allocator, batch, n_out);
+    this->delta = Buffer<T>(allocator, batch, n_out);
     this->noisy = {};
-    if (spec.dropout > 0) this->dropped = Buffer<T>(place, batch, n_out);
-    if (keeps_slope(spec.activation)) this->slope = Buffer<T>(place, batch, n_out);
+    if (spec.dropout > 0) this->dropped = Buffer<T>(allocator, batch, n_out);
+    if (keeps_slope(spec.activation)) this->slope = Buffer<T>(allocator, batch, n_out);
   }
 
-  void reserve_memory(Place& place, Memory memory) {
-    if (w) of_w.reserve(place, memory, w.rows(), w.cols());
-    if (bias) of_bias.reserve(place, memory, 1, n_out);
+  void reserve_memory(Allocator& allocator, Memory memory) {
+    if (w) of_w.reserve(allocator, memory, w.rows(), w.cols());
+    if (bias) of_bias.reserve(allocator, memory, 1, n_out);
   }
 
   // The input of the layer above: h, or what dropout leaves of it.
@@ -107,7 +108,7 @@ class Layer : public Pass<T> {
   void exchange(Pass<T>& other) { std::swap(static_cast<Pass<T>&>(*this), other); }
 
  protected:
-  Layer(Place& place, const LayerSpec& s, std::unique_ptr<Pattern<T>> made, std::uint64_t seed,
+  Layer(Allocator& allocator, const LayerSpec& s, std::unique_ptr<Pattern<T>> made, std::uint64_t seed,
         std::uint32_t index)
       : spec(s),
         sigma(s.activation, s.leaky_slope),
@@ -115,8 +116,8 @@ class Layer : public Pass<T> {
         n_in(pattern->n_in),
         n_out(pattern->n_out),
         units(all_columns(n_out)),
-        w(pattern->make(place)) {
-    if (s.bias) bias = Buffer<T>(place, 1, n_out);
+        w(pattern->make(allocator)) {
+    if (s.bias) bias = Buffer<T>(allocator, 1, n_out);
     pattern->draw(w, seed, Purpose::weights, index, pattern->weight_scale(s));
   }
 };
@@ -128,7 +129,7 @@ struct LayerKind {
   // inputs; else its number of units, which may be too large yet.
   Index (*check)(const LayerSpec& spec, Index n_in, const std::string& where);
   std::unique_ptr<Pattern<T>> (*make_pattern)(const LayerSpec& spec, Index n_in);
-  std::unique_ptr<Layer<T>> (*make_layer)(Place& place, const LayerSpec& spec, Index n_in,
+  std::unique_ptr<Layer<T>> (*make_layer)(Allocator& allocator, const LayerSpec& spec, Index n_in,
                                           std::uint64_t seed, std::uint32_t index);
 };
 

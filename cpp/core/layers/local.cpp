@@ -1,8 +1,8 @@
 // A locally connected layer: each of its positions has weights of its own for a patch of the image
 // below. They are kept position by position (LocalShape in ops.h).
-#include "core/checks.h"
+#include "core/base/messages.h"
+#include "core/base/sizes.h"
 #include "core/layers/layer.h"
-#include "core/sizes.h"
 
 namespace fastfa {
 namespace {
@@ -63,8 +63,8 @@ class LocalPattern final : public Pattern<T> {
       : Pattern<T>({"locally connected", g.inputs(), g.units(), g.patch(), false}), geometry_(g) {}
 
   Index count() const override { return geometry_.units() * geometry_.patch(); }
-  Buffer<T> make(Place& place) const override {
-    return Buffer<T>(place, geometry_.positions(), geometry_.channels * geometry_.block());
+  Buffer<T> make(Allocator& allocator) const override {
+    return Buffer<T>(allocator, geometry_.positions(), geometry_.channels * geometry_.block());
   }
   // Element i of the public, row-major weights (maps, out_h, out_w, channels, kernel_h, kernel_w).
   void draw(const Buffer<T>& weights, std::uint64_t seed, Purpose purpose, std::uint32_t index,
@@ -83,17 +83,19 @@ class LocalPattern final : public Pattern<T> {
             {g.maps, g.out_h, g.out_w, g.channels, g.kernel_h, g.kernel_w},
             {1, g.out_w * weights.ld(), weights.ld(), g.block(), g.kernel_w * g.maps, g.maps}};
   }
-  void send_back(Backend<T>& backend, const Carry<T>& carry, const Buffer<T>& weights) override {
-    if (across_.cols() < carry.n) {
-      across_ = Buffer<T>(backend, this->n_out, carry.n);
-      below_ = Buffer<T>(backend, this->n_in, carry.n);
+  void send_back(Backend<T>& backend, const FeedbackProduct<T>& product,
+                 const Buffer<T>& weights) override {
+    if (across_.cols() < product.n) {
+      across_ = Buffer<T>(backend, this->n_out, product.n);
+      below_ = Buffer<T>(backend, this->n_in, product.n);
     }
-    backend.transpose({carry.source, carry.lds, carry.n, this->n_out, across_.data(), across_.ld()});
-    backend.local_back({geometry_, across_.data(), across_.ld(), carry.n, weights.data(), weights.ld(),
+    backend.transpose(
+        {product.source, product.lds, product.n, this->n_out, across_.data(), across_.ld()});
+    backend.local_back({geometry_, across_.data(), across_.ld(), product.n, weights.data(), weights.ld(),
                         below_.data(), below_.ld()});
-    backend.transpose({below_.data(), below_.ld(), this->n_in, carry.n, carry.delta, carry.ldd});
-    backend.gate({carry.delta, carry.ldd, carry.n, carry.n_l, carry.h, carry.ldh, carry.activation,
-                  nullptr, carry.bad});
+    backend.transpose({below_.data(), below_.ld(), this->n_in, product.n, product.delta, product.ldd});
+    backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h, product.ldh,
+                         product.activation, nullptr, product.bad});
   }
 
  private:
@@ -104,22 +106,22 @@ class LocalPattern final : public Pattern<T> {
 template <class T>
 class LocalLayer final : public Layer<T> {
  public:
-  LocalLayer(Place& place, const LayerSpec& s, std::uint64_t seed, std::uint32_t index)
-      : Layer<T>(place, s, std::make_unique<LocalPattern<T>>(geometry(s.local)), seed, index),
+  LocalLayer(Allocator& allocator, const LayerSpec& s, std::uint64_t seed, std::uint32_t index)
+      : Layer<T>(allocator, s, std::make_unique<LocalPattern<T>>(geometry(s.local)), seed, index),
         geometry_(geometry(s.local)) {}
 
-  void reserve(Place& place, Index batch) override {
-    Layer<T>::reserve(place, batch);
+  void reserve(Allocator& allocator, Index batch) override {
+    Layer<T>::reserve(allocator, batch);
     // Inputs and units with examples side by side.
-    this->scratch = {Buffer<T>(place, this->n_in, batch), Buffer<T>(place, this->n_out, batch)};
-    weights_ = Buffer<T>(place, 1, local_tiles * geometry_.template scratch<T>());
-    bias_gradient_ = Buffer<T>(place, 1, this->n_out);
+    this->scratch = {Buffer<T>(allocator, this->n_in, batch), Buffer<T>(allocator, this->n_out, batch)};
+    weights_ = Buffer<T>(allocator, 1, local_tiles * geometry_.template scratch<T>());
+    bias_gradient_ = Buffer<T>(allocator, 1, this->n_out);
     if (batch > k_block && geometry_.template whole<T>() > 0) {
-      whole_ = Buffer<double>(place, 1, local_tiles * geometry_.template whole<T>());
+      whole_ = Buffer<double>(allocator, 1, local_tiles * geometry_.template whole<T>());
     }
   }
 
-  void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<Run>&, Index n,
+  void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>&, Index n,
                Sigma activation, const Buffer<T>& to, T*, int* bad) override {
     backend.local_forward({geometry_, below.data(), below.ld(), n, this->w.data(), this->w.ld(),
                            this->bias.data(), activation, this->scratch[0].data(),
@@ -127,10 +129,10 @@ class LocalLayer final : public Layer<T> {
                            to.ld(), bad});
   }
 
-  void learn(Backend<T>& backend, const Learning<T>& rule, const Buffer<T>& below,
-             const std::vector<Run>&, Index n, const Buffer<T>& weights, const Moments<T>& moments,
-             bool with_bias) const override {
-    backend.local_update({rule,
+  void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
+             const std::vector<ColumnRange>&, Index n, const Buffer<T>& weights,
+             const Moments<T>& moments, bool with_bias) const override {
+    backend.local_update({learning,
                           geometry_,
                           below.data(),
                           below.ld(),
@@ -166,9 +168,9 @@ LayerKind<T> local_kind() {
           [](const LayerSpec& spec, Index) -> std::unique_ptr<Pattern<T>> {
             return std::make_unique<LocalPattern<T>>(geometry(spec.local));
           },
-          [](Place& place, const LayerSpec& spec, Index, std::uint64_t seed,
+          [](Allocator& allocator, const LayerSpec& spec, Index, std::uint64_t seed,
              std::uint32_t index) -> std::unique_ptr<Layer<T>> {
-            return std::make_unique<LocalLayer<T>>(place, spec, seed, index);
+            return std::make_unique<LocalLayer<T>>(allocator, spec, seed, index);
           }};
 }
 template LayerKind<float> local_kind<float>();

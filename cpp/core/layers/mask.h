@@ -1,8 +1,8 @@
 // The mask of a sparse dense layer: which of its weights exist. Their share is LayerSpec::density.
 #pragma once
 
-#include "core/buffer.h"
-#include "core/random.h"
+#include "core/base/random.h"
+#include "core/machine/buffer.h"
 #include "fastfa/types.h"
 
 namespace fastfa {

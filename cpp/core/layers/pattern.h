@@ -7,21 +7,21 @@
 #include <memory>
 #include <vector>
 
-#include "core/backend.h"
-#include "core/buffer.h"
-#include "core/random.h"
+#include "core/base/random.h"
+#include "core/machine/backend.h"
+#include "core/machine/buffer.h"
 #include "fastfa/types.h"
 
 namespace fastfa {
 
-// The columns [0, n) in runs, as the kernels take them.
-inline std::vector<Run> all_columns(Index n) {
-  std::vector<Run> runs;
+// The columns [0, n) in ranges, as the kernels take them.
+inline std::vector<ColumnRange> all_columns(Index n) {
+  std::vector<ColumnRange> ranges;
   for (Index begin = 0; begin < n; begin += k_block) {
-    runs.push_back({static_cast<std::int32_t>(begin),
-                    static_cast<std::int32_t>(begin + k_block < n ? begin + k_block : n)});
+    ranges.push_back({static_cast<std::int32_t>(begin),
+                      static_cast<std::int32_t>(begin + k_block < n ? begin + k_block : n)});
   }
-  return runs;
+  return ranges;
 }
 
 struct LayerShape {
@@ -36,19 +36,20 @@ struct LayerShape {
   }
 };
 
-// Writes a matrix, transposed, to `to` (n_source, n_l): what send(carry) makes of the unit vectors.
+// Writes a matrix, transposed, to `to` (n_source, n_l): what send(product) makes of the unit vectors.
 template <class T, class Send>
 void write_products(Backend<T>& backend, const Buffer<T>& to, T* partial, Send&& send) {
   const Index n_source = to.rows(), n_l = to.cols(), rows = std::min(n_source, Index{64});
   backend.wait();
   const Buffer<T> unit(backend, rows, n_source);
-  const std::vector<Run> runs = all_columns(n_source);
+  const std::vector<ColumnRange> ranges = all_columns(n_source);
   const Buffer<int> bad(backend, 1, 1);  // not looked at: the limit of deltas is not one of B
   for (Index first = 0; first < n_source; first += rows) {
     const Index n = std::min(rows, n_source - first);
     for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(1);
-    send(Carry<T>{unit.data(), unit.ld(), n, n_source, runs.data(), static_cast<Index>(runs.size()), n_l,
-                  to.data(), to.ld(), Activation::linear, to.row(first), to.ld(), partial, bad.data()});
+    send(FeedbackProduct<T>{unit.data(), unit.ld(), n, n_source, ranges.data(),
+                            static_cast<Index>(ranges.size()), n_l, to.data(), to.ld(),
+                            Activation::linear, to.row(first), to.ld(), partial, bad.data()});
     backend.wait();
     for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(0);
   }
@@ -65,19 +66,20 @@ class Pattern : public LayerShape {
 
   virtual Index count() const = 0;  // number of weights
   // A buffer for the weights, filled with zeros.
-  virtual Buffer<T> make(Place& place) const = 0;
+  virtual Buffer<T> make(Allocator& allocator) const = 0;
   // Each weight from U(−scale, scale), in the order in which they are shown.
   virtual void draw(const Buffer<T>& weights, std::uint64_t seed, Purpose purpose, std::uint32_t index,
                     double scale) const = 0;
   // The weights in the layout that users see.
   virtual WeightView<T> view(const Buffer<T>& weights) const = 0;
-  // carry.delta (n, n_in) = (source (n, n_out) through `weights`, backwards) ∘ σ′
-  virtual void send_back(Backend<T>& backend, const Carry<T>& carry, const Buffer<T>& weights) = 0;
+  // product.delta (n, n_in) = (source (n, n_out) through `weights`, backwards) ∘ σ′
+  virtual void send_back(Backend<T>& backend, const FeedbackProduct<T>& product,
+                         const Buffer<T>& weights) = 0;
   // `weights` as a matrix (n_out, n_in), with zeros where no weight is.
   virtual void write_matrix(Backend<T>& backend, const Buffer<T>& weights, const Buffer<T>& to,
                             T* partial) {
     write_products(backend, to, partial,
-                   [&](const Carry<T>& carry) { send_back(backend, carry, weights); });
+                   [&](const FeedbackProduct<T>& product) { send_back(backend, product, weights); });
   }
 };
 

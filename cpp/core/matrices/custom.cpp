@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/feedback.h"
-#include "core/float_mode.h"
+#include "core/machine/float_mode.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {
@@ -14,27 +14,27 @@ class CustomMatrix final : public FeedbackMatrix<T> {
  public:
   explicit CustomMatrix(Propagator propagator) : propagator_(std::move(propagator)) {}
 
-  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
-    constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();  // reported by the gate
+  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
+    constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();  // reported by times_slope()
     scene.backend.wait();
-    source_.resize(static_cast<std::size_t>(carry.n * carry.n_src));
-    delta_.resize(static_cast<std::size_t>(carry.n * carry.n_l));
-    for (Index n = 0; n < carry.n; ++n) {
-      std::copy_n(carry.source + n * carry.lds, carry.n_src, source_.data() + n * carry.n_src);
+    source_.resize(static_cast<std::size_t>(product.n * product.n_src));
+    delta_.resize(static_cast<std::size_t>(product.n * product.n_l));
+    for (Index n = 0; n < product.n; ++n) {
+      std::copy_n(product.source + n * product.lds, product.n_src, source_.data() + n * product.n_src);
     }
     {
       const KeepSubnormals plain;
-      propagator_(source_.data(), carry.n, carry.n_src, delta_.data(), carry.n_l);
+      propagator_(source_.data(), product.n, product.n_src, delta_.data(), product.n_l);
     }
-    for (Index n = 0; n < carry.n; ++n) {
-      const double* from = delta_.data() + n * carry.n_l;
-      T* to = carry.delta + n * carry.ldd;
-      for (Index j = 0; j < carry.n_l; ++j) {
+    for (Index n = 0; n < product.n; ++n) {
+      const double* from = delta_.data() + n * product.n_l;
+      T* to = product.delta + n * product.ldd;
+      for (Index j = 0; j < product.n_l; ++j) {
         to[j] = std::abs(from[j]) <= value_limit<T> ? static_cast<T>(from[j]) : not_a_number;
       }
     }
-    scene.backend.gate({carry.delta, carry.ldd, carry.n, carry.n_l, carry.h, carry.ldh, carry.activation,
-                        nullptr, carry.bad});
+    scene.backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h,
+                               product.ldh, product.activation, nullptr, product.bad});
   }
   std::int64_t bytes() const override { return 0; }
 
@@ -46,10 +46,10 @@ class CustomMatrix final : public FeedbackMatrix<T> {
 }  // namespace
 
 template <class T>
-MadeMatrix<T> make_custom(const MatrixPlan& plan) {
-  return std::make_unique<CustomMatrix<T>>(plan.spec.propagator);
+MadeMatrix<T> make_custom(const MatrixRequest& request) {
+  return std::make_unique<CustomMatrix<T>>(request.spec.propagator);
 }
-template MadeMatrix<float> make_custom<float>(const MatrixPlan&);
-template MadeMatrix<double> make_custom<double>(const MatrixPlan&);
+template MadeMatrix<float> make_custom<float>(const MatrixRequest&);
+template MadeMatrix<double> make_custom<double>(const MatrixRequest&);
 
 }  // namespace fastfa

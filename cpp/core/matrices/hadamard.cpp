@@ -2,7 +2,7 @@
 // Multiplied by the fast transform, n log n.
 #include <algorithm>
 
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {
@@ -10,26 +10,26 @@ namespace {
 template <class T>
 class HadamardMatrix final : public FeedbackMatrix<T> {
  public:
-  explicit HadamardMatrix(const MatrixPlan& plan) {
-    while (order_ < plan.n_l || order_ < plan.n_source) order_ *= 2;
-    row_ = places(plan, plan.n_l, Purpose::feedback);
-    column_ = places(plan, plan.n_source, Purpose::structure);
+  explicit HadamardMatrix(const MatrixRequest& request) {
+    while (order_ < request.n_l || order_ < request.n_source) order_ *= 2;
+    row_ = places(request, request.n_l, Purpose::feedback);
+    column_ = places(request, request.n_source, Purpose::structure);
     // The corner of a larger Walsh–Hadamard matrix is the smaller one; kernels want whole vectors.
     order_ = std::max(order_, Index{16});
-    work_ = Buffer<T>(plan.place, 1, max_row_chunks * padded_cols(order_));
-    sign_ = Buffer<T>(plan.place, 1, plan.n_source);
-    const auto scale = static_cast<T>(plan.scale);
-    draw_words(plan.seed, Purpose::signs, plan.layer, (plan.n_source + 31) / 32,
+    work_ = Buffer<T>(request.allocator, 1, max_row_chunks * padded_cols(order_));
+    sign_ = Buffer<T>(request.allocator, 1, request.n_source);
+    const auto scale = static_cast<T>(request.scale);
+    draw_words(request.seed, Purpose::signs, request.layer, (request.n_source + 31) / 32,
                [&](Index i, std::uint32_t word) {
-                 for (Index k = 32 * i; k < std::min(32 * i + 32, plan.n_source); ++k) {
+                 for (Index k = 32 * i; k < std::min(32 * i + 32, request.n_source); ++k) {
                    sign_.data()[k] = word >> k % 32 & 1 ? scale : -scale;
                  }
                });
   }
 
-  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
     scene.backend.propagate(
-        PropagateHadamard<T>{carry, row_.data(), column_.data(), sign_.data(), order_, work_.data()});
+        PropagateHadamard<T>{product, row_.data(), column_.data(), sign_.data(), order_, work_.data()});
   }
   std::int64_t bytes() const override {
     return (row_.cols() + column_.cols()) * Index{sizeof(std::int32_t)} +
@@ -37,10 +37,10 @@ class HadamardMatrix final : public FeedbackMatrix<T> {
   }
 
  private:
-  Buffer<std::int32_t> places(const MatrixPlan& plan, Index count, Purpose purpose) const {
+  Buffer<std::int32_t> places(const MatrixRequest& request, Index count, Purpose purpose) const {
     std::vector<std::int64_t> all(static_cast<std::size_t>(order_));
-    shuffle(all.data(), order_, plan.seed, purpose, plan.layer);
-    Buffer<std::int32_t> some(plan.place, 1, count);
+    shuffle(all.data(), order_, request.seed, purpose, request.layer);
+    Buffer<std::int32_t> some(request.allocator, 1, count);
     std::transform(all.begin(), all.begin() + count, some.data(),
                    [](std::int64_t place) { return static_cast<std::int32_t>(place); });
     return some;
@@ -54,10 +54,10 @@ class HadamardMatrix final : public FeedbackMatrix<T> {
 }  // namespace
 
 template <class T>
-MadeMatrix<T> make_hadamard(const MatrixPlan& plan) {
-  return std::make_unique<HadamardMatrix<T>>(plan);
+MadeMatrix<T> make_hadamard(const MatrixRequest& request) {
+  return std::make_unique<HadamardMatrix<T>>(request);
 }
-template MadeMatrix<float> make_hadamard<float>(const MatrixPlan&);
-template MadeMatrix<double> make_hadamard<double>(const MatrixPlan&);
+template MadeMatrix<float> make_hadamard<float>(const MatrixRequest&);
+template MadeMatrix<double> make_hadamard<double>(const MatrixRequest&);
 
 }  // namespace fastfa

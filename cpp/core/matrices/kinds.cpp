@@ -1,38 +1,38 @@
 // The kinds of matrix, a row each: what is known of them by their names, and who makes them.
 #include <iterator>
 
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 #include "fastfa/names.h"
 
 namespace fastfa {
 
 template <class T>
-MadeMatrix<T> make_stored(const MatrixPlan&);
+MadeMatrix<T> make_stored(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_transpose(const MatrixPlan&);
+MadeMatrix<T> make_transpose(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_pseudoinverse(const MatrixPlan&);
+MadeMatrix<T> make_pseudoinverse(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_sign(const MatrixPlan&);
+MadeMatrix<T> make_sign(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_sparse(const MatrixPlan&);
+MadeMatrix<T> make_sparse(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_low_rank(const MatrixPlan&);
+MadeMatrix<T> make_low_rank(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_bits(const MatrixPlan&);
+MadeMatrix<T> make_bits(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_hadamard(const MatrixPlan&);
+MadeMatrix<T> make_hadamard(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_procedural(const MatrixPlan&);
+MadeMatrix<T> make_procedural(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_custom(const MatrixPlan&);
+MadeMatrix<T> make_custom(const MatrixRequest&);
 template <class T>
-MadeMatrix<T> make_patterned(const MatrixPlan&);
+MadeMatrix<T> make_patterned(const MatrixRequest&);
 
 namespace {
 
 template <class T>
-MadeMatrix<T> make_nothing(const MatrixPlan&) {
+MadeMatrix<T> make_nothing(const MatrixRequest&) {
   return nullptr;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {
@@ -11,18 +11,18 @@ namespace {
 template <class T>
 class PatternedMatrix final : public FeedbackMatrix<T> {
  public:
-  explicit PatternedMatrix(const MatrixPlan& plan)
-      : signs_(plan.spec.matrix == Matrix::sign),
-        redrawn_(signs_ && plan.spec.magnitude == Magnitude::redrawn),
-        scale_(static_cast<T>(plan.scale)),
-        seed_(plan.seed),
-        layer_(plan.layer) {
-    const std::unique_ptr<Pattern<T>> pattern = make_pattern<T>(plan.above, plan.n_l);
-    b_ = pattern->make(plan.place);
-    if (signs_ && plan.spec.magnitude != Magnitude::uniform) size_ = pattern->make(plan.place);
+  explicit PatternedMatrix(const MatrixRequest& request)
+      : signs_(request.spec.matrix == Matrix::sign),
+        redrawn_(signs_ && request.spec.magnitude == Magnitude::redrawn),
+        scale_(static_cast<T>(request.scale)),
+        seed_(request.seed),
+        layer_(request.layer) {
+    const std::unique_ptr<Pattern<T>> pattern = make_pattern<T>(request.above, request.n_l);
+    b_ = pattern->make(request.allocator);
+    if (signs_ && request.spec.magnitude != Magnitude::uniform) size_ = pattern->make(request.allocator);
     const Buffer<T>& drawn = signs_ ? size_ : b_;
     if (!drawn || redrawn_) return;
-    pattern->draw(drawn, plan.seed, Purpose::feedback, plan.layer, plan.scale);
+    pattern->draw(drawn, request.seed, Purpose::feedback, request.layer, request.scale);
     if (!signs_) return;
     T* const size = size_.data();
     std::transform(size, size + size_.rows() * size_.ld(), size,
@@ -49,8 +49,8 @@ class PatternedMatrix final : public FeedbackMatrix<T> {
     }
   }
 
-  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
-    scene.above->pattern->send_back(scene.backend, carry, b_);
+  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
+    scene.above->pattern->send_back(scene.backend, product, b_);
   }
   Buffer<T> learned() const override { return signs_ ? Buffer<T>() : b_; }
   std::int64_t bytes() const override { return signs_ ? size_.bytes() : b_.bytes(); }
@@ -66,10 +66,10 @@ class PatternedMatrix final : public FeedbackMatrix<T> {
 }  // namespace
 
 template <class T>
-MadeMatrix<T> make_patterned(const MatrixPlan& plan) {
-  return std::make_unique<PatternedMatrix<T>>(plan);
+MadeMatrix<T> make_patterned(const MatrixRequest& request) {
+  return std::make_unique<PatternedMatrix<T>>(request);
 }
-template MadeMatrix<float> make_patterned<float>(const MatrixPlan&);
-template MadeMatrix<double> make_patterned<double>(const MatrixPlan&);
+template MadeMatrix<float> make_patterned<float>(const MatrixRequest&);
+template MadeMatrix<double> make_patterned<double>(const MatrixRequest&);
 
 }  // namespace fastfa

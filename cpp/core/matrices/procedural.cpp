@@ -1,5 +1,5 @@
 // B ~ U(−scale, scale) that is never stored: drawn from the seed wherever it is used.
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {
@@ -7,12 +7,12 @@ namespace {
 template <class T>
 class ProceduralMatrix final : public FeedbackMatrix<T> {
  public:
-  explicit ProceduralMatrix(const MatrixPlan& plan)
-      : scale_(static_cast<T>(plan.scale)), seed_(plan.seed), layer_(plan.layer) {}
+  explicit ProceduralMatrix(const MatrixRequest& request)
+      : scale_(static_cast<T>(request.scale)), seed_(request.seed), layer_(request.layer) {}
 
-  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
     scene.backend.propagate(PropagateProcedural<T>{
-        carry, seed_, static_cast<std::uint32_t>(Purpose::feedback), layer_, scale_});
+        product, seed_, static_cast<std::uint32_t>(Purpose::feedback), layer_, scale_});
   }
   std::int64_t bytes() const override { return 0; }
 
@@ -25,10 +25,10 @@ class ProceduralMatrix final : public FeedbackMatrix<T> {
 }  // namespace
 
 template <class T>
-MadeMatrix<T> make_procedural(const MatrixPlan& plan) {
-  return std::make_unique<ProceduralMatrix<T>>(plan);
+MadeMatrix<T> make_procedural(const MatrixRequest& request) {
+  return std::make_unique<ProceduralMatrix<T>>(request);
 }
-template MadeMatrix<float> make_procedural<float>(const MatrixPlan&);
-template MadeMatrix<double> make_procedural<double>(const MatrixPlan&);
+template MadeMatrix<float> make_procedural<float>(const MatrixRequest&);
+template MadeMatrix<double> make_procedural<double>(const MatrixRequest&);
 
 }  // namespace fastfa

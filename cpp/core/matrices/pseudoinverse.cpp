@@ -2,8 +2,8 @@
 // 15).
 #include <algorithm>
 
-#include "core/feedback.h"
-#include "core/isa.h"
+#include "core/machine/isa.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {
@@ -11,10 +11,10 @@ namespace {
 template <class T>
 class PseudoinverseMatrix final : public FeedbackMatrix<T> {
  public:
-  explicit PseudoinverseMatrix(const MatrixPlan& plan)
-      : refresh_(plan.spec.refresh),
-        b_(plan.place, plan.n_source, plan.n_l),
-        w_(static_cast<std::size_t>(plan.n_source * plan.n_l)),
+  explicit PseudoinverseMatrix(const MatrixRequest& request)
+      : refresh_(request.spec.refresh),
+        b_(request.allocator, request.n_source, request.n_l),
+        w_(static_cast<std::size_t>(request.n_source * request.n_l)),
         inverse_(w_.size()) {}
 
   // With refresh 1 always: the weights may have been written to since the last step.
@@ -37,8 +37,8 @@ class PseudoinverseMatrix final : public FeedbackMatrix<T> {
   void forget() override { made_at_ = -1; }
   Buffer<T> kept() const override { return refresh_ > 1 && made_at_ >= 0 ? b_ : Buffer<T>(); }
   Index* kept_since() override { return refresh_ > 1 ? &made_at_ : nullptr; }
-  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
-    scene.backend.propagate(Propagate<T>{carry, b_.data(), b_.ld(), 0});
+  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
+    scene.backend.propagate(Propagate<T>{product, b_.data(), b_.ld(), 0});
   }
   std::int64_t bytes() const override { return b_.bytes(); }
 
@@ -51,10 +51,10 @@ class PseudoinverseMatrix final : public FeedbackMatrix<T> {
 }  // namespace
 
 template <class T>
-MadeMatrix<T> make_pseudoinverse(const MatrixPlan& plan) {
-  return std::make_unique<PseudoinverseMatrix<T>>(plan);
+MadeMatrix<T> make_pseudoinverse(const MatrixRequest& request) {
+  return std::make_unique<PseudoinverseMatrix<T>>(request);
 }
-template MadeMatrix<float> make_pseudoinverse<float>(const MatrixPlan&);
-template MadeMatrix<double> make_pseudoinverse<double>(const MatrixPlan&);
+template MadeMatrix<float> make_pseudoinverse<float>(const MatrixRequest&);
+template MadeMatrix<double> make_pseudoinverse<double>(const MatrixRequest&);
 
 }  // namespace fastfa

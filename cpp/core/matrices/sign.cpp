@@ -1,6 +1,6 @@
 // Sign-symmetric feedback (Liao, Leibo & Poggio 2016): B = |B| ∘ sign(Wᵀ), with one magnitude for all
 // (uSF), magnitudes drawn once (frSF), or anew for every batch (brSF).
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {
@@ -8,17 +8,18 @@ namespace {
 template <class T>
 class SignMatrix final : public FeedbackMatrix<T> {
  public:
-  explicit SignMatrix(const MatrixPlan& plan)
-      : scale_(static_cast<T>(plan.scale)),
-        seed_(plan.seed),
-        layer_(plan.layer),
-        redrawn_(plan.spec.magnitude == Magnitude::redrawn) {
-    if (plan.spec.magnitude == Magnitude::uniform) return;
-    magnitude_ = Buffer<T>(plan.place, plan.n_l, plan.n_source);  // laid out as the weights are
+  explicit SignMatrix(const MatrixRequest& request)
+      : scale_(static_cast<T>(request.scale)),
+        seed_(request.seed),
+        layer_(request.layer),
+        redrawn_(request.spec.magnitude == Magnitude::redrawn) {
+    if (request.spec.magnitude == Magnitude::uniform) return;
+    magnitude_ =
+        Buffer<T>(request.allocator, request.n_l, request.n_source);  // laid out as the weights are
     if (redrawn_) return;
-    draw_uniform(plan.seed, Purpose::feedback, plan.layer, plan.n_l * plan.n_source, plan.scale,
-                 [&](Index i, double value) {
-                   magnitude_.row(i / plan.n_source)[i % plan.n_source] =
+    draw_uniform(request.seed, Purpose::feedback, request.layer, request.n_l * request.n_source,
+                 request.scale, [&](Index i, double value) {
+                   magnitude_.row(i / request.n_source)[i % request.n_source] =
                        static_cast<T>(std::abs(value));
                  });
   }
@@ -30,9 +31,9 @@ class SignMatrix final : public FeedbackMatrix<T> {
                         static_cast<std::uint32_t>(scene.step), nullptr, 0, Activation::linear,
                         nullptr});
   }
-  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
+  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
     const Buffer<T>& w = scene.above->w;
-    scene.backend.propagate(PropagateSign<T>{carry, w.data(), w.ld(), magnitude_.data(), scale_});
+    scene.backend.propagate(PropagateSign<T>{product, w.data(), w.ld(), magnitude_.data(), scale_});
   }
   std::int64_t bytes() const override { return magnitude_.bytes(); }
 
@@ -47,10 +48,10 @@ class SignMatrix final : public FeedbackMatrix<T> {
 }  // namespace
 
 template <class T>
-MadeMatrix<T> make_sign(const MatrixPlan& plan) {
-  return std::make_unique<SignMatrix<T>>(plan);
+MadeMatrix<T> make_sign(const MatrixRequest& request) {
+  return std::make_unique<SignMatrix<T>>(request);
 }
-template MadeMatrix<float> make_sign<float>(const MatrixPlan&);
-template MadeMatrix<double> make_sign<double>(const MatrixPlan&);
+template MadeMatrix<float> make_sign<float>(const MatrixRequest&);
+template MadeMatrix<double> make_sign<double>(const MatrixRequest&);
 
 }  // namespace fastfa

@@ -1,6 +1,6 @@
 // A share `density` of a uniform matrix, the rest zero (the paper removes half of B). Kept by rows below
 // a density at which multiplying by the zeros is no slower.
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 #include "core/matrices/stored.h"
 
 namespace fastfa {
@@ -8,7 +8,7 @@ namespace {
 
 constexpr double dense_from = 0.2;
 
-// As they grow: elements come row by row.
+// B while it is made: elements are added row by row.
 template <class T>
 struct Rows {
   std::vector<Index> start{0};
@@ -29,19 +29,19 @@ struct Rows {
 template <class T>
 class SparseMatrix final : public FeedbackMatrix<T> {
  public:
-  SparseMatrix(Place& place, Index n_source, const Rows<T>& rows)
+  SparseMatrix(Allocator& allocator, Index n_source, const Rows<T>& rows)
       : n_source_(n_source),
-        start_(place, rows.start),
-        column_(place, rows.column),
-        value_(place, rows.value) {}
+        start_(allocator, rows.start),
+        column_(allocator, rows.column),
+        value_(allocator, rows.value) {}
 
-  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
-    if (carry.n > 1) {
-      if (across_.cols() < carry.n) across_ = Buffer<T>(scene.backend, n_source_, carry.n);
+  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
+    if (product.n > 1) {
+      if (across_.cols() < product.n) across_ = Buffer<T>(scene.backend, n_source_, product.n);
       scene.backend.transpose(
-          {carry.source, carry.lds, carry.n, n_source_, across_.data(), across_.ld()});
+          {product.source, product.lds, product.n, n_source_, across_.data(), across_.ld()});
     }
-    scene.backend.propagate(PropagateSparse<T>{carry, start_.data(), column_.data(), value_.data(),
+    scene.backend.propagate(PropagateSparse<T>{product, start_.data(), column_.data(), value_.data(),
                                                across_.data(), across_.ld()});
   }
   std::int64_t bytes() const override {
@@ -60,27 +60,27 @@ class SparseMatrix final : public FeedbackMatrix<T> {
 }  // namespace
 
 template <class T>
-MadeMatrix<T> make_sparse(const MatrixPlan& plan) {
-  const Index n_l = plan.n_l, n_source = plan.n_source;
-  const double density = plan.spec.density;
-  UnitStream unit(plan.seed, Purpose::structure, plan.layer);
+MadeMatrix<T> make_sparse(const MatrixRequest& request) {
+  const Index n_l = request.n_l, n_source = request.n_source;
+  const double density = request.spec.density;
+  UnitStream unit(request.seed, Purpose::structure, request.layer);
   const auto each_kept = [&](auto&& keep) {
-    draw_uniform(plan.seed, Purpose::feedback, plan.layer, n_l * n_source, plan.scale,
+    draw_uniform(request.seed, Purpose::feedback, request.layer, n_l * n_source, request.scale,
                  [&](Index i, double value) {
                    if (unit(i) < density) keep(i / n_source, i % n_source, value);
                  });
   };
   if (density > dense_from) {
-    Buffer<T> b(plan.place, n_source, n_l);
+    Buffer<T> b(request.allocator, n_source, n_l);
     each_kept([&](Index j, Index k, double value) { b.row(k)[j] = static_cast<T>(value); });
     return std::make_unique<StoredMatrix<T>>(std::move(b));
   }
   Rows<T> rows;
   each_kept([&](Index j, Index k, double value) { rows.add(j, k, value); });
   rows.end(n_l);
-  return std::make_unique<SparseMatrix<T>>(plan.place, n_source, rows);
+  return std::make_unique<SparseMatrix<T>>(request.allocator, n_source, rows);
 }
-template MadeMatrix<float> make_sparse<float>(const MatrixPlan&);
-template MadeMatrix<double> make_sparse<double>(const MatrixPlan&);
+template MadeMatrix<float> make_sparse<float>(const MatrixRequest&);
+template MadeMatrix<double> make_sparse<double>(const MatrixRequest&);
 
 }  // namespace fastfa

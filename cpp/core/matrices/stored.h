@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 
@@ -12,8 +12,8 @@ class StoredMatrix final : public FeedbackMatrix<T> {
  public:
   explicit StoredMatrix(Buffer<T> transposed) : b_(std::move(transposed)) {}
 
-  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
-    scene.backend.propagate(Propagate<T>{carry, b_.data(), b_.ld(), 0});
+  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
+    scene.backend.propagate(Propagate<T>{product, b_.data(), b_.ld(), 0});
   }
   Buffer<T> stored() const override { return b_; }
   std::int64_t bytes() const override { return b_.bytes(); }

@@ -1,5 +1,5 @@
 // B = Wᵀ of the layer above, at every moment: backprop.
-#include "core/feedback.h"
+#include "core/matrices/feedback.h"
 
 namespace fastfa {
 namespace {
@@ -7,8 +7,8 @@ namespace {
 template <class T>
 class TransposeMatrix final : public FeedbackMatrix<T> {
  public:
-  void propagate(const Carry<T>& carry, const Scene<T>& scene) override {
-    scene.above->pattern->send_back(scene.backend, carry, scene.above->w);
+  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
+    scene.above->pattern->send_back(scene.backend, product, scene.above->w);
   }
   std::int64_t bytes() const override { return 0; }
 };
@@ -16,10 +16,10 @@ class TransposeMatrix final : public FeedbackMatrix<T> {
 }  // namespace
 
 template <class T>
-MadeMatrix<T> make_transpose(const MatrixPlan&) {
+MadeMatrix<T> make_transpose(const MatrixRequest&) {
   return std::make_unique<TransposeMatrix<T>>();
 }
-template MadeMatrix<float> make_transpose<float>(const MatrixPlan&);
-template MadeMatrix<double> make_transpose<double>(const MatrixPlan&);
+template MadeMatrix<float> make_transpose<float>(const MatrixRequest&);
+template MadeMatrix<double> make_transpose<double>(const MatrixRequest&);
 
 }  // namespace fastfa

@@ -96,7 +96,7 @@ using Propagator = std::function<void(const double* delta, std::int64_t n, std::
 // that are `growth` times larger from layer to layer downwards. gain 0 means what backprop would send at
 // weights of the default scale: √(n_out / (3 n_top)) before ∘ σ′, n_top being the size of the last
 // hidden layer. δ is meant after ∘ σ′, whose size is that expected of inputs with mean square 1 and the
-// weights at first (core/expected_slope.h); with before_slope it is meant before.
+// weights at first (core/layers/expected_slope.h); with before_slope it is meant before.
 struct FeedbackSpec {
   Matrix matrix = Matrix::uniform;
   Route route = Route::layerwise;

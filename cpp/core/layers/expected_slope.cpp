@@ -1,0 +1,155 @@
+#include "core/layers/expected_slope.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/layers/layer.h"
+
+namespace fastfa {
+namespace {
+
+struct Expected {
+  double slope_squared;  // E[σ′(a)²]
+  double h_squared;      // E[σ(a)²]
+};
+
+// E[σ′] and E[σ′²] of a bell-shaped σ′ by the trapezoidal rule, which is exact here up to rounding: the
+// step is a thirty-second of the narrower one of a's distribution and σ′, and beyond |a| = 40 σ′ is
+// below 1e-17.
+template <class Slope>
+void bell(double v, Slope&& slope, double& mean, double& mean_of_square) {
+  const double sd = std::sqrt(v);
+  mean = slope(0.0);
+  mean_of_square = mean * mean;
+  if (!(sd > 1e-150)) return;
+  const double step = std::min(1.0, sd) / 32;
+  const auto most = static_cast<long>(std::min(40.0, 10 * sd) / step);
+  double first = 0.0, second = 0.0;
+  for (long i = -most; i <= most; ++i) {
+    const double a = static_cast<double>(i) * step, z = a / sd;
+    const double density = std::exp(-0.5 * z * z), s = slope(a);
+    first += density * s;
+    second += density * s * s;
+  }
+  const double part = step / (sd * 2.5066282746310005024);  // √(2π)
+  mean = first * part;
+  mean_of_square = std::max(second * part, 1e-300);
+}
+
+// Beyond z standard deviations above 0: the share of a's distribution, and its part of E[a²] / v.
+struct Tail {
+  double share, square;
+  explicit Tail(double z)
+      : share(std::erfc(z * 0.70710678118654752) / 2),
+        square(share + z * std::exp(-0.5 * z * z) * 0.3989422804014327) {}
+};
+
+// Of a σ that is smooth but at 0: by Simpson's rule on either side of it. Beyond |a| = 40 σ is a above
+// and `lowest` below, which is exact up to rounding.
+template <class Value, class Slope>
+Expected smooth(double v, double lowest, Value&& value, Slope&& slope) {
+  const double sd = std::sqrt(v);
+  const auto squares = [&](double a) {
+    const double h = value(a), s = slope(a);
+    return Expected{s * s, h * h};
+  };
+  if (!(sd > 1e-150)) return squares(0.0);
+  const double end = std::min(40.0, 10 * sd);
+  const long half = static_cast<long>(64 * end / std::min(1.0, sd)) + 1;  // pairs of steps on a side
+  const double step = end / static_cast<double>(2 * half);
+  Expected sum{0, 0};
+  for (long i = -2 * half; i <= 2 * half; ++i) {
+    const double a = static_cast<double>(i) * step, z = a / sd;
+    const bool edge = i == -2 * half || i == 2 * half;
+    const double weight = (edge ? 1 : i % 2 == 0 ? 2 : 4) * std::exp(-0.5 * z * z);
+    const Expected here = squares(a);
+    sum.slope_squared += weight * here.slope_squared;
+    sum.h_squared += weight * here.h_squared;
+  }
+  const double part = step / (3 * sd * 2.5066282746310005024);  // √(2π)
+  const Tail tail(end / sd);
+  return {sum.slope_squared * part + tail.share,
+          sum.h_squared * part + v * tail.square + lowest * lowest * tail.share};
+}
+
+double normal_cdf(double a) { return std::erfc(a * -0.70710678118654752) / 2; }
+double logistic(double a) { return 1 / (1 + std::exp(-a)); }
+
+Expected expected(const LayerSpec& layer, double v) {
+  double mean = 0.0, square = 0.0;
+  switch (layer.activation) {
+    case Activation::tanh:
+      bell(
+          v,
+          [](double a) {
+            const double c = 1 / std::cosh(a);
+            return c * c;
+          },
+          mean, square);
+      return {square, 1 - mean};  // h² = 1 − σ′
+    case Activation::logistic:
+      bell(
+          v,
+          [](double a) {
+            const double c = 1 / std::cosh(a / 2);
+            return c * c / 4;
+          },
+          mean, square);
+      return {square, 0.5 - mean};  // h² = h − σ′, and E[h] = 1/2
+    case Activation::relu:
+      return {0.5, 0.5 * v};
+    case Activation::leaky_relu: {
+      const double share = (1 + layer.leaky_slope * layer.leaky_slope) / 2;
+      return {share, share * v};
+    }
+    case Activation::hard_tanh: {
+      if (!(v > 1e-300)) return {1.0, v};
+      const Tail tail(1 / std::sqrt(v));
+      return {1 - 2 * tail.share, v * (1 - 2 * tail.square) + 2 * tail.share};
+    }
+    case Activation::softplus:
+      return smooth(
+          v, 0.0, [](double a) { return std::max(a, 0.0) + std::log1p(std::exp(-std::abs(a))); },
+          logistic);
+    case Activation::elu:
+      return smooth(
+          v, -1.0, [](double a) { return a > 0 ? a : std::expm1(a); },
+          [](double a) { return a > 0 ? 1.0 : std::exp(a); });
+    case Activation::gelu:
+      return smooth(
+          v, 0.0, [](double a) { return a * normal_cdf(a); },
+          [](double a) {
+            return normal_cdf(a) + a * std::exp(-0.5 * a * a) * 0.3989422804014327;  // 1 / √(2π)
+          });
+    case Activation::silu:
+      return smooth(
+          v, 0.0, [](double a) { return a * logistic(a); },
+          [](double a) {
+            const double s = logistic(a);
+            return s + a * s * (1 - s);
+          });
+    case Activation::linear:
+    case Activation::softmax:  // of outputs alone, whose slope is in δ already
+      break;
+  }
+  return {1.0, v};
+}
+
+}  // namespace
+
+std::vector<double> expected_slopes(const std::vector<LayerSpec>& layers, std::int64_t inputs) {
+  std::vector<double> slopes;
+  double below = 1.0;  // E[h²] of the layer below
+  for (const LayerSpec& layer : layers) {
+    const std::unique_ptr<Pattern<double>> pattern = make_pattern<double>(layer, inputs);
+    const auto fan_in = static_cast<double>(pattern->fan_in);
+    const double omega = pattern->weight_scale(layer);
+    const Expected e = expected(layer, fan_in * layer.density * omega * omega / 3 * below);
+    slopes.push_back(e.slope_squared);
+    below = e.h_squared;
+    inputs = pattern->n_out;
+  }
+  return slopes;
+}
+
+}  // namespace fastfa

@@ -1,0 +1,104 @@
+// The CPU: kernels of the best instruction set at hand, their tiles shared out to the thread team.
+#include <algorithm>
+
+#include "core/machine/backend.h"
+#include "core/machine/isa.h"
+#include "core/machine/thread_team.h"
+
+namespace fastfa {
+namespace {
+
+template <class T>
+const KernelSet<T>& kernel_set();
+template <>
+const KernelSet<float>& kernel_set<float>() {
+  return kernels().f32;
+}
+template <>
+const KernelSet<double>& kernel_set<double>() {
+  return kernels().f64;
+}
+
+template <class T>
+class CpuBackend final : public Backend<T> {
+ public:
+  void begin(bool alone) override {
+    if (!alone) team_ = ThreadTeam::instance();
+  }
+  void end() override { team_.reset(); }
+
+  std::shared_ptr<void> allocate(std::size_t bytes) override { return host_allocator().allocate(bytes); }
+  bool immediate() const override { return true; }
+  void wait() override {}
+  double pace() const override { return 1e10; }
+  Index block_rows() const override { return 128; }
+  const void* lend(int, const void* data, std::size_t) override { return data; }
+
+  void clear(T* values, Index count) override { std::fill_n(values, count, T(0)); }
+  void copy(const T* from, T* to, Index count) override { std::copy_n(from, count, to); }
+  void gather(const Gather<T>& args) override { run(kernels_.gather, args); }
+  void dense_forward(const DenseForward<T>& args) override { run(kernels_.dense_forward, args); }
+  void output(const Output<T>& args) override { run(kernels_.output, args); }
+  void propagate(const Propagate<T>& args) override { run(kernels_.propagate, args); }
+  void propagate(const PropagateSign<T>& args) override { run(kernels_.propagate_sign, args); }
+  void propagate(const PropagateBits<T>& args) override { run(kernels_.propagate_bits, args); }
+  void propagate(const PropagateProcedural<T>& args) override {
+    run(kernels_.propagate_procedural, args);
+  }
+  void propagate(const PropagateSparse<T>& args) override { run(kernels_.propagate_sparse, args); }
+  void propagate(const PropagateHadamard<T>& args) override { run(kernels_.propagate_hadamard, args); }
+  void times_slope(const TimesSlope<T>& args) override { run(kernels_.times_slope, args); }
+  void activate(const Activate<T>& args) override { run(kernels_.activate, args); }
+  void transpose(const Transpose<T>& args) override { run(kernels_.transpose, args); }
+  void draw(const Draw<T>& args) override { run(kernels_.draw, args); }
+  void dropout(const Dropout<T>& args) override { run(kernels_.dropout, args); }
+  void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
+  void tally(const Tally&) override {}  // the host adds up each step's losses
+  void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
+  void dense_online(const DenseOnline<T>& args) override { run(kernels_.dense_online, args); }
+  void local_forward(const LocalForward<T>& args) override {
+    lay_across(args);
+    run(kernels_.local_forward, args);
+  }
+  void local_back(const LocalBack<T>& args) override { run(kernels_.local_back, args); }
+  void local_update(const LocalUpdate<T>& args) override {
+    lay_across(args);
+    run(kernels_.local_update, args);
+  }
+  void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
+  bool tiny_forward(const TinyStep<T>& args) override { return kernels_.tiny_forward(args); }
+  bool tiny_feedback(const TinyStep<T>& args) override { return kernels_.tiny_feedback(args); }
+  void tiny_update(const TinyStep<T>& args) override { kernels_.tiny_update(args); }
+  void lane_run(const LaneRun<T>& args) override { kernels_.lane_run(args); }
+  Index lanes() const override { return kernels_.lanes; }
+
+ private:
+  template <class Args>
+  void lay_across(const Args& f) {
+    if (kernels_.local_by_rows(f.shape)) return;
+    transpose({f.x, f.ldx, f.n, f.shape.inputs(), f.x_across, f.ldc});
+  }
+  template <class Args>
+  void run(const Op<Args>& op, const Args& args) {
+    if (team_) {
+      team_->run(op.tiles(args), [&](int begin, int end) { op.run(args, begin, end); });
+    } else {
+      op.run(args, 0, op.tiles(args));
+    }
+    if (op.finish) op.finish(args);
+  }
+
+  const KernelSet<T>& kernels_ = kernel_set<T>();
+  std::shared_ptr<ThreadTeam> team_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Backend<T>> make_cpu_backend() {
+  return std::make_unique<CpuBackend<T>>();
+}
+template std::unique_ptr<Backend<float>> make_cpu_backend<float>();
+template std::unique_ptr<Backend<double>> make_cpu_backend<double>();
+
+}  // namespace fastfa

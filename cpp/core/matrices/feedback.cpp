@@ -1,0 +1,254 @@
+#include "core/matrices/feedback.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "core/base/messages.h"
+#include "core/base/random.h"
+#include "core/base/sizes.h"
+#include "core/layers/expected_slope.h"
+#include "core/layers/mask.h"
+#include "fastfa/names.h"
+
+namespace fastfa {
+namespace {
+
+using Units = std::vector<std::int64_t>;
+
+std::string name_of(std::size_t layer) { return "feedback[" + std::to_string(layer) + "]"; }
+
+[[noreturn]] void refuse_feedback(const std::string& message) { refuse("[Network] " + message); }
+
+std::int64_t source_units(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+  return spec.route == Route::layerwise ? units[layer + 1] : units.back();
+}
+bool is_last(std::size_t layer, const Units& units) { return layer + 2 == units.size(); }
+
+bool to_neighbour(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+  return spec.route == Route::layerwise || (spec.route == Route::direct && is_last(layer, units));
+}
+
+// Does B learn to be Wᵀ of a layer that lacks some of its weights? Then it lacks the same.
+bool keeps_mask(const FeedbackSpec& spec, std::size_t layer, const Units& units,
+                const LayerSpec& above) {
+  return spec.plasticity != Plasticity::fixed && to_neighbour(spec, layer, units) && above.density < 1;
+}
+
+// δ_l = (B δ_source) ∘ σ′(a) has the mean square Var(B) · sources of each unit · E[σ′²] · that of
+// δ_source, which is to be growth², times gain² where the source is the output: into the last hidden
+// layer, and for the routes from the output. A unit has fewer sources through a layer that isn't full,
+// on average. `slopes` are E[σ′²] of the layers; 1 where errors are to be equal before ∘ σ′.
+double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const Units& units,
+                            const LayerShape& above, const std::vector<double>& slopes) {
+  auto sources = static_cast<double>(source_units(spec, layer, units));
+  if (is_patterned(spec, above)) {
+    sources = static_cast<double>(above.n_out * above.fan_in) / static_cast<double>(above.n_in);
+  }
+  const double slope = spec.before_slope ? 1.0 : slopes[layer];
+  if (spec.route == Route::layerwise && !is_last(layer, units)) {
+    return spec.growth * spec.growth / (sources * slope);
+  }
+  const std::size_t top = units.size() - 2;
+  const double growth = std::pow(spec.growth, static_cast<double>(top - layer));
+  if (spec.gain > 0) return spec.gain * spec.gain * growth * growth / (sources * slope);
+  const auto n_out = static_cast<double>(units.back()), n_top = static_cast<double>(units[top]);
+  const double gain = std::sqrt(n_out / (3.0 * n_top)),
+               top_slope = spec.before_slope ? 1.0 : slopes[top];
+  return gain * gain * growth * growth * (top_slope / slope) / sources;
+}
+
+// The variance of B's elements at scale 1; 0 for kinds without a scale.
+double unit_variance(const FeedbackSpec& spec) {
+  const auto variance = traits_of(spec.matrix).unit_variance;
+  return variance ? variance(spec) : 0.0;
+}
+
+double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerShape& above,
+                double density, const std::vector<double>& slopes) {
+  const double unit = unit_variance(spec) * density;
+  if (unit == 0) return 0.0;
+  return spec.equal_error ? std::sqrt(equal_error_variance(spec, layer, units, above, slopes) / unit)
+                          : spec.scale;
+}
+
+// The names of those that can learn: "'a', 'b' and 'c'".
+std::string that_learn() {
+  std::string all, last;
+  for (const char* each : Names<Matrix>::list) {
+    if (!traits_of(parse<Matrix>(each)).learns) continue;
+    if (!last.empty()) all += (all.empty() ? "" : ", ") + last;
+    last = std::string("'") + each + "'";
+  }
+  return all + " and " + last;
+}
+
+// Which combinations of the three axes exist.
+void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units& units,
+                       const LayerShape& above) {
+  const std::string here = name_of(layer) + " is '" + name(spec.matrix) + "' with ";
+  const bool neighbour = to_neighbour(spec, layer, units);
+  const MatrixTraits& traits = traits_of(spec.matrix);
+  if (traits.follows_weights && !neighbour) {
+    refuse_feedback(here + "route '" + name(spec.route) +
+                    "'; it follows the weights of the next layer up, so route must be 'layerwise'");
+  }
+  const std::string through = std::string("a ") + above.kind + " layer above; ";
+  if (spec.matrix == Matrix::pseudoinverse && !above.full) {
+    refuse_feedback(here + through + "the pseudoinverse is there for dense layers only");
+  }
+  if (spec.plasticity == Plasticity::fixed) return;
+  if (spec.plasticity == Plasticity::weight_mirror && !above.full) {
+    refuse_feedback(here + "plasticity 'weight_mirror' and " + through +
+                    "it is there for dense layers only");
+  }
+  const std::string plasticity = std::string("plasticity '") + name(spec.plasticity) + "'";
+  if (!traits.learns) {
+    refuse_feedback(here + plasticity + "; only " + that_learn() + " can learn");
+  }
+  if (spec.route == Route::target || (spec.plasticity == Plasticity::weight_mirror && !neighbour)) {
+    refuse_feedback(here + plasticity + " and route '" + name(spec.route) +
+                    "'; route must be 'layerwise'" +
+                    (spec.plasticity == Plasticity::kolen_pollack ? " or 'direct'" : ""));
+  }
+}
+
+void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+  const bool wants_density = traits_of(spec.matrix).density > 0;
+  if (wants_density && !(spec.density > 0 && spec.density <= 1)) {
+    refuse_feedback(name_of(layer) + ".density was " + text(spec.density) + "; it must be in (0, 1]");
+  }
+  const std::int64_t most = std::min(units[layer], source_units(spec, layer, units));
+  if (spec.matrix == Matrix::low_rank && (spec.rank < 1 || spec.rank > most)) {
+    refuse_feedback(name_of(layer) + ".rank was " + std::to_string(spec.rank) + "; layer " +
+                    std::to_string(layer) + " has " + std::to_string(units[layer]) +
+                    " units and its source " + std::to_string(source_units(spec, layer, units)) +
+                    ", so it must be in [1, " + std::to_string(most) + "]");
+  }
+  if (spec.refresh < 1) {
+    refuse_feedback(name_of(layer) + ".refresh was " + std::to_string(spec.refresh) +
+                    "; it must be at least 1");
+  }
+  if (spec.matrix == Matrix::custom && !spec.propagator) {
+    refuse_feedback(name_of(layer) + " is 'custom' without a propagator; it must have one");
+  }
+  if (!(spec.mirror_growth >= 0 && spec.mirror_growth <= 1 && spec.mirror_decay <= 1 &&
+        (spec.mirror_growth > 0 || spec.mirror_decay != 0) && spec.mirror_noise >= 1e-9 &&
+        spec.mirror_noise <= 1e6 && spec.mirror_every >= 1)) {
+    refuse_feedback(
+        name_of(layer) + "'s weight mirror has growth " + text(spec.mirror_growth) + ", decay " +
+        text(spec.mirror_decay) + ", noise " + text(spec.mirror_noise) + ", every " +
+        std::to_string(spec.mirror_every) +
+        "; they must be in [0, 1], at most 1, in [1e-9, 1e6], and at least 1, and growth and decay "
+        "not both 0");
+  }
+}
+
+template <class T>
+void check(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerShape& above) {
+  check_combination(spec, layer, units, above);
+  check_numbers(spec, layer, units);
+  if (!(spec.scale >= 0 && spec.scale <= value_limit<T>)) {
+    refuse_feedback(name_of(layer) + ".scale was " + text(spec.scale) +
+                    "; it must be at least 0 and at most " + limit_text<T>());
+  }
+  if (!(spec.gain >= 0 && spec.gain <= value_limit<T>)) {
+    refuse_feedback(name_of(layer) + ".gain was " + text(spec.gain) +
+                    "; it must be at least 0 and at most " + limit_text<T>());
+  }
+  if (!(spec.growth > 0 && spec.growth <= value_limit<T>)) {
+    refuse_feedback(name_of(layer) + ".growth was " + text(spec.growth) +
+                    "; it must be above 0 and at most " + limit_text<T>());
+  }
+  if (spec.matrix != Matrix::array) return;
+  const std::int64_t n_l = units[layer], n_source = source_units(spec, layer, units);
+  const auto shape = [](std::int64_t r, std::int64_t c) {
+    return "(" + std::to_string(r) + ", " + std::to_string(c) + ")";
+  };
+  if (spec.rows != n_l || spec.cols != n_source ||
+      static_cast<std::int64_t>(spec.values.size()) != n_l * n_source) {
+    refuse_feedback(name_of(layer) + ".array has shape " + shape(spec.rows, spec.cols) + "; layer " +
+                    std::to_string(layer) + " has " + std::to_string(n_l) + " units and its source " +
+                    std::to_string(n_source) + ", so it must be " + shape(n_l, n_source));
+  }
+  for (double value : spec.values) {
+    if (!(std::abs(value) <= value_limit<T>)) {
+      refuse_feedback(name_of(layer) + ".array has a value of " + text(value) +
+                      "; each must be within ±" + limit_text<T>());
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<FeedbackSpec>& specs,
+                                       std::int64_t inputs, const std::vector<LayerSpec>& layers,
+                                       std::uint64_t seed, std::uint32_t first) {
+  std::vector<std::unique_ptr<Pattern<T>>> shapes;
+  Units units;
+  for (const LayerSpec& layer : layers) {
+    shapes.push_back(make_pattern<T>(layer, units.empty() ? inputs : units.back()));
+    units.push_back(shapes.back()->n_out);
+  }
+  if (specs.size() + 1 != units.size()) {
+    refuse_feedback("feedback has " + std::to_string(specs.size()) + " entries; the network has " +
+                    std::to_string(units.size() - 1) + " hidden layers and needs one for each");
+  }
+  for (std::size_t l = 0; l < specs.size(); ++l) check<T>(specs[l], l, units, *shapes[l + 1]);
+
+  const bool by_slope = std::any_of(specs.begin(), specs.end(), [](const FeedbackSpec& spec) {
+    return unit_variance(spec) > 0 && spec.equal_error && !spec.before_slope;
+  });
+  const std::vector<double> slopes = by_slope ? expected_slopes(layers, inputs) : std::vector<double>();
+  std::vector<Feedback<T>> made;
+  for (std::size_t l = 0; l < specs.size(); ++l) {
+    const Index n_source = source_units(specs[l], l, units);
+    const LayerShape& above = *shapes[l + 1];
+    const bool masked = keeps_mask(specs[l], l, units, layers[l + 1]);
+    const double density = masked ? layers[l + 1].density : 1;
+    const double scale = scale_of(specs[l], l, units, above, density, slopes);
+    if (!(scale <= value_limit<T>)) {
+      refuse_feedback(name_of(l) + "'s scale came out at " + text(scale) + "; it must be at most " +
+                      limit_text<T>() +
+                      ": a smaller gain or growth or a larger density makes it smaller");
+    }
+    const MatrixKind<T> kind = matrix_kind<T>(specs[l], above);
+    Feedback<T> f{specs[l], kind.traits, scale, n_source, nullptr, {}, {}};
+    std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
+    const double bytes =
+        static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) * static_cast<double>(n_source);
+    with_room([&] { return "[Network] " + name_of(l); }, bytes,
+              [&] {
+                f.matrix = kind.make({allocator, specs[l], layers[l + 1], units[l], n_source, scale,
+                                      seed, first + static_cast<std::uint32_t>(l)});
+              });
+    if (masked) {
+      f.mask = Buffer<std::uint32_t>(allocator, n_source, (units[l] + 31) / 32);
+      for_existing(layers[l + 1], n_source, units[l], seed, first + static_cast<std::uint32_t>(l) + 1,
+                   [&](Index o, Index i) { f.mask.row(o)[i / 32] |= std::uint32_t{1} << i % 32; });
+      clear_removed(f.mask, f.matrix->learned());
+    }
+    made.push_back(std::move(f));
+  }
+  return made;
+}
+
+template <class T>
+void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial) {
+  if (!matrix) return scene.backend.clear(to.data(), to.rows() * to.ld());
+  write_products(scene.backend, to, partial,
+                 [&](const FeedbackProduct<T>& product) { matrix->propagate(product, scene); });
+}
+
+template std::vector<Feedback<float>> make_feedback(Allocator&, const std::vector<FeedbackSpec>&,
+                                                    std::int64_t, const std::vector<LayerSpec>&,
+                                                    std::uint64_t, std::uint32_t);
+template std::vector<Feedback<double>> make_feedback(Allocator&, const std::vector<FeedbackSpec>&,
+                                                     std::int64_t, const std::vector<LayerSpec>&,
+                                                     std::uint64_t, std::uint32_t);
+template void write_matrix(FeedbackMatrix<float>*, const Scene<float>&, const Buffer<float>&, float*);
+template void write_matrix(FeedbackMatrix<double>*, const Scene<double>&, const Buffer<double>&,
+                           double*);
+
+}  // namespace fastfa

@@ -1,0 +1,99 @@
+// The feedback algebra: route × matrix × plasticity. What carries the error into each hidden layer.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/layers/layer.h"
+#include "core/machine/backend.h"
+#include "core/matrices/traits.h"
+#include "fastfa/types.h"
+
+namespace fastfa {
+
+// What a matrix may look at while it works. `above` is the layer above the one it leads to.
+template <class T>
+struct Scene {
+  Backend<T>& backend;
+  const Layer<T>* above;
+  std::int64_t step;
+};
+
+// A matrix B (n_l, n_source), however it is held. One kind, one file of core/matrices/.
+template <class T>
+class FeedbackMatrix {
+ public:
+  virtual ~FeedbackMatrix() = default;
+  // Called before each batch, for kinds of B that follow the weights or are drawn anew.
+  virtual void prepare(const Scene<T>&) {}
+  // Called when the weights were replaced instead of learned: drops what was made of the old ones.
+  virtual void forget() {}
+  // δ_l = (B δ_source) ∘ σ′(h_l)
+  virtual void propagate(const FeedbackProduct<T>&, const Scene<T>&) = 0;
+  // Bᵀ (n_source, n_l) where it is stored dense and is state, not a consequence of the weights.
+  virtual Buffer<T> stored() const { return {}; }
+  // What plasticity writes to: `stored`, or weights that are laid out as those of the layer above.
+  virtual Buffer<T> learned() const { return stored(); }
+  bool learns_as_weights() const { return learned() && !stored(); }
+  // Bᵀ made of earlier weights and still in use, which makes it state, and the step it is from (−1:
+  // there is none yet). Null for kinds that keep no such thing.
+  virtual Buffer<T> kept() const { return {}; }
+  virtual Index* kept_since() { return nullptr; }
+  virtual std::int64_t bytes() const = 0;
+};
+
+template <class T>
+struct Feedback {
+  FeedbackSpec spec;  // without the array
+  MatrixTraits traits{};
+  double scale = 0.0;  // in use; 0 where there is none
+  Index n_source = 0;
+  std::unique_ptr<FeedbackMatrix<T>> matrix;  // null: nothing is sent
+  Moments<T> of_b;                            // for Kolen–Pollack
+  // Of a B that learns to be Wᵀ of the layer above: which elements of Bᵀ (n_source, n_l) exist, those
+  // of W's weights. Empty: all.
+  Buffer<std::uint32_t> mask;
+};
+
+// What a kind is made from.
+struct MatrixRequest {
+  Allocator& allocator;  // where it keeps its numbers
+  const FeedbackSpec& spec;
+  const LayerSpec& above;
+  Index n_l, n_source;
+  double scale;
+  std::uint64_t seed;
+  std::uint32_t layer;
+};
+template <class T>
+using MadeMatrix = std::unique_ptr<FeedbackMatrix<T>>;
+
+// Is B of the pattern of the layer above, instead of a full matrix? So it is where W isn't full either:
+// Wᵀ, sign(Wᵀ) and, layerwise, `uniform`, a random weight of its own for every weight of W.
+bool is_patterned(const FeedbackSpec& spec, const LayerShape& above);
+
+// A row of the table of matrices: a name, what is known of it, and who makes it.
+template <class T>
+struct MatrixKind {
+  Matrix matrix;
+  MatrixTraits traits;
+  MadeMatrix<T> (*make)(const MatrixRequest&);  // returns null if the layer gets no error
+};
+// The row for this feedback below the layer `above`, whose pattern may ask for another maker.
+template <class T>
+MatrixKind<T> matrix_kind(const FeedbackSpec& spec, const LayerShape& above);
+
+// One feedback for each hidden layer. `layers`: all weighted layers, from the first hidden one to the
+// output. The first feedback is drawn from the random stream of layer number `first`, the next from that
+// of `first` + 1, and so on. Throws std::invalid_argument that names the argument.
+template <class T>
+std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<FeedbackSpec>& specs,
+                                       std::int64_t inputs, const std::vector<LayerSpec>& layers,
+                                       std::uint64_t seed, std::uint32_t first = 0);
+
+// Writes Bᵀ to `to` (n_source, n_l): what becomes of the unit vectors.
+template <class T>
+void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial);
+
+}  // namespace fastfa

@@ -1,0 +1,125 @@
+// What a network and its optimizer may be. Python checks the same where it is said, for a better
+// message; this is for embedders.
+#include "core/network/checks.h"
+
+#include <string>
+
+#include "core/layers/layer.h"
+#include "fastfa/names.h"
+
+namespace fastfa {
+namespace {
+
+// Within these bounds an update of allowed activations and deltas (value_limit) stays finite.
+void check_sgd(const Sgd& sgd, Index batch_size) {
+  if (!(sgd.momentum >= 0 && sgd.momentum < 1)) {
+    refuse("[SGD] momentum was " + text(sgd.momentum) + "; it must be in [0, 1)");
+  }
+  const double examples = sgd.reduction == Reduction::sum ? static_cast<double>(batch_size) : 1.0;
+  const double highest = 1e9 * (1 - sgd.momentum) / examples;
+  if (!(sgd.lr >= 0 && sgd.lr <= highest)) {
+    refuse("[SGD] lr was " + text(sgd.lr) +
+           "; with this momentum, reduction and batch it must be in [0, " + text(highest) + "]");
+  }
+  if (!(sgd.weight_decay >= 0 && sgd.lr * sgd.weight_decay <= 1)) {
+    refuse("[SGD] weight_decay was " + text(sgd.weight_decay) +
+           "; it must not be negative, and lr times weight_decay must be at most 1");
+  }
+}
+
+void check_adam(const Adam& adam) {
+  if (!(adam.lr >= 0 && adam.lr <= 1e9)) {
+    refuse("[Adam] lr was " + text(adam.lr) + "; it must be in [0, 1e+09]");
+  }
+  if (!(adam.beta1 >= 0 && adam.beta1 < 1 && adam.beta2 >= 0 && adam.beta2 < 1)) {
+    refuse("[Adam] beta1 was " + text(adam.beta1) + " and beta2 " + text(adam.beta2) +
+           "; each must be in [0, 1)");
+  }
+  if (!(adam.epsilon >= 1e-30)) {
+    refuse("[Adam] epsilon was " + text(adam.epsilon) + "; it must be at least 1e-30");
+  }
+  if (!(adam.weight_decay >= 0 && adam.weight_decay <= 1e3)) {
+    refuse("[Adam] weight_decay was " + text(adam.weight_decay) + "; it must be in [0, 1000]");
+  }
+}
+
+}  // namespace
+
+template <class T>
+void check_spec(const NetworkSpec& spec) {
+  const auto bad_size = [](Index n) { return n < 1 || n >= largest; };
+  if (bad_size(spec.inputs)) {
+    refuse("[Network] input was " + std::to_string(spec.inputs) +
+           "; it must be a positive integer below 2^31");
+  }
+  if (!(spec.input_dropout >= 0 && spec.input_dropout < 1)) {
+    refuse("[Network] input_dropout was " + text(spec.input_dropout) + "; it must be in [0, 1)");
+  }
+  if (spec.layers.empty()) refuse("[Network] layers was empty; it must have at least one layer");
+  Index n_in = spec.inputs;
+  for (std::size_t l = 0; l < spec.layers.size(); ++l) {
+    const LayerSpec& layer = spec.layers[l];
+    const std::string where = "[Network] layers[" + std::to_string(l) + "]";
+    n_in = kind_of<T>(layer).check(layer, n_in, where);
+    if (bad_size(n_in)) {
+      refuse(where + ".units was " + std::to_string(n_in) +
+             "; it must be a positive integer below 2^31");
+    }
+    const double omega = layer.weight_scale.value_or(0.0);
+    if (!(omega >= 0 && omega <= value_limit<T>)) {
+      refuse(where + ".weight_scale was " + text(omega) + "; it must be at least 0 and at most " +
+             limit_text<T>());
+    }
+    if (!(layer.density > 0 && layer.density <= 1)) {
+      refuse(where + ".density was " + text(layer.density) + "; it must be in (0, 1]");
+    }
+    if (!(layer.dropout >= 0 && layer.dropout < 1) ||
+        (layer.dropout > 0 && l + 1 == spec.layers.size())) {
+      refuse(where + ".dropout was " + text(layer.dropout) +
+             "; it must be in [0, 1), and 0 for the output layer");
+    }
+    if (!(layer.leaky_slope >= 0 && layer.leaky_slope <= 1)) {
+      refuse(where + ".leaky_slope was " + text(layer.leaky_slope) + "; it must be in [0, 1]");
+    }
+    const bool output = l + 1 == spec.layers.size();
+    const std::string sigma = name(layer.activation);
+    if (layer.activation == Activation::softmax && !output) {
+      refuse(where + ".activation was 'softmax'; softmax is for the output layer only");
+    }
+    if (keeps_slope(layer.activation) && output) {
+      refuse(where + ".activation was '" + sigma + "'; " + sigma + " is for hidden layers only");
+    }
+  }
+  const Activation top = spec.layers.back().activation;
+  if (spec.loss == Loss::squared_error && top == Activation::softmax) {
+    refuse("[Network] loss was 'squared_error' with a softmax output; it must be 'cross_entropy'");
+  }
+  if (spec.loss == Loss::cross_entropy && top != Activation::softmax && top != Activation::logistic) {
+    refuse("[Network] loss was 'cross_entropy' with output activation '" + std::string(name(top)) +
+           "'; it must be 'logistic' or 'softmax'");
+  }
+}
+
+template <class T>
+void check_weights(const char* call, const T* sample_weight, const Index* order, Index n) {
+  for (Index i = 0; sample_weight && i < n; ++i) {
+    const Index at = order ? order[i] : i;
+    const T weight = sample_weight[at];
+    if (weight >= 0 && weight <= static_cast<T>(most_weight)) continue;  // rounded as a caller's is
+    refuse("[" + std::string(call) + "] sample_weight[" + std::to_string(at) + "] was " +
+           text(static_cast<double>(weight)) + "; it must be at least 0 and at most " +
+           text(most_weight));
+  }
+}
+
+template void check_weights(const char*, const float*, const Index*, Index);
+template void check_weights(const char*, const double*, const Index*, Index);
+template void check_spec<float>(const NetworkSpec&);
+template void check_spec<double>(const NetworkSpec&);
+
+void check_optimizer(const Optimizer& optimizer, Index batch_size) {
+  if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) return check_sgd(*sgd, batch_size);
+  check_adam(std::get<Adam>(optimizer));
+}
+
+}  // namespace fastfa

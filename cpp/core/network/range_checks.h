@@ -1,0 +1,64 @@
+// Values out of range stop a network before an update that could not be trusted. A backend that runs
+// ahead of its checks skips the updates from the first such value on, and is asked now and then.
+#pragma once
+
+#include <vector>
+
+#include "core/machine/backend.h"
+#include "core/network/batch.h"
+#include "core/network/counter.h"
+
+namespace fastfa {
+
+template <class T>
+class RangeChecks {
+ public:
+  // What a check looked at, and in which step.
+  struct Site {
+    int layer;
+    const char* what;
+    std::int64_t step, adam_step;
+  };
+
+  // The two counters are those of the network's steps; raise() puts them back.
+  RangeChecks(Backend<T>& backend, Counter& steps, std::int64_t& adam_steps)
+      : backend_(backend), steps_(steps), adam_steps_(adam_steps) {}
+
+  // Where the kernels before the next check report a value that is out of range.
+  int* bad() const { return flags_.data() + sites_.size(); }
+  // Throws DivergenceError if they did; where the backend runs ahead, raise_pending() does so later.
+  void check(int layer, const char* what);
+  void raise_pending();
+  [[noreturn]] void raise(Site site);
+  void forget();  // drops all pending checks
+
+  // For a backend that runs ahead of the checks. Not 0: a value was out of range, and updates are
+  // skipped. Null where the backend is immediate.
+  const int* halted() const { return backend_.immediate() ? nullptr : halted_.data(); }
+  // The sums of an epoch, on the device: begin with those in `result`, add a step's before its update
+  // (and its flags to halted()), fetch them. reduce() does nothing where the backend is immediate.
+  void begin_sums(const EpochResult& result);
+  void reduce(const Batch<T>& batch);
+  void fetch_sums(EpochResult& result);
+  double* loss_sum() const { return loss_sum_.data(); }
+  double* missed_sum() const { return missed_sum_.data(); }
+  // Examples in these sums.
+  Index examples() const { return examples_; }
+  void add_examples(Index more) { examples_ += more; }
+  // The checks since raise_pending(), of a step that was recorded instead of done; there were so many
+  // examples before it.
+  std::vector<Site> take_recorded(Index examples);
+
+ private:
+  Backend<T>& backend_;
+  Counter& steps_;
+  std::int64_t& adam_steps_;
+  Buffer<int> flags_, halted_;
+  std::vector<Site> sites_;     // one for each flag in use
+  std::size_t first_site_ = 0;  // of this step
+  Buffer<double> loss_sum_, missed_sum_;
+  Buffer<Index> wrong_sum_;
+  Index examples_ = 0;
+};
+
+}  // namespace fastfa

@@ -1,0 +1,70 @@
+// Tiny networks on a device, each in a block of its own, all in one launch. They need not be of a kind.
+#pragma once
+
+#include <vector>
+
+#include "core/network/network_impl.h"
+
+namespace fastfa {
+
+template <class T>
+class Blocks {
+ public:
+  struct Member {
+    const std::vector<TinyLayer<T>>* layers;
+    Loss loss;
+    T rate, decay;
+    T* input;
+    EpochResult* result;  // added to
+  };
+
+  // Runs on the stream of `backend`: nothing of any member may be under way on another.
+  explicit Blocks(Backend<T>& backend) : backend_(backend) {}
+
+  // What all of them learn from; in slots of their own, for single networks lend as well.
+  void lend(MatrixView<const T> x, MatrixView<const T> y, const Index* order, Index n,
+            const T* sample_weight) {
+    const auto bytes = [](const MatrixView<const T>& m) {
+      return m.rows == 0 ? std::size_t{0}
+                         : static_cast<std::size_t>((m.rows - 1) * m.row_stride + m.cols) * sizeof(T);
+    };
+    x_ = x;
+    y_ = y;
+    x_.data = static_cast<const T*>(backend_.lend(3, x.data, bytes(x)));
+    y_.data = static_cast<const T*>(backend_.lend(4, y.data, bytes(y)));
+    order_ =
+        static_cast<const Index*>(backend_.lend(5, order, static_cast<std::size_t>(n) * sizeof(Index)));
+    if (!sample_weight) return;
+    const auto size = static_cast<std::size_t>(x.rows) * sizeof(T);
+    weight_ = static_cast<const T*>(backend_.lend(7, sample_weight, size));
+  }
+
+  // Steps with examples order[at … at + n): how many each has done.
+  std::vector<Index> run(const std::vector<Member>& members, Index at, Index n) {
+    std::vector<Index> done(members.size()), wrong(members.size());
+    std::vector<TinyRun<T>> runs;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const Member& m = members[i];
+      runs.push_back({{m.layers->data(), static_cast<Index>(m.layers->size()), m.loss, x_.data,
+                       x_.row_stride, y_.data, y_.row_stride, order_ + at, n, &m.result->loss, &wrong[i],
+                       &done[i], weight_, &m.result->missed},
+                      m.rate,
+                      m.decay,
+                      m.input});
+    }
+    if (!runs.empty()) backend_.tiny_together(runs.data(), static_cast<Index>(runs.size()));
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      members[i].result->wrong += wrong[i];
+      members[i].result->examples += done[i];
+    }
+    return done;
+  }
+
+ private:
+  Backend<T>& backend_;
+  MatrixView<const T> x_, y_;
+  const Index* order_ = nullptr;
+  const T* weight_ = nullptr;
+};
+
+}  // namespace fastfa

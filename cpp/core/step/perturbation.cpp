@@ -1,0 +1,56 @@
+// Node perturbation, the paper's reinforcement learner: noise on every unit, and the change in loss as
+// the only teaching signal, one number for all. On average −(L′ − L) ξ / σ² is minus the gradient of L
+// by a (Werfel, Xie & Seung 2005), but its variance grows with the number of units.
+#include <cmath>
+
+#include "core/network/network_impl.h"
+
+namespace fastfa {
+
+// The clean pass is done and its losses are in the batch. δ_l holds the noise ξ_l until L′ is known.
+template <class T>
+void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
+  const Buffer<T>* h = &batch.input;
+  const std::vector<ColumnRange>* ranges = &batch.ranges;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    Layer<T>& layer = layers_[l];
+    const bool output = l + 1 == layers_.size();
+    if (!layer.noisy) layer.noisy = Buffer<T>(*backend_, batch.capacity(), layer.n_out);
+    layer.forward(*backend_, *h, *ranges, batch.n, Activation::linear, layer.noisy, partial_.data(),
+                  checks_.bad());
+    const Sigma activation = output ? Activation::linear : layer.sigma;
+    backend_->draw({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, row0,
+                    Distribution::normal, static_cast<T>(sigma), spec_.seed,
+                    purpose_word(Purpose::perturbation, static_cast<std::uint32_t>(l)),
+                    static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(), activation,
+                    checks_.bad()});
+    checks_.check(static_cast<int>(l), "a perturbed pre-activation");
+    if (learning_ && layer.dropped) {  // the same units are silent in both passes
+      drop(static_cast<int>(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
+      drop(static_cast<int>(l), layer.spec.dropout, false, layer.delta, layer.delta, batch.n);
+    }
+    layer.delta_zero = false;
+    h = &layer.noisy;
+    ranges = &layer.units;
+  }
+  Layer<T>& top = layers_.back();
+  backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out, top.sigma, spec_.loss,
+                    batch.y.data, batch.y.row_stride, batch.order, nullptr, 0, batch.noisy_loss.data(),
+                    batch.noisy_wrong.data(), checks_.bad(), batch.weight, batch.weight_rows.data()});
+  backend_->wait();
+  for (Index n = 0; n < batch.n; ++n) {
+    double& change = batch.noisy_loss.data()[n];
+    change = -(change - batch.loss.data()[n]) / (sigma * sigma);
+  }
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    Layer<T>& layer = layers_[l];
+    backend_->times_slope({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, layer.h.data(),
+                           layer.h.ld(), Activation::linear, batch.noisy_loss.data(), checks_.bad()});
+    checks_.check(static_cast<int>(l), "a delta");
+  }
+}
+
+template void Network<float>::Impl::perturb(double, Batch<float>&, Index);
+template void Network<double>::Impl::perturb(double, Batch<double>&, Index);
+
+}  // namespace fastfa

@@ -1,0 +1,92 @@
+// Feedback that learns.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "core/network/network_impl.h"
+
+namespace fastfa {
+
+// Kolen & Pollack (1994): B takes the very step that Wᵀ takes, with gradient s h_lᵀδ_source − γ B, so
+// decay makes both forget how they differed. From the output (direct): Webster, Choi & Ahn (2020).
+template <class T>
+void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change) {
+  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
+    Feedback<T>& f = teaching_.feedback[l];
+    if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
+    const Layer<T>& source = source_layer(f.spec.route, l);
+    if (f.spec.route == Route::layerwise && (!source.spec.trainable || source.delta_zero)) continue;
+    const Buffer<T> b = f.matrix->learned();
+    const Buffer<T>& h = layers_[l].output(learning_);
+    if (f.matrix->learns_as_weights()) {  // B is laid out as W
+      source.learn(*backend_, change.learning, h, layers_[l].units, batch.n, b, f.of_b, false);
+      continue;
+    }
+    backend_->dense_update({change.learning, source.delta.data(), source.delta.ld(), batch.n,
+                            source.n_out, source.units.data(), static_cast<Index>(source.units.size()),
+                            h.data(), h.ld(), layers_[l].n_out, b.data(), b.ld(), f.of_b.v.data(),
+                            f.of_b.s.data(), nullptr, nullptr, nullptr, f.mask.data(), f.mask.ld()});
+  }
+}
+
+// Akrout, Wilson, Humphreys, Lillicrap & Tweed (2019), equation 7: layer l fires n vectors of noise ξ,
+// the layer above answers z = σ(W ξ + b), and B grows by η Σ ξ zᵀ, whose mean is η n Var(ξ) Wᵀ times the
+// slopes. With decay, B forgets; with growth = decay / (n Var(ξ)) it is an average of what is seen.
+//
+// If an answer is out of range, B stays as it is. The step is over, so its buffers are free: ξ is
+// written to δ_l, z to h of the layer above.
+template <class T>
+void Network<T>::Impl::mirror(Index n) {
+  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
+    const Feedback<T>& f = teaching_.feedback[l];
+    if (f.spec.plasticity != Plasticity::weight_mirror || steps_ % f.spec.mirror_every != 0) continue;
+    checks_.raise_pending();
+    const SpareBuffers<T> spare(pass_);  // a pass that is kept stays as it was
+    reserve(n);
+    Layer<T>& layer = layers_[l];
+    Layer<T>& above = layers_[l + 1];
+    const double sigma = f.spec.mirror_noise;
+    const Buffer<T>& noise = layer.delta;
+    backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, Distribution::uniform,
+                    static_cast<T>(sigma * std::sqrt(3.0)), spec_.seed,
+                    purpose_word(Purpose::mirror, static_cast<std::uint32_t>(l)),
+                    static_cast<std::uint32_t>(steps_), nullptr, 0, Activation::linear, checks_.bad()});
+
+    const bool softmax = above.sigma.kind == Activation::softmax;
+    const Sigma activation = softmax ? Activation::linear : above.sigma;
+    const auto answer = [&](Index rows, const Buffer<T>& to, const std::vector<ColumnRange>& heard) {
+      above.forward(*backend_, noise, heard, rows, activation, to, partial_.data(), checks_.bad());
+    };
+    static const std::vector<ColumnRange> silence;
+    const bool centred = f.spec.mirror_centred;
+    if (centred) answer(1, above.delta, silence);  // σ(b)
+    answer(n, above.h, layer.units);
+    backend_->wait();
+    if (std::exchange(*checks_.bad(), 0)) continue;
+    for (Index r = 0; centred && r < n; ++r) {
+      T* z = above.h.row(r);
+      for (Index k = 0; k < above.n_out; ++k) z[k] -= above.delta.row(0)[k];
+    }
+
+    const auto examples = static_cast<double>(n);
+    const double decay = f.spec.mirror_decay >= 0
+                             ? f.spec.mirror_decay
+                             : std::min(1.0, examples / (20.0 * static_cast<double>(layer.n_out)));
+    const Buffer<T> b = f.matrix->learned();
+    Learning<T> change{};
+    change.rate = static_cast<T>(f.spec.mirror_growth > 0 ? f.spec.mirror_growth
+                                                          : decay / (examples * sigma * sigma));
+    change.decay = static_cast<T>(decay);
+    backend_->dense_update({change, above.h.data(), above.h.ld(), n, above.n_out, above.units.data(),
+                            static_cast<Index>(above.units.size()), noise.data(), noise.ld(),
+                            layer.n_out, b.data(), b.ld(), nullptr, nullptr, nullptr, nullptr, nullptr,
+                            f.mask.data(), f.mask.ld()});
+  }
+}
+
+template void Network<float>::Impl::learn_feedback(Batch<float>&, const OptimizerStep<float>&);
+template void Network<double>::Impl::learn_feedback(Batch<double>&, const OptimizerStep<double>&);
+template void Network<float>::Impl::mirror(Index);
+template void Network<double>::Impl::mirror(Index);
+
+}  // namespace fastfa

@@ -1,0 +1,207 @@
+// One step of learning: forward → error → feedback → update. What feedback learns itself is in
+// plasticity.cpp, learning without feedback in perturbation.cpp.
+#include <cmath>
+
+#include "core/network/network_impl.h"
+
+namespace fastfa {
+template <class T>
+void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll) {
+  const FlagGuard now(learning_);
+  prepare(teaching_);
+  forward(batch);
+  teach(teaching_, batch, lowest_trainable());
+  if (asks_to_stop(poll)) throw Interrupted();  // a step is done as a whole or not at all
+  checks_.reduce(batch);
+  finish(batch, optimizer);
+}
+
+template <class T>
+void Network<T>::Impl::finish(Batch<T>& batch, const Optimizer& optimizer) {
+  const OptimizerStep<T> change = optimizer_step(optimizer, batch.n);
+  update(batch, change);
+  learn_feedback(batch, change);
+  ++steps_;
+  mirror(batch.n);
+}
+
+template <class T>
+void Network<T>::Impl::prepare(Teaching<T>& how) {
+  for (std::size_t l = 0; l < how.feedback.size(); ++l) {
+    if (how.feedback[l].matrix) how.feedback[l].matrix->prepare(scene(l));
+  }
+}
+
+// h_0 = x, and which of its columns are not zero in the whole batch.
+template <class T>
+void Network<T>::Impl::gather(Batch<T>& batch) {
+  const Index n_in = spec_.inputs;
+  backend_->gather({batch.x.data, batch.x.row_stride, batch.order, batch.n, n_in, batch.input.data(),
+                    batch.input.ld(), batch.active.data(), checks_.bad()});
+  checks_.check(-1, "an input");
+  if (backend_->immediate()) {
+    batch.find_active(n_in, batch.n == 1 ? 1 : 4);
+  } else {
+    batch.ranges = all_inputs_;
+  }
+}
+
+// h_l = σ(W_l h_{l−1} + b_l); the output layer is left at its pre-activation for error().
+template <class T>
+void Network<T>::Impl::forward(Batch<T>& batch) {
+  gather(batch);
+  if (tries_tiny(batch) && tiny_.forward()) return;
+  if (learning_ && spec_.input_dropout > 0) {
+    drop(-1, spec_.input_dropout, true, batch.input, batch.input, batch.n);
+  }
+
+  const Buffer<T>* h = &batch.input;
+  const std::vector<ColumnRange>* ranges = &batch.ranges;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    Layer<T>& layer = layers_[l];
+    const bool output = l + 1 == layers_.size();
+    const Sigma sigma = output || layer.slope ? Activation::linear : layer.sigma;
+    layer.forward(*backend_, *h, *ranges, batch.n, sigma, layer.h, partial_.data(), checks_.bad());
+    checks_.check(static_cast<int>(l), "a pre-activation");
+    if (layer.slope) {
+      backend_->activate({layer.h.data(), layer.h.ld(), batch.n, layer.n_out, layer.sigma,
+                          layer.slope.data(), layer.slope.ld()});
+    }
+    if (learning_ && layer.dropped) {
+      drop(static_cast<int>(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
+    }
+    h = &layer.output(learning_);
+    ranges = &layer.units;
+  }
+}
+
+// y = σ(a), e = y* − y, and δ_L = w e or w e ∘ σ′(a), w the example's weight. Without targets: y alone.
+template <class T>
+void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
+  Layer<T>& top = layers_.back();
+  backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, top.sigma, spec_.loss, batch.y.data,
+                    batch.y.row_stride, batch.order, with_delta ? top.delta.data() : nullptr,
+                    top.delta.ld(), batch.loss.data(), batch.wrong.data(), checks_.bad(), batch.weight,
+                    batch.weight_rows.data()});
+  top.delta_zero = false;
+  checks_.check(static_cast<int>(layers_.size()) - 1, "a delta");
+}
+
+template <class T>
+void Network<T>::Impl::teach(Teaching<T>& how, Batch<T>& batch, int lowest, Index row0) {
+  error(batch, how.perturbation == 0);
+  if (how.perturbation > 0) return perturb(how.perturbation, batch, row0);
+  feedback(how.feedback, batch, lowest);
+}
+
+// The source is the delta of the layer above, the output's, or the target.
+template <class T>
+FeedbackProduct<T> Network<T>::Impl::feedback_product(const Feedback<T>& f, std::size_t hidden,
+                                                      const Batch<T>& batch) {
+  const Layer<T>& layer = layers_[hidden];
+  const Layer<T>& above = source_layer(f.spec.route, hidden);
+  const Buffer<T>& slope = layer.slope_source();
+  const Buffer<T>& source = f.spec.route == Route::target ? batch.target : above.delta;
+  return {source.data(),   source.ld(),        batch.n,
+          above.n_out,     above.units.data(), static_cast<Index>(above.units.size()),
+          layer.n_out,     slope.data(),       slope.ld(),
+          layer.sigma,     layer.delta.data(), layer.delta.ld(),
+          partial_.data(), checks_.bad()};
+}
+
+// δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.
+template <class T>
+void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, int lowest) {
+  batch.target_there = false;
+  if (tries_tiny(batch) && tiny_.feedback()) return;
+  for (int l = static_cast<int>(layers_.size()) - 2; l >= lowest; --l) {
+    const auto at = static_cast<std::size_t>(l);
+    Layer<T>& layer = layers_[at];
+    Feedback<T>& f = how[at];
+    const bool target = f.spec.route == Route::target;
+    layer.delta_zero = !f.matrix || (!target && source_layer(f.spec.route, at).delta_zero);
+    if (layer.delta_zero) {
+      backend_->clear(layer.delta.data(), batch.n * layer.delta.ld());
+      continue;
+    }
+    if (target && !batch.target_there) {
+      backend_->gather({batch.y.data, batch.y.row_stride, batch.order, batch.n, layers_.back().n_out,
+                        batch.target.data(), batch.target.ld(), batch.target_active.data(),
+                        checks_.bad()});
+      if (batch.weight) {  // the source takes the place of a delta, and a delta has its weight in it
+        backend_->times_slope({batch.target.data(), batch.target.ld(), batch.n, layers_.back().n_out,
+                               batch.target.data(), batch.target.ld(), Activation::linear,
+                               batch.weight_rows.data(), checks_.bad()});
+      }
+      checks_.check(static_cast<int>(layers_.size()) - 1, "a target");
+      batch.target_there = true;
+    }
+    f.matrix->propagate(feedback_product(f, at, batch), scene(at));
+    checks_.check(l, "a delta");
+    if (learning_ && layer.dropped) {
+      drop(l, layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
+    }
+  }
+}
+
+// v ← α v + η (s δᵀh − γ W), W ← W + v, every layer from the weights of before the step (or Adam's
+// step). A layer that nothing is sent to stays as it is, and so does what the optimizer remembers of it.
+template <class T>
+void Network<T>::Impl::update(Batch<T>& batch, const OptimizerStep<T>& change) {
+  if (tries_tiny(batch) && tiny_.update(change)) return;
+  const Buffer<T>* h = &batch.input;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    Layer<T>& layer = layers_[l];
+    const Buffer<T>& below = *h;
+    h = &layer.output(learning_);
+    if (!layer.spec.trainable || layer.delta_zero) continue;
+    const std::vector<ColumnRange>& ranges = l > 0                   ? layers_[l - 1].units
+                                             : change.moves_anyway() ? all_inputs_
+                                                                     : batch.ranges;
+    if (deferring_ && layer.can_defer()) {
+      layer.defer(*backend_, change.learning, below, l > 0 ? ranges : all_inputs_, batch.n, l == 0);
+      continue;
+    }
+    layer.learn(*backend_, change.learning, below, ranges, batch.n, layer.w, layer.of_w, true);
+  }
+}
+
+template <class T>
+void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>& from,
+                            const Buffer<T>& to, Index n) {
+  backend_->dropout({from.data(), from.ld(), n, from.cols(), 0, to.data(), to.ld(),
+                     static_cast<std::uint32_t>(rate * 4294967296.0),
+                     static_cast<T>(scaled ? 1 / (1 - rate) : 1.0), spec_.seed,
+                     purpose_word(Purpose::dropout, static_cast<std::uint32_t>(layer + 1)),
+                     static_cast<std::uint32_t>(steps_)});
+}
+
+template <class T>
+OptimizerStep<T> Network<T>::Impl::optimizer_step(const Optimizer& optimizer, Index n) {
+  OptimizerStep<T> change{};
+  change.learning.halted = checks_.halted();
+  if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
+    const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
+    change.memory = sgd->momentum != 0 ? Memory::velocity : Memory::none;
+    change.learning.rate = static_cast<T>(sgd->lr * s);
+    change.learning.decay = static_cast<T>(sgd->lr * sgd->weight_decay);
+    change.learning.momentum = static_cast<T>(sgd->momentum);
+    return change;
+  }
+  const Adam& adam = std::get<Adam>(optimizer);
+  const auto t = static_cast<double>(++adam_steps_);
+  change.memory = Memory::adam;
+  change.learning.rate = static_cast<T>(1.0 / static_cast<double>(n));
+  change.learning.decay = static_cast<T>(adam.weight_decay);
+  change.learning.fresh = static_cast<T>(1 - adam.beta1);
+  change.learning.fresh2 = static_cast<T>(1 - adam.beta2);
+  change.learning.step = static_cast<T>(adam.lr / (1 - std::pow(adam.beta1, t)));
+  change.learning.root = static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t)));
+  change.learning.epsilon = static_cast<T>(adam.epsilon);
+  return change;
+}
+
+template class Network<float>::Impl;
+template class Network<double>::Impl;
+
+}  // namespace fastfa
