@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-TESTS = Path(__file__).resolve().parent
-sys.path.insert(0, str(TESTS))  # so that tests can import reference.py under any import mode
+SUPPORT = str(Path(__file__).resolve().parent / "support")
+sys.path.insert(0, SUPPORT)  # what tests import from each other: reference.py and the like
 
 # Derandomised: the same examples everywhere, so that a red run is red again when it is looked into.
 settings.register_profile(
@@ -46,7 +46,7 @@ def run_python() -> Callable[..., str]:
     """
 
     def run(source: str, *, env: dict[str, str] | None = None, timeout: float = 300) -> str:
-        path = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+        path = [SUPPORT, *filter(None, [os.environ.get("PYTHONPATH")])]
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", source],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path), **(env or {})},

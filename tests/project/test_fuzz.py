@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-FUZZ = Path(__file__).resolve().parents[1] / "tools" / "fuzz"
+FUZZ = Path(__file__).resolve().parents[2] / "tools" / "fuzz"
 pytestmark = [
     pytest.mark.skipif(not FUZZ.exists(), reason="needs the source tree"),
     pytest.mark.filterwarnings("ignore"),

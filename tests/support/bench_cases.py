@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent.parent / "bench"
+BENCH = Path(__file__).resolve().parents[2] / "bench"
 MODULES = (
     "machine", "pixels", "workloads", "reference", "contestants", "harness", "products", "sweep",
     "floor", "report", "chart", "run", "growth", "growth_trend", "growth_points",

@@ -14,7 +14,7 @@ from fastfa.cli.architecture import read_layers
 from fastfa.cli.settings import read_config
 from fastfa.history import History
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 QUICK = ("mnist-mini", "--epochs", "2", "--quiet")
 LAYERS = ("dropout:0.1", "local:2x5x4,stride=3x2,padding=same", "dropout:0.5", "dense:12")
 ALL_KINDS = [

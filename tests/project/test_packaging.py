@@ -136,7 +136,7 @@ def test_the_base_install_needs_what_it_is_said_to_need():
 
 
 def test_a_tool_is_of_one_version_wherever_it_is_pinned():
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     pinned = re.compile(
         r"\b(ruff|clang-format|torch)(?:==|-pre-commit\n *rev: v|\n *rev: v)([\d.]+)"
     )
@@ -154,7 +154,7 @@ def test_a_tool_is_of_one_version_wherever_it_is_pinned():
 
 def test_extras_of_extras_are_read_as_pip_reads_them():
     done = subprocess.run(
-        [sys.executable, Path(__file__).parents[1] / "tools/requirements.py", "base", "dask"],
+        [sys.executable, Path(__file__).parents[2] / "tools/requirements.py", "base", "dask"],
         check=True,
         capture_output=True,
         text=True,

@@ -20,7 +20,7 @@ from parity import TOLERANCE, check, relative_error
 from parity_cases import Case, build, draw_data, plain_case
 
 pytestmark = emulated
-SOURCES = Path(__file__).resolve().parent.parent / "cpp" / "cuda"
+SOURCES = Path(__file__).resolve().parents[2] / "cpp" / "cuda"
 LOCAL = (Patches(3, (2, 3), stride=(2, 1), padding="same"), Patches(5, 2))
 
 # For each kernel what launches it: a case that parity.py trains and compares, or a function below.

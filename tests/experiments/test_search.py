@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("scipy", reason="experiments need SciPy")
 from fastfa.experiments import _mnist, _search
 
-TRIALS = Path(__file__).parents[1] / "docs/results/reproduce/trials"
+TRIALS = Path(__file__).parents[2] / "docs/results/reproduce/trials"
 SMALL = {
     "data": "mnist-mini",
     "optimizer": "sgd",

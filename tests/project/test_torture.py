@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TORTURE = Path(__file__).resolve().parents[1] / "tools" / "torture" / "torture.py"
+TORTURE = Path(__file__).resolve().parents[2] / "tools" / "torture" / "torture.py"
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="forks and kills"),
     pytest.mark.skipif(not TORTURE.exists(), reason="needs the source tree"),

@@ -10,7 +10,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SGD = fa.SGD(0.05)
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     not (importlib.util.find_spec("torch.distributed") and torch.distributed.is_gloo_available()),
     reason="needs torch.distributed with gloo",
 )
-WORKER = Path(__file__).with_name("torch_workers.py")
+WORKER = torch_workers.__file__
 
 
 @pytest.fixture(scope="module")

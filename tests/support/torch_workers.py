@@ -1,6 +1,6 @@
 """One of the processes that train a converted model together; its weights go to a file.
 
-python tests/torch_workers.py RANK PROCESSES FOLDER HOW RULE
+python tests/support/torch_workers.py RANK PROCESSES FOLDER HOW RULE
 """
 
 from __future__ import annotations

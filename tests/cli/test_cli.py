@@ -219,7 +219,7 @@ def test_a_runs_own_config_repeats_it(tmp_path, capsys):
 
 
 def test_the_example_file_is_valid():
-    example = Path(__file__).parents[1] / "examples" / "train.toml"
+    example = Path(__file__).parents[2] / "examples" / "train.toml"
     settings = read_config(example)
     assert settings["hidden"] == [1000]
     parse_schedule(settings["schedule"])

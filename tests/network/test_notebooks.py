@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from fastfa import _html
 
-NOTEBOOKS = Path(__file__).parents[1] / "examples" / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "examples" / "notebooks"
 X, Y = np.eye(4), np.eye(4)[:, :2]
 RECORDS = [{"epoch": k, "train_loss": 1 / k, "train_error": 0.5 / k} for k in range(1, 31)]
 

@@ -132,7 +132,7 @@ def test_a_loaded_ensemble_goes_on_in_the_same_bits(tmp_path, kind, rng):
     assert cases.digest(fresh) == cases.digest(together)
 
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "checkpoints.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "checkpoints.md"
 
 
 @pytest.mark.skipif(not PAGE.exists(), reason="the tests are not beside the repository's docs")

@@ -16,7 +16,7 @@ from fastfa.experiments import _statistics as statistics
 from fastfa.experiments._report import counted, write_report
 from fastfa.experiments._tasks import tanh_network
 
-TOOL = Path(__file__).resolve().parent.parent / "tools" / "record_reproduce.py"
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "record_reproduce.py"
 
 
 # ---- without pairs -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / ".github").is_dir():
     pytest.skip("the tests are not in the repository", allow_module_level=True)
 sys.path.insert(0, str(ROOT / "tools"))

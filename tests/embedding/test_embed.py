@@ -13,7 +13,7 @@ from pathlib import Path
 import fastfa as fa
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "neighbours.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "neighbours.md"
 NEEDS = {
     "scikit-learn": ["sklearn"],
     "Arrays by DLPack": ["torch"],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 if not (ROOT / "CMakePresets.json").exists():
     pytest.skip("the sources aren't here", allow_module_level=True)
 PRESETS = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))

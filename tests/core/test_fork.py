@@ -8,7 +8,6 @@ FORK = """
 import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork beside threads
 import numpy as np, fastfa as fa
-sys.path.insert(0, "tests")
 fa.set_num_threads(2)
 X = np.random.default_rng(0).random((4000, 20), dtype="float32")
 Y = X[:, :2].copy()

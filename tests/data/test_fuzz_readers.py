@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-SOURCE = Path(__file__).resolve().parent.parent / "tools" / "fuzz" / "readers.py"
+SOURCE = Path(__file__).resolve().parents[2] / "tools" / "fuzz" / "readers.py"
 if not SOURCE.is_file():
     pytest.skip("tools/fuzz is not here", allow_module_level=True)
 

@@ -20,7 +20,7 @@ from fastfa.data import DATASETS, DatasetNotFound, IdxError, Split, places, writ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-TOOL = Path(__file__).resolve().parent.parent / "tools" / "make_mnist_mini.py"
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "make_mnist_mini.py"
 NAMES = [file.name for file in DATASETS["mnist"].files]
 
 

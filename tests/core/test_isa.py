@@ -9,7 +9,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parents[1]
 LEVELS = fa.build_info()["isa_available"]
 
 # What a level must pass: widths around every vector register, batch sizes, the paper's network.
@@ -21,7 +21,7 @@ assert info["isa"] == {level!r}, f"asked for {level}, dispatched to " + info["is
 import pytest
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-x", *{files!r}, "-k", {select!r}]))
 """
-FILES = ["test_parity.py", "test_oracles.py", "test_parity_rules.py", "test_local.py"]
+FILES = ["core/test_parity.py", "core/test_oracles.py", "core/test_parity_rules.py", "layers/test_local.py"]
 SELECT = "every_width or papers_mnist or short_last_batch or every_activation or longer or array"
 
 RULES_TOO = " or wide_layers or node_perturbation or adam or removed_weights or well_posed"
@@ -43,7 +43,6 @@ RULES = """
 import sys
 import numpy as np
 import fastfa as fa
-sys.path.insert(0, {tests!r})
 from local_cases import Patches, local_case
 from parity_cases import ALL_RULES, build, draw_data, plain_case
 arrays = {{}}
@@ -76,7 +75,7 @@ def test_every_rule_agrees_across_the_levels(run_python, tmp_path):
     found = []
     for level in LEVELS:
         path = str(tmp_path / f"{level}.npz")
-        run_python(RULES.format(tests=str(TESTS), path=path), env={"FASTFA_ISA": level})
+        run_python(RULES.format(path=path), env={"FASTFA_ISA": level})
         with np.load(path) as arrays:
             found.append(dict(arrays))
     for other in found[1:]:

@@ -17,7 +17,7 @@ import fastfa as fa
 import pytest
 from doc_blocks import blocks, commands, run_python
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 ALL = [
