@@ -8,11 +8,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import capi
 import fastfa as fa
 import numpy as np
 import pytest
 from checkpoint_cases import small
+from savers import SAVES
 
 
 @pytest.fixture
@@ -126,14 +126,6 @@ def ended(process, how):
     process.stdout.close()
 
 
-def c_save(path):
-    net = capi.Network(2, [capi.Layer(units=2)])
-    assert net.call("save", os.fsencode(path)) == 0, capi.last_error()
-
-
-SAVES = {"python": lambda path: fa.save(path, small()), "c": c_save}
-
-
 @pytest.mark.parametrize("save", SAVES)
 def test_what_killed_saves_left_is_removed_by_the_next_and_nothing_else(tmp_path, path, save):
     for process in [writer(path), writer(path)]:
@@ -165,7 +157,7 @@ def test_a_file_that_a_live_process_is_writing_stays(tmp_path, path, save):
 SAVERS = """
 import sys
 import fastfa as fa
-from test_checkpoint_writing import SAVES
+from savers import SAVES
 for _ in range(30):
     SAVES[sys.argv[1]]({path!r})
 """
@@ -173,7 +165,7 @@ for _ in range(30):
 
 def test_savers_of_one_file_do_not_disturb_each_other(tmp_path, path):
     """Two processes in Python, one in C, and two threads here: every save succeeds, nothing is left."""
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     others = [
         subprocess.Popen(
             [sys.executable, "-c", SAVERS.format(path=str(path)), kind], env=environment

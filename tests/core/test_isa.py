@@ -21,7 +21,12 @@ assert info["isa"] == {level!r}, f"asked for {level}, dispatched to " + info["is
 import pytest
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-x", *{files!r}, "-k", {select!r}]))
 """
-FILES = ["core/test_parity.py", "core/test_oracles.py", "core/test_parity_rules.py", "layers/test_local.py"]
+FILES = [
+    "core/test_parity.py",
+    "core/test_oracles.py",
+    "core/test_parity_rules.py",
+    "layers/test_local.py",
+]
 SELECT = "every_width or papers_mnist or short_last_batch or every_activation or longer or array"
 
 RULES_TOO = " or wide_layers or node_perturbation or adam or removed_weights or well_posed"

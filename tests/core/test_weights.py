@@ -10,11 +10,11 @@ import pytest
 import reference
 from device_arrays import ByDlpack
 from devices import ORDERS, emulated, kernels_run
+from ensemble_cases import DEEP, assert_same, examples, networks
+from gradient_cases import assert_close, core_network, loss_of, numerical_gradient
 from local_cases import Patches, local_case
 from parity import check, relative_error
 from parity_cases import ALL_RULES, build, draw_data, draw_weights, plain_case
-from test_ensemble import DEEP, assert_same, examples, networks
-from test_finite_differences import assert_close, core_network, loss_of, numerical_gradient
 
 OPTIMIZERS = [fa.SGD(0.05), fa.SGD(0.05, momentum=0.5, weight_decay=0.1), fa.Adam(0.01)]
 LOCAL = (Patches(3, (2, 3), stride=(2, 1), padding="same"), Patches(5, 2))

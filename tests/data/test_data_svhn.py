@@ -11,24 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastfa import data
+from svhn_files import write_part
 
 scipy_io = pytest.importorskip("scipy.io", reason="SciPy is not installed (fastfa[svhn])")
 scipy_sparse = pytest.importorskip("scipy.sparse")
 
 SIZES = {"train": 5, "extra": 7, "test": 3}
-
-
-def write_part(folder: Path, part: str, count: int, seed: int, **others) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    values = {
-        "X": rng.integers(0, 256, (32, 32, 3, count), np.uint8),
-        "y": rng.integers(1, 11, (count, 1)).astype(np.uint8),
-    }
-    values |= others
-    values = {name: value for name, value in values.items() if value is not None}
-    folder.mkdir(exist_ok=True, parents=True)
-    scipy_io.savemat(folder / f"{part}_32x32.mat", values, do_compression=True)
-    return values
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from device_arrays import ByDlpack
 from devices import ORDERS, emulated, kernels_run
-from test_ensemble import assert_same, compare, examples, networks
+from ensemble_cases import assert_same, compare, examples, networks
 
 pytestmark = emulated
 DEEP = [fa.Dense(9, "tanh"), fa.Dense(5, "logistic"), fa.Dense(3)]

@@ -8,6 +8,8 @@ from pathlib import Path
 import fastfa as fa
 import numpy as np
 import pytest
+from sound_files import write_sentence
+from svhn_files import write_part
 
 pytest.importorskip("scipy", reason="experiments need SciPy")
 from fastfa.experiments import Results, get, reproduce
@@ -188,8 +190,6 @@ def test_paper_presets_need_the_whole_set(name, no_data, tmp_path):
 
 def test_house_numbers_in_their_own_format(no_data, tmp_path):
     pytest.importorskip("scipy.io", reason="SciPy, which writes the files, is not installed")
-    from test_data_svhn import write_part
-
     for seed, (part, count) in enumerate({"train": 150, "extra": 50, "test": 40}.items()):
         write_part(no_data / "svhn-grey", part, count, seed)
     summary = reproduce(get("svhn"), "quick", out=tmp_path / "out", runs=3)
@@ -203,8 +203,6 @@ def test_house_numbers_in_their_own_format(no_data, tmp_path):
 
 
 def test_speech_in_its_own_format(no_data, tmp_path):
-    from test_data_timit import write_sentence
-
     places = [f"TRAIN/DR1/S{n}/SX{n}" for n in range(8)] + ["TEST/DR3/T0/SX9", "TEST/DR3/T0/SI8"]
     for number, place in enumerate(places):
         write_sentence(no_data / "timit-stops" / Path(place), seed=number)

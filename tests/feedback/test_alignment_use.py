@@ -5,8 +5,8 @@ from __future__ import annotations
 import fastfa as fa
 import numpy as np
 import pytest
+from alignment_cases import FIELDS, SHAPES, network, probe
 from parity_cases import ALL_RULES, build, draw_data, plain_case
-from test_alignment import FIELDS, SHAPES, network, probe
 
 
 @pytest.mark.parametrize("rule", ["fa", "brsf", "pbp", "wm", "kp", "custom"])

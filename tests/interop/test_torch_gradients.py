@@ -15,7 +15,8 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from fastfa.interop.torch import LocallyConnected2d, convert, targets
 from torch import nn
-from torch_cases import FROM_OUTPUT, LAYERWISE, Reference, Twice, random_tree
+from torch_reference import Reference
+from torch_trees import FROM_OUTPUT, LAYERWISE, Twice, random_tree
 
 torch.set_num_threads(1)
 TREES = range(100)

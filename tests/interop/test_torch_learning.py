@@ -23,8 +23,8 @@ from fastfa.interop.torch import (
 from fastfa.interop.torch._noise import noise
 from torch import nn
 from torch.nn import functional as F
-from torch_cases import product_of
 from torch_models import chain, drtp
+from torch_reference import product_of
 
 torch.set_num_threads(1)
 X = torch.zeros(2, 6)

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 from fastfa.interop.torch import LocallyConnected2d, alignment, convert, targets, to_module
 from torch import nn
 from torch.nn import functional as F
-from torch_cases import FROM_OUTPUT, LAYERWISE, random_tree
+from torch_trees import FROM_OUTPUT, LAYERWISE, random_tree
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")

@@ -16,7 +16,7 @@ import pytest
 from devices import emulated
 from fastfa.checkpoint import network as checkpoint
 from fastfa.data import DatasetNotFound, FetchError, IdxError
-from test_attributes import MADE
+from public_classes import MADE
 
 WAYS = {
     "copy": copy.copy,

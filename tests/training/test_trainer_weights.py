@@ -8,9 +8,7 @@ import pytest
 from fastfa.callbacks import Callback
 from fastfa.data import Split, one_hot, permutation
 from fastfa.training.examples import Examples, fingerprint
-from test_trainer import CLASSES, INPUTS, N, assert_same_bits, make_net, make_trainer, problem
-
-__all__ = ["problem"]  # a fixture
+from trainer_cases import CLASSES, INPUTS, N, assert_same_bits, make_net, make_trainer
 
 
 @pytest.fixture
