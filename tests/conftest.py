@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -73,16 +73,21 @@ def restore_threads() -> Iterator[None]:
 
 @pytest.fixture
 def bench(monkeypatch, restore_threads) -> Iterator[SimpleNamespace]:
-    """The modules of bench/. They are scripts, not a package: their path and their names (which
-    other tests may use for modules of their own) are lent for one test."""
+    """The modules of bench/, by the last part of their names. They are no package of their own, so
+    their path and names (which other tests may use for modules of theirs) are lent for one test."""
     from bench_cases import BENCH, MODULES
 
-    names = [path.stem for path in BENCH.glob("*.py")]
-    lent = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    names = {path.stem for path in BENCH.iterdir() if path.is_dir() or path.suffix == ".py"}
+
+    def taken() -> dict[str, ModuleType]:
+        found = [name for name in sys.modules if name.partition(".")[0] in names]
+        return {name: sys.modules.pop(name) for name in found}
+
+    lent = taken()
     monkeypatch.syspath_prepend(str(BENCH))
-    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    for name in names:
-        sys.modules.pop(name, None)
+    modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in MODULES}
+    yield SimpleNamespace(**modules)
+    taken()
     sys.modules.update(lent)
 
 

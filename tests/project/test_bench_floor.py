@@ -229,15 +229,14 @@ def test_the_reference_is_remembered_for_one_task_only(bench):
 )
 def test_cliffs_stand_out_from_the_growth_beside_them(bench, values, where):
     sizes = [2**k for k in range(len(values))]
-    found = bench.growth_trend.cliffs(sizes, values)
+    found = bench.trend.cliffs(sizes, values)
     assert [(cliff["from"], cliff["to"]) for cliff in found] == where
 
 
 def test_growth_measures_every_axis_and_draws(
     bench, monkeypatch, tmp_path, capsys, kept_environment
 ):
-    points = bench.growth_points
-    monkeypatch.setattr(points, "_some", lambda sizes, quick: sizes[:1])
+    monkeypatch.setattr(bench.points, "_some", lambda sizes, quick: sizes[:1])
     out = tmp_path / "growth.json"
     arguments = ["--quick", "--rounds", "1", "--seconds", "0.0001", "--threads", "1"]
     assert bench.growth.main([*arguments, "--out", str(out)]) == 0
@@ -262,8 +261,8 @@ def test_growth_measures_every_axis_and_draws(
 def test_axes_train_what_they_say(bench, monkeypatch):
     """Each point has its own size: a closure over a loop's variable would give all the last one."""
     built = []
-    monkeypatch.setattr(bench.growth_points, "_dense", lambda *a, **more: built.append((a, more)))
-    for axis in (bench.growth_points._width, bench.growth_points._depth):
+    monkeypatch.setattr(bench.points, "_dense", lambda *a, **more: built.append((a, more)))
+    for axis in (bench.points._width, bench.points._depth):
         for sizes, make in axis(False)[1].values():
             make(sizes[1])
     widths, depths = built[:2], built[2:]
@@ -272,7 +271,7 @@ def test_axes_train_what_they_say(bench, monkeypatch):
 
 
 def test_peak_memory_knows_what_is_needed(bench):
-    memory = importlib.import_module("growth_memory")
+    memory = importlib.import_module("growing.memory")
     threads = fa.get_num_threads()
     found = memory.main(50, "adam", threads)
     parameters = 64 * 50 + 50 + 50 * 50 + 50 + 50 * 10 + 10

@@ -6,8 +6,10 @@ from pathlib import Path
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 MODULES = (
-    "machine", "pixels", "workloads", "reference", "contestants", "harness", "products", "sweep",
-    "floor", "report", "chart", "run", "growth", "growth_trend", "growth_points",
+    "contestants", "growing.points", "growing.trend", "growth", "measuring.chart",
+    "measuring.floor", "measuring.harness", "measuring.machine", "measuring.products",
+    "measuring.report", "measuring.sweep", "run", "tasks.pixels", "tasks.reference",
+    "tasks.workloads",
 )  # fmt: skip
 
 
