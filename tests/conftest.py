@@ -93,7 +93,7 @@ def bench(monkeypatch, restore_threads) -> Iterator[SimpleNamespace]:
 
 @pytest.fixture
 def kept_environment() -> Iterator[None]:
-    """Undo what bench/machine.py's limit_threads does to this process."""
+    """Undo what bench/measuring/machine.py's limit_threads does to this process."""
     environment = dict(os.environ)
     processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     yield

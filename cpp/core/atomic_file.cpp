@@ -45,7 +45,7 @@ std::string neighbour(const std::string& path) {
   return path.substr(0, path.rfind('/') + 1) + neighbours_of(path) + name + ".tmp";
 }
 
-// Whether `name` is one of those, written by this code or by python/fastfa/data/atomic.py: 8 hexadecimal
+// Whether `name` is one of those, written by this code or by python/fastfa/atomic.py: 8 hexadecimal
 // digits (before: a process and a count) between the beginning and the end.
 bool is_neighbour(const std::string& name, const std::string& beginning) {
   static const std::regex rest("([0-9a-f]{8}|[0-9]+-[0-9]+)\\.tmp");
