@@ -35,7 +35,7 @@ test-all: install $(VENV)-peers/.peers $(VENV)-simulators/.peers ## all tests wi
 	  -C cmake.define.FASTFA_CUDA=$(CUDA) -w build/peers-wheel .
 	for peers in peers simulators; do $(VENV)-$$peers/bin/python $(pip) \
 	  --no-deps --force-reinstall build/peers-wheel/fastfa-*.whl || exit 1; done
-	$(VENV)-simulators/bin/python -m pytest -p no:nengo tests/test_bridges.py
+	$(VENV)-simulators/bin/python -m pytest -p no:nengo tests/embedding/test_bridges.py
 	$(VENV)-peers/bin/python $(pytest)
 
 $(VENV)-peers/.peers: tests/requirements.txt
@@ -103,7 +103,7 @@ build/sanitize/fastfa_cuda_emulated.so: $(emulator)
 cuda-sanitize: install build/sanitize/fastfa_cuda_emulated.so ## every device kernel under ASan and UBSan
 	FASTFA_EMULATED_LIBRARY=$(CURDIR)/build/sanitize/fastfa_cuda_emulated.so ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_cuda_kernels.py
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/devices/test_cuda_kernels.py
 
 # Builds with sanitizers, in folders of their own: address and thread, with every instruction set, and the same
 # with -quick, of one portable level, which compile in a few minutes.
@@ -115,16 +115,18 @@ build/sanitize/%/.built: $(VENV)/.requirements $(sources)
 	touch $@
 comma := ,
 .PRECIOUS: build/sanitize/%/.built
-tests_of = $(foreach name,$(1),tests/test_$(name).py)
+tests_of = $(foreach name,$(1),$(or $(wildcard tests/*/test_$(name).py),$(error there is no tests/*/test_$(name).py)))
 
 # What goes through the core, its bindings and its kernels; and what does so from several threads.
-sanitized := activations adam alignment arrays bad_feedback bad_input bad_learning bad_local capi checkpoint_files checkpoint_reading checkpoint_writing cuda_arrays \
+sanitized := activations adam alignment arrays bad_feedback bad_input bad_learning bad_local capi capi_errors capi_learning \
+  checkpoint_files checkpoint_reading checkpoint_writing cuda_arrays \
   cuda_ensemble cuda_graphs cuda_training custom_feedback density distortion divergence dropout ensemble \
-  feedback_matrices finite_differences fork learning local local_network local_oracles locks network_api \
-  node_perturbation online oracles padding philox plasticity process_end robust_feedback sizes state_file stepwise stepwise_calls
+  feedback_matrices finite_differences fork learning local local_network local_oracles locks network_api network_state \
+  node_perturbation online oracles padding philox plasticity plasticity_sparse process_end \
+  robust_feedback sizes state_file stepwise stepwise_calls stepwise_refusals weight_mirror
 kernels := activations adam density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
-  padding plasticity stepwise stepwise_calls
-concurrent := threads locks interrupt robust_feedback stepwise_calls ensemble process_end
+  padding plasticity plasticity_sparse stepwise stepwise_calls stepwise_refusals weight_mirror
+concurrent := threads python_threads locks interrupt robust_feedback stepwise_calls ensemble process_end
 
 sanitize: sanitize-address sanitize-levels sanitize-thread cuda-sanitize ## core, bindings and kernels under ASan and UBSan, threads under TSan; with -j2 on two cores
 sanitize-address: build/sanitize/address/.built
@@ -136,7 +138,7 @@ sanitize-thread: build/sanitize/thread/.built
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread $(call tests_of,$(concurrent))
 
 sanitize-quick: build/sanitize/address-quick/.built build/sanitize/thread-quick/.built ## the part of it that is for every change
-	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi padding sizes state_file stepwise stepwise_calls)
+	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi capi_errors capi_learning padding sizes state_file stepwise stepwise_calls stepwise_refusals)
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread-quick $(call tests_of,locks robust_feedback)
 
 # Seconds for each target; FUZZ="--runs 1000000 cpp.load" for so many inputs of one.

@@ -15,10 +15,9 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import machine
+from measuring import command, machine
 
 SCHEMA = "fastfa-bench-alignment-cost/1"
 SIZES = (784, 1000, 10)
@@ -28,12 +27,8 @@ ASK_PSEUDOBACKPROP = {"auto": None, "always": True, "never": False}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    try:
-        processors = machine.limit_threads(options.threads)
-    except ValueError as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    import record  # only now: thread limits come before NumPy and fastfa
+    processors = command.limit_threads(options.threads)
+    from measuring import record  # only now: thread limits come before NumPy and fastfa
 
     protocol = {
         "network": "-".join(str(n) for n in SIZES) + " logistic, cross_entropy",
@@ -50,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rounds": options.rounds,
     }
     result = record.head(SCHEMA, protocol)
-    result["build"]["threads"] = options.threads
     try:
         with record.Neighbours() as neighbours:
             result["batches"] = {str(batch): measure(batch, options) for batch in options.batches}
@@ -189,11 +183,7 @@ def _report(result: dict[str, Any], warning: str, markdown: Any) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench/alignment_cost.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("alignment_cost.py", __doc__)
     add = parser.add_argument
     add("--batches", type=int, nargs="+", default=[1, 100], metavar="N", help="batch sizes (1 100)")
     add("--asks", type=int, default=100, metavar="N", help="measurements per epoch (100)")
@@ -206,17 +196,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, default=2, metavar="N", help="threads of the core (2)")
     add("--dataset", choices=("mnist", "fashion-mnist", "mnist-mini"), default="mnist")
     add("--examples", type=int, metavar="N", help="train on the first N only, to try things out")
-    add("--out", type=Path, metavar="FILE", help="write the result as JSON")
-    options = parser.parse_args(arguments)
-    for name in ("asks", "probe", "rounds", "threads", "examples"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            parser.error(f"{name} was {value}; it must be at least 1")
-    if min(options.batches) < 1:
-        parser.error(f"batches had {min(options.batches)}; each must be at least 1")
-    if options.out and not options.out.resolve().parent.is_dir():
-        parser.error(f"out was {options.out}; its folder must exist")
-    return options
+    positive = ("batches", "asks", "probe", "rounds", "threads", "examples")
+    return command.parse(parser, arguments, positive)
 
 
 if __name__ == "__main__":

@@ -42,12 +42,12 @@ class Process:
 def serve(workload: str, threads: int) -> None:
     """Answers calls of a LocalSeat's methods, a line each."""
     import contestants
-    import harness
-    import local_tasks
-    from workloads import WORKLOADS, make_task
+    from local_layers import tasks as local_tasks
+    from measuring import harness
+    from tasks.workloads import WORKLOADS, make_task
 
     if workload == LOCAL:
-        entry = contestants.Entry("fastfa", "local_fastfa", "LocalNetwork", (), "")
+        entry = contestants.Entry("fastfa", "local_layers.fastfa", "LocalNetwork", (), "")
         task = local_tasks.training_task(local_tasks.TRAINING)
     else:
         (entry,) = contestants.entries_for(WORKLOADS[workload], [contestants.SUBJECT])
@@ -81,7 +81,7 @@ def compare(pythons: tuple[str, str], workload: str, given: argparse.Namespace) 
 
 
 def main() -> int:
-    from workloads import WORKLOADS
+    from tasks.workloads import WORKLOADS
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(

@@ -11,25 +11,19 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import machine
+from measuring import command
 
 SCHEMA = "fastfa-bench-distortion-cost/1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    try:
-        processors = machine.limit_threads(options.threads)
-    except ValueError as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    import record  # only now: thread limits come before NumPy and fastfa
+    processors = command.limit_threads(options.threads)
+    from measuring import record  # only now: thread limits come before NumPy and fastfa
 
     protocol = {
         "network": "784-3174-1500-1500-10 tanh, the first layer local",
@@ -41,7 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "processors_used": processors,
     }
     result = record.head(SCHEMA, protocol)
-    result["build"]["threads"] = options.threads
     with record.Neighbours() as neighbours:
         result |= measure(options)
     result["foreign_load"] = neighbours.load
@@ -114,24 +107,13 @@ def _clock(epochs: int) -> Any:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench/distortion_cost.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("distortion_cost.py", __doc__)
     add = parser.add_argument
     add("--epochs", type=int, default=2, metavar="N", help="timed epochs of a turn (2)")
     add("--rounds", type=int, default=5, metavar="N", help="pairs of turns (5)")
     add("--threads", type=int, default=2, metavar="N", help="threads of the core (2)")
     add("--dataset", choices=("mnist", "fashion-mnist", "mnist-mini"), default="mnist")
-    add("--out", type=Path, metavar="FILE", help="write the result as JSON")
-    options = parser.parse_args(arguments)
-    for name in ("epochs", "rounds", "threads"):
-        if getattr(options, name) < 1:
-            parser.error(f"{name} was {getattr(options, name)}; it must be at least 1")
-    if options.out and not options.out.resolve().parent.is_dir():
-        parser.error(f"out was {options.out}; its folder must exist")
-    return options
+    return command.parse(parser, arguments, ("epochs", "rounds", "threads"))
 
 
 if __name__ == "__main__":

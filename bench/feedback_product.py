@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import machine
+from measuring import command
 
 SCHEMA = "fastfa-bench-feedback-product/1"
 BASE = "uniform"  # ratios are to this kind
@@ -40,12 +38,8 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    try:
-        processors = machine.limit_threads(options.threads)
-    except ValueError as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    import record  # only now: thread limits come before NumPy and fastfa
+    processors = command.limit_threads(options.threads)
+    from measuring import record  # only now: thread limits come before NumPy and fastfa
 
     result = record.head(
         SCHEMA,
@@ -59,7 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "seconds_per_sample": options.seconds,
         },
     )
-    result["build"]["threads"] = options.threads
     with record.Neighbours() as neighbours:
         result["batches"] = measure(options)
     result["foreign_load"] = neighbours.load
@@ -165,11 +158,7 @@ def _report(result: dict[str, Any], warning: str, markdown: Any) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench/feedback_product.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("feedback_product.py", __doc__)
     add = parser.add_argument
     add("--units", type=int, default=4096, metavar="N", help="of the hidden layer (4096)")
     add("--source", type=int, metavar="N", help="units of the layer above (default: as --units)")
@@ -181,21 +170,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--kinds", nargs="+", metavar="KIND",
         help=f"of {' '.join(KINDS)}; default: all. uniform always takes part",
     )  # fmt: skip
-    add("--out", type=Path, metavar="FILE", help="write the result as JSON")
-    options = parser.parse_args(arguments)
-    options.source = options.units if options.source is None else options.source
-    for name in ("units", "source", "threads", "rounds", "seconds"):
-        if getattr(options, name) <= 0:
-            parser.error(f"{name} was {getattr(options, name)}; it must be positive")
-    if min(options.batches) <= 0:
-        parser.error(f"batches had {min(options.batches)}; each must be positive")
+    positive = ("units", "source", "batches", "threads", "rounds", "seconds")
+    options = command.parse(parser, arguments, positive)
+    options.source = options.source or options.units
     asked = options.kinds or list(KINDS)
     for kind in asked:
         if kind not in KINDS:
             parser.error(f"kinds had {kind!r}; known are {', '.join(KINDS)}")
     options.kinds = [kind for kind in KINDS if kind in asked or kind == BASE]
-    if options.out and not options.out.resolve().parent.is_dir():
-        parser.error(f"out was {options.out}; its folder must exist")
     return options
 
 

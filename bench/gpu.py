@@ -7,9 +7,9 @@ The same networks, batch and rule in each: 784-1000-10 and 784-1500×3-10 with b
 PyTorch isn't there to put them, fastfa's time includes copying X and Y once for each epoch.) fastfa
 forms its products itself, has cuBLAS form them, or takes the faster of both for each; "products alone"
 is what PyTorch, which calls cuBLAS, takes for the products of a step. And the paper's locally connected
-layer (gpu_local.py), and 1,000 tiny networks that learn online (gpu_ensemble.py). Each is timed for a
-second after a warm-up, in three rounds in turn; the median counts. On the emulated device only fastfa
-runs, briefly: to show that this works.
+layer (on_gpu/local.py), and 1,000 tiny networks that learn online (on_gpu/ensemble.py). Each is timed
+for a second after a warm-up, in three rounds in turn; the median counts. On the emulated device only
+fastfa runs, briefly: to show that this works.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fastfa as fa
-import gpu_dense
-import gpu_ensemble
-import gpu_local
+
+from on_gpu import dense, ensemble, local
 
 ROUNDS = 3
 
@@ -82,15 +81,15 @@ def main() -> None:
 
     # name, contestants, steps of an epoch, examples of a step
     races = []
-    for name, task in (gpu_dense.BRIEF if brief else gpu_dense.TASKS).items():
+    for name, task in (dense.BRIEF if brief else dense.TASKS).items():
         title = f"{name}, batch {task.batch}"
-        races.append((title, gpu_dense.contestants(task, device), task.steps, task.batch))
+        races.append((title, dense.contestants(task, device), task.steps, task.batch))
     steps = 1 if brief else 600
-    title = f"paper's local layer, batch {gpu_local.BATCH}"
-    races.append((title, gpu_local.contestants(steps, device), steps, gpu_local.BATCH))
+    title = f"paper's local layer, batch {local.BATCH}"
+    races.append((title, local.contestants(steps, device), steps, local.BATCH))
     count, steps = (3, 10) if brief else (1000, 6000)
     title = f"{count:,} of 30-20-10, online"
-    races.append((title, gpu_ensemble.contestants(count, steps, device), steps, count))
+    races.append((title, ensemble.contestants(count, steps, device), steps, count))
 
     lines = ["| network | contestant | ms per step | samples per second |", "|---|---|---|---|"]
     for title, made, steps, examples in races:

@@ -40,9 +40,9 @@ export PYTHONPATH=$target
 step tests
 failed=0
 if [ $dry = yes ]; then
-  "$PYTHON" -m pytest -q -p no:cacheprovider tests/test_gpu.py -rs | tee "$OUT/tests.log" || failed=1
+  "$PYTHON" -m pytest -q -p no:cacheprovider tests/devices/test_gpu.py -rs | tee "$OUT/tests.log" || failed=1
 else
-  "$PYTHON" -m pytest -q -p no:cacheprovider tests/test_gpu.py | tee "$OUT/tests.log" || failed=1
+  "$PYTHON" -m pytest -q -p no:cacheprovider tests/devices/test_gpu.py | tee "$OUT/tests.log" || failed=1
   if grep -q skipped "$OUT/tests.log"; then echo "the tests found no GPU" >&2; failed=1; fi
 fi
 
@@ -50,11 +50,11 @@ step compute-sanitizer
 sanitizer=$(command -v compute-sanitizer || true)
 if [ $dry = no ] && [ -n "$sanitizer" ]; then
   for tool in memcheck racecheck; do
-    timeout 100 "$sanitizer" --tool $tool --error-exitcode 9 "$PYTHON" bench/gpu_check.py \
+    timeout 100 "$sanitizer" --tool $tool --error-exitcode 9 "$PYTHON" bench/on_gpu/check.py \
       > "$OUT/$tool.log" 2>&1 || { failed=1; tail -20 "$OUT/$tool.log"; }
   done
 elif [ $dry = yes ]; then
-  "$PYTHON" bench/gpu_check.py cuda-emulated  # what it would look at
+  "$PYTHON" bench/on_gpu/check.py cuda-emulated  # what it would look at
 else
   echo "not run: compute-sanitizer is not there"
 fi

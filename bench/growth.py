@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import machine
+from measuring import command
 
 SCHEMA = "fastfa-bench-growth/1"
 AXES = ("width", "depth", "batch", "threads", "replicas", "density", "rank", "memory")
@@ -30,20 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.report:
         result = json.loads(options.out.read_text(encoding="utf-8"))
     else:
-        try:
-            processors = machine.limit_threads(options.threads)
-        except ValueError as problem:
-            print(problem, file=sys.stderr)
-            return 2
+        processors = command.limit_threads(options.threads)
         result = measure(options, processors)
     _write(options, result)
     return 0
 
 
 def measure(options: argparse.Namespace, processors: list[int]) -> dict[str, Any]:
-    import growth_points  # only now: thread limits come before NumPy and fastfa
-    import growth_trend
-    import record
+    # Only now: thread limits come before NumPy and fastfa.
+    from growing import points, trend
+    from measuring import record
 
     result = record.head(
         SCHEMA,
@@ -54,14 +49,13 @@ def measure(options: argparse.Namespace, processors: list[int]) -> dict[str, Any
             "seconds_per_sample": options.seconds,
             "quick": options.quick,
             "dtype": "float32",
-            "cliff": growth_trend.CLIFF,
+            "cliff": trend.CLIFF,
         },
     )
-    result["build"]["threads"] = options.threads
     result["axes"] = {}
     for axis in options.axes:
         with record.Neighbours() as neighbours:
-            found = growth_points.measure(axis, options)
+            found = points.measure(axis, options)
         found["foreign_load"] = neighbours.load
         result["axes"][axis] = found
         print(_lines(axis, found, neighbours.warning()), flush=True)
@@ -69,7 +63,7 @@ def measure(options: argparse.Namespace, processors: list[int]) -> dict[str, Any
 
 
 def _lines(axis: str, found: dict[str, Any], warning: str = "") -> str:
-    import growth_trend
+    from growing import trend
 
     lines = [f"{axis}: {found['what']}{warning}"]
     if found.get("reason"):
@@ -86,15 +80,15 @@ def _lines(axis: str, found: dict[str, Any], warning: str = "") -> str:
         lines += [
             f"  CLIFF in {name} between {cliff['from']:g} and {cliff['to']:g}: "
             f"× {cliff['growth']:.2f}, expected × {cliff['expected']:.2f}"
-            for cliff in growth_trend.cliffs(series["sizes"], series["values"])
+            for cliff in trend.cliffs(series["sizes"], series["values"])
             if found["cliffs"]
         ]
     return "\n".join(lines)
 
 
 def _write(options: argparse.Namespace, result: dict[str, Any]) -> None:
-    import growth_chart
-    import record
+    from growing import chart
+    from measuring import record
 
     if options.report:
         print("\n".join(_lines(axis, found) for axis, found in result["axes"].items()))
@@ -104,18 +98,14 @@ def _write(options: argparse.Namespace, result: dict[str, Any]) -> None:
         print(f"written: {options.out}")
     picture = options.out.with_suffix(".png")
     try:
-        growth_chart.draw(result, picture)
+        chart.draw(result, picture)
         print(f"written: {picture}")
     except ImportError as error:
         print(f"no chart: {error}")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench/growth.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("growth.py", __doc__)
     add = parser.add_argument
     add("--axes", nargs="+", choices=AXES, default=list(AXES), metavar="AXIS", help=" ".join(AXES))
     add("--quick", action="store_true", help="fewer and smaller sizes, two short rounds")

@@ -13,70 +13,44 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import machine
+from measuring import command, machine
 
 SCHEMA = "fastfa-bench-local/1"
-PARTS = ("memory", "layer", "training")  # memory first: see local_memory.measure
+PARTS = ("memory", "layer", "training")  # memory first: see local_layers/memory.py
 BATCH = 100
 FASTEST = {"layer": "fastest call", "training": "fastest round"}
-# name: (module, class, needs, note)
+# name: (module of local_layers, class, needs, note)
 LAYER = {
-    "fastfa": ("local_fastfa", "Core", "fastfa", "timed in the core: _net.time_layer"),
-    "fastfa-step": (
-        "local_fastfa",
-        "PublicStep",
-        "fastfa",
-        "net.step of 784-3174-1 tanh: all of it",
-    ),
-    "jax-conv-local": (
-        "local_jax",
-        "ConvLocal",
-        "jax",
-        "lax.conv_general_dilated_local and its vjp",
-    ),
-    "jax-slices": ("local_jax", "Slices", "jax", "patches by 36 slices, batched products"),
-    "torch-bmm": (
-        "local_torch",
-        "BatchOutside",
-        "torch",
-        "position-major bmm, images as they come",
-    ),
-    "torch-bmm-t": ("local_torch", "BatchInnermost", "torch", "the same with the batch innermost"),
-    "torch-einsum": ("local_torch", "UnfoldEinsum", "torch", "unfold and einsum"),
+    "fastfa": ("fastfa", "Core", "fastfa", "timed in the core: _net.time_layer"),
+    "fastfa-step": ("fastfa", "PublicStep", "fastfa", "net.step of 784-3174-1 tanh: all of it"),
+    "jax-conv-local": ("jax", "ConvLocal", "jax", "lax.conv_general_dilated_local and its vjp"),
+    "jax-slices": ("jax", "Slices", "jax", "patches by 36 slices, batched products"),
+    "torch-bmm": ("torch", "BatchOutside", "torch", "position-major bmm, images as they come"),
+    "torch-bmm-t": ("torch", "BatchInnermost", "torch", "the same with the batch innermost"),
+    "torch-einsum": ("torch", "UnfoldEinsum", "torch", "unfold and einsum"),
 }
 TRAINING = {
-    "fastfa": ("local_fastfa", "LocalNetwork", "fastfa", "net.train_epoch on the slice"),
-    "jax-conv-local": ("local_jax", "ConvLocalNetwork", "jax", "one lax.scan, the primitive"),
-    "jax-slices": ("local_jax", "SlicesNetwork", "jax", "one lax.scan, patches by 36 slices"),
-    "torch-manual": (
-        "local_torch",
-        "TorchNetwork",
-        "torch",
-        "by hand, in place, bmm batch innermost",
-    ),
+    "fastfa": ("fastfa", "LocalNetwork", "fastfa", "net.train_epoch on the slice"),
+    "jax-conv-local": ("jax", "ConvLocalNetwork", "jax", "one lax.scan, the primitive"),
+    "jax-slices": ("jax", "SlicesNetwork", "jax", "one lax.scan, patches by 36 slices"),
+    "torch-manual": ("torch", "TorchNetwork", "torch", "by hand, in place, bmm batch innermost"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     os.environ.pop("OPENBLAS_CORETYPE", None)  # a kernel forced on OpenBLAS would slow a peer
-    try:
-        processors = machine.limit_threads(options.threads)
-    except ValueError as problem:
-        print(problem, file=sys.stderr)
-        return 2
+    processors = command.limit_threads(options.threads)
     memory = None
     if "memory" in options.parts:
-        import local_memory
+        from local_layers import memory as local_memory
 
         memory = local_memory.measure(options.threads)
-    import harness  # only now: thread limits come before NumPy and the peers
-    import record
+    # Only now: thread limits come before NumPy and the peers.
+    from measuring import harness, record
 
     result = record.head(
         SCHEMA,
@@ -91,7 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         },
     )
     result["versions"] = machine.versions()
-    result["build"]["threads"] = options.threads
     if memory:
         result["memory"] = memory
     for part, measure in (("layer", measure_layer), ("training", measure_training)):
@@ -116,8 +89,8 @@ def measure_layer(
     options: argparse.Namespace,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Definition, results by contestant and floor of forward + weight gradient."""
-    import local_layer
-    import local_tasks
+    from local_layers import layer as local_layer
+    from local_layers import tasks as local_tasks
 
     task = local_tasks.layer_task(BATCH)
     seats: dict[str, local_layer.LayerSeat] = {}
@@ -146,10 +119,9 @@ def measure_training(
     """Definition and results by contestant of the whole training step, and its dense layers' floor."""
     from dataclasses import asdict
 
-    import floor
-    import harness
-    import local_tasks
-    import reference
+    from local_layers import tasks as local_tasks
+    from measuring import floor, harness
+    from tasks import reference
 
     task = local_tasks.training_task(local_tasks.TRAINING)
     expected: list[Any] = []  # the same for everyone
@@ -177,11 +149,11 @@ def _play(
     floor: Any = None,
 ) -> dict[str, Any]:
     """`harness.run_workload` on the wanted rows of `table`; fastfa always takes part."""
-    import harness
     from contestants import Entry
+    from measuring import harness
 
     entries = [
-        Entry(name, module, cls, (need,), note)
+        Entry(name, f"local_layers.{module}", cls, (need,), note)
         for name, (module, cls, need, note) in table.items()
         if not options.contestants or name in options.contestants or name == "fastfa"
     ]
@@ -203,7 +175,7 @@ def _status(result: dict[str, Any]) -> int:
 
 
 def _report(result: dict[str, Any], markdown: Any) -> str:
-    from floor import line as floor_line
+    from measuring.floor import line as floor_line
 
     protocol = result["protocol"]
     lines = [
@@ -263,11 +235,7 @@ def _memory(own: dict[str, Any]) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench/local.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("local.py", __doc__)
     add = parser.add_argument
     add("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="(all)")
     add(
@@ -277,14 +245,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, default=11, metavar="N", help="samples of each contestant (11)")
     add("--seconds", type=float, default=0.3, metavar="S", help="about, per sample (0.3)")
     add("--threads", type=int, default=2, metavar="N", help="threads of everyone (2)")
-    add("--out", type=Path, metavar="FILE", help="write the result as JSON")
-    options = parser.parse_args(arguments)
-    for name in ("rounds", "seconds", "threads"):
-        if getattr(options, name) <= 0:
-            parser.error(f"{name} was {getattr(options, name)}; it must be positive")
-    if options.out and not options.out.resolve().parent.is_dir():
-        parser.error(f"out was {options.out}; its folder must exist")
-    return options
+    return command.parse(parser, arguments, ("rounds", "seconds", "threads"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
     python bench/rules.py --sweep --jobs 2 --out sweep.json              # choose the rates again
 
 Each finished run is in the JSON at once; started again, the program does what is missing.
-bench/README.md says what is measured; rules_settings.py declares networks and hyper-parameters.
+bench/README.md says what is measured; rule_table/settings.py declares networks and hyper-parameters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import rules_settings as settings
+from rule_table import settings
 
 SCHEMA = "fastfa-bench-rules/1"
 DONE = ("ok", "diverged")  # a failed run is tried again
@@ -34,9 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     for name in _POOLS:  # before NumPy and fastfa load, here and in the processes started below
         os.environ[name] = "1"
-    import record
-    import rules_report
     from fastfa.data import DatasetNotFound
+
+    from measuring import record
+    from rule_table import report
 
     wanted = _runs(options)
     try:
@@ -55,13 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     by_identity = {_key(run["identity"]): run for run in result["runs"]}
     found = [by_identity[key] for run in wanted if (key := _key(run.identity())) in by_identity]
-    print(rules_report.tables(found, options.sweep) if found else "no such run")
+    print(report.tables(found, options.sweep) if found else "no such run")
     return 1 if any(run["status"] == "failed" for run in found) else 0
 
 
 def _runs(options: argparse.Namespace) -> list[Any]:
     """What is asked for, in the order in which it is done: a network's rules, seed by seed."""
-    from rules_run import Run
+    from rule_table.run import Run
 
     wanted = []
     for network in options.networks:
@@ -123,7 +124,7 @@ def _key(identity: dict[str, Any]) -> str:
 
 def _train_missing(result: dict[str, Any], wanted: list[Any], options: argparse.Namespace) -> None:
     """Train what has no finished run, writing the result after each."""
-    import record
+    from measuring import record
 
     done = {_key(run["identity"]) for run in result["runs"] if run["status"] in DONE}
     missing = [run for run in wanted if _key(run.identity()) not in done]
@@ -153,7 +154,7 @@ def _train_missing(result: dict[str, Any], wanted: list[Any], options: argparse.
 
 def _train(runs: list[Any], jobs: int) -> Iterator[dict[str, Any]]:
     """Records in the order in which they are finished."""
-    import rules_run
+    from rule_table import run as rules_run
 
     if jobs == 1 or len(runs) < 2:
         yield from map(rules_run.train, runs)
@@ -184,7 +185,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         + _wrapped(settings.RULES),
     )  # fmt: skip
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="default: 0 1 2")
-    add("--epochs", type=int, metavar="N", help="default: the network's, see rules_settings.py")
+    add(
+        "--epochs", type=int, metavar="N", help="default: the network's, see rule_table/settings.py"
+    )
     add("--lr", nargs="+", type=float, metavar="ETA", help="instead of the declared learning rate")
     add(
         "--dataset", choices=("mnist", "fashion-mnist", "mnist-mini"), help="default: the network's"

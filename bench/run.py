@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import machine
+from measuring import machine
 
 DEFAULT_OUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
@@ -49,12 +49,12 @@ def run(
 ) -> dict[str, Any]:
     """Measure, printing each workload's table as it is done; return the whole result."""
     # Only now: these import NumPy, whose BLAS reads the thread limits when it loads.
-    import report
     from contestants import SUBJECT, entries_for
-    from floor import NoFloor, floor_for
-    from harness import CHECK_STEPS, TOLERANCE, LocalSeat, Settings, run_workload
-    from isolate import RemoteSeat
-    from workloads import WORKLOADS, make_task
+    from measuring import report
+    from measuring.floor import NoFloor, floor_for
+    from measuring.harness import CHECK_STEPS, TOLERANCE, LocalSeat, Settings, run_workload
+    from measuring.isolate import RemoteSeat
+    from tasks.workloads import WORKLOADS, make_task
 
     settings = Settings(options.seconds, options.rounds, options.threads)
     result: dict[str, Any] = {
@@ -91,9 +91,7 @@ def run(
 
 def _write(out: Path, result: dict[str, Any]) -> None:
     """The JSON; the tables and the chart beside it."""
-    import chart
-    import record
-    import report
+    from measuring import chart, record, report
 
     out.parent.mkdir(parents=True, exist_ok=True)
     record.save(out, result)
@@ -143,7 +141,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _names(options: argparse.Namespace) -> tuple[list[str], list[str]]:
     """The workloads and contestants asked for, in the order of their lists."""
     from contestants import known_names
-    from workloads import WORKLOADS
+    from tasks.workloads import WORKLOADS
 
     chosen = []
     for what, known in (("workloads", list(WORKLOADS)), ("contestants", known_names())):

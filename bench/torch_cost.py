@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import machine
+from measuring import command
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
@@ -91,8 +91,8 @@ def measure(names: Sequence[str], batch: int, rounds: int) -> dict[str, Any]:
 
 def peak(name: str, options: argparse.Namespace) -> float:
     """MiB that a process of its own had in memory at most."""
-    command = [sys.executable, __file__, "--peak-of", name, "--batch", str(options.batch)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    words = [sys.executable, __file__, "--peak-of", name, "--batch", str(options.batch)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
     return float(done.stdout.split()[-1])
 
 
@@ -106,9 +106,10 @@ def high_water() -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    processors = machine.limit_threads(1)
-    import record
+    processors = command.limit_threads(1)
     import torch
+
+    from measuring import record
 
     torch.set_num_threads(1)
     if options.peak_of:
@@ -151,13 +152,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command.parser("torch_cost.py", __doc__)
     parser.add_argument("--rules", nargs="+", default=list(NAMES), choices=NAMES)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, help="the result as JSON")
     parser.add_argument("--peak-of", help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
+    options = command.parse(parser, arguments, ("batch", "rounds"))
     if "autograd" not in options.rules:
         options.rules = ["autograd", *options.rules]
     return options

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import machine
+from measuring import command
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
@@ -199,9 +199,10 @@ def run(task: str, options: argparse.Namespace, save: Callable[[dict[str, Any]],
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    machine.limit_threads(options.threads)
-    import record
+    command.limit_threads(options.threads)
     import torch
+
+    from measuring import record
 
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
@@ -255,7 +256,7 @@ def _spread(values: list[float | None]) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command.parser("torch_training.py", __doc__)
     parser.add_argument("--task", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--rules", nargs="+", default=list(RULES), choices=RULES)
     parser.add_argument("--seeds", type=int, default=3)
@@ -267,8 +268,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--examples", type=int, help="of the training set, instead of the task's own"
     )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="the result as JSON")
-    return parser.parse_args(arguments)
+    positive = ("seeds", "epochs", "rate", "examples", "threads")
+    return command.parse(parser, arguments, positive)
 
 
 if __name__ == "__main__":

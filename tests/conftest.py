@@ -12,14 +12,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-TESTS = Path(__file__).resolve().parent
-sys.path.insert(0, str(TESTS))  # so that tests can import reference.py under any import mode
+SUPPORT = str(Path(__file__).resolve().parent / "support")
+sys.path.insert(0, SUPPORT)  # what tests import from each other: reference.py and the like
 
 # Derandomised: the same examples everywhere, so that a red run is red again when it is looked into.
 settings.register_profile(
@@ -46,7 +46,7 @@ def run_python() -> Callable[..., str]:
     """
 
     def run(source: str, *, env: dict[str, str] | None = None, timeout: float = 300) -> str:
-        path = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+        path = [SUPPORT, *filter(None, [os.environ.get("PYTHONPATH")])]
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", source],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path), **(env or {})},
@@ -73,22 +73,27 @@ def restore_threads() -> Iterator[None]:
 
 @pytest.fixture
 def bench(monkeypatch, restore_threads) -> Iterator[SimpleNamespace]:
-    """The modules of bench/. They are scripts, not a package: their path and their names (which
-    other tests may use for modules of their own) are lent for one test."""
+    """The modules of bench/, by the last part of their names. They are no package of their own, so
+    their path and names (which other tests may use for modules of theirs) are lent for one test."""
     from bench_cases import BENCH, MODULES
 
-    names = [path.stem for path in BENCH.glob("*.py")]
-    lent = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    names = {path.stem for path in BENCH.iterdir() if path.is_dir() or path.suffix == ".py"}
+
+    def taken() -> dict[str, ModuleType]:
+        found = [name for name in sys.modules if name.partition(".")[0] in names]
+        return {name: sys.modules.pop(name) for name in found}
+
+    lent = taken()
     monkeypatch.syspath_prepend(str(BENCH))
-    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
-    for name in names:
-        sys.modules.pop(name, None)
+    modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in MODULES}
+    yield SimpleNamespace(**modules)
+    taken()
     sys.modules.update(lent)
 
 
 @pytest.fixture
 def kept_environment() -> Iterator[None]:
-    """Undo what bench/machine.py's limit_threads does to this process."""
+    """Undo what bench/measuring/machine.py's limit_threads does to this process."""
     environment = dict(os.environ)
     processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     yield

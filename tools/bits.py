@@ -23,7 +23,7 @@ from pathlib import Path
 import fastfa as fa
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 import parity_cases
 
 RULES = [r for r in parity_cases.ALL_RULES if not r.endswith("custom")]

@@ -1,6 +1,6 @@
 """Runs tests against a build with sanitizers, whose reports end the process and so fail the test.
 
-    python tools/sanitize.py address build/sanitize/address tests/test_capi.py …
+    python tools/sanitize.py address build/sanitize/address tests/embedding/test_capi.py …
 
 The build's folder goes before installed packages. GCC's runtime must be the first library of the
 process, so it is preloaded; Python and NumPy are as they are. FASTFA_ISA chooses the kernels.
@@ -31,15 +31,15 @@ OPTIONS = {
 }
 LEFT_OUT = (
     # It limits the address space, of which sanitizers reserve terabytes.
-    "tests/test_robust_feedback.py::test_memory_that_runs_out_leaves_a_usable_network",
+    "tests/feedback/test_robust_feedback.py::test_memory_that_runs_out_leaves_a_usable_network",
     # Ctrl-C waits for the end of a block of examples, which takes a minute under ThreadSanitizer.
-    "tests/test_robust_feedback.py::test_alignment_can_be_interrupted",
+    "tests/feedback/test_robust_feedback.py::test_alignment_can_be_interrupted",
     # AddressSanitizer keeps what is freed for a while, so that the peak of memory says nothing of leaks.
-    "tests/test_arrays.py::test_making_training_and_dropping_networks_leaks_nothing",
+    "tests/network/test_arrays.py::test_making_training_and_dropping_networks_leaks_nothing",
     # Its program, in C, begins without the sanitizer's runtime.
-    "tests/test_locks.py::test_kernels_come_from_the_librarys_own_folder_wherever_the_process_goes",
+    "tests/core/test_locks.py::test_kernels_come_from_the_librarys_own_folder_wherever_the_process_goes",
     # Two kernels do the same sums, which -O1 rounds apart by more than 1e-6 of a small weight.
-    "tests/test_stepwise_calls.py::test_feedback_switched_after_the_pass_leaves_its_deltas",
+    "tests/core/test_stepwise_calls.py::test_feedback_switched_after_the_pass_leaves_its_deltas",
 )
 
 

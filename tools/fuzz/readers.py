@@ -3,8 +3,8 @@
     python tools/fuzz/readers.py csv -runs=1000000 -timeout=10 -rss_limit_mb=2048
 
 needs atheris (pip install atheris), for mat SciPy and for timit soundfile. It is guided by coverage;
-what follows the target's name goes to libFuzzer. tests/test_fuzz_readers.py has the same targets tried
-by Hypothesis, without atheris.
+what follows the target's name goes to libFuzzer. tests/data/test_fuzz_readers.py has the same targets
+tried by Hypothesis, without atheris.
 
 The first byte of an input chooses options of the reader, and whether the rest is packed before it is
 written, so that mutations get behind check sums.

@@ -154,7 +154,7 @@ def _comparison(history: fa.History) -> fa.Comparison:
 
 def _c_saver() -> Callable[[Path], int]:
     """fastfa_save of a network of C's: 0, or 1 where the system refused."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "support"))
     import capi
 
     network = capi.Network(3, [capi.Layer(units=4), capi.Layer(units=2)])

@@ -1,0 +1,1 @@
+"""How fastfa's own cost grows, for growth.py: points on each axis, memory, cliffs, charts."""

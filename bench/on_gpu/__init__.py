@@ -1,0 +1,1 @@
+"""What gpu.py and gpu.sh run on a GPU."""

@@ -1,0 +1,136 @@
+"""What misuse of data is told."""
+
+# fmt: off
+ROWS = [
+    # data.Split
+    ("fa.data.Split(np.ones((2, 3)), np.zeros(3, int))",
+     "ValueError: [Split] labels has shape (3,) and dtype int64; it must be (2,) and int64"),
+    ("fa.data.Split(np.ones((2, 784)), np.zeros(2, int)).take([5])",
+     "IndexError: [take] indices go from 5 to 5; they must be from 0 to 1"),
+    ("fa.data.Split(np.ones((2, 784)), np.zeros(2, int)).split(1.5)",
+     "ValueError: [split] fraction was 1.5; it must leave at least one of the 2 examples in each part"),
+    ("fa.data.Split(np.ones((2, 784)), np.zeros(2, int)).split(0.5, seed=-1)",
+     "ValueError: [split] seed was -1; it must not be negative"),
+    # data.Distortion
+    ("fa.data.Distortion(alpha=-1)",
+     "ValueError: [Distortion] alpha was -1; it must be a finite number in [0, 10000]"),
+    ("fa.data.Distortion(sigma=0)",
+     "ValueError: [Distortion] sigma was 0; it must be a finite number in [0.001, 10000]"),
+    ('fa.data.Distortion(translate="1")',
+     "TypeError: [Distortion] translate was '1'; it must be a number in [0, 10000]"),
+    ("fa.data.Distortion(rotate=np.nan)",
+     "ValueError: [Distortion] rotate was nan; it must be a finite number in [0, 180]"),
+    ("fa.data.Distortion(scale=2)",
+     "ValueError: [Distortion] scale was 2; it must be a finite number in [0, 0.99]"),
+    ("fa.data.Distortion(fill=None)",
+     "TypeError: [Distortion] fill was None; it must be a number in [-1e+09, 1e+09]"),
+    # data.dataset_info
+    ('fa.data.dataset_info("mnits")',
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+    # data.fetch_dataset
+    ('fa.data.fetch_dataset("mnits")',
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+    ('fa.data.fetch_dataset("mnist", timeout=0)',
+     "ValueError: [fetch] timeout was 0; it must be a finite number in (0, inf)"),
+    # data.from_arrays
+    ("fa.data.from_arrays(np.ones((2, 3)), [0])",
+     "ValueError: [from_arrays] labels has shape (1,); it must be (2,)"),
+    ("fa.data.from_arrays(np.ones((2, 3)), [0, -1])",
+     "ValueError: [from_arrays] labels[1] was -1; it must be from 0 to 1000000"),
+    ("fa.data.from_arrays(np.ones((2, 3)), [0, 1], image_shape=(1, 2, 2))",
+     "ValueError: [from_arrays] image_shape was (1, 2, 2); it must be three numbers above 0, "
+     "(channels, height, width), of product 3"),
+    ('fa.data.from_arrays("x", [0])',
+     "TypeError: [from_arrays] x has dtype <U1; it must be of real numbers"),
+    # data.load
+    ('fa.data.load("mnits")',
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+    ("fa.data.load(5)",
+     "TypeError: [data] name was 5; it must be a string"),
+    # data.locate
+    ('fa.data.locate("mnits")',
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+    # data.mfcc
+    ("fa.data.mfcc([])",
+     "ValueError: [mfcc] signal has shape (0,); it must be (160 or more,) and finite"),
+    ("fa.data.mfcc(np.full(1000, np.nan))",
+     "ValueError: [mfcc] signal has shape (1000,); it must be (160 or more,) and finite"),
+    # data.normalise
+    ("fa.data.normalise(np.ones((2, 3)), mean=0.0)",
+     "TypeError: [normalise] mean and sd must be given both or not at all"),
+    ('fa.data.normalise("x")',
+     "TypeError: [normalise] x was str; it must be an array of float32 or float64"),
+    # data.one_hot
+    ("fa.data.one_hot([0, 3], 3)",
+     "ValueError: [one_hot] labels[1] was 3; it must be from 0 to 2"),
+    ("fa.data.one_hot([0.5], 3)",
+     "TypeError: [one_hot] labels has dtype float64; it must be an integer one"),
+    ("fa.data.one_hot([0], 2, low=None)",
+     "TypeError: [one_hot] low was None; it must be a number"),
+    ("fa.data.one_hot([0], 2, high='1')",
+     "TypeError: [one_hot] high was '1'; it must be a number"),
+    ("fa.data.one_hot([0], 2, dtype='x')",
+     "TypeError: [one_hot] dtype was 'x'; it must be float32 or float64"),
+    ("fa.data.one_hot([0], 0)",
+     "ValueError: [one_hot] classes was 0; it must be a positive integer"),
+    ("fa.data.one_hot([0], 2, low=np.nan)",
+     "ValueError: [one_hot] low was nan and high 1.0; they must be finite, and low below high"),
+    # data.permutation
+    ("fa.data.permutation(-1, 0, 1)",
+     "ValueError: [permutation] n was -1; it must be an integer of at least 0"),
+    ("fa.data.permutation(3, -1, 1)",
+     "ValueError: [permutation] seed was -1; it must be an integer in [0, 18446744073709551615]"),
+    ('fa.data.permutation(3, 0, "1")',
+     "TypeError: [permutation] epoch was '1'; it must be an integer in [0, 4294967295]"),
+    # data.photo_background
+    ("fa.data.photo_background(5)",
+     "TypeError: [photo_background] base was 5; it must be a Dataset"),
+    # data.read
+    ('fa.data.read(file("x"))',
+     "ValueError: [read] source was '{tmp}/file.txt'; it must end in .npz, .csv, .amat, .libsvm …"),
+    ('fa.data.read(tmp / "none.csv")',
+     "FileNotFoundError: [Errno 2] No such file or directory: '{tmp}/none.csv'"),
+    ('fa.data.read(file("1,2\\n3,x\\n", "a.csv"))',
+     "ValueError: [read] {tmp}/a.csv: row 2, field 2 is 'x'; it must be a finite number"),
+    ('fa.data.read(file("1,2\\n3,4\\n", "a.csv"), label_column=7)',
+     "ValueError: [read] label_column was 7; it must be from -2 to 1"),
+    # data.read_amat
+    ('fa.data.read_amat(file("x"))',
+     "ValueError: [read_amat] {tmp}/file.txt: row 1 has 1 fields; it must have 785"),
+    # data.read_idx
+    ('fa.data.read_idx(file("x"))',
+     "IdxError: [read_idx] {tmp}/file.txt: byte 1: the file ends within its header"),
+    # data.read_libsvm
+    ('fa.data.read_libsvm(file("0 a:1"))',
+     "ValueError: [read_libsvm] {tmp}/file.txt: line 1 has 'a:1'; it must be index:value"),
+    # data.write_idx
+    ('fa.data.write_idx(tmp / "x", ["a"])',
+     "TypeError: [write_idx] array has dtype <U1; it must be one of uint8, int8, int16, int32, …"),
+    ("fa.data.write_idx(5, [1])",
+     "TypeError: [write_idx] path was 5; it must be a path"),
+    ("fa.data.Split([[1.0]], labels, (1, 1, 1))",
+     "TypeError: [Split] x was [[1.0]]; it must be an ndarray"),
+    ("fa.data.Split(X, None, (1, 1, 3))",
+     "TypeError: [Split] labels was None; it must be an ndarray"),
+    ("fa.data.Dataset('n', 5, 5, 2, (1, 1, 3))",
+     "TypeError: [Dataset] train was 5; it must be a Split"),
+    ("fa.data.fetch_dataset('mnist', mirror=5)",
+     "TypeError: [fetch] mirror was 5; it must be an address"),
+    ("fa.data.fetch_dataset('mnist', report='x')",
+     "TypeError: [fetch] report was 'x'; it must be callable"),
+    ("fa.metrics.error_rate(None, X, labels)",
+     "TypeError: [error_rate] net was None; it must be a Network"),
+    ("fa.metrics.angle(1, 2)",
+     "ValueError: [angle] u and v are numbers; they must have at least one dimension"),
+    ("fa.metrics.angle(X, X, axis=2)",
+     "ValueError: [angle] axis was 2; it must be an integer in [-2, 1]"),
+    ("fresh().feedback_step(None)",
+     "TypeError: [feedback_step] e has dtype object …"),
+    # data.load_svhn
+    ('fa.data.load_svhn(tmp / "none")',
+     "FileNotFoundError: [load_svhn] {tmp}/none/train_32x32.mat is not there"),
+    # data.load_timit
+    ('fa.data.load_timit(tmp / "none")',
+     "FileNotFoundError: [load_timit] {tmp}/none has no folder train or TRAIN"),
+]
+# fmt: on

@@ -1,0 +1,46 @@
+"""What misuse of the scikit-learn estimators is told."""
+
+# fmt: off
+ROWS = [
+    # sklearn.FeedbackAlignmentClassifier
+    ("sk.FeedbackAlignmentClassifier(hidden_layer_sizes=(0,)).fit(X, labels)",
+     "ValueError: [fit] hidden_layer_sizes was 0; it must be an integer in [1, 2147483647]"),
+    ('sk.FeedbackAlignmentClassifier(hidden_layer_sizes="x").fit(X, labels)',
+     "TypeError: [fit] hidden_layer_sizes was 'x'; it must be an integer in [1, 2147483647]"),
+    ('sk.FeedbackAlignmentClassifier(activation="x").fit(X, labels)',
+     "ValueError: [fit] activation was 'x'; it must be one of linear, logistic, tanh, relu, …"),
+    ('sk.FeedbackAlignmentClassifier(feedback="x").fit(X, labels)',
+     "ValueError: [Network] feedback was 'x'; it must be one of bp, fa, dfa, drtp, shallow, …"),
+    ('sk.FeedbackAlignmentClassifier(optimizer="x").fit(X, labels)',
+     "ValueError: [fit] optimizer was 'x'; it must be one of adam, sgd"),
+    ("sk.FeedbackAlignmentClassifier(learning_rate=-1).fit(X, labels)",
+     "ValueError: [fit] learning_rate was -1; it must be a finite number in [0, inf)"),
+    ("sk.FeedbackAlignmentClassifier(batch_size=0).fit(X, labels)",
+     "ValueError: [fit] batch_size was 0; it must be an integer in [1, 2147483647]"),
+    ("sk.FeedbackAlignmentClassifier(max_epochs=0).fit(X, labels)",
+     "ValueError: [fit] max_epochs was 0; it must be an integer of at least 1"),
+    ('sk.FeedbackAlignmentClassifier(dtype="int8").fit(X, labels)',
+     "ValueError: [fit] dtype was 'int8'; it must be one of float32, float64"),
+    ("sk.FeedbackAlignmentClassifier(image_shape=(2, 2)).fit(X, labels)",
+     "ValueError: [fit] image_shape was (2, 2); X has 3 features, and its sizes must multiply to that"),
+    ('sk.FeedbackAlignmentClassifier(loss="x").fit(X, labels)',
+     "ValueError: [Network] loss was 'x'; it must be one of squared_error, cross_entropy"),
+    ("sk.FeedbackAlignmentClassifier().fit(X, labels, sample_weight=[-1] * 5)",
+     "ValueError: [fit] sample_weight, times class_weight, lies in [-1, -1]; no weight may be …"),
+    ("sk.FeedbackAlignmentClassifier().partial_fit(X, labels)",
+     "ValueError: [partial_fit] classes was None; the first call must be given them"),
+    ("sk.FeedbackAlignmentClassifier(early_stopping=True, validation_fraction=2).fit(X, labels)",
+     "TypeError: [fit] validation_fraction was 2; it must be a float in (0, 1)"),
+    ("sk.FeedbackAlignmentClassifier(early_stopping=True, validation_fraction=True).fit(X, labels)",
+     "TypeError: [fit] validation_fraction was True; it must be a float in (0, 1)"),
+    ("sk.FeedbackAlignmentClassifier(early_stopping=True, validation_fraction=None).fit(X, labels)",
+     "TypeError: [fit] validation_fraction was None; it must be a number in (0, 1)"),
+    ("sk.FeedbackAlignmentClassifier(early_stopping=True, validation_fraction=1.0).fit(X, labels)",
+     "ValueError: [fit] validation_fraction was 1.0; it must be a finite number in (0, 1)"),
+    # sklearn.FeedbackAlignmentRegressor
+    ('sk.FeedbackAlignmentRegressor(activation="x").fit(X, labels)',
+     "ValueError: [fit] activation was 'x'; it must be one of linear, logistic, tanh, relu, …"),
+    ("sk.FeedbackAlignmentRegressor(n_iter_no_change=0, early_stopping=True).fit(X, labels)",
+     "ValueError: [fit] n_iter_no_change was 0; it must be an integer of at least 1"),
+]
+# fmt: on

@@ -1,0 +1,94 @@
+"""A sweep of a few small runs, and what it left."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+
+from fastfa.cli import main, runs
+
+BASE = """
+dataset = "mnist-mini"
+hidden = [20]
+epochs = 2
+activation = "tanh"
+"""
+SWEEP = """
+[sweep]
+seeds = 3
+feedback = ["bp", "fa"]
+lr = [0.1, 0.3]
+"""
+LONGER = BASE.replace("[20]", "[300]").replace("epochs = 2", "epochs = 4")
+
+
+def write(tmp_path, text=BASE + SWEEP, name="sweep.toml"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def sweep(path, out, *arguments):
+    return main(["sweep", str(path), "--out", str(out), *map(str, arguments)])
+
+
+def lines(out):
+    with open(out / "runs.jsonl") as file:
+        return [json.loads(line) for line in file]
+
+
+def bits(out):
+    """What must be the same everywhere, by run."""
+    found = {line["run"]: line for line in lines(out)}
+    assert len(found) == len(lines(out))  # each once
+    return {
+        name: {k: v for k, v in line.items() if k not in runs.TIMING}
+        for name, line in found.items()
+    }
+
+
+def summary(out):
+    with open(out / "summary.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
+
+
+def start(path, out, *arguments):
+    words = ["sweep", str(path), "--out", str(out), *map(str, arguments)]
+    source = (
+        "import signal, sys; from fastfa.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"sys.exit(main({words!r}))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def alive(pids):
+    return [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+def end(process):
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
