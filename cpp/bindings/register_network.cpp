@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <limits>
 #include <optional>
 
 #include "bindings/device_arrays.h"
@@ -20,18 +21,40 @@ namespace {
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;
 
-// The same for a step in parts, where time counts: an array that the core can use as it is, one example
-// (cols) or some (n, cols). Anything else gives no data, and Python converts it or says what is wrong.
-// Subclasses are anything else too: numbers behind a mask aren't data.
+// Are all numbers in [low, high]? NaN isn't.
+template <class T>
+bool all_within(const T* x, std::int64_t n, T low, T high) {
+  int outside = 0;
+  for (std::int64_t i = 0; i < n; ++i) outside |= !((x[i] >= low) & (x[i] <= high));
+  return outside == 0;
+}
+
+// For calls where time counts: an array that the core can use as it is, one example (cols) or some
+// (n, cols). Anything else gives no data, and Python converts it or says what is wrong. Subclasses are
+// anything else too: numbers behind a mask aren't data.
 template <class T>
 MatrixView<const T> usable(const py::handle& value, std::int64_t cols) {
-  const auto* const plain = py::detail::npy_api::get().PyArray_Type_;
-  if (Py_TYPE(value.ptr()) != plain || !py::isinstance<Array<T>>(value)) return {};
+  const auto& numpy = py::detail::npy_api::get();
+  if (Py_TYPE(value.ptr()) != numpy.PyArray_Type_ || !py::isinstance<Array<T>>(value)) return {};
   const auto a = py::reinterpret_borrow<Array<T>>(value);
+  if (!(a.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) return {};
   if (a.ndim() < 1 || a.ndim() > 2 || a.shape(a.ndim() - 1) != cols) return {};
   const std::int64_t rows = a.ndim() == 2 ? a.shape(0) : 1;
   return rows > 0 ? MatrixView<const T>{a.data(), rows, cols, cols, 1} : MatrixView<const T>{};
 }
+
+// The same of (n, cols) with values that have been looked at: finite, or probabilities.
+template <class T>
+MatrixView<const T> checked(const py::handle& value, std::int64_t cols, bool probabilities) {
+  const MatrixView<const T> m = usable<T>(value, cols);
+  if (!m.data || py::reinterpret_borrow<py::array>(value).ndim() != 2) return {};
+  const T high = probabilities ? T(1) : std::numeric_limits<T>::max();
+  return all_within(m.data, m.rows * cols, probabilities ? T(0) : -high, high) ? m
+                                                                               : MatrixView<const T>{};
+}
+
+// Is it a view of another object's memory, such as a network's?
+bool is_view(const py::handle& array) { return bool(py::reinterpret_borrow<py::array>(array).base()); }
 
 // A writable array on the core's memory; `owner` keeps that memory alive.
 template <class T>
@@ -167,6 +190,35 @@ void register_step(py::class_<Network<T>>& network) {
       });
 }
 
+// Calls with an array that is right as it is, which Python need not look at.
+template <class T>
+void register_as_it_is(py::class_<Network<T>>& network) {
+  using Net = Network<T>;
+  network
+      .def(
+          "usable",
+          [](Net&, const py::handle& value, std::int64_t cols, bool probabilities) {
+            return checked<T>(value, cols, probabilities).data != nullptr;
+          },
+          py::arg("value"), py::arg("cols"), py::arg("probabilities"))
+      .def(
+          "step",
+          [](Net& net, const py::handle& x, const py::handle& y, const Optimizer& optimizer,
+             bool probabilities) -> py::object {
+            const auto xv = checked<T>(x, net.inputs(), false);
+            if (!xv.data || is_view(x)) return py::none();
+            const auto yv = checked<T>(y, net.units(net.layers() - 1), probabilities);
+            if (yv.rows != xv.rows || is_view(y)) return py::none();
+            thread_local std::vector<std::int64_t> order;  // 0 … n − 1
+            for (auto i = static_cast<std::int64_t>(order.size()); i < xv.rows; ++i) order.push_back(i);
+            return py::float_(released([&] {
+                                return net.train_epoch(xv, yv, optimizer, xv.rows, order.data(), xv.rows,
+                                                       signals());
+                              }).loss);
+          },
+          py::arg("x"), py::arg("y"), py::arg("optimizer"), py::arg("probabilities"));
+}
+
 py::tuple as_tuple(const EpochResult& r) { return py::make_tuple(r.loss, r.missed, r.weight); }
 
 // The weights of `rows` examples, or null for None.
@@ -186,6 +238,7 @@ void register_class(py::module_& m, const char* name) {
   using Net = Network<T>;
   py::class_<Net> network(m, name);
   register_step<T>(network);
+  register_as_it_is<T>(network);
   network
       .def(py::init([](std::int64_t inputs, const std::vector<LayerSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,

@@ -28,6 +28,8 @@ def inputs(net: Parameters, where: str, name: str, values: Any, *, there: bool =
     ``there``: an array in the memory of the network's device will do as well. The device looks itself
     whether its values are finite.
     """
+    if net._net.usable(values, net.input_size, False):
+        return values
     if _device_arrays.is_one(values):
         _only_there(where, name, values, there)
         size, shape = net.input_size, net.input_shape
@@ -56,6 +58,8 @@ def targets(
     net: Parameters, where: str, name: str, values: Any, n: int, *, there: bool = False
 ) -> Any:
     """Targets (n, n_out), laid out like inputs; within [0, 1] where the loss asks for that."""
+    if net._net.usable(values, net.output_size, net.loss == "cross_entropy") and len(values) == n:
+        return values
     y = outputs(net, where, name, values, n, there=there)
     if net.loss == "cross_entropy" and isinstance(y, np.ndarray):
         check_probabilities(net, where, name, float(y.min()), float(y.max()))

@@ -13,7 +13,7 @@ from .parameters import Parameters
 
 _TRIES = 20
 # Attributes that are made again with the network; all others go along as they are.
-_MADE_AGAIN = {*Parameters.__annotations__, "_stream", "_step_spec"}
+_MADE_AGAIN = {*Parameters.__annotations__, "_stream"}
 
 # A description, arrays by name as in a checkpoint, and Python objects: custom feedback, by its layer,
 # and further attributes.
@@ -71,9 +71,6 @@ class Copies(Whole, Parameters):
 
         Plan(described, make).build(tensors)
         vars(self).update(more)
-        optimizer = more.get("_step_optimizer")
-        if optimizer is not None:
-            vars(self)["_step_spec"] = optimizer._spec()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         made = memo[id(self)] = type(self).__new__(type(self))

@@ -274,8 +274,12 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         examples N and not by Σ wᵢ. So weights keep their meaning in a batch of one example, of one class
         or of one weight. Weight decay and momentum are the same with any weights.
         """
+        spec = self._optimizer_spec("step", optimizer)
+        if sample_weight is None:
+            loss = self._net.step(X, Y, spec, self.loss == "cross_entropy")
+            if loss is not None:
+                return loss
         x, y = self._apart("step", self._xy("step", X, Y))
-        spec = _arguments.optimizer("step", optimizer)
         if sample_weight is None:
             return self._net.train_epoch(x, y, spec, len(x), np.arange(len(x)))[0]
         weights = _arguments.sample_weight(self, "step", sample_weight, len(x))
@@ -343,6 +347,6 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         Returns the mean loss, and ``sums`` with each example's loss, weight if it was wrong, and weight
         added in turn: the same wherever an epoch is cut.
         """
-        spec = _arguments.optimizer("train_epoch", optimizer)
+        spec = self._optimizer_spec("train_epoch", optimizer)
         loss, *rest = self._net.train_epoch(X, Y, spec, batch_size, order, sample_weight, *sums)
         return loss, (rest[0], rest[1], rest[2])

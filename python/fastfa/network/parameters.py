@@ -12,6 +12,7 @@ from .. import _core
 from .._attributes import Guarded
 from ..feedback import Feedback
 from ..layers import Weighted
+from ..optim import Optimizer
 from ..rules import Rules
 from . import _arguments
 from ._layer_arrays import LayerArrays
@@ -34,12 +35,21 @@ class Parameters(Guarded):
     matmul_precision: Literal["float32", "tf32"]
     matmul_library: Literal["fastfa", "cublas", "fastest"]
     _net: _core.NetworkFloat32 | _core.NetworkFloat64
+    _converted: tuple[Optimizer | None, _core.Sgd | _core.Adam | None] = (None, None)
     _feedback: Rules
 
     @property
     def output_size(self) -> int:
         """Number of output units."""
         return math.prod(self.shapes[-1])
+
+    def _optimizer_spec(self, where: str, optimizer: Optimizer) -> _core.Sgd | _core.Adam:
+        """The optimizer as the core takes it, converted once for any number of calls with it."""
+        given, spec = self._converted
+        if optimizer is not given or spec is None:
+            spec = _arguments.optimizer(where, optimizer)
+            self._converted = optimizer, spec
+        return spec
 
     @property
     def steps(self) -> int:

@@ -26,7 +26,6 @@ class Stepwise(Parameters):
     """
 
     _step_optimizer: Optimizer | None = None
-    _step_spec: _core.Sgd | _core.Adam | None = None
 
     def forward_step(self, x: Any) -> np.ndarray:
         """The output for x, whose activations are kept for the error that comes later.
@@ -127,15 +126,16 @@ class Stepwise(Parameters):
         return None if found is None else StepState(*found)
 
     def _step_rule(self, where: str, optimizer: Optimizer | None) -> _core.Sgd | _core.Adam:
-        """The optimizer as the core takes it, converted once for any number of steps."""
-        if optimizer is not self._step_optimizer and optimizer is not None:
-            self._step_spec = _arguments.optimizer(where, optimizer)
-            self._step_optimizer = optimizer
-        if self._step_spec is None:
+        """The optimizer as the core takes it; None: the one that was given last."""
+        if optimizer is None:
+            optimizer = self._step_optimizer
+        if optimizer is None:
             raise TypeError(
                 f"[{where}] optimizer was None; it must be an SGD or an Adam, the first time"
             )
-        return self._step_spec
+        spec = self._optimizer_spec(where, optimizer)
+        self._step_optimizer = optimizer
+        return spec
 
     def _step_arguments(
         self, where: str, e: Any, target: Any
