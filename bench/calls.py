@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import machine
+from measuring import command
 
 SCHEMA = "fastfa-bench-calls/1"
 SIZES = (30, 20, 10)
@@ -99,13 +97,9 @@ def measure(rounds: int, calls: int) -> dict[str, dict[str, float]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--calls", type=int, default=2000, help="of each contestant in a round")
-    parser.add_argument("--out", type=Path, help="JSON file for the result")
-    options = parser.parse_args(arguments)
-    machine.limit_threads(1)
-    import record  # only now: thread limits come before NumPy and fastfa
+    options = _parse(arguments)
+    command.limit_threads(1)
+    from measuring import record  # only now: thread limits come before NumPy and fastfa
 
     protocol = {
         "network": "-".join(map(str, SIZES)),
@@ -124,5 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = command.parser("calls.py", __doc__)
+    add = parser.add_argument
+    add("--rounds", type=int, default=15, metavar="N", help="turns of each contestant (15)")
+    add("--calls", type=int, default=2000, metavar="N", help="calls in a turn (2000)")
+    return command.parse(parser, arguments, ("rounds", "calls"))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
