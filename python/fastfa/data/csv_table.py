@@ -166,6 +166,8 @@ class Columns:
         if self.header is None:
             everything = all(is_missing(name) for name in names)
             for at, name in enumerate(names, 1):
+                if name in self.ignore:
+                    continue
                 if number(name) is None and (everything or _may_be_number(name)):
                     raise ValueError(
                         f"{self.place}: the first line's field {at} is {name[:40]!r}; it must be a "

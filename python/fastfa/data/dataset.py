@@ -182,6 +182,8 @@ class Dataset:
         (channels, height, width).
     class_names : tuple of str
         What the classes are called; empty where that is not known.
+    feature_names : tuple of str
+        What the columns of x are called; empty where that is not known.
     is_table : bool
         Whether the features are columns of a table, each with a unit of its own, and no image.
     origin : str
@@ -194,6 +196,7 @@ class Dataset:
     classes: int
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
     is_table: bool = False
     origin: str = ""
 

@@ -345,7 +345,15 @@ def _dataset(
     found: _Found, train: Split, test: Split, names: tuple[str, ...] | None, origin: str
 ) -> Dataset:
     return Dataset(
-        found.name, train, test, len(names or ()), found.shape, names or (), found.is_table, origin
+        found.name,
+        train,
+        test,
+        len(names or ()),
+        found.shape,
+        names or (),
+        found.columns,
+        found.is_table,
+        origin,
     )
 
 
@@ -375,4 +383,4 @@ def _of_images(images: ImageSet, limit: int | None) -> Dataset:
         f"{images.name}: {len(names)} classes ({shown_names(names)}); images of "
         f"{' x '.join(map(str, train.image_shape))}{stood}; {len(train)} to train on, {len(test)} to test"
     )
-    return Dataset(images.name, train, test, len(names), train.image_shape, names, False, origin)
+    return Dataset(images.name, train, test, len(names), train.image_shape, names, origin=origin)

@@ -62,6 +62,7 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
     of_classes = hasattr(source, "x") and hasattr(source, "labels")
     if of_classes:
         inputs, answers = source.x, source.labels
+        of_classes = np.asarray(answers).dtype.kind != "f"
     elif isinstance(source, tuple | list) and len(source) in (2, 3):
         inputs, answers, weights = (*source, None)[:3]
     else:
