@@ -19,6 +19,7 @@ from fastfa.data import (
     DatasetInfo,
     Distortion,
     Normalised,
+    NormalisedDataset,
     Split,
     dataset_info,
 )
@@ -98,6 +99,9 @@ MADE = {
     DatasetInfo: lambda: dataset_info("mnist"),
     Distortion: Distortion,
     Normalised: lambda: fa.data.normalise(X),
+    NormalisedDataset: lambda: fa.data.normalise_dataset(
+        Dataset("mine", split(), split(), 12, (1, 2, 2))
+    ),
 }
 # Why a public class isn't above.
 OTHERS = {
@@ -122,6 +126,7 @@ SETTINGS = {
         "augment", "targets", "history", "epoch", "batch", "examples",
     },
     fa.History: {"records"},
+    fa.Network: {"class_names"},
 }  # fmt: skip
 
 

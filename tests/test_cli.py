@@ -85,6 +85,7 @@ def test_train_leaves_files_that_agree_with_each_other(tmp_path, capsys):
     assert config["machine"]["threads"] == fa.get_num_threads()
     assert config["data"] == {
         "name": "mnist-mini", "train": 6000, "test": 1000, "sha256": digest(data),
+        "class_names": list("0123456789"),
     }  # fmt: skip
 
 
@@ -381,14 +382,14 @@ def test_divergence_is_told_and_keeps_what_there_was(tmp_path, capsys):
 
 
 def test_an_interrupt_is_exit_130_and_keeps_what_there_was(tmp_path, capsys, monkeypatch):
-    order = trainer_module.Trainer._order
+    order = trainer_module.order_of
 
-    def interrupt(self, epoch, n):
+    def interrupt(trainer, epoch, n):
         if epoch == 2:
             raise KeyboardInterrupt
-        return order(self, epoch, n)
+        return order(trainer, epoch, n)
 
-    monkeypatch.setattr(trainer_module.Trainer, "_order", interrupt)
+    monkeypatch.setattr(trainer_module, "order_of", interrupt)
     assert train(*QUICK, "--out", tmp_path) == 130
     assert "interrupted" in capsys.readouterr().err
     assert History.from_jsonl(tmp_path / "history.jsonl")["epoch"] == [1]

@@ -84,7 +84,9 @@ def shown_names(names: Iterable[str]) -> str:
 
 def _texts(where: str, name: str, labels: np.ndarray) -> list[str]:
     if labels.ndim != 1:
-        raise ValueError(f"[{where}] {name} has shape {labels.shape}; names must have the shape (N,)")
+        raise ValueError(
+            f"[{where}] {name} has shape {labels.shape}; names must have the shape (N,)"
+        )
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8")
     texts = labels.tolist()

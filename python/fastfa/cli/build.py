@@ -118,7 +118,7 @@ def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Net
     """The network that the settings describe, for this dataset."""
     from .. import Network
 
-    return Network(
+    net = Network(
         data.image_shape,
         build_layers(settings, data.image_shape, data.outputs),
         feedback=build_feedback(settings),
@@ -126,6 +126,9 @@ def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Net
         seed=seed,
         dtype=settings.dtype,
     )
+    if len(data.class_names) == max(net.output_size, 2):
+        net.class_names = data.class_names
+    return net
 
 
 def build_feedback(settings: argparse.Namespace) -> Feedback | NodePerturbation:

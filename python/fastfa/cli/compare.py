@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     from .. import build_info, set_num_threads
     from ..comparison.comparing import check_seeds
     from ..data._digest import digest
-    from .dataset import load_data, prepare
     from .checks import check_settings
+    from .dataset import load_data, prepare
     from .folder import claimed
 
     settings = _settings(arguments)

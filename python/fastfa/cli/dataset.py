@@ -31,8 +31,8 @@ def load_data(settings: argparse.Namespace) -> Dataset:
         for key, value in given.items():
             if value != default_of(key):
                 raise ValueError(
-                    f"[train] {key} was {value!r} with dataset {name!r}; it must not be given: it applies "
-                    "to a file of your own"
+                    f"[train] {key} was {value!r} with dataset {name!r}; it must not be given: it "
+                    "applies to a file of your own"
                 )
         return load(name, root=settings.root)
     if settings.root is not None:

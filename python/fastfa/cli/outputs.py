@@ -59,15 +59,7 @@ def write_config(
             "train": len(data.train),
             "test": len(data.test),
             "sha256": digest,
-            **({"origin": data.origin} if data.origin else {}),
-            "classes": data.classes,
-            "class_names": list(data.class_names),
-            "feature_names": list(data.feature_names),
-            "normalised": None
-            if statistics is None
-            else "per feature"
-            if statistics.mean.ndim
-            else "all together",
+            **_of_data(prepared),
         },
         "network": {
             "input": net.input_size,
@@ -86,6 +78,19 @@ def write_config(
         own = {name: value for name, value in statistics._asdict().items() if name != "data"}
         with atomic_write(folder / STATISTICS) as file:
             np.savez(file, allow_pickle=False, **own)
+
+
+def _of_data(prepared: Prepared) -> dict[str, Any]:
+    """What is known of the data besides: how they were divided, names, how they were normalised."""
+    data, statistics = prepared.data, prepared.statistics
+    known = {
+        "origin": data.origin,
+        "class_names": list(data.class_names),
+        "feature_names": list(data.feature_names),
+    }
+    if statistics is not None:
+        known["normalised"] = "per feature" if statistics.mean.ndim else "all together"
+    return {name: value for name, value in known.items() if value}
 
 
 def write_results(folder: Path, net: Network, history: History, *, log: bool = False) -> bool:

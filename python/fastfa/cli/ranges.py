@@ -79,7 +79,7 @@ def label(value: Any) -> Any:
 def read_with_table(path: str | Path, table: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings in a TOML file, and its table of this name (not another command's).
 
-    Of data in the place of such a file: they are the dataset, and the table is a first one to begin with.
+    Of data in the place of such a file: they are the dataset, and the table is one to begin with.
 
     Raises
     ------

@@ -241,7 +241,7 @@ def _print_result(
 
 def _value(prepared: Prepared, record: dict[str, Any], part: str) -> str:
     """The measure as text; of regression with the root mean square error in the target's own units."""
-    key, value, text = measured(record, part)
+    _, value, text = measured(record, part)
     if not prepared.data.is_regression:
         return text
     sd = 1.0 if prepared.statistics is None else prepared.statistics.target_sd
@@ -255,7 +255,9 @@ def _print_mean(
     shown = "{:.4g}" if prepared.data.is_regression else "{:.2%}"
     values = [record[key] for record in last]
     each = ", ".join(shown.format(value) for value in values)
-    mean, sd = (shown.format(value) for value in (statistics.mean(values), statistics.stdev(values)))
+    mean, sd = (
+        shown.format(value) for value in (statistics.mean(values), statistics.stdev(values))
+    )
     print(
         f"{key.replace('_', ' ')} at the last epoch over {settings.runs} seeds: "
         f"mean {mean}, sd {sd} ({each})"

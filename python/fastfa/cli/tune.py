@@ -42,7 +42,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser(
         "tune", help="search for good settings", description=_DESCRIPTION
     )
-    parser.add_argument("config", metavar="FILE", help="settings as TOML, with a table [search]; or your own data")
+    parser.add_argument(
+        "config", metavar="FILE", help="settings as TOML, with a table [search]; or your own data"
+    )
     parser.add_argument(
         "--trials", type=int, default=50, metavar="N", help="of the study in the end; default: 50"
     )
@@ -321,9 +323,7 @@ def _write(
     return best
 
 
-def _best_toml(
-    plan: Plan, study: optuna.Study, best: optuna.trial.FrozenTrial, judge: str
-) -> str:
+def _best_toml(plan: Plan, study: optuna.Study, best: optuna.trial.FrozenTrial, judge: str) -> str:
     values = {}
     for name, varied in plan.space.items():
         value = best.params[name]

@@ -124,7 +124,9 @@ class Columns:
     def layout(self, names: list[str], width: int, header: bool = True) -> Layout:
         """The column of the labels and those left out, of ``width`` columns with these names or none."""
         label = self._label(names, width)
-        ignored = tuple(_only(names, name, f"[{self.where}] ignore", self.name) for name in self.ignore)
+        ignored = tuple(
+            _only(names, name, f"[{self.where}] ignore", self.name) for name in self.ignore
+        )
         if label in ignored:
             raise ValueError(
                 f"[{self.where}] ignore was {list(self.ignore)!r}; {names[label]!r} in it must not be "

@@ -11,9 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .. import _check
+from .. import _check, _frames
 from .._class_names import check_names, found_names, is_text, numbered
-from . import frame
 from .amat import read_amat
 from .csv_table import Columns, read_csv
 from .dataset import Split
@@ -92,7 +91,7 @@ def read(
     source : str or path-like, a pair of them, or a frame
         The file, or the files of the images and of the labels.
     label_column : int or str, optional
-        Of a CSV file or a frame: the label's column, 0 for the first, -1 for the last, or its name in the header.
+        Of a CSV file or a frame: the label's column, 0 for the first, -1 for the last, or its name.
         Default: the column that the header calls label, target, class, species, y or so; else the last,
         if it holds two classes or more.
     header : bool, optional
@@ -135,10 +134,16 @@ def read(
         class_names = check_names("read", class_names)
     if task is not None:
         _check.choice("read", "task", task, TASKS)
-    is_frame = frame.is_frame(source)
-    ending = "" if isinstance(source, tuple | list) or is_frame else ending_of("read", "source", source)
+    is_frame = _frames.is_frame(source)
+    ending = (
+        "" if isinstance(source, tuple | list) or is_frame else ending_of("read", "source", source)
+    )
     is_table = is_frame or ending in (".csv", ".tsv")
-    for name, value in (("label_column", label_column), ("header", header), ("ignore", ignore or None)):
+    for name, value in (
+        ("label_column", label_column),
+        ("header", header),
+        ("ignore", ignore or None),
+    ):
         if value is not None and not (is_table and not (is_frame and name == "header")):
             raise ValueError(f"[read] {name} was {value!r}; it must be None but for .csv files")
     if isinstance(source, tuple | list):
@@ -160,7 +165,15 @@ def read(
         shape = (1, 1, table.x.shape[1])
         if is_text(table.labels) or task == "regression":
             split = _checked(
-                "read", f"{bounds.name}: ", table.x, table.labels, None, 0, bounds, class_names, task
+                "read",
+                f"{bounds.name}: ",
+                table.x,
+                table.labels,
+                None,
+                0,
+                bounds,
+                class_names,
+                task,
             )
         else:
             split = split_of(bounds, table, first_label, shape)
@@ -197,15 +210,19 @@ def from_frame(
     columns = Columns(where, "the frame", label_column, True, ignore, argument)
     layout = columns.layout(names, len(names))
     own = list(source.columns)
-    labels = frame.column(where, names[layout.label], source[own[layout.label]])
+    labels = _frames.column(source[own[layout.label]])
     columns.check_default(labels)
     taken = [own[at] for at in range(len(own)) if at != layout.label and at not in layout.ignored]
-    return frame.numbers(where, "the frame", source, taken), labels, columns
+    return _frames.numbers(where, "the frame", source, taken), labels, columns
 
 
 def whole(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Floats that are whole numbers, as a column of a frame has them, as integers."""
-    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.floor(labels)).all():
+    if (
+        labels.dtype.kind == "f"
+        and np.isfinite(labels).all()
+        and (labels == np.floor(labels)).all()
+    ):
         return labels.astype(np.int64)
     return labels
 
@@ -255,14 +272,16 @@ def _checked(
     task: str | None = None,
 ) -> Split:
     rows, shape = features(where, source, x, image_shape, limit)
-    answers = frame.column(where, f"{source}labels", _check.as_array(where, f"{source}labels", labels))
+    answers = _check.as_array(where, f"{source}labels", labels)
     place = f"[{where}] {source}"
     if answers.shape != rows.shape[:1]:
         raise ValueError(f"{place}labels has shape {answers.shape}; it must be ({len(rows)},)")
     if task == "regression":
         return Split(rows, targets(where, f"{source}labels", answers), shape)
     if is_text(answers):
-        names = found_names(where, f"{source}labels", answers) if class_names is None else class_names
+        names = (
+            found_names(where, f"{source}labels", answers) if class_names is None else class_names
+        )
         return Split(rows, numbered(where, f"{source}labels", answers, names), shape, tuple(names))
     if answers.dtype.kind == "b":
         answers = answers.astype(np.int64)
@@ -278,7 +297,9 @@ def _checked(
 def targets(where: str, name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Numbers to predict, (N,)."""
     if values.dtype.kind not in "fiub":
-        raise TypeError(f"[{where}] {name} has dtype {values.dtype}; for regression it must be numbers")
+        raise TypeError(
+            f"[{where}] {name} has dtype {values.dtype}; for regression it must be numbers"
+        )
     numbers = values.astype(np.float64)
     _check.finite(where, name, numbers)
     return numbers
@@ -292,11 +313,7 @@ def features(
     limit: Limit | None = None,
 ) -> tuple[npt.NDArray[Any], tuple[int, int, int]]:
     """x as new rows of float32 or float64, grey levels divided by 255; the shape of an image."""
-    values = (
-        frame.numbers(where, f"{source}x", x)
-        if frame.is_frame(x)
-        else _check.as_array(where, f"{source}x", x)
-    )
+    values = _check.as_array(where, f"{source}x", x)
     place = f"[{where}] {source}"
     if values.dtype.kind not in "fiu":
         raise _kind(source, f"{place}x has dtype {values.dtype}; it must be of real numbers")

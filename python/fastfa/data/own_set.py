@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _check
 from .._class_names import found_names, is_text, numbered, shown_names
-from . import frame
-from .amat import read_amat
-from .csv_table import read_csv
 from .dataset import Dataset, Split
-from .idx import read_idx
-from .image_folder import ImageSet, find_image_set
-from .libsvm import read_pairs
-from .limit import Limit, path_of
-from .npz import read_npz
-from .own import ENDINGS, TASKS, ending_of, features, from_frame, targets
+from .image_folder import ImageSet
+from .limit import Limit
+from .own import TASKS, features, targets
+from .source import Found, check_alike, find, image_set
 
 HELD_OUT = 0.2
 _MOST_CLASSES = 20  # different whole numbers that are taken for classes without being told so
 _WHERE = "read_dataset"
-
-
-class _Found(NamedTuple):
-    """What a source holds, as it is there."""
-
-    name: str
-    x: npt.NDArray[Any]
-    shape: tuple[int, int, int]
-    answers: npt.NDArray[Any]  # numbers, booleans, or text
-    columns: tuple[str, ...] = ()
-    target: str = "label"
-    is_table: bool = True
-    of_classes: bool = False  # the format has no other labels
 
 
 def read_dataset(
@@ -60,8 +41,8 @@ def read_dataset(
     Parameters
     ----------
     source : str, path-like, frame, or pair of arrays
-        A ``.csv``, ``.tsv``, ``.npz``, ``.amat``, ``.libsvm`` or ``.svm`` file, as for `read`; a frame of
-        pandas or Polars; a pair (x, labels) of arrays; an IDX file of images; or a folder that
+        A ``.csv``, ``.tsv``, ``.npz``, ``.amat``, ``.libsvm`` or ``.svm`` file, as for `read`; a frame
+        of pandas or Polars; a pair (x, labels) of arrays; an IDX file of images; or a folder that
         torchvision has left, such as ``MNIST/raw``, ``KMNIST`` or ``FashionMNIST``. Of one that holds
         several sets, the beginning of the files' names: ``EMNIST/raw/emnist-letters``.
     target : int, str or path-like, optional
@@ -72,8 +53,8 @@ def read_dataset(
         different ones, are classes; numbers with decimals are to be predicted. More whole numbers may be
         either, and are refused unless this says which.
     test : as `source`, optional
-        The test part, from a file of its own. Labels mean what they mean in `source`; columns must be the
-        same.
+        The test part, from a file of its own. Labels mean what they mean in `source`; columns must be
+        the same.
     held_out : float, optional
         Without a test part: the share of the examples that becomes one. Default: 0.2.
     seed : int
@@ -117,27 +98,31 @@ def read_dataset(
         )
     seed = _check.integer(_WHERE, "seed", seed, 0, 2**64 - 1)
     ignore = _names(ignore)
-    images = _image_set(source)
+    images = image_set(source)
     if images is not None:
         given = {"target": target, "task": task, "test": test, "held_out": held_out}
         for name, value in {**given, "header": header, "ignore": ignore or None}.items():
             if value is not None:
                 raise ValueError(
-                    f"[{_WHERE}] {name} was {_check.shown(value)}; it must be None for a folder of images"
+                    f"[{_WHERE}] {name} was {_check.shown(value)}; it must be None for a folder of "
+                    "images"
                 )
         return _of_images(images, limit)
     if test is not None and held_out is not None:
         raise ValueError(
             f"[{_WHERE}] held_out was {held_out} beside test; it must be None where there is a test part"
         )
-    found = _find("source", source, target, task, header, ignore, limit)
+    found = find("source", source, target, task, header, ignore, limit)
     if test is None:
         return _divided(found, task, HELD_OUT if held_out is None else held_out, seed)
-    rest = _find("test", test, target, task, header, ignore, limit, found)
-    _check_alike(found, rest)
+    rest = find("test", test, target, task, header, ignore, limit, found)
+    check_alike(found, rest)
     names = _understood(found, task)
     parts = [_part(each, names) for each in (found, rest)]
-    origin = f"{_told(found, names, parts[0])}; {len(parts[0])} examples, tested on the {len(parts[1])} of {rest.name}"
+    origin = (
+        f"{_told(found, names)}; {len(parts[0])} examples to train on, {len(parts[1])} of "
+        f"{rest.name} to test"
+    )
     return _dataset(found, parts[0], parts[1], names, origin)
 
 
@@ -150,118 +135,7 @@ def _names(ignore: Any) -> tuple[str, ...]:
     return tuple(ignore)
 
 
-# ---- finding -------------------------------------------------------------------------------------
-
-
-def _image_set(source: Any) -> ImageSet | None:
-    if not isinstance(source, str | os.PathLike):
-        return None
-    path = os.path.expanduser(path_of(_WHERE, "source", source))
-    if os.path.isfile(path):
-        return None
-    images = find_image_set(path)
-    if images is None and os.path.isdir(path):
-        raise ValueError(
-            f"[{_WHERE}] source was {path!r}, a folder without the IDX files of an image set; it must be "
-            "a file or hold such as train-images-idx3-ubyte"
-        )
-    return images
-
-
-def _find(
-    argument: str,
-    source: Any,
-    target: Any,
-    task: str | None,
-    header: bool | None,
-    ignore: tuple[str, ...],
-    limit: int | None,
-    like: _Found | None = None,
-) -> _Found:
-    """What the source holds; ``like`` is what its training part holds."""
-    if frame.is_frame(source):
-        _only_for_tables(header=header)
-        x, answers, columns = from_frame(_WHERE, source, target, ignore, "target")
-        rows, shape = features(_WHERE, "the frame: ", x, None)
-        return _Found("frame", rows, shape, answers, columns.features, columns.label)
-    if isinstance(source, tuple | list):
-        if len(source) != 2:
-            raise ValueError(f"[{_WHERE}] {argument} has {len(source)} parts; it must be (x, labels)")
-        _only_for_tables(target=target, header=header, ignore=ignore or None)
-        return _of_arrays("arrays", f"{argument} ", *source)
-    name = os.path.expanduser(path_of(_WHERE, argument, source))
-    if isinstance(target, str | os.PathLike) and _begins_as_idx(name):
-        _only_for_tables(header=header, ignore=ignore or None)
-        images, labels = (read_idx(os.path.expanduser(each), limit=limit) for each in (name, target))
-        return _of_arrays(os.path.basename(name), f"{name}: ", images, labels)._replace(of_classes=True)
-    ending = ending_of(_WHERE, argument, name)
-    bounds = Limit(_WHERE, name, limit)
-    short = os.path.basename(name)
-    if ending in (".csv", ".tsv"):
-        table, names, label = read_csv(
-            bounds, target, header, names=task == "classification", ignore=ignore, dtype=np.float64,
-            argument="target",
-        )  # fmt: skip
-        shape = (1, 1, table.x.shape[1])
-        return _Found(short, table.x, shape, table.labels, names, label or "label")
-    _only_for_tables(target=target, header=header, ignore=ignore or None)
-    if ending == ".npz":
-        x, answers = read_npz(bounds, ("x",), ("labels", "y"))
-        return _of_arrays(short, f"{name}: ", x, answers, bounds)
-    if ending == ".amat":
-        split = read_amat(name, limit=limit)
-        return _Found(
-            short, split.x, split.image_shape, split.labels, is_table=False, of_classes=True
-        )
-    width = None if like is None else like.x.shape[1]
-    x, answers = read_pairs(bounds, width)
-    return _Found(short, x, (1, 1, x.shape[1]), answers)
-
-
-def _only_for_tables(**given: Any) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise ValueError(
-                f"[{_WHERE}] {name} was {_check.shown(value)}; it must be None but for tables with "
-                "columns (CSV files and frames)"
-            )
-
-
-def _begins_as_idx(path: str) -> bool:
-    name = os.path.basename(path).removesuffix(".gz")
-    return os.path.splitext(name)[1].lower() not in ENDINGS
-
-
-def _of_arrays(
-    name: str, place: str, x: Any, labels: Any, limit: Limit | None = None
-) -> _Found:
-    grey = getattr(x, "dtype", None) == np.uint8
-    rows, shape = features(_WHERE, place, x, None, limit)
-    answers = frame.column(_WHERE, f"{place}labels", _check.as_array(_WHERE, f"{place}labels", labels))
-    if answers.shape != (len(rows),):
-        raise ValueError(
-            f"[{_WHERE}] {place}labels has shape {answers.shape}; it must be ({len(rows)},)"
-        )
-    return _Found(name, rows, shape, answers, is_table=not grey and shape[:2] == (1, 1))
-
-
-def _check_alike(found: _Found, rest: _Found) -> None:
-    if rest.x.shape[1] != found.x.shape[1] or rest.shape != found.shape:
-        raise ValueError(
-            f"[{_WHERE}] test has {rest.x.shape[1]} features of shape {rest.shape}; it must have those of "
-            f"source, {found.x.shape[1]} of shape {found.shape}"
-        )
-    if (rest.columns, rest.target) != (found.columns, found.target):
-        raise ValueError(
-            f"[{_WHERE}] test has the columns {', '.join(rest.columns)[:200]} and {rest.target}; they must "
-            f"be those of source, in their order: {', '.join(found.columns)[:200]} and {found.target}"
-        )
-
-
-# ---- understanding -------------------------------------------------------------------------------
-
-
-def _understood(found: _Found, task: str | None) -> tuple[str, ...] | None:
+def _understood(found: Found, task: str | None) -> tuple[str, ...] | None:
     """The names of the classes, sorted; None for regression.
 
     Raises
@@ -298,7 +172,7 @@ def _of_numbers(different: npt.NDArray[np.float64], truth: bool) -> tuple[str, .
     return tuple(f"{value:.15g}" for value in different)
 
 
-def _part(found: _Found, names: tuple[str, ...] | None) -> Split:
+def _part(found: Found, names: tuple[str, ...] | None) -> Split:
     """The examples, with labels that count in these names."""
     answers, place = found.answers, f"{found.name} {found.target}"
     if names is None:
@@ -315,15 +189,16 @@ def _part(found: _Found, names: tuple[str, ...] | None) -> Split:
     return Split(found.x, numbered(_WHERE, place, answers, names), found.shape, names)
 
 
-def _told(found: _Found, names: tuple[str, ...] | None, split: Split) -> str:
+def _told(found: Found, names: tuple[str, ...] | None) -> str:
     kind = "regression" if names is None else f"{len(names)} classes ({shown_names(names)})"
-    what = f"{found.x.shape[1]} features"
+    count = found.x.shape[1]
+    what = f"{count} feature{'s' if count > 1 else ''}"
     if not found.is_table:
         what = f"images of {' x '.join(map(str, found.shape))}"
     return f"{found.name}: {found.target}: {kind}; {what}"
 
 
-def _divided(found: _Found, task: str | None, held_out: float, seed: int) -> Dataset:
+def _divided(found: Found, task: str | None, held_out: float, seed: int) -> Dataset:
     names = _understood(found, task)
     whole = _part(found, names)
     count = round(held_out * len(whole))
@@ -335,14 +210,14 @@ def _divided(found: _Found, task: str | None, held_out: float, seed: int) -> Dat
     train, test = whole.split(held_out, seed, stratified=names is not None)
     how = "each class by its share, " if names is not None else ""
     origin = (
-        f"{_told(found, names, whole)}; {len(train)} examples to train on, {len(test)} held out as test "
+        f"{_told(found, names)}; {len(train)} examples to train on, {len(test)} held out as test "
         f"set (a share of {held_out:g}, {how}seed {seed})"
     )
     return _dataset(found, train, test, names, origin)
 
 
 def _dataset(
-    found: _Found, train: Split, test: Split, names: tuple[str, ...] | None, origin: str
+    found: Found, train: Split, test: Split, names: tuple[str, ...] | None, origin: str
 ) -> Dataset:
     return Dataset(
         found.name,
@@ -375,12 +250,13 @@ def _of_images(images: ImageSet, limit: int | None) -> Dataset:
     train, test = (Split(x, labels, shape, names) for x, labels, shape in parts)
     if train.image_shape != test.image_shape:
         raise ValueError(
-            f"[{_WHERE}] {images.name} has images of {train.image_shape} to train and {test.image_shape} "
-            "to test; they must have the same shape"
+            f"[{_WHERE}] {images.name} has images of {train.image_shape} to train and "
+            f"{test.image_shape} to test; they must have the same shape"
         )
     stood = ", stood upright" if images.transposed else ""
     origin = (
         f"{images.name}: {len(names)} classes ({shown_names(names)}); images of "
-        f"{' x '.join(map(str, train.image_shape))}{stood}; {len(train)} to train on, {len(test)} to test"
+        f"{' x '.join(map(str, train.image_shape))}{stood}; {len(train)} to train on, {len(test)} to "
+        "test"
     )
     return Dataset(images.name, train, test, len(names), train.image_shape, names, origin=origin)

@@ -16,8 +16,8 @@ from .transform import normalise
 class NormalisedDataset(NamedTuple):
     """What `normalise_dataset` returns: the new dataset, and the statistics that made it.
 
-    ``mean`` and ``sd`` are those of the inputs, () or (n_in,). ``target_mean`` and ``target_sd`` are those
-    of the numbers to predict; 0 and 1 where there are classes.
+    ``mean`` and ``sd`` are those of the inputs, () or (n_in,). ``target_mean`` and ``target_sd`` are
+    those of the numbers to predict; 0 and 1 where there are classes.
     """
 
     data: Dataset

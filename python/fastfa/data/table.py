@@ -18,7 +18,9 @@ from .text import LARGEST, Lines, number, open_lines, single
 _BLOCK = 1 << 20  # characters that are parsed at once
 DELIMITERS = (",", ";", "\t")
 _QUOTED = {
-    mark: re.compile(rf'(?:"[^"{mark}\n]*"|[^"{mark}\n]*)(?:{mark}(?:"[^"{mark}\n]*"|[^"{mark}\n]*))*\n?')
+    mark: re.compile(
+        rf'(?:"[^"{mark}\n]*"|[^"{mark}\n]*)(?:{mark}(?:"[^"{mark}\n]*"|[^"{mark}\n]*))*\n?'
+    )
     for mark in DELIMITERS
 }
 
@@ -150,7 +152,7 @@ class _Columns(NamedTuple):
     """How rows become features and labels."""
 
     delimiter: str | None
-    count: int
+    width: int
     layout: Layout
     names: list[str] | None
     text_labels: bool
@@ -159,7 +161,7 @@ class _Columns(NamedTuple):
         self, place: str, block: list[Row]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
         """The features and labels of some lines, quickly if nothing is wrong with them."""
-        label, count = self.layout.label, self.count
+        label, count = self.layout.label, self.width
         if self.text_labels or self.layout.ignored:
             return self._chosen(place, block)
         texts = [text for _, text in block]
@@ -176,7 +178,7 @@ class _Columns(NamedTuple):
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
         """The same of some columns only, whose others may hold anything."""
         label, ignored = self.layout.label, self.layout.ignored
-        taken = [at for at in range(self.count) if at != label and at not in ignored]
+        taken = [at for at in range(self.width) if at != label and at not in ignored]
         rows = [self._cut(place, row) for row in block]
         values = _numbers([",".join(row[at] for at in taken) for row in rows], ",", len(taken))
         if values is None:
@@ -190,9 +192,9 @@ class _Columns(NamedTuple):
 
     def _cut(self, place: str, row: Row) -> list[str]:
         fields = _fields(place, row, self.delimiter)
-        if len(fields) != self.count:
+        if len(fields) != self.width:
             raise ValueError(
-                f"{place}: row {row[0]} has {len(fields)} fields; it must have {self.count}"
+                f"{place}: row {row[0]} has {len(fields)} fields; it must have {self.width}"
             )
         return fields
 

@@ -33,6 +33,7 @@ class Parameters(Guarded):
     device: str
     matmul_precision: Literal["float32", "tf32"]
     matmul_library: Literal["fastfa", "cublas", "fastest"]
+    class_names: tuple[str, ...]
     _net: _core.NetworkFloat32 | _core.NetworkFloat64
     _feedback: Rules
 

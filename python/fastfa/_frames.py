@@ -1,4 +1,4 @@
-"""Tables in memory: frames of pandas or Polars, of which neither is imported."""
+"""Tables in memory: frames and columns of pandas or Polars, of which neither is imported."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ def is_frame(value: Any) -> bool:
     return hasattr(value, "columns") and hasattr(value, "to_numpy") and hasattr(value, "shape")
 
 
-def column(where: str, name: str, value: Any) -> np.ndarray:
+def is_column(value: Any) -> bool:
+    """Whether this is one of its columns."""
+    return hasattr(value, "to_numpy") and hasattr(value, "dtype") and not hasattr(value, "columns")
+
+
+def column(value: Any) -> np.ndarray:
     """A column, or any one-dimensional values: real numbers, or objects (of text, None, ...)."""
     array = np.asarray(value)
-    if array.dtype.kind != "O":
+    kind = str(getattr(value, "dtype", "")).lower()
+    if array.dtype.kind != "O" or not kind.startswith(("int", "uint", "float", "bool")):
         return array
-    try:  # such as pandas' Int64 and boolean, whose missing values are no numbers
-        kind = str(getattr(value, "dtype", "")).lower()
-        if kind.startswith(("int", "uint", "float", "bool")):
-            return np.asarray(value.to_numpy(dtype=np.float64, na_value=np.nan))
-    except (AttributeError, TypeError, ValueError):
-        pass
-    return array
+    # Of pandas' Int64, boolean and such, whose missing values are objects.
+    missing = np.array([one is None or type(one).__name__ == "NAType" for one in array.tolist()])
+    if missing.any():
+        return np.where(missing, np.nan, np.where(missing, 0, array).astype(np.float64))
+    return array.astype(np.bool_ if kind.startswith("bool") else kind)
 
 
 def numbers(where: str, name: str, frame: Any, names: Any = None) -> np.ndarray:
@@ -37,9 +41,11 @@ def numbers(where: str, name: str, frame: Any, names: Any = None) -> np.ndarray:
     names = list(frame.columns) if names is None else names
     columns = []
     for each in names:
-        values = column(where, name, frame[each])
+        values = column(frame[each])
         if values.ndim != 1:
-            raise ValueError(f"[{where}] {name} has {each!r} {values.shape[1]} times; it must be once")
+            raise ValueError(
+                f"[{where}] {name} has {each!r} {values.shape[1]} times; it must be once"
+            )
         if values.dtype.kind not in "fiub":
             missing = any(value is None or value != value for value in values.tolist())
             what = "misses values" if missing else f"is of {values.dtype}"
