@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..processes import workers
 from .interrupt import leave_to_commander
-from .ranges import FILES, is_own_data, label, read_space, read_with_table, to_toml
+from .ranges import FILES, Range, is_own_data, label, read_space, read_with_table, to_toml
 from .settings import add_options, default_of, given_settings
 
 if TYPE_CHECKING:
@@ -266,7 +266,13 @@ def _print_begin(
     if data.origin:
         print(data.origin, flush=True)
     for name, varied in plan.space.items() if is_own_data(arguments.config) else ():
-        print(f"searched: {name} in {varied}", flush=True)
+        values = " or ".join(str(label(value)) for value in varied.ends())
+        span = (
+            " to ".join(f"{end:g}" for end in varied.ends())
+            if isinstance(varied, Range)
+            else values
+        )
+        print(f"searched: {name}, {span}", flush=True)
     print(
         f"{data.name}: trained on {n - part} of the {n} training examples, judged by the other "
         f"{part}; the test set is not used",
