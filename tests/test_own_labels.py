@@ -174,8 +174,8 @@ def test_what_is_no_number_in_a_frame_is_named() -> None:
         TypeError, match=r"X: column 'q' holds text, such as 'much'; it must hold real"
     ):
         net.forward(wrong)
-    for kind, column in (("float64", "r"), ("Float64", "p")):
-        gone = frame.astype({column: kind})
+    for kind, column in (("float64", "r"), ("Float64", "p"), ("Int64", "q"), ("boolean", "q")):
+        gone = (frame > 0 if kind in ("Int64", "boolean") else frame).astype({column: kind})
         gone.loc[5, column] = None
         with pytest.raises(ValueError, match=rf"X: column '{column}' has nan in row 5; .*fill in"):
             net.step(gone, ORDERED, SGD)
