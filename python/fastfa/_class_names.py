@@ -13,7 +13,7 @@ from . import _check
 def is_text(array: np.ndarray) -> bool:
     """Whether these labels are names: text, or objects that are no numbers."""
     if array.dtype.kind != "O":
-        return array.dtype.kind in "UST"
+        return array.dtype.kind in "UT"
     return any(isinstance(value, str) for value in array.flat)
 
 
@@ -87,8 +87,6 @@ def _texts(where: str, name: str, labels: np.ndarray) -> list[str]:
         raise ValueError(
             f"[{where}] {name} has shape {labels.shape}; names must have the shape (N,)"
         )
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8")
     texts = labels.tolist()
     for at, text in enumerate(texts):
         if not isinstance(text, str) or not text:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from .. import _check, metrics
+from .._class_names import is_text
 from ..history import Record, check_records
 from ..network import _arguments
 from .base import BuiltIn
@@ -76,7 +77,8 @@ class Alignment(BuiltIn):
         X = _check.as_array("Alignment", "X", X)
         Y = _check.as_array("Alignment", "Y", Y)
         of_x, of_y = X.shape, Y.shape
-        if len(of_y) not in (1, 2) or not of_x or of_x[0] != of_y[0] or not of_x[0]:
+        labels = Y.ndim == 1 and (Y.dtype.kind in "iub" or is_text(Y))
+        if not (len(of_y) == 2 or labels) or not of_x or of_x[0] != of_y[0] or not of_x[0]:
             raise ValueError(
                 f"[Alignment] X has shape {of_x} and Y {of_y}; they must be "
                 "(N, n_in) and (N, n_out) with the same N, at least 1"
