@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import fastfa as fa
@@ -113,6 +114,9 @@ def test_a_damaged_number_among_labels_is_no_class_of_its_own(of) -> None:
         of("a,label\n1,x\n2,\n3,y\n4,x")
     with pytest.raises(ValueError, match=r"row 2, field 1 is 'NA'; .*fill in what is missing"):
         of("a,label\n1,x\nNA,y\n3,y\n4,x")
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=r"row 2, field 1 is ''"):
+        warnings.simplefilter("error")
+        of("a,label\n1,x\n,y\n4,x")
     with pytest.raises(ValueError, match=r"field 1 is 'm'; .* \(column 'sex'\)"):
         of("sex,size,label\nm,1,x\nf,2,y")
 

@@ -16,6 +16,7 @@ from .limit import Limit
 from .text import LARGEST, Lines, number, open_lines, single
 
 _BLOCK = 1 << 20  # characters that are parsed at once
+_TEXT = 128  # bytes that a label takes as text, if it is short
 DELIMITERS = (",", ";", "\t")
 _QUOTED = {
     mark: re.compile(
@@ -102,7 +103,7 @@ def read_table(
                 rows += len(block)
                 # Of each row the numbers as read, and the block and the whole that they end up in.
                 limit.check(
-                    rows * (2 * size * len(fields) + 16),
+                    rows * (2 * size * len(fields) + (_TEXT if text_labels else 16)),
                     f"{rows} rows or more of {len(fields)} columns",
                 )
                 values, answers = columns.parse(place, block)
@@ -180,7 +181,8 @@ class _Columns(NamedTuple):
         label, ignored = self.layout.label, self.layout.ignored
         taken = [at for at in range(self.width) if at != label and at not in ignored]
         rows = [self._cut(place, row) for row in block]
-        values = _numbers([",".join(row[at] for at in taken) for row in rows], ",", len(taken))
+        texts = [",".join(row[at] for at in taken) for row in rows]
+        values = None if "" in texts else _numbers(texts, ",", len(taken))
         if values is None:
             values = np.array([self._row(place, row, taken) for row in block])
         if not self.text_labels:
