@@ -382,14 +382,14 @@ def test_divergence_is_told_and_keeps_what_there_was(tmp_path, capsys):
 
 
 def test_an_interrupt_is_exit_130_and_keeps_what_there_was(tmp_path, capsys, monkeypatch):
-    order = trainer_module.order_of
+    order = trainer_module.Trainer._order
 
-    def interrupt(trainer, epoch, n):
+    def interrupt(self, epoch, n):
         if epoch == 2:
             raise KeyboardInterrupt
-        return order(trainer, epoch, n)
+        return order(self, epoch, n)
 
-    monkeypatch.setattr(trainer_module, "order_of", interrupt)
+    monkeypatch.setattr(trainer_module.Trainer, "_order", interrupt)
     assert train(*QUICK, "--out", tmp_path) == 130
     assert "interrupted" in capsys.readouterr().err
     assert History.from_jsonl(tmp_path / "history.jsonl")["epoch"] == [1]

@@ -245,9 +245,8 @@ class Trainer(Whole, Guarded):
             On Ctrl-C. The network is usable; the records so far are in ``self.history``.
         """
         sets = self._prepare(train, validation, test)
-        names = names_in(self.net, train)
         plan = Plan(self.epoch + self.epochs, {n: fingerprint(part) for n, part in sets.items()})
-        return self._fit(sets, plan, names)
+        return self._fit(sets, plan, names_in(self.net, train))
 
     @classmethod
     def resume(
@@ -377,8 +376,7 @@ class Trainer(Whole, Guarded):
         if self._stopping:
             return False
         self._within = epoch
-        order = order_of(self, epoch, len(examples.x))
-        loss, error, seconds, seen = train(self, order, examples, bar)
+        loss, error, seconds, seen = train(self, self._order(epoch, len(examples.x)), examples, bar)
         self._trained = True
         record: Record = {"epoch": epoch, "lr": self._lr, "train_loss": loss, "train_error": error}
         for name, part in measured.items():
@@ -397,3 +395,6 @@ class Trainer(Whole, Guarded):
         for callback in self.callbacks:
             callback.on_epoch_done(self)
         return not self._stopping
+
+    def _order(self, epoch: int, n: int) -> np.ndarray:
+        return order_of(self, epoch, n)
