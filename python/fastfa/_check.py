@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import _core
+from . import _core, _frames
 
 _INT64_MAX = 2**63 - 1
 _LONGEST = 200  # characters of a value in a message
@@ -105,12 +105,18 @@ def flag(where: str, name: str, value: Any) -> bool:
 def as_array(where: str, name: str, value: Any) -> np.ndarray:
     """`value` as an array, without a copy where it is one, of NumPy or by DLPack of another library.
 
+    Of a frame the columns, which must be numbers.
+
     An array with masked values is refused: behind a mask there are numbers, which aren't data.
     """
     if type(value) is np.ndarray:
         return value
     if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack__"):
         unmasked(where, name, value)
+        if _frames.is_frame(value):
+            return _frames.numbers(where, name, value)
+        if _frames.is_column(value):
+            return _frames.column(value)
         try:
             return np.asarray(value)
         except ValueError as error:  # ragged

@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _check
 from ._attributes import immutable
-from .network import Network
+from ._class_names import is_text
+from .network import Network, _arguments
 
 __all__ = ["MEASURES", "LayerAlignment", "alignment", "angle", "error_rate", "nse"]
 
@@ -82,7 +83,8 @@ def nse(target: Any, output: Any) -> float:
 
 
 def error_rate(net: Network, X: Any, labels: Any) -> float:
-    """The fraction of examples X (N, n_in) whose prediction is not their label, (N,) integers.
+    """The fraction of examples X (N, n_in) whose prediction is not their label, (N,): integers,
+    booleans, or names (of ``net.class_names``).
 
     Raises
     ------
@@ -93,6 +95,8 @@ def error_rate(net: Network, X: Any, labels: Any) -> float:
     if not isinstance(net, Network):
         raise TypeError(f"[error_rate] net was {net!r}; it must be a Network")
     labels = _check.as_array("error_rate", "labels", labels)
+    if labels.ndim == 1 and (labels.dtype.kind == "b" or is_text(labels)):
+        labels = _arguments.labels(net, "error_rate", "labels", labels, len(labels))
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
             f"[error_rate] labels was an array of {labels.dtype} and shape {labels.shape}; "

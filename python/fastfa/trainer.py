@@ -12,14 +12,13 @@ import numpy as np
 from . import _check
 from ._attributes import Guarded, Whole
 from .callbacks import Callback, check_fit, failure_told
-from .data import permutation
 from .errors import DivergenceError
 from .history import History, Record
 from .schedules import Schedule, as_schedule, counted_from, restarted
 from .training import settings as _given
 from .training.augment import Ahead
-from .training.chunks import all_finite, samples_bar, train
-from .training.examples import Examples, Plan, fingerprint, prepare_sets
+from .training.chunks import all_finite, order_of, samples_bar, train
+from .training.examples import Examples, Plan, Sets, fingerprint, names_in, prepare_sets
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -218,10 +217,11 @@ class Trainer(Whole, Guarded):
         ----------
         train
             A `fastfa.data.Split`, a pair (X, labels) or a pair (X, Y): X (N, n_in) or
-            (N, *net.input_shape), labels (N,) integers from 0, Y (N, n_out) targets. Or such a pair with
-            a third, (N,): what each example counts, as ``sample_weight`` of `Network.step`. Losses and
-            errors in the history are then weighted means. Sets whose weights are all 0 are refused.
-            With one output, Y may be (N,) too.
+            (N, *net.input_shape), or a frame of pandas or Polars; labels (N,) integers from 0, booleans,
+            or names of classes (in the order of ``net.class_names``, which otherwise becomes the
+            alphabetical one); Y (N, n_out) targets. Or such a pair with a third, (N,): what each example
+            counts, as ``sample_weight`` of `Network.step`. Losses and errors in the history are then
+            weighted means. Sets whose weights are all 0 are refused. With one output, Y may be (N,) too.
         validation
             None, examples as for ``train``, or a fraction in (0, 1) of ``train`` that is split
             off as ``Split.split(fraction, seed)`` does. Schedules and callbacks may decide by it.
@@ -246,7 +246,7 @@ class Trainer(Whole, Guarded):
         """
         sets = self._prepare(train, validation, test)
         plan = Plan(self.epoch + self.epochs, {n: fingerprint(part) for n, part in sets.items()})
-        return self._fit(sets, plan)
+        return self._fit(sets, plan, names_in(self.net, train))
 
     @classmethod
     def resume(
@@ -301,7 +301,7 @@ class Trainer(Whole, Guarded):
 
         return resume(Trainer, path, (train, validation, test), epochs, into, write_outside)
 
-    def _fit(self, sets: dict[str, Examples], plan: Plan, *, resumed: bool = False) -> History:
+    def _fit(self, sets: Sets, plan: Plan, names: Any = (), resumed: bool = False) -> History:
         """Epochs up to the plan's end; a resumed fit goes on with its callbacks' state."""
         good = self.net.state_dict()
         for name, array in good.items():
@@ -310,6 +310,8 @@ class Trainer(Whole, Guarded):
         examples = sets["train"]
         _given.check_callbacks(self.callbacks)
         check_fit(self, measured)
+        if names:
+            self.net.class_names = names
         self._set(has_validation="validation" in measured)
         self._stopping, self._plan = self._stopping and resumed, plan
         self._fitting = True
@@ -356,7 +358,7 @@ class Trainer(Whole, Guarded):
         for callback in self.callbacks:
             callback.on_fit_end(self, self.history)
 
-    def _prepare(self, train: Any, validation: Any, test: Any) -> dict[str, Examples]:
+    def _prepare(self, train: Any, validation: Any, test: Any) -> Sets:
         """The checked examples by name: "train", and the sets to measure after each epoch."""
         return prepare_sets(self.net, self.targets, self.seed, train, validation, test)
 
@@ -395,6 +397,4 @@ class Trainer(Whole, Guarded):
         return not self._stopping
 
     def _order(self, epoch: int, n: int) -> np.ndarray:
-        if self.shuffle:
-            return permutation(n, self.seed, epoch)
-        return np.arange(n, dtype=np.int64)
+        return order_of(self, epoch, n)

@@ -64,6 +64,7 @@ def test_train_leaves_files_that_agree_with_each_other(tmp_path, capsys):
     assert config["machine"]["threads"] == fa.get_num_threads()
     assert config["data"] == {
         "name": "mnist-mini", "train": 6000, "test": 1000, "sha256": digest(data),
+        "class_names": list("0123456789"),
     }  # fmt: skip
 
 

@@ -48,9 +48,9 @@ def test_the_test_set_is_never_looked_at(tmp_path, capsys, monkeypatch):
 
     import dataclasses
 
-    load = study.load
+    load = study.load_data
     monkeypatch.setattr(
-        study, "load", lambda *a, **k: dataclasses.replace(load(*a, **k), test=Untouchable())
+        study, "load_data", lambda *a, **k: dataclasses.replace(load(*a, **k), test=Untouchable())
     )
     path = write(tmp_path, BASE + "normalise = true" + SEARCH)
     assert (

@@ -87,7 +87,9 @@ CALLS: dict[str, tuple[Callable[[fa.Network], object], list[str]]] = {
     "Y has another length in deltas": (lambda n: n.deltas(X, Y[:4]), [r"\bY\b", "4", "6"]),
     "Y has another length in evaluate": (lambda n: n.evaluate(X, Y[:4]), [r"\bY\b", "4", "6"]),
     "Y has another width": (lambda n: n.step(X, Y[:, :2], SGD), [r"\bY\b", "2", "3"]),
-    "Y is labels": (lambda n: n.step(X, np.arange(6), SGD), [r"\bY\b", r"\(6,\)|1"]),
+    "Y is labels": (lambda n: n.step(X, np.arange(6), SGD), [r"\bY\b", r"\[0, 5\]", r"\[0, 2\]"]),
+    "Y is (N,)": (lambda n: n.step(X, np.arange(6.0), SGD), [r"\bY\b", r"\(6,\)|1"]),
+    "Y is names": (lambda n: n.step(X, ["a"] * 6, SGD), [r"\bY\b", "names", "class_names"]),
     "Y holds NaN": (lambda n: n.step(X, changed(Y, np.nan), SGD), [r"\bY\b", "(?i)nan|finite"]),
     "Y holds Inf": (lambda n: n.deltas(X, changed(Y, np.inf)), [r"\bY\b", "(?i)inf|finite"]),
     "Y holds NaN in train_epoch": (

@@ -41,6 +41,7 @@ WITHOUT = {
     "data.FetchError": "an error",
     "data.IdxError": "an error",
     "data.Normalised": "made by normalise",
+    "data.NormalisedDataset": "made by normalise_dataset",
     "metrics.LayerAlignment": "made by alignment",
     "metrics.check_measures": "called by alignment and Alignment",
 }

@@ -207,6 +207,8 @@ def test_what_is_no_real_number_is_refused_by_name(name, kind):
     call, plain, argument = CALLS[name]
     if kind == "nothing" and name in ("target in parts", "order", "normalise mean"):
         pytest.skip("None is the default there")
+    if kind == "text" and name in ("fit labels", "from_arrays labels"):
+        pytest.skip("they are names of classes there")
     with pytest.raises((TypeError, ValueError), match=rf"{argument}\W"):
         call(ODD[kind](plain))
 

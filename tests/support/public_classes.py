@@ -7,7 +7,16 @@ from unittest import mock
 import fastfa as fa
 import numpy as np
 from fastfa import callbacks
-from fastfa.data import DataFile, Dataset, DatasetInfo, Distortion, Normalised, Split, dataset_info
+from fastfa.data import (
+    DataFile,
+    Dataset,
+    DatasetInfo,
+    Distortion,
+    Normalised,
+    NormalisedDataset,
+    Split,
+    dataset_info,
+)
 
 X = np.random.default_rng(0).normal(size=(12, 4))
 Y = np.abs(X[:, :2]) % 1
@@ -84,6 +93,9 @@ MADE = {
     DatasetInfo: lambda: dataset_info("mnist"),
     Distortion: Distortion,
     Normalised: lambda: fa.data.normalise(X),
+    NormalisedDataset: lambda: fa.data.normalise_dataset(
+        Dataset("mine", split(), split(), 12, (1, 2, 2))
+    ),
 }
 # Why a public class isn't above.
 OTHERS = {
@@ -108,4 +120,5 @@ SETTINGS = {
         "augment", "targets", "history", "epoch", "batch", "examples",
     },
     fa.History: {"records"},
+    fa.Network: {"class_names"},
 }  # fmt: skip

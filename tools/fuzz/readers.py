@@ -123,10 +123,12 @@ def table(choice: int, data: bytes) -> None:
     if split is None:
         return
     _check(split)
-    rows = [next(csv.reader([line], skipinitialspace=True)) for line in _lines(path)]
+    lines = _lines(path)
+    plain = re.sub(r'"[^"]*"', "", lines[0])
+    mark = next((mark for mark in ",;\t" if mark in plain), ",")
+    rows = [next(csv.reader([line], delimiter=mark, skipinitialspace=True)) for line in lines]
     names = rows.pop(0) if len(rows) == len(split) + 1 else []
-    values = np.array([[float(text) for text in row] for row in rows])
-    assert len(values) == len(split)
+    assert len(rows) == len(split)
     called = [re.sub(r"[\s_.-]", "", name).lower() for name in names]
     if column is None and "label" in called:
         assert called.count("label") == 1
@@ -135,9 +137,13 @@ def table(choice: int, data: bytes) -> None:
         column = [name.strip() for name in names].index("label")
     elif column is None and set(called) & {"target", "class", "species", "y"}:
         return
-    column = -1 if column is None else column
-    assert np.array_equal(split.labels, values[:, column] - first)
-    assert np.array_equal(split.x, np.delete(values, column, axis=1).astype(np.float32))
+    answers = [row.pop(-1 if column is None else column).strip() for row in rows]
+    if split.class_names:
+        assert [split.class_names[label] for label in split.labels] == answers
+    else:
+        assert np.array_equal(split.labels, np.array([float(text) for text in answers]) - first)
+    values = np.array([[float(text) for text in row] for row in rows])
+    assert np.array_equal(split.x, values.astype(np.float32))
 
 
 def libsvm(choice: int, data: bytes) -> None:
@@ -268,6 +274,7 @@ TOKENS: dict[str, list[bytes]] = {
     "csv": [
         *(b"label", b"y", b"class", b"target", b"0,1,2", b"NA", b"?", b"nan", b'"', b'""', b"\r\n"),
         *(b"1e39", b"-0", b"1_0", "٣".encode(), b"Unnamed: 0", b"\xef\xbb\xbf", b"0x1", b"1e-400"),
+        *(b",a\n", b",b\n", b";", b"\t", b"\t\n"),
     ],
     "libsvm": [
         *(b"qid:1", b"0:1", b"1:0.5", b"1048576:1", b"-1", b"+1", b"#", b"nan", "٣".encode()),
@@ -385,6 +392,7 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "csv": lambda: [
         *(b"label,p0,p1\n5,0,0\n3,9,0\n", b"1,2,0\n3,4,1\n", b'"a","b","class"\n"1","2","0"\n'),
         *(b"0,1,2,label\n1,2,3,0\n3,4,5,1\n", b"x,y\r\n1.5e3,0\r\n-.5,1\r\n", b"5,0,0\n3,9,0\n"),
+        *(b"p,q,species\n1,2,a\n3,4,b\n5,6,a\n", b'p;"a, b"\n1;"x;y"\n2;z\n', b"1\tx\n2\ty\n"),
     ],
     "libsvm": lambda: [
         *(b"1 1:0.5 3:-2e-1\n0 # nothing\n", b"-1 0:1 2:3\n+1 1:4\n", b"3 qid:1 1:53 2:2 # a\n"),

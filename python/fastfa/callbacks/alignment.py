@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from .. import _check, metrics
+from .._class_names import is_text
 from ..history import Record, check_records
+from ..network import _arguments
 from .base import BuiltIn
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Alignment(BuiltIn):
     X
         Probe inputs, (N, n_in); a few hundred examples are enough.
     Y
-        Their targets, (N, n_out).
+        Their targets, (N, n_out), or labels, (N,).
     every
         Batches between measurements; None: only at the ends of epochs.
     measures, pseudobackprop
@@ -72,8 +74,11 @@ class Alignment(BuiltIn):
     ) -> None:
         if every is not None:
             _check.integer("Alignment", "every", every, 1)
-        of_x, of_y = np.shape(X), np.shape(Y)
-        if len(of_y) != 2 or not of_x or of_x[0] != of_y[0] or not of_x[0]:
+        X = _check.as_array("Alignment", "X", X)
+        Y = _check.as_array("Alignment", "Y", Y)
+        of_x, of_y = X.shape, Y.shape
+        labels = Y.ndim == 1 and (Y.dtype.kind in "iub" or is_text(Y))
+        if not (len(of_y) == 2 or labels) or not of_x or of_x[0] != of_y[0] or not of_x[0]:
             raise ValueError(
                 f"[Alignment] X has shape {of_x} and Y {of_y}; they must be "
                 "(N, n_in) and (N, n_out) with the same N, at least 1"
@@ -133,6 +138,8 @@ class Alignment(BuiltIn):
         if trainer.batch == self._measured_at:
             return
         self._measured_at = trainer.batch
+        if self.Y.ndim == 1:  # labels, which the network knows now
+            self._set(Y=_arguments.targets(trainer.net, "Alignment", "Y", self.Y, len(self.X)))
         layers = metrics.alignment(
             trainer.net,
             self.X,

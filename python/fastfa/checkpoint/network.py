@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check, _core
+from .._class_names import check_names
 from ..feedback import Feedback
 from ..network import _arguments
 from ..perturbation import NodePerturbation
@@ -67,7 +68,10 @@ def state_of(
         if rule.array is not None:
             tensors[f"{prefix}given.{i}"] = rule.array
     progress = {"steps": steps, "memory": memory, "adam_steps": adam_steps, "inverted": inverted}
-    return {"is": _configuration(net, rules), "progress": progress}, tensors
+    described: Described = {"is": _configuration(net, rules), "progress": progress}
+    if net.class_names:
+        described["class_names"] = list(net.class_names)
+    return described, tensors
 
 
 def _configuration(net: Parameters, rules: Rules) -> Described:
@@ -128,6 +132,7 @@ class Plan:
     ) -> None:
         self._make = make
         self.prefix, self.progress = prefix, described["progress"]
+        self.class_names = check_names("load", described.get("class_names", []))
         own = dict(described["is"])
         if isinstance(own["feedback"], list):
             own["feedback"] = [of_today(rule) for rule in own["feedback"]]
@@ -145,6 +150,9 @@ class Plan:
         self.fed = range(hidden if isinstance(self.feedback, list) else 0)
         if isinstance(self.feedback, list) and len(self.feedback) != hidden:
             raise ValueError(f"it has {len(self.feedback)} feedbacks for {hidden} hidden layers")
+        count = max(math.prod(self._shapes[-1]), 2)
+        if self.class_names and len(self.class_names) != count:
+            raise ValueError(f"it has {len(self.class_names)} class_names for {count} classes")
         self._check_progress()
         self.needed, self.possible = self._tensors()
         self.other: set[str] = set()
@@ -238,6 +246,7 @@ class Plan:
             _check_moment(name, array)
         net.load_state_dict({n: own[n] for n in own if n.partition(".")[0] in _PARTS})
         net._net.set_progress(**self.progress)
+        net.class_names = self.class_names
         for name, view in _memory(net).items():
             view[...] = moments[name]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .architecture import build_layers, make
+from .dataset import settled
 from .settings import default_of, parse_schedule
 
 if TYPE_CHECKING:
-    from ..callbacks import Callback
+    from ..callbacks import Callback, EarlyStopping
     from ..data import Dataset, Distortion
     from ..feedback import Feedback
     from ..network import Network
@@ -43,29 +43,6 @@ _ELASTIC = tuple(
 )
 
 
-def prepare(settings: argparse.Namespace, data: Dataset) -> tuple[Dataset, float]:
-    """The data as the settings want them, and what 0, the background of digits, is in them."""
-    return _normalised(data) if settings.normalise else (data, 0.0)
-
-
-def _normalised(data: Dataset) -> tuple[Dataset, float]:
-    """Inputs of mean 0 and standard deviation 1 over the training set (Supplementary Note 5).
-
-    With them what 0, the background of digits, becomes: the same bits as in the inputs.
-    """
-    from ..data import normalise
-
-    train = normalise(data.train.x)
-    test = normalise(data.test.x, train.mean, train.sd).x if len(data.test) else data.test.x
-    zero = normalise(data.train.x[:1, :1] * 0, train.mean, train.sd)
-    normal = dataclasses.replace(
-        data,
-        train=dataclasses.replace(data.train, x=train.x),
-        test=dataclasses.replace(data.test, x=test),
-    )
-    return normal, float(zero.x[0, 0])
-
-
 def build_trainer(
     settings: argparse.Namespace,
     data: Dataset,
@@ -78,6 +55,7 @@ def build_trainer(
     """The trainer that the settings describe, of a new network with this seed."""
     from .. import Trainer
 
+    settings = settled(settings, data)
     trainer = Trainer(
         build_network(settings, data, seed),
         build_optimizer(settings),
@@ -94,6 +72,14 @@ def build_trainer(
     if settings.feedback_calibrate is not None:
         _calibrate(settings, data, trainer)
     return trainer
+
+
+def early_stopping(settings: argparse.Namespace, data: Dataset) -> EarlyStopping:
+    """What ends training early: by the validation error, or of regression by the loss."""
+    from ..callbacks import EarlyStopping
+
+    monitor = f"validation_{'loss' if data.is_regression else 'error'}"
+    return EarlyStopping(monitor, patience=settings.early_stopping)
 
 
 def _schedule(settings: argparse.Namespace) -> Any:
@@ -132,14 +118,17 @@ def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Net
     """The network that the settings describe, for this dataset."""
     from .. import Network
 
-    return Network(
+    net = Network(
         data.image_shape,
-        build_layers(settings, data.image_shape, data.classes),
+        build_layers(settings, data.image_shape, data.outputs),
         feedback=build_feedback(settings),
         loss=settings.loss,
         seed=seed,
         dtype=settings.dtype,
     )
+    if len(data.class_names) == max(net.output_size, 2):
+        net.class_names = data.class_names
+    return net
 
 
 def build_feedback(settings: argparse.Namespace) -> Feedback | NodePerturbation:

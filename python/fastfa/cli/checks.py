@@ -32,7 +32,7 @@ def check_settings(settings: argparse.Namespace) -> None:
         raise ValueError(
             f"[train] validation was {settings.validation}; it must be between 0 and 1"
         )
-    loss, targets = settings.loss, settings.targets
+    loss, targets = settings.loss or "cross_entropy", settings.targets
     inside = targets is None or all(0 <= target <= 1 for target in targets)
     if loss == "cross_entropy" and not inside:
         raise ValueError(

@@ -68,10 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Train all, print the tables and write the files; the exit status."""
     from .. import build_info, set_num_threads
     from ..comparison.comparing import check_seeds
-    from ..data import load
     from ..data._digest import digest
-    from .build import prepare
     from .checks import check_settings
+    from .dataset import load_data, prepare
     from .folder import claimed
 
     settings = _settings(arguments)
@@ -81,8 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
     first = next(iter(settings.values()))
     if first.threads is not None:
         set_num_threads(first.threads)
-    raw = load(first.dataset, root=first.root)
-    data, background = prepare(first, raw)
+    raw = load_data(first)
+    data, background, _ = prepare(first, raw)
+    if raw.origin and not arguments.quiet:
+        print(raw.origin, flush=True)
     contestants = [
         _contestant(name, each, data, background, seeds) for name, each in settings.items()
     ]
@@ -94,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         "settings": {name: vars(each) for name, each in settings.items()},
         "seeds": seeds,
         "data_sha256": digest(raw),
+        **({"data": raw.origin} if raw.origin else {}),
     }
     with claimed("compare", arguments.out) as folder:
         _check_free(folder, overwrite=arguments.overwrite)
@@ -218,9 +220,13 @@ def _tell(name: str, seed: int, history: History, diverged: str) -> None:
     """A line for a network that came to its end."""
     from tqdm import tqdm
 
+    from .dataset import measured
+
     last = history.records[-1] if len(history) else {}
-    key = next((key for key in ("test_error", "validation_error") if key in last), "")
-    words = "diverged" if diverged or not key else f"{key.replace('_', ' ')} {last[key]:.2%}"
+    words = "diverged"
+    if last and not diverged:
+        key, _, value = measured(last, "test" if "test_loss" in last else "validation")
+        words = f"{key.replace('_', ' ')} {value}"
     seconds = sum(history["seconds"]) if len(history) else 0.0
     tqdm.write(f"seed {seed}  {name}: {words}  ({seconds:.1f} s)")
     sys.stdout.flush()

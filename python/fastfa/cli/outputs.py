@@ -22,18 +22,22 @@ from ..atomic import atomic_write
 from .folder import place
 
 if TYPE_CHECKING:
-    from ..data import Dataset
     from ..history import History
     from ..network import Network
     from ..trainer import Trainer
+    from .dataset import Prepared
 
-CONFIG = "config.json"
+CONFIG, STATISTICS, PREDICTIONS = "config.json", "normalisation.npz", "predictions.csv"
 
 
 def write_config(
-    folder: Path, settings: argparse.Namespace, data: Dataset, digest: str, trainer: Trainer
+    folder: Path, settings: argparse.Namespace, prepared: Prepared, digest: str, trainer: Trainer
 ) -> None:
-    """config.json: all that it takes to run this again (``--config`` reads it) and to judge it."""
+    """config.json: all that it takes to run this again (``--config`` reads it) and to judge it.
+
+    With normalisation.npz, where inputs were normalised: the mean and standard deviation of each.
+    """
+    data, statistics = prepared.data, prepared.statistics
     facts, net = build_info(), trainer.net
     rules = net.feedback if isinstance(net.feedback, tuple) else (net.feedback,)
     config = {
@@ -55,6 +59,7 @@ def write_config(
             "train": len(data.train),
             "test": len(data.test),
             "sha256": digest,
+            **_of_data(prepared),
         },
         "network": {
             "input": net.input_size,
@@ -69,6 +74,23 @@ def write_config(
     }
     with atomic_write(folder / CONFIG) as file:
         file.write((json.dumps(config, indent=2) + "\n").encode())
+    if statistics is not None:
+        own = {name: value for name, value in statistics._asdict().items() if name != "data"}
+        with atomic_write(folder / STATISTICS) as file:
+            np.savez(file, allow_pickle=False, **own)
+
+
+def _of_data(prepared: Prepared) -> dict[str, Any]:
+    """What is known of the data besides: how they were divided, names, how they were normalised."""
+    data, statistics = prepared.data, prepared.statistics
+    known = {
+        "origin": data.origin,
+        "class_names": list(data.class_names),
+        "feature_names": list(data.feature_names),
+    }
+    if statistics is not None:
+        known["normalised"] = "per feature" if statistics.mean.ndim else "all together"
+    return {name: value for name, value in known.items() if value}
 
 
 def write_results(folder: Path, net: Network, history: History, *, log: bool = False) -> bool:
@@ -89,6 +111,28 @@ def write_results(folder: Path, net: Network, history: History, *, log: bool = F
     if log:
         done.append(written(folder / "history.jsonl", history.to_jsonl))
     return all(done)
+
+
+def write_predictions(folder: Path, net: Network, prepared: Prepared) -> bool:
+    """predictions.csv: of each test example the target and what the network says of it, by name, or of
+    regression in the target's own units; whether it could be written."""
+    from ..history import History
+
+    data, test = prepared.data, prepared.data.test
+    rows: list[dict[str, Any]] = []
+    for begin in range(0, len(test), 4096):
+        labels, x = test.labels[begin : begin + 4096], test.x[begin : begin + 4096]
+        if data.is_regression:
+            mean, sd = 0.0, 1.0
+            if prepared.statistics is not None:
+                mean, sd = prepared.statistics.target_mean, prepared.statistics.target_sd
+            pairs = zip(labels * sd + mean, net.forward(x)[:, 0] * sd + mean, strict=True)
+            rows += [{"target": float(label), "predicted": float(y)} for label, y in pairs]
+        else:
+            names = data.class_names or range(data.classes)
+            pairs = zip(labels, net.predict(x), strict=True)
+            rows += [{"target": names[label], "predicted": names[y]} for label, y in pairs]
+    return written(folder / PREDICTIONS, History(rows).to_csv)
 
 
 def written(path: Path, write: Callable[[Path], None]) -> bool:

@@ -18,12 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from .dataset import is_own
 from .settings import TABLES, check_config, check_value, config_content, setting_named
-from .table import SETTINGS
+from .table import OWN_DATA, SETTINGS
 
 _RANGE = ("low", "high", "log", "step")
 FILES = frozenset(setting.name for setting in SETTINGS["output"])  # that a single training leaves
-_WHOLE_RUN = frozenset({"seed", "runs", "threads", "root"}) | FILES
+_WHOLE_RUN = frozenset({"seed", "runs", "threads", "root"}) | FILES | OWN_DATA
+_OF_DATA: dict[str, dict[str, Any]] = {
+    "search": {"lr": {"low": 0.001, "high": 1.0, "log": True}, "hidden": [[50], [200], [1000]]},
+    "sweep": {"feedback": ["bp", "fa", "dfa"], "seeds": 5},
+}
 FIXED = {"search": _WHOLE_RUN | {"dataset", "validation"}, "sweep": _WHOLE_RUN}
 
 
@@ -74,11 +79,15 @@ def label(value: Any) -> Any:
 def read_with_table(path: str | Path, table: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings in a TOML file, and its table of this name (not another command's).
 
+    Of data in the place of such a file: they are the dataset, and the table is one to begin with.
+
     Raises
     ------
     ValueError
         If the file can't be read, a setting is wrong, or there is no such table or nothing in it.
     """
+    if is_own_data(str(path)):
+        return {"dataset": str(path)}, dict(_OF_DATA[table])
     path = Path(path)
     content = config_content(path)
     found = content.get(table)
@@ -94,6 +103,11 @@ def read_with_table(path: str | Path, table: str) -> tuple[dict[str, Any], dict[
             f"[{TABLES[table]}] {path} has the key {name!r}; it must not be there: {hint}"
         )
     return settings, dict(found)
+
+
+def is_own_data(path: str) -> bool:
+    """Whether this is no file of settings, but data."""
+    return Path(path).suffix.lower() not in (".toml", ".json") and is_own(path)
 
 
 def read_space(path: str | Path, table: str, content: Mapping[str, Any]) -> Space:

@@ -13,10 +13,11 @@ from typing import Any
 
 from .. import _check
 from .interrupt import held
-from .outputs import CONFIG
+from .outputs import CONFIG, PREDICTIONS, STATISTICS
 from .settings import default_of, differences, setting_named
 
-_NAMES = ("weights.npz", "history.jsonl", "history.csv", "curve.png", "runs.csv", CONFIG)
+_NAMES = ("weights.npz", "history.jsonl", "history.csv", "curve.png", "runs.csv", PREDICTIONS,
+          STATISTICS, CONFIG)  # fmt: skip
 _ASIDE = "replaced-"
 # No part of what a run is: where its files are, how it is computed, how far it goes.
 _BESIDE = frozenset({"out", "save", "root", "threads", "epochs", "runs"})

@@ -27,6 +27,8 @@ class EpochLines(Callback):
         for name in ("train", "validation", "test"):
             if f"{name}_error" in record:
                 parts.append(f"{name} error {record[f'{name}_error']:6.2%}")
+            elif name != "train" and f"{name}_loss" in record:
+                parts.append(f"{name} loss {record[f'{name}_loss']:.4f}")
         parts.append(f"{record['samples_per_second']:,.0f} samples/s")
         line = "  ".join(parts)
         if not self.bar:

@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any, final
 
 from .. import DivergenceError, build_info, get_num_threads, set_num_threads
 from ..callbacks import Callback, EarlyStopping
-from ..data import Dataset, load
 from ..data._digest import digest as data_digest
-from .build import build_augment, build_trainer, prepare
+from .build import build_augment, build_trainer, early_stopping
 from .checks import check_settings, check_training
+from .dataset import load_data, measured, prepare
 from .interrupt import leave_to_commander
 from .outputs import end_with_parent
 from .ranges import FILES, Space, label
 from .settings import resolve
+from .table import OWN_DATA
 
 if TYPE_CHECKING:
+    from ..data import Dataset
     from ..network import Network
 
 _ELSEWHERE = FILES | {"threads", "root", "runs"}  # no part of what a run computes
@@ -75,7 +77,7 @@ def check_runs(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
         settings = argparse.Namespace(**run.settings)
         try:
             check_settings(settings)
-            data, background, mark = _data(settings.dataset, settings.root, settings.normalise)
+            data, background, mark = _loaded(settings)
             marks[settings.dataset] = mark
             augment = build_augment(settings, data, background)
             check_training(settings, data, build_trainer(settings, data, augment, run.seed))
@@ -92,11 +94,20 @@ def told(varied: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in varied.items())
 
 
-@functools.lru_cache(maxsize=2)
-def _data(dataset: str, root: str | None, normalised: bool) -> tuple[Dataset, float, str]:
+_OF_DATA = ("dataset", "root", "normalise", *sorted(OWN_DATA))
+
+
+def _loaded(settings: argparse.Namespace) -> tuple[Dataset, float, str]:
     """The data, prepared; what 0 is in them; the digest of what they were before."""
-    raw = load(dataset, root=root)
-    return *prepare(argparse.Namespace(normalise=normalised), raw), data_digest(raw)
+    return _data(json.dumps({name: getattr(settings, name) for name in _OF_DATA}))
+
+
+@functools.lru_cache(maxsize=2)
+def _data(described: str) -> tuple[Dataset, float, str]:
+    settings = argparse.Namespace(**json.loads(described))
+    raw = load_data(settings)
+    data, background, _ = prepare(settings, raw)
+    return data, background, data_digest(raw)
 
 
 @functools.cache
@@ -126,7 +137,7 @@ def execute(run: Run, threads: int, version: str, commander: int | None) -> dict
     if get_num_threads() != threads:
         set_num_threads(threads)
     settings = argparse.Namespace(**run.settings)
-    data, background, mark = _data(settings.dataset, settings.root, settings.normalise)
+    data, background, mark = _loaded(settings)
     if mark != run.data:
         raise ValueError(
             f"[sweep] a worker has other data of the name {settings.dataset!r} (digest {mark[:16]}); it "
@@ -134,7 +145,7 @@ def execute(run: Run, threads: int, version: str, commander: int | None) -> dict
         )
     callbacks: list[Callback] = []
     if settings.early_stopping is not None:
-        callbacks.append(EarlyStopping(patience=settings.early_stopping))
+        callbacks.append(early_stopping(settings, data))
     augment = build_augment(settings, data, background)
     trainer = build_trainer(settings, data, augment, run.seed, callbacks)
     begun, diverged = perf_counter(), None
@@ -151,8 +162,9 @@ def execute(run: Run, threads: int, version: str, commander: int | None) -> dict
     for callback in callbacks:
         if isinstance(callback, EarlyStopping) and callback.best.epoch and diverged is None:
             kept = history.records[callback.best.epoch - 1]
-            line |= {"kept_epoch": kept["epoch"], "kept_validation_error": kept["validation_error"]}
-            line["kept_test_error"] = kept["test_error"]
+            line["kept_epoch"] = kept["epoch"]
+            for key, value, _ in (measured(kept, part) for part in ("validation", "test")):
+                line[f"kept_{key}"] = value
     line["data_sha256"] = mark
     line["weights_sha256"] = digest(trainer.net)
     line["seconds"] = perf_counter() - begun

@@ -64,7 +64,8 @@ def _add_option(group: argparse._ArgumentGroup, setting: Setting) -> None:
         text += f" (default: {shown})"
     if setting.kind is bool:
         options["action"] = argparse.BooleanOptionalAction
-        text += f" (default: {'yes' if setting.default else 'no'})"
+        if setting.default is not None:
+            text += f" (default: {'yes' if setting.default else 'no'})"
     else:
         options["type"] = setting.kind
         names = (setting.metavar or "VALUE").split()

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from .. import DivergenceError, build_info
-from ..callbacks import Callback, EarlyStopping
-from ..data import Dataset, Split, load
+from ..callbacks import Callback
+from ..data import Dataset, Split
 from ..data._digest import digest
-from .build import build_augment, build_trainer, prepare
+from .build import build_augment, build_trainer, early_stopping
 from .checks import check_settings, check_training
+from .dataset import Prepared, load_data, measured, prepare
 from .ranges import Choice, Range, Space, label
 from .settings import differences, resolve
 from .storage import connect, plain
@@ -116,9 +117,9 @@ class Outcome:
 
 def blind(settings: argparse.Namespace) -> Dataset:
     """The data without a test set: what is not there can't be looked at."""
-    data = load(settings.dataset, root=settings.root)
+    data = load_data(settings)
     train = data.train
-    nothing = Split(train.x[:0], train.labels[:0], train.image_shape)
+    nothing = Split(train.x[:0], train.labels[:0], train.image_shape, train.class_names)
     return dataclasses.replace(data, test=nothing)
 
 
@@ -129,13 +130,13 @@ def check_plan(plan: Plan) -> tuple[Plan, Dataset]:
     settings = plan.settings(plan.corners()[0])
     check_settings(settings)
     raw = blind(settings)
-    found: dict[bool, tuple[Dataset, float]] = {}
+    found: dict[bool | None, Prepared] = {}
     for corner in plan.corners():
         settings = plan.settings(corner)
         check_settings(settings)
         if settings.normalise not in found:
             found[settings.normalise] = prepare(settings, raw)
-        data, background = found[settings.normalise]
+        data, background, _ = found[settings.normalise]
         augment = build_augment(settings, data, background)
         check_training(settings, data, build_trainer(settings, data, augment, settings.seed))
     return dataclasses.replace(plan, data=digest(raw.train)), raw
@@ -147,7 +148,7 @@ class Searcher:
 
     def __init__(self, plan: Plan, study: optuna.Study, at: str) -> None:
         self.plan, self.study, self.at = plan, study, at
-        self._data: dict[bool, tuple[Dataset, float]] = {}
+        self._data: dict[bool | None, Prepared] = {}
 
     def run(self, number: int | None) -> Outcome:
         """A new trial, or the one of this number again, which a process left unfinished."""
@@ -201,13 +202,14 @@ class Searcher:
             if digest(raw.train) != self.plan.data:
                 raise OSError(f"[tune] the data of {settings.dataset!r} have changed meanwhile")
             self._data[settings.normalise] = prepare(settings, raw)
-        data, background = self._data[settings.normalise]
+        data, background, _ = self._data[settings.normalise]
         augment = build_augment(settings, data, background)
         callbacks: list[Callback] = []
         if settings.early_stopping is not None:
-            callbacks.append(EarlyStopping(patience=settings.early_stopping))
+            callbacks.append(early_stopping(settings, data))
         trainer = build_trainer(settings, data, augment, settings.seed, [*callbacks, report])
-        errors = trainer.fit(data.train, validation=settings.validation)["validation_error"]
+        history = trainer.fit(data.train, validation=settings.validation)
+        errors = history[measured(history.records[-1], "validation")[0]]
         return errors[-1] if settings.early_stopping is None else min(errors)
 
 
@@ -222,7 +224,7 @@ class _Report(Callback):
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         import optuna
 
-        self.epoch, self.value = record["epoch"], record["validation_error"]
+        self.epoch, self.value = record["epoch"], measured(record, "validation")[1]
         if self.epoch not in self.reported:
             self.trial.report(self.value, self.epoch)
         # What an unfinished trial reported before, it survived; but for the last.

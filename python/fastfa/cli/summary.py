@@ -32,7 +32,8 @@ def summarise(folder: Path, runs: Sequence[Run], lines: Sequence[Line]) -> None:
         groups.setdefault(key, []).append(line)
     rows = {key: varied[key] | _moments(group) for key, group in groups.items()}
     first = next(iter(rows))
-    measure = "kept_test_error" if "kept_test_error_mean" in rows[first] else "test_error"
+    known = ("kept_test_error", "test_error", "kept_test_loss", "test_loss")
+    measure = next((name for name in known if f"{name}_mean" in rows[first]), "test_error")
     compared = importlib.util.find_spec("scipy") is not None
     if compared:
         _compare(rows, groups, measure)
@@ -50,7 +51,7 @@ def summarise(folder: Path, runs: Sequence[Run], lines: Sequence[Line]) -> None:
             f"\nless that of {first}, in pairs of the same seed: mean, 95 % interval, p, p by Holm"
         )
         for key, row in list(rows.items())[1:]:
-            print(f"{key:<{width}}  {_difference(row)}")
+            print(f"{key:<{width}}  {_difference(row, measure)}")
     print(f"results in {folder}")
 
 
@@ -99,16 +100,19 @@ def _mean(row: Row, measure: str) -> str:
     lost = f"  ({row['diverged']} diverged)" if row["diverged"] else ""
     if mean is None:
         return f"-  {row['n']}{lost}"
-    limits = "" if low is None else f" ({low:.2%} to {row[f'{measure}_high']:.2%})"
-    return f"{mean:.2%}{limits}  {'-' if sd is None else f'{sd:.2%}'}  {row['n']}{lost}"
+    form = ".2%" if measure.endswith("error") else ".4g"
+    limits = "" if low is None else f" ({low:{form}} to {row[f'{measure}_high']:{form}})"
+    return f"{mean:{form}}{limits}  {'-' if sd is None else f'{sd:{form}}'}  {row['n']}{lost}"
 
 
-def _difference(row: Row) -> str:
+def _difference(row: Row, measure: str) -> str:
     if row["difference"] is None:
         return "-"
-    text = f"{100 * row['difference']:+.2f} points"
+    error = measure.endswith("error")
+    scale, form, unit = (100, "+.2f", " points") if error else (1, "+.4g", "")
+    text = f"{scale * row['difference']:{form}}{unit}"
     if row["difference_low"] is not None:
-        low, high = (100 * row[f"difference_{name}"] for name in ("low", "high"))
-        text += f" ({low:+.2f} to {high:+.2f})"
+        low, high = (scale * row[f"difference_{name}"] for name in ("low", "high"))
+        text += f" ({low:{form}} to {high:{form}})"
     p = ("-" if row[name] is None else f"{row[name]:.2g}" for name in ("p", "p_holm"))
     return f"{text}  {'  '.join(p)}"

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Train every combination of the values in the table [sweep] of FILE (lists, such as lr = [0.1, 0.3]),
-with every seed of its `seeds` (a number or a list). OUT gets runs.jsonl, a line a run as soon as it
-ends, and summary.csv: mean, standard deviation and n of each combination, its 95 % interval (Student's
-t over seeds), and the difference to the first combination in pairs of the same seed, with the p of a
-paired t-test as it is and by Holm's method. The same command goes on where it was cut off; seeds may be
-added. Results do not depend, by a bit, on jobs, threads or on where they were computed, as long as
-processors have the same instruction set."""
+with every seed of its `seeds` (a number or a list). FILE may be data of your own instead (a .csv file
+and such): then bp, fa and dfa are trained with five seeds. OUT gets runs.jsonl, a line a run as soon as
+it ends, and summary.csv: mean, standard deviation and n of each combination, its 95 % interval
+(Student's t over seeds), and the difference to the first combination in pairs of the same seed, with
+the p of a paired t-test as it is and by Holm's method. The same command goes on where it was cut off;
+seeds may be added. Results do not depend, by a bit, on jobs, threads or on where they were computed, as
+long as processors have the same instruction set."""
 
 _OWN = FILES | {"seed", "runs"}
 _ATTEMPTS = 3  # how often in a row processes may be killed without any run coming to its end
@@ -36,7 +37,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser(
         "sweep", help="train a grid of settings and seeds", description=_DESCRIPTION
     )
-    parser.add_argument("config", metavar="FILE", help="settings as TOML, with a table [sweep]")
+    parser.add_argument(
+        "config", metavar="FILE", help="settings as TOML, with a table [sweep]; or your own data"
+    )
     parser.add_argument("--out", default="swept", metavar="DIR", help="default: swept")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="runs at a time; default: a core (--threads) each"
@@ -252,8 +255,12 @@ def _append(path: Path, line: Mapping[str, Any]) -> None:
 
 
 def _told(run: Run, line: Mapping[str, Any], number: int, count: int) -> str:
+    from .dataset import measured
     from .runs import told
 
-    result = "diverged" if line["diverged"] else f"test error {line['test_error']:.2%}"
+    result = "diverged"
+    if not line["diverged"]:
+        key, _, value = measured(line, "test")
+        result = f"{key.replace('_', ' ')} {value}"
     varied = told(run.varied | {"seed": run.seed})
     return f"{number:>{len(str(count))}}/{count}  {result}  {varied}  ({line['seconds']:.1f} s)"

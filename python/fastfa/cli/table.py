@@ -34,10 +34,11 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "local:6x6x6,stride=2,activation=tanh", "LAYER", "+", tables=True),
         Setting("activation", str, "logistic", "of the hidden layers: logistic, tanh, relu, "
                 "leaky_relu, hard_tanh, softplus, elu, gelu, silu or linear", "NAME"),
-        Setting("output_activation", str, "logistic", "of the output layer: logistic, softmax, "
-                "tanh, linear, ...", "NAME"),
+        Setting("output_activation", str, None, "of the output layer: logistic, softmax, "
+                "tanh, linear, ...; default: logistic, for regression linear", "NAME"),
         Setting("leaky_slope", float, None, "of leaky_relu below zero; default: 1/20", "SLOPE"),
-        Setting("loss", str, "cross_entropy", "cross_entropy or squared_error", "NAME"),
+        Setting("loss", str, None, "cross_entropy or squared_error; default: cross_entropy, for "
+                "regression squared_error", "NAME"),
         Setting("weight_scale", float, None, "omega: initial weights are uniform in (-omega, "
                 "omega); default: 1/sqrt(inputs of a unit)", "OMEGA"),
         Setting("density", float, 1.0, "the share of each dense layer's weights that "
@@ -108,12 +109,24 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("threads", int, None, "of the compiled core; default: its own choice", "N"),
     ),
     "data": (
+        Setting("target", str, None, "of a table: the column to predict, by its name or place (-1 is "
+                "the last); of an IDX file of images: the file of their labels", "COLUMN"),
+        Setting("task", str, None, "classification or regression; default: what the target's values "
+                "say, if they leave no doubt", "TASK"),
+        Setting("test", str, None, "file with the test examples of your own data", "FILE"),
+        Setting("held_out", float, None, "without it: the share of your own data that is held out as "
+                "test set; default: 0.2", "FRACTION"),
+        Setting("split_seed", int, 0, "of the choice of these examples", "N"),
+        Setting("ignore", str, None, "columns of a table that are left out", "COLUMN", "+"),
+        Setting("header", bool, None, "whether the first line of a CSV file names its columns; "
+                "default: whether it is words"),
         Setting("validation", float, None, "split this fraction off the training set",
                 "FRACTION"),
         Setting("targets", float, None, "target values of wrong and right class; default: 0 1, "
                 "with tanh outputs -0.9 0.9", "LOW HIGH", 2),
-        Setting("normalise", bool, False, "whether to shift and scale the inputs to mean 0 and "
-                "standard deviation 1 (of the training set)"),
+        Setting("normalise", bool, None, "whether to shift and scale the inputs to mean 0 and "
+                "standard deviation 1 (of the training set): of a table each column, of images all "
+                "pixels together; default: of tables only"),
         Setting("augment", str, "none", "elastic: train each epoch on elastic distortions of its "
                 "own; or none", "NAME"),
         Setting("augment_alpha", float, None, "size of the distortions, in pixels; default: 34; 0 "
@@ -142,8 +155,11 @@ DATASET = Setting(
     "dataset",
     str,
     None,
-    "mnist, fashion-mnist, mnist-mini, or another that `fastfa data list` shows",
+    "mnist, fashion-mnist, mnist-mini, or another that `fastfa data list` shows; or a file of your own "
+    "(.csv, .tsv, .npz, .amat, .libsvm, .svm), or a folder such as MNIST/raw",
 )
+OWN_DATA = frozenset({"target", "task", "test", "held_out", "split_seed", "ignore", "header"})
+"""The settings that say how a file of one's own is read."""
 NAMES = frozenset(
     {DATASET.name, *(setting.name for settings in SETTINGS.values() for setting in settings)}
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import statistics
 import sys
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-from .build import build_augment, build_trainer, prepare
+from .build import build_augment, build_trainer, early_stopping
 from .checks import check_settings, check_training, checkpoint_paths
+from .dataset import Prepared, load_data, measured, prepare, settled
 from .settings import add_options, resolve_settings
 
 if TYPE_CHECKING:
@@ -52,7 +54,6 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train once, or ``--runs`` times, and print the result; the exit status."""
     from .. import set_num_threads
-    from ..data import load
     from ..data._digest import digest
     from .folder import claimed, place
 
@@ -60,15 +61,19 @@ def run(arguments: argparse.Namespace) -> int:
     check_settings(settings)
     if settings.threads is not None:
         set_num_threads(settings.threads)
-    data = load(settings.dataset, root=settings.root)
-    mark = "" if settings.out is None else digest(data)
-    data, background = prepare(settings, data)
+    raw = load_data(settings)
+    settings = settled(settings, raw)
+    mark = "" if settings.out is None else digest(raw)
+    prepared = prepare(settings, raw)
+    data = prepared.data
+    if raw.origin and not arguments.quiet:
+        print(raw.origin, flush=True)
     # Everything is built before anything is written, so that a wrong setting leaves no folder.
     may_replace = arguments.overwrite or arguments.resume
     seeds = range(settings.seed, settings.seed + settings.runs)
     saves = checkpoint_paths(settings, seeds, resume=arguments.resume, replace=may_replace)
-    augment = build_augment(settings, data, background)
-    job = _Job(settings, data, augment, arguments.resume, may_replace, arguments.quiet)
+    augment = build_augment(settings, data, prepared.background)
+    job = _Job(settings, prepared, augment, arguments.resume, may_replace, arguments.quiet)
     out = None if settings.out is None else place("train", "out", settings.out)
     first = job.run(seeds[0], _run_folder(out, seeds[0], settings.runs), saves[0])
     check_training(settings, data, first.trainer)
@@ -81,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     with claimed("train", settings.out) as folder:
         check_free(folder, settings, mark, overwrite=arguments.overwrite, resume=arguments.resume)
         with replacing(folder) as replaced:
-            write_config(folder, settings, data, mark, first.trainer)
+            write_config(folder, settings, prepared, mark, first.trainer)
             job.train_all(first, folder, saves)
             replaced.whole = job.whole
         print(f"results in {folder}")
@@ -103,7 +108,7 @@ class _Job:
     """What all runs have in common, and whether what they leave is whole."""
 
     settings: argparse.Namespace
-    data: Dataset
+    prepared: Prepared
     augment: Distortion | None
     resume: bool
     may_replace: bool
@@ -111,9 +116,13 @@ class _Job:
     whole: bool = True  # every file but figures could be written
     drawn: bool = True
 
+    @property
+    def data(self) -> Dataset:
+        return self.prepared.data
+
     def run(self, seed: int, folder: Path | None, save: Path | None) -> _Run:
         """One run with this seed, ready to be trained."""
-        from ..callbacks import Callback, EarlyStopping, JSONLLogger
+        from ..callbacks import Callback, JSONLLogger
         from ..checkpoint import Checkpoint
         from .report import EpochLines, Unfailing
 
@@ -121,7 +130,7 @@ class _Job:
         callbacks: list[Callback] = []
         writers = []
         if self.settings.early_stopping is not None:
-            callbacks.append(EarlyStopping(patience=self.settings.early_stopping))
+            callbacks.append(early_stopping(self.settings, self.data))
         if folder is not None:
             callbacks.append(history := JSONLLogger(folder / "history.jsonl"))
             writers.append(Unfailing(history, history.path))
@@ -143,7 +152,7 @@ class _Job:
             seed = self.settings.seed + number
             last.append(self._train(self.run(seed, _run_folder(folder, seed, len(saves)), save)))
         if len(last) > 1:
-            _print_mean(self.settings, last)
+            _print_mean(self.settings, self.prepared, last)
             if folder is not None:
                 from .outputs import write_runs
 
@@ -176,13 +185,13 @@ class _Job:
                 self._write(run)  # what there is: hours of training, perhaps
             raise
         self._write(run)
-        _print_result(self.settings, trainer, perf_counter() - begun)
+        _print_result(self.settings, self.prepared, trainer, perf_counter() - begun)
         return {"seed": trainer.seed} | trainer.history.records[-1]
 
     def _write(self, run: _Run) -> None:
         """The files of a run that are written in its end; a signal that comes now waits for them."""
         from .interrupt import held
-        from .outputs import draw, write_results
+        from .outputs import draw, write_predictions, write_results
 
         failed = {writer.is_history for writer in run.writers if writer.failed}
         net, history = run.trainer.net, run.trainer.history
@@ -192,6 +201,8 @@ class _Job:
                 self.whole = (
                     write_results(run.folder, net, history, log=True in failed) and self.whole
                 )
+                if self.data.origin:
+                    self.whole = write_predictions(run.folder, net, self.prepared) and self.whole
         if run.folder is not None and len(history):
             self.drawn = draw(run.folder / "curve.png", history.plot) is not False and self.drawn
 
@@ -201,32 +212,53 @@ def _run_folder(folder: Path | None, seed: int, runs: int) -> Path | None:
     return folder if folder is None or runs == 1 else folder / f"seed-{seed}"
 
 
-def _print_result(settings: argparse.Namespace, trainer: Trainer, wall: float) -> None:
+def _print_result(
+    settings: argparse.Namespace, prepared: Prepared, trainer: Trainer, wall: float
+) -> None:
     from ..callbacks import EarlyStopping
 
     history = trainer.history
-    last, lowest = history.records[-1], history.best("test_error")
+    last = history.records[-1]
+    key = measured(last, "test")[0]
+    lowest = history.best(key)
     samples = sum(r["seconds"] * r["samples_per_second"] for r in history)
     rate = samples / max(sum(history["seconds"]), 1e-9)
     seed = f"seed {trainer.seed}: " if settings.runs > 1 else ""
     print(
-        f"{seed}test error {last['test_error']:.2%} at epoch {last['epoch']} "
-        f"(lowest {lowest['test_error']:.2%} at epoch {lowest['epoch']}), "
+        f"{seed}{key.replace('_', ' ')} {_value(prepared, last, 'test')} at epoch {last['epoch']} "
+        f"(lowest {measured(lowest, 'test')[2]} at epoch {lowest['epoch']}), "
         f"{rate:,.0f} samples/s, {wall:.1f} s"
     )
     for callback in trainer.callbacks:
         if isinstance(callback, EarlyStopping) and callback.best.epoch:
             kept = history.records[callback.best.epoch - 1]
+            words = key.replace("test_", "")
             print(
-                f"{seed}kept the weights of epoch {kept['epoch']}, of the lowest validation "
-                f"error, {kept['validation_error']:.2%}: test error {kept['test_error']:.2%}"
+                f"{seed}kept the weights of epoch {kept['epoch']}, of the lowest validation {words}, "
+                f"{measured(kept, 'validation')[2]}: test {words} {measured(kept, 'test')[2]}"
             )
 
 
-def _print_mean(settings: argparse.Namespace, last: list[dict[str, Any]]) -> None:
-    errors = [record["test_error"] for record in last]
-    each = ", ".join(f"{error:.2%}" for error in errors)
+def _value(prepared: Prepared, record: dict[str, Any], part: str) -> str:
+    """The measure as text; of regression with the root mean square error in the target's own units."""
+    _, value, text = measured(record, part)
+    if not prepared.data.is_regression:
+        return text
+    sd = 1.0 if prepared.statistics is None else prepared.statistics.target_sd
+    return f"{text} (root mean square error {sd * math.sqrt(2 * value):.4g})"
+
+
+def _print_mean(
+    settings: argparse.Namespace, prepared: Prepared, last: list[dict[str, Any]]
+) -> None:
+    key = measured(last[0], "test")[0]
+    shown = "{:.4g}" if prepared.data.is_regression else "{:.2%}"
+    values = [record[key] for record in last]
+    each = ", ".join(shown.format(value) for value in values)
+    mean, sd = (
+        shown.format(value) for value in (statistics.mean(values), statistics.stdev(values))
+    )
     print(
-        f"test error at the last epoch over {settings.runs} seeds: "
-        f"mean {statistics.mean(errors):.2%}, sd {statistics.stdev(errors):.2%} ({each})"
+        f"{key.replace('_', ' ')} at the last epoch over {settings.runs} seeds: "
+        f"mean {mean}, sd {sd} ({each})"
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..processes import workers
 from .interrupt import leave_to_commander
-from .ranges import FILES, label, read_space, read_with_table, to_toml
+from .ranges import FILES, Range, is_own_data, label, read_space, read_with_table, to_toml
 from .settings import add_options, default_of, given_settings
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Search for settings of `fastfa train` with the lowest validation error. FILE is a file of settings
 whose table [search] says what varies: lr = { low = 0.001, high = 1.0, log = true } or
-activation = ["logistic", "tanh"]. The validation set is split off the training set; the test set is
+activation = ["logistic", "tanh"]. FILE may be data of your own instead (a .csv file and such): then lr
+and hidden are searched. The validation set is split off the training set; the test set is
 never looked at. The same command goes on where it was cut off. OUT gets study.db (of Optuna; its
 dashboard reads it), trials.csv and best.toml, which `fastfa train --config` runs."""
 
 _VALIDATION = 0.2
-_TRIALS, _BEST = "trial,state,validation_error,", "# Trial "  # how our files begin
+_TRIALS, _BEST = "trial,state,validation_", "# Trial "  # how our files begin
 _OWN = FILES | {"seed", "runs", "threads"}
 
 
@@ -41,7 +42,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser(
         "tune", help="search for good settings", description=_DESCRIPTION
     )
-    parser.add_argument("config", metavar="FILE", help="settings as TOML, with a table [search]")
+    parser.add_argument(
+        "config", metavar="FILE", help="settings as TOML, with a table [search]; or your own data"
+    )
     parser.add_argument(
         "--trials", type=int, default=50, metavar="N", help="of the study in the end; default: 50"
     )
@@ -80,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .study import check_plan, open_study
 
     plan, data = check_plan(_plan(arguments))
+    judge = "loss" if data.is_regression else "error"
     cores = len(os.sched_getaffinity(0))
     if arguments.jobs > cores:
         raise ValueError(f"[tune] jobs was {arguments.jobs}; it must be at most {cores}, the cores")
@@ -94,14 +98,14 @@ def run(arguments: argparse.Namespace) -> int:
             places = (plan, url, arguments.study, at)
             try:
                 for outcome in _outcomes(places, study, todo, arguments, cores):
-                    print(_told(outcome), flush=True)
+                    print(_told(outcome, judge), flush=True)
             except KeyboardInterrupt as stop:
                 if arguments.traceback:
                     raise
-                _write(folder, plan, study)
+                _write(folder, plan, study, judge)
                 return told(stop, f"; what is done is in {plain(url)}, and the same command goes on "
                             "from there")  # fmt: skip
-            _print_end(folder, study, best=_write(folder, plan, study))
+            _print_end(folder, study, judge, best=_write(folder, plan, study, judge))
     return 0
 
 
@@ -259,6 +263,16 @@ def _print_begin(
     there = len(_begun(study))
     more = f", {there} trials there" if there else ""
     print(f"study {arguments.study} in {url}{more}: {len(todo)} to run", flush=True)
+    if data.origin:
+        print(data.origin, flush=True)
+    for name, varied in plan.space.items() if is_own_data(arguments.config) else ():
+        values = " or ".join(str(label(value)) for value in varied.ends())
+        span = (
+            " to ".join(f"{end:g}" for end in varied.ends())
+            if isinstance(varied, Range)
+            else values
+        )
+        print(f"searched: {name}, {span}", flush=True)
     print(
         f"{data.name}: trained on {n - part} of the {n} training examples, judged by the other "
         f"{part}; the test set is not used",
@@ -266,9 +280,13 @@ def _print_begin(
     )
 
 
-def _told(outcome: Outcome) -> str:
+def _value(judge: str, value: float) -> str:
+    return f"validation {judge} {value:.4g}" if judge == "loss" else f"validation error {value:.2%}"
+
+
+def _told(outcome: Outcome, judge: str) -> str:
     chosen = " ".join(f"{name}={_short(value)}" for name, value in outcome.chosen.items())
-    value = "" if outcome.value is None else f"validation error {outcome.value:.2%}"
+    value = "" if outcome.value is None else _value(judge, outcome.value)
     words = " ".join(filter(None, (value, outcome.reason)))
     return f"trial {outcome.number:>3}  {words}  {chosen}  ({outcome.seconds:.1f} s)"
 
@@ -277,7 +295,9 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(label(value))
 
 
-def _write(folder: Path, plan: Plan, study: optuna.Study) -> optuna.trial.FrozenTrial | None:
+def _write(
+    folder: Path, plan: Plan, study: optuna.Study, judge: str
+) -> optuna.trial.FrozenTrial | None:
     """trials.csv, and best.toml if a trial came to its end; the best one."""
     from optuna.trial import TrialState
 
@@ -290,7 +310,7 @@ def _write(folder: Path, plan: Plan, study: optuna.Study) -> optuna.trial.Frozen
         {
             "trial": t.number,
             "state": t.state.name.lower(),
-            "validation_error": t.value,
+            f"validation_{judge}": t.value,
             "epochs": len(t.intermediate_values),
             "seconds": None if t.duration is None else t.duration.total_seconds(),
             "reason": t.user_attrs.get(REASON),
@@ -305,11 +325,11 @@ def _write(folder: Path, plan: Plan, study: optuna.Study) -> optuna.trial.Frozen
         return None
     best = min(complete, key=lambda t: (t.value, t.number))
     with atomic_write(folder / "best.toml") as file:
-        file.write(_best_toml(plan, study, best).encode())
+        file.write(_best_toml(plan, study, best, judge).encode())
     return best
 
 
-def _best_toml(plan: Plan, study: optuna.Study, best: optuna.trial.FrozenTrial) -> str:
+def _best_toml(plan: Plan, study: optuna.Study, best: optuna.trial.FrozenTrial, judge: str) -> str:
     values = {}
     for name, varied in plan.space.items():
         value = best.params[name]
@@ -318,21 +338,23 @@ def _best_toml(plan: Plan, study: optuna.Study, best: optuna.trial.FrozenTrial) 
     settings = vars(plan.settings(values))
     said = {"dataset", "lr", "seed", *plan.file, *plan.given, *plan.space}
     kept = {k: v for k, v in settings.items() if k in said or v != default_of(k)}
+    found = f"validation {judge} " + format(best.value, ".4%" if judge == "error" else ".6g")
     return (
-        f"{_BEST}{best.number} of the study {study.study_name!r} of fastfa tune: validation error "
-        f"{best.value:.4%}.\n"
+        f"{_BEST}{best.number} of the study {study.study_name!r} of fastfa tune: {found}.\n"
         "# The search did not use the test set. Without `validation`, the whole training set is "
         "trained on.\n\n" + to_toml(kept)
     )
 
 
-def _print_end(folder: Path, study: optuna.Study, best: optuna.trial.FrozenTrial | None) -> None:
+def _print_end(
+    folder: Path, study: optuna.Study, judge: str, best: optuna.trial.FrozenTrial | None
+) -> None:
     if best is None:
         raise ValueError(
             f"[tune] no trial came to its end; {folder / 'trials.csv'} says why for each"
         )
-    print(f"best: trial {best.number}, validation error {best.value:.2%}")
+    print(f"best: trial {best.number}, {_value(judge, best.value)}")
     print(
-        f"its settings are in {folder / 'best.toml'}; to measure the test error: "
+        f"its settings are in {folder / 'best.toml'}; to measure the test {judge}: "
         f"fastfa train --config {folder / 'best.toml'}"
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _check
+from .._class_names import found_names, is_text
 from ..data import Dataset, load
 
 HELD_OUT = 0.2  # of the examples, where nothing else is given to measure on
@@ -58,7 +59,10 @@ def read_sets(data: Any, validation: Any, test: Any) -> Sets:
         others.append(_parts("test", test)[1])
     if answers.ndim == 2:
         return Sets(data, validation, test, size, answers.shape[1], False, name)
-    if answers.dtype.kind not in "iu":
+    if is_text(answers):
+        names = getattr(data, "class_names", ()) or found_names("compare", "data Y", answers)
+        return Sets(data, validation, test, size, len(names), True, name)
+    if answers.dtype.kind not in "iub":
         return Sets(data, validation, test, size, 1, False, name)
     classes = max(classes, *map(_classes, [answers, *others]))
     return Sets(data, validation, test, size, classes, True, name)
@@ -92,4 +96,4 @@ def _classes(answers: np.ndarray) -> int:
     """How many classes there must be; a fit refuses what are no labels."""
     if answers.ndim == 2:
         return answers.shape[1]
-    return int(answers.max()) + 1 if answers.size and answers.dtype.kind in "iu" else 0
+    return int(answers.max()) + 1 if answers.size and answers.dtype.kind in "iub" else 0

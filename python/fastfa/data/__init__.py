@@ -14,8 +14,10 @@ from .load import DatasetNotFound, load
 from .local import LOCAL_DATASETS
 from .mfcc import mfcc
 from .own import from_arrays, read
+from .own_set import read_dataset
 from .photos import photo_background
 from .places import locate
+from .prepared import NormalisedDataset, normalise_dataset
 from .registry import DATASETS, DataFile, DatasetInfo
 from .stream import IdxError
 from .svhn import load_svhn
@@ -36,6 +38,7 @@ __all__ = [
     "FetchError",
     "IdxError",
     "Normalised",
+    "NormalisedDataset",
     "Split",
     "dataset_info",
     "fetch_dataset",
@@ -46,11 +49,13 @@ __all__ = [
     "locate",
     "mfcc",
     "normalise",
+    "normalise_dataset",
     "one_hot",
     "permutation",
     "photo_background",
     "read",
     "read_amat",
+    "read_dataset",
     "read_idx",
     "read_libsvm",
     "write_idx",

@@ -15,7 +15,7 @@ import os
 
 from .dataset import Split
 from .limit import Limit
-from .table import Table, read_table, split_of
+from .table import Layout, Table, read_table, split_of
 
 _SIDEWAYS = ("mnist_background_images_", "mnist_background_random_", "mnist_noise_variations_")
 
@@ -58,10 +58,10 @@ def read_amat(
     where, bounds = "read_amat", Limit("read_amat", path, limit)
     name = bounds.name
 
-    def first(fields: list[str]) -> tuple[bool, int]:
+    def first(fields: list[str]) -> Layout:
         if len(fields) != 785:
             raise ValueError(f"[{where}] {name}: row 1 has {len(fields)} fields; it must have 785")
-        return False, 784
+        return Layout(False, 784)
 
     x, labels = read_table(bounds, None, first)
     slack = 1e-6  # of a text that was rounded

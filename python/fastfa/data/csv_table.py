@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from .. import _check
 from .limit import Limit
-from .table import Table, is_missing, read_table
+from .table import Layout, Table, TextLabels, is_missing, read_table
 from .text import number
 
 # Names that are hardly ever those of a feature; compared in small letters without _, - and blanks.
@@ -16,7 +20,24 @@ _LABEL_NAMES = {
 }
 
 
-def read_csv(limit: Limit, label_column: int | str | None, header: bool | None) -> Table:
+class Csv(NamedTuple):
+    """What a CSV file holds: the table, and the names of its features and of the label's column."""
+
+    table: Table
+    features: tuple[str, ...]
+    label: str
+
+
+def read_csv(
+    limit: Limit,
+    label_column: int | str | None,
+    header: bool | None,
+    *,
+    names: bool = False,
+    ignore: Sequence[str] = (),
+    dtype: Any = np.float32,
+    argument: str = "label_column",
+) -> Csv:
     """The rows of a CSV file and their labels.
 
     Parameters
@@ -28,47 +49,97 @@ def read_csv(limit: Limit, label_column: int | str | None, header: bool | None) 
         else the last.
     header : bool, optional
         Whether the first line names the columns. Default: whether it consists of words.
+    names : bool
+        Whether some labels may be numbers and some not: all are names then.
+    ignore : sequence of str
+        Names of columns that are left out.
+    dtype : dtype
+        Of the features.
+    argument : str
+        What the caller calls `label_column`, for messages.
 
     Raises
     ------
     TypeError, ValueError
-        The table is malformed, its header is doubtful or contradicts `label_column`, or no argument
-        says which column is the label and the last one holds a single class.
+        The table is malformed, its header is doubtful or contradicts `label_column`, some labels are
+        numbers and some are not, or no argument says which column is the label and the last one holds a
+        single class.
     """
     if header is not None:
         header = _check.flag(limit.where, "header", header)
-    if not isinstance(label_column, str | None):
-        label_column = _check.integer(limit.where, "label_column", label_column, -(2**31), 2**31)
-    columns = _Columns(limit, label_column, header)
-    table = read_table(limit, ",", columns.first)
-    labels = table.labels
-    if columns.by_default and len(labels) > 1 and (labels == labels[0]).all():
-        raise ValueError(
-            f"{columns.place}: the last column holds {labels[0]:.15g} in all {len(labels)} rows; "
-            "label_column must say which column is the label (-1 if it is this one)"
-        )
-    return table
+    columns = Columns(limit.where, limit.name, label_column, header, ignore, argument)
+    try:
+        table = read_table(limit, "", columns.first, dtype=dtype)
+    except TextLabels as found:
+        table = read_table(limit, "", columns.first, dtype=dtype, text_labels=True)
+        if not names and any(_may_be_number(text) for text in table.labels):
+            raise found.problem from None
+    columns.check_default(table.labels)
+    return Csv(table, columns.features, columns.label)
 
 
-class _Columns:
+class Columns:
     """What the first line decides."""
 
-    def __init__(self, limit: Limit, label_column: int | str | None, header: bool | None) -> None:
-        self.where = limit.where
-        self.name = limit.name
-        self.place = f"[{limit.where}] {limit.name}"
+    def __init__(
+        self,
+        where: str,
+        name: str,
+        label_column: int | str | None,
+        header: bool | None,
+        ignore: Sequence[str] = (),
+        argument: str = "label_column",
+    ) -> None:
+        if not isinstance(label_column, str | None):
+            label_column = _check.integer(where, argument, label_column, -(2**31), 2**31)
+        self.argument = argument
+        self.where = where
+        self.name = name
+        self.place = f"[{where}] {name}"
         self.label_column = label_column
         self.header = header
+        self.ignore = ignore
         self.by_default = False
+        self.features: tuple[str, ...] = ()
+        self.label = ""
 
-    def first(self, fields: list[str]) -> tuple[bool, int]:
-        """Whether the line is a header, and the column of the labels."""
+    def check_default(self, labels: Any) -> None:
+        """Refuse to take the last column for the label if nothing says so and it is the same in all."""
+        if self.by_default and len(labels) > 1 and (labels == labels[0]).all():
+            one = labels[0] if isinstance(labels[0], str) else f"{labels[0]:.15g}"
+            raise ValueError(
+                f"{self.place}: the last column holds {one} in all {len(labels)} rows; "
+                f"{self.argument} must say which column is the label (-1 if it is this one)"
+            )
+
+    def first(self, fields: list[str]) -> Layout:
+        """Whether the line is a header, the column of the labels, and those that are left out."""
         header = self._is_header(fields) if self.header is None else self.header
         if len(fields) < 2:
             raise ValueError(f"{self.place} has {len(fields)} column; it must have two or more")
         if header:
             self._check_names(fields)
-        return header, self._label(fields if header else [], len(fields))
+        return self.layout(fields if header else [], len(fields), header)
+
+    def layout(self, names: list[str], width: int, header: bool = True) -> Layout:
+        """The column of the labels and those left out, of ``width`` columns with these names or none."""
+        label = self._label(names, width)
+        ignored = tuple(
+            _only(names, name, f"[{self.where}] ignore", self.name) for name in self.ignore
+        )
+        if label in ignored:
+            raise ValueError(
+                f"[{self.where}] ignore was {list(self.ignore)!r}; {names[label]!r} in it must not be "
+                "the column of the labels"
+            )
+        if width - len(set(ignored)) < 2:
+            raise ValueError(f"{self.place} has {width} columns; one feature must not be ignored")
+        if names:
+            self.label = names[label]
+            self.features = tuple(
+                name for at, name in enumerate(names) if at != label and at not in ignored
+            )
+        return Layout(header, label, ignored)
 
     def _is_header(self, fields: list[str]) -> bool:
         words = [field for field in fields if number(field) is None]
@@ -86,6 +157,8 @@ class _Columns:
     def _check_names(self, names: list[str]) -> None:
         """Refuse a header that may be data, or that has a column which is no feature."""
         for at, name in enumerate(names, 1):
+            if name in self.ignore:
+                continue
             if not name or name.startswith("Unnamed:"):
                 what = f"the name {name[:40]!r}" if name else "no name"
                 raise ValueError(
@@ -95,6 +168,8 @@ class _Columns:
         if self.header is None:
             everything = all(is_missing(name) for name in names)
             for at, name in enumerate(names, 1):
+                if name in self.ignore:
+                    continue
                 if number(name) is None and (everything or _may_be_number(name)):
                     raise ValueError(
                         f"{self.place}: the first line's field {at} is {name[:40]!r}; it must be a "
@@ -103,17 +178,9 @@ class _Columns:
 
     def _label(self, names: list[str], width: int) -> int:
         column, named = self.label_column, _named(names)
-        where = f"[{self.where}] label_column was {column!r}"
+        where = f"[{self.where}] {self.argument} was {column!r}"
         if isinstance(column, str):
-            found = [at for at, name in enumerate(names) if name == column.strip()]
-            if len(found) != 1:
-                known = "a number, as there is no header"
-                if names:
-                    known = f"the name of one column, of {', '.join(names)[:200]}"
-                raise ValueError(
-                    f"{where}, which {self.name} has {len(found)} times; it must be {known}"
-                )
-            return found[0]
+            return _only(names, column.strip(), f"[{self.where}] {self.argument}", self.name)
         if column is not None:
             if not -width <= column < width:
                 raise ValueError(f"{where}; it must be from {-width} to {width - 1}")
@@ -127,11 +194,24 @@ class _Columns:
         if len(named) > 1 or inside:
             several = ", ".join(repr(names[at]) for at in sorted({*named, width - 1}))
             raise ValueError(
-                f"{self.place}: the label may be any of the columns {several}; label_column must say "
+                f"{self.place}: the label may be any of the columns {several}; {self.argument} must say "
                 "which (a name or a number)"
             )
         self.by_default = not named
         return named[0] if named else width - 1
+
+
+def _only(names: list[str], name: str, argument: str, file: str) -> int:
+    """The place of the one column of this name."""
+    found = [at for at, each in enumerate(names) if each == name]
+    if len(found) != 1:
+        known = "a number, as there is no header"
+        if names:
+            known = f"the name of one column, of {', '.join(names)[:200]}"
+        raise ValueError(
+            f"{argument} was {name!r}, which {file} has {len(found)} times; it must be {known}"
+        )
+    return found[0]
 
 
 def _plain(name: str) -> str:

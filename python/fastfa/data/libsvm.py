@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from array import array
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -77,14 +77,21 @@ def read_libsvm(
         )
     bounds = Limit(where, path, limit)
     with open_lines(bounds) as lines:
-        return _Reader(bounds, features, first_label, zero_based).read(lines)
+        x, labels = _Reader(bounds, features, first_label, zero_based).read(lines)
+    return Split(x, labels, (1, 1, x.shape[1]))
+
+
+def read_pairs(limit: Limit, features: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """What a LIBSVM file holds: x as by `read_libsvm`, and its labels, any numbers, float64."""
+    with open_lines(limit) as lines:
+        return _Reader(limit, features, None, "auto").read(lines)
 
 
 class _Reader:
-    """What has been read of a file so far."""
+    """What has been read of a file so far. Without a first label, labels are any numbers."""
 
     def __init__(
-        self, limit: Limit, features: int | None, first_label: int, zero_based: bool | str
+        self, limit: Limit, features: int | None, first_label: int | None, zero_based: bool | str
     ) -> None:
         self.limit = limit
         self.features = features
@@ -93,12 +100,12 @@ class _Reader:
         self.largest = 0  # of the indices, and the line that had it
         self.largest_at = 0
         self.zero = False  # whether there was an index 0
-        self.labels = array("q")
+        self.labels: array[Any] = array("d" if first_label is None else "q")
         self.ends = array("q")  # of each example, among the pairs
         self.indices = array("q")
         self.values = array("f")
 
-    def read(self, lines: Lines) -> Split:
+    def read(self, lines: Lines) -> tuple[np.ndarray, np.ndarray]:
         for at, line in lines:
             text, _, comment = line.partition("#")
             fields = text.split()
@@ -141,8 +148,12 @@ class _Reader:
         self.ends.append(len(self.indices))
         self.labels.append(self._label(place, fields[0]))
 
-    def _label(self, place: str, text: str) -> int:
+    def _label(self, place: str, text: str) -> float:
         value, first = number(text), self.first_label
+        if first is None:
+            if value is None:
+                raise ValueError(f"{place} has label {text[:40]!r}; it must be a number")
+            return value
         negative = value == -1 and first == 0  # looked at again when all are known
         if value is None or value != int(value) or not (negative or first <= value < first + 10**6):
             raise ValueError(
@@ -156,12 +167,12 @@ class _Reader:
         if need > self.limit.bytes:
             self.limit.check(need, f"{count} examples or more of {width} features")
 
-    def _dense(self) -> Split:
+    def _dense(self) -> tuple[np.ndarray, np.ndarray]:
         place = f"[{self.limit.where}] {self.limit.name}"
         if not self.labels:
             raise ValueError(f"{place} holds no examples; it must hold at least one")
-        labels = np.array(self.labels, np.int64)
-        if labels.min() < 0:  # of -1 and 1
+        labels = np.array(self.labels)
+        if self.first_label is not None and labels.min() < 0:  # of -1 and 1
             odd = labels[np.abs(labels) != 1]
             if odd.size:
                 raise ValueError(
@@ -180,4 +191,4 @@ class _Reader:
         counts = ends - np.concatenate([[0], ends[:-1]])
         rows = np.repeat(np.arange(len(labels)), counts)
         x[rows, np.array(self.indices, np.int64) - (not zero_based)] = self.values
-        return Split(x, labels, (1, 1, x.shape[1]))
+        return x, labels

@@ -93,12 +93,12 @@ Paths = Mapping[str, Path]
 def _load_idx(info: DatasetInfo, paths: Paths, limit: int | None) -> Dataset:
     train = _read_split(info, paths[TRAIN_IMAGES], paths[TRAIN_LABELS], limit)
     test = _read_split(info, paths[TEST_IMAGES], paths[TEST_LABELS], limit)
-    return Dataset(info.name, train, test, info.classes, info.image_shape)
+    return Dataset(info.name, train, test, info.classes, info.image_shape, info.class_names)
 
 
 def _load_amat(info: DatasetInfo, paths: Paths, limit: int | None) -> Dataset:
     train, test = (read_amat(path, limit=limit) for path in paths.values())
-    return Dataset(info.name, train, test, info.classes, info.image_shape)
+    return Dataset(info.name, train, test, info.classes, info.image_shape, info.class_names)
 
 
 # By DatasetInfo.format.

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .limit import Limit
 
+TEXT = ("labels", "y")  # arrays that may hold names
 _PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what np.savez and np.savez_compressed write
 
 
@@ -72,7 +73,7 @@ def _array(limit: Limit, file: IO[bytes], name: str, size: int, held: int) -> np
     shape, dtype = _header(file, name)
     if dtype.hasobject:
         raise _Refused(f"{name} holds Python objects, which fastfa never unpickles; save numbers")
-    if dtype.kind not in "fiub":
+    if dtype.kind not in "fiub" and not (dtype.kind == "U" and name in TEXT):
         raise _Refused(f"{name} has dtype {dtype}; it must be of real numbers")
     if any(length < 0 for length in shape):
         raise _Refused(f"{name} has shape {shape}")

@@ -71,7 +71,14 @@ def photo_background(base: Dataset, seed: int = 0) -> Dataset:
         _compose(part, photographs, places, np.random.Philox([seed, which]))
         for which, part in enumerate((base.train, base.test))
     )
-    return Dataset(f"{base.name}-photo-background", train, test, base.classes, base.image_shape)
+    return Dataset(
+        f"{base.name}-photo-background",
+        train,
+        test,
+        base.classes,
+        base.image_shape,
+        base.class_names,
+    )
 
 
 def _photographs() -> list[npt.NDArray[np.uint8]]:

@@ -74,7 +74,7 @@ def load_timit(
     _check.flag("load_timit", "sa", sa)
     place = Path(path_of("load_timit", "folder", folder))
     train, test = (_read_part(_folder(place, name), sa, limit) for name in ("train", "test"))
-    return Dataset("timit-stops", train, test, len(STOPS), (1, 1, 39))
+    return Dataset("timit-stops", train, test, len(STOPS), (1, 1, 39), STOPS, is_table=True)
 
 
 def _folder(place: Path, name: str) -> Path:

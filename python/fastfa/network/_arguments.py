@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _check, _core
+from .._class_names import check_names, is_text, numbered
 from ..layers import KINDS, Layer, Weighted
 from ..layers.layer import Stack
 from ..optim import SGD, Adam
@@ -60,10 +61,79 @@ def targets(
     """Targets (n, n_out), laid out like inputs; within [0, 1] where the loss asks for that."""
     if net._net.usable(values, net.output_size, net.loss == "cross_entropy") and len(values) == n:
         return values
+    if not (isinstance(values, np.ndarray) and values.ndim == 2) and not _device_arrays.is_one(
+        values
+    ):
+        values = _check.as_array(where, name, values)
+        if are_labels(net, values):
+            numbers = labels(net, where, name, values, n)
+            return of_labels(net, where, "Y", numbers, default_targets(net))
     y = outputs(net, where, name, values, n, there=there)
     if net.loss == "cross_entropy" and isinstance(y, np.ndarray):
         check_probabilities(net, where, name, float(y.min()), float(y.max()))
     return y
+
+
+def are_labels(net: Parameters, values: np.ndarray) -> bool:
+    """Whether (N,) values are labels: names or truth values, or, for several outputs, integers."""
+    if values.ndim != 1 or not len(values):
+        return False
+    kinds = "b" if net.output_size == 1 else "iub"
+    return values.dtype.kind in kinds or is_text(values)
+
+
+def labels(net: Parameters, where: str, name: str, values: np.ndarray, n: int) -> np.ndarray:
+    """Labels (n,) as the numbers of classes, int64: integers, truth values, or names of classes."""
+    if values.shape != (n,):
+        raise ValueError(
+            f"[{where}] {name} has shape {values.shape}; for {n} examples it must be ({n},)"
+        )
+    classes = max(net.output_size, 2)
+    if is_text(values):
+        if not net.class_names:
+            raise ValueError(
+                f"[{where}] {name} holds names, and the network doesn't know which output is which; "
+                "assign them to net.class_names, in the order of its outputs (Trainer.fit does it)"
+            )
+        return numbered(where, name, values, net.class_names)
+    numbers = values.astype(np.int64)
+    low, high = int(numbers.min()), int(numbers.max())
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"[{where}] {name} lies in [{low}, {high}]; the network has {net.output_size} outputs, so "
+            f"it must lie in [0, {classes - 1}]" + _check.from_one_hint(low, high, classes)
+        )
+    return numbers
+
+
+def default_targets(net: Parameters) -> tuple[float, float]:
+    """What the outputs of wrong and right classes are to be, where nothing else is said."""
+    return (-0.9, 0.9) if net.layers[-1].activation == "tanh" else (0.0, 1.0)
+
+
+def of_labels(
+    net: Parameters, where: str, name: str, numbers: np.ndarray, pair: tuple[float, float]
+) -> np.ndarray:
+    """Targets (N, n_out) for the numbers of classes, of which one output has two."""
+    check_probabilities(net, where, name, *pair)
+    low, high = pair
+    if net.output_size == 1:
+        return np.where(numbers == 1, high, low).astype(net.dtype)[:, None]
+    made = np.full((len(numbers), net.output_size), low, net.dtype)
+    made[np.arange(len(numbers)), numbers] = high
+    return made
+
+
+def class_names(net: Parameters, value: Any) -> tuple[str, ...]:
+    """The names of the classes: one for each output, or two for a single one; or none."""
+    names = check_names("Network", value)
+    count = max(net.output_size, 2)
+    if names and len(names) != count:
+        raise ValueError(
+            f"[Network] class_names was {_check.shown(value)}; it must have {count} names, for "
+            f"{net.output_size} outputs, or none"
+        )
+    return names
 
 
 def check_probabilities(net: Parameters, where: str, name: str, low: float, high: float) -> None:

@@ -78,6 +78,11 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
     What a network was made with can be read under the same names. It can't be assigned: what changes
     are the values in `weights`, `biases` and `feedback_matrices`, and `set_feedback` changes the rule.
 
+    ``class_names`` can be assigned: what the outputs stand for, in their order, ``()`` if that has no
+    names. `Trainer.fit` assigns it where labels are names. With it, Y may be names wherever a method
+    takes targets. Integers and truth values, (N,), may be given there too; they are labels, whose
+    targets are 0 and 1, or −0.9 and 0.9 for tanh outputs.
+
     Examples
     --------
     >>> import numpy as np, fastfa as fa
@@ -90,6 +95,7 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
     """
 
     _checkpoint_kind: ClassVar[str] = "network"
+    _SETTINGS = {"class_names": _arguments.class_names}  # noqa: RUF012 (Guarded's)
     _INSTEAD: ClassVar[dict[str, str]] = {
         "": "it is fixed when the network is made; make another Network, and give it this one's "
         "state_dict() if that fits",
@@ -143,6 +149,7 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
             _arguments.units(f"layers[{i}]", shape)
             shapes.append(shape)
         self._set(shapes=tuple(shapes))
+        self.class_names = ()
         matrices, perturbation = specs(self._feedback)
         self._net = _CORES[self.dtype.name](
             inputs=self.input_size,

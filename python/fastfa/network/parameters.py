@@ -34,6 +34,7 @@ class Parameters(Guarded):
     device: str
     matmul_precision: Literal["float32", "tf32"]
     matmul_library: Literal["fastfa", "cublas", "fastest"]
+    class_names: tuple[str, ...]
     _net: _core.NetworkFloat32 | _core.NetworkFloat64
     _converted: tuple[Optimizer | None, _core.Sgd | _core.Adam | None] = (None, None)
     _feedback: Rules

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._bar import progress_bar
+from ..data import permutation
 from .examples import Examples
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ def train(
         if trainer._stopping:
             break
     return loss, error, seconds, seen
+
+
+def order_of(trainer: Trainer, epoch: int, n: int) -> np.ndarray:
+    """The order of the n examples in an epoch."""
+    if trainer.shuffle:
+        return permutation(n, trainer.seed, epoch)
+    return np.arange(n, dtype=np.int64)
 
 
 def _next_chunk(trainer: Trainer) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .. import _check
+from .._class_names import found_names, is_text, numbered, renumbered, shown_names
 from ..data import Split, one_hot
 from ..network import _arguments
 
@@ -30,6 +32,9 @@ class Examples(NamedTuple):
         return Examples(self.x[indices], self.y[indices], weights)
 
 
+Sets = dict[str, Examples]  # "train", and those that are measured
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a fit was begun with: the epoch it ends after, and a fingerprint of each set by name."""
@@ -38,7 +43,13 @@ class Plan:
     examples: dict[str, str]
 
 
-def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) -> Examples:
+def prepare(
+    net: Network,
+    source: Any,
+    name: str,
+    targets: tuple[float, float],
+    names: Sequence[str] = (),
+) -> Examples:
     """Examples from a Split, a pair (X, labels) or (X, Y), or such a pair with weights as a third.
 
     Parameters
@@ -46,31 +57,29 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
     net
         The network that they are for.
     source
-        Has ``x`` and ``labels``, or is a pair (inputs, 1-D integer labels or 2-D targets), or that with
-        a weight for each example. For a network with one output, 1-D values are its targets.
+        Has ``x`` and ``labels``, or is a pair (inputs, 1-D labels or 2-D targets), or that with a weight
+        for each example. Labels are integers, booleans or names. For a network with one output, 1-D
+        values are its targets.
     name
         The argument's name, for errors.
     targets
         (low, high): what labels become.
+    names
+        Those of the classes, where labels have names.
 
     Raises
     ------
     ValueError, TypeError
         Naming the argument, what it was and what it must be.
     """
-    weights = None
-    of_classes = hasattr(source, "x") and hasattr(source, "labels")
-    if of_classes:
-        inputs, answers = source.x, source.labels
-    elif isinstance(source, tuple | list) and len(source) in (2, 3):
-        inputs, answers, weights = (*source, None)[:3]
-    else:
-        raise TypeError(
-            f"[fit] {name} was {_describe(source)}; it must be a Split, a pair (X, labels) or a "
-            "pair (X, Y), or such a pair with the examples' weights as a third"
-        )
+    inputs, answers, weights, of_classes = _parts(source, name)
     x = _arguments.inputs(net, "fit", f"{name} X", inputs)
     answers = _check.as_array("fit", f"{name} Y", answers)
+    own = getattr(source, "class_names", ())
+    if of_classes and own and names:
+        answers = renumbered("fit", f"{name} labels", answers, own, names)
+    elif is_text(answers):
+        answers = numbered("fit", f"{name} labels", answers, names)
     if answers.ndim == 1 and net.output_size == 1:
         answers = _for_one_output(answers, name, targets, of_classes)
     if answers.ndim == 2:
@@ -80,20 +89,60 @@ def prepare(net: Network, source: Any, name: str, targets: tuple[float, float]) 
     return Examples(x, y, _arguments.sample_weight(net, "fit", weights, len(x), f"{name} weights"))
 
 
+def _parts(source: Any, name: str) -> tuple[Any, Any, Any, bool]:
+    """Inputs, labels or targets, weights or None; and whether these are of a Split with classes."""
+    if hasattr(source, "x") and hasattr(source, "labels"):
+        return source.x, source.labels, None, np.asarray(source.labels).dtype.kind != "f"
+    if isinstance(source, tuple | list) and len(source) in (2, 3):
+        inputs, answers, weights = (*source, None)[:3]
+        return inputs, answers, weights, False
+    raise TypeError(
+        f"[fit] {name} was {_describe(source)}; it must be a Split, a pair (X, labels) or a "
+        "pair (X, Y), or such a pair with the examples' weights as a third"
+    )
+
+
+def names_in(net: Network, train: Any) -> tuple[str, ...]:
+    """The names of the classes: those that the network has, else those of the training examples.
+
+    Raises
+    ------
+    ValueError
+        These have another number of names than the network has outputs.
+    """
+    if net.class_names:
+        return net.class_names
+    classes = max(net.output_size, 2)
+    own = getattr(train, "class_names", ())
+    if own:
+        return tuple(own) if len(own) == classes else ()
+    answers = _check.as_array("fit", "train Y", _parts(train, "train")[1])
+    if not is_text(answers):
+        return ()
+    found = found_names("fit", "train labels", answers)
+    if len(found) != classes:
+        raise ValueError(
+            f"[fit] train labels has {len(found)} names ({shown_names(found)}); the network has "
+            f"{net.output_size} outputs, so there must be {classes}, or net.class_names must name them"
+        )
+    return found
+
+
 def prepare_sets(
     net: Network, targets: tuple[float, float], seed: int, train: Any, validation: Any, test: Any
 ) -> dict[str, Examples]:
     """The checked examples of a fit by name: "train", and the sets to measure after each epoch."""
-    sets = {"train": prepare(net, train, "train", targets)}
+    names = names_in(net, train)
+    sets = {"train": prepare(net, train, "train", targets, names)}
     if isinstance(validation, numbers.Real):
         fraction = _check.real(
             "fit", "validation", validation, high=1.0, open_low=True, open_high=True
         )
         sets["train"], sets["validation"] = split_off(sets["train"], fraction, seed)
     elif validation is not None:
-        sets["validation"] = prepare(net, validation, "validation", targets)
+        sets["validation"] = prepare(net, validation, "validation", targets, names)
     if test is not None:
-        sets["test"] = prepare(net, test, "test", targets)
+        sets["test"] = prepare(net, test, "test", targets, names)
     for name, part in sets.items():
         _arguments.check_some_weight("fit", f"{name} weights", part.weights)
     return sets
@@ -149,11 +198,13 @@ def _for_one_output(
 def _from_labels(
     net: Network, labels: np.ndarray, n: int, name: str, targets: tuple[float, float]
 ) -> np.ndarray:
-    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+    if labels.shape != (n,) or labels.dtype.kind not in "iub":
         raise ValueError(
             f"[fit] {name} labels has shape {labels.shape} and dtype {labels.dtype}; it must be "
             f"({n},) and of an integer type, or targets of shape ({n}, {net.output_size})"
         )
+    if labels.dtype.kind == "b":
+        labels = labels.astype(np.int64)
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= net.output_size:
         raise ValueError(

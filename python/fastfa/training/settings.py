@@ -14,6 +14,7 @@ from ..data import Distortion
 from ..history import History
 from ..layers import Dense
 from ..network import Network
+from ..network._arguments import default_targets
 from ..schedules import Cosine, Steps, Warmup
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def check_augment(augment: Any, net: Network) -> Any:
 
 def check_targets(net: Network, targets: Any) -> tuple[float, float]:
     if targets is None:
-        return (-0.9, 0.9) if net.layers[-1].activation == "tanh" else (0.0, 1.0)
+        return default_targets(net)
     if not isinstance(targets, Sequence) or len(targets) != 2:
         raise TypeError(f"[Trainer] targets was {targets!r}; it must be a pair (low, high)")
     low, high = (

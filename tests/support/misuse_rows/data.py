@@ -75,6 +75,9 @@ ROWS = [
      "ValueError: [one_hot] classes was 0; it must be a positive integer"),
     ("fa.data.one_hot([0], 2, low=np.nan)",
      "ValueError: [one_hot] low was nan and high 1.0; they must be finite, and low below high"),
+    # data.normalise_dataset
+    ("fa.data.normalise_dataset(5)",
+     "TypeError: [normalise_dataset] data was 5; it must be a Dataset"),
     # data.permutation
     ("fa.data.permutation(-1, 0, 1)",
      "ValueError: [permutation] n was -1; it must be an integer of at least 0"),
@@ -94,6 +97,20 @@ ROWS = [
      "ValueError: [read] {tmp}/a.csv: row 2, field 2 is 'x'; it must be a finite number"),
     ('fa.data.read(file("1,2\\n3,4\\n", "a.csv"), label_column=7)',
      "ValueError: [read] label_column was 7; it must be from -2 to 1"),
+    ('fa.data.read(file("1,a\\n2,b\\n", "b.csv"), class_names=["a"])',
+     "ValueError: [read] {tmp}/b.csv: labels[1] was 'b'; it must be one of 'a'"),
+    # data.read_dataset
+    ('fa.data.read_dataset(file("1,2\\n3,2.5\\n", "a.csv"), task="classify")',
+     "ValueError: [read_dataset] task was 'classify'; it must be one of classification, regression …"),
+    ('fa.data.read_dataset((np.ones((2, 3)), [0, 1]), held_out=0.1)',
+     "ValueError: [read_dataset] held_out was 0.1, which is 0 of 2 examples; it must leave at least one "
+     "in each part"),
+    ('fa.data.read_dataset((np.ones((30, 3)), range(30)))',
+     "ValueError: [read_dataset] arrays: the target 'label' has 30 different whole numbers, which …"),
+    ('fa.data.read_dataset((np.ones((2, 3)), ["a", "a"]))',
+     "ValueError: [read_dataset] arrays: the target 'label' is 'a' in all rows; it must have two …"),
+    ('fa.data.read_dataset(file("a,b\\n1,x\\n2,y\\n", "c.csv"), target="c")',
+     "ValueError: [read_dataset] target was 'c', which {tmp}/c.csv has 0 times; it must be the name …"),
     # data.read_amat
     ('fa.data.read_amat(file("x"))',
      "ValueError: [read_amat] {tmp}/file.txt: row 1 has 1 fields; it must have 785"),
