@@ -13,7 +13,7 @@ pip := -m pip install -q --disable-pip-version-check
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
 .PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
-  sanitize sanitize-address sanitize-levels sanitize-thread sanitize-quick fuzz torture bench bench-growth clean
+  sanitize sanitize-address sanitize-levels sanitize-thread sanitize-quick coverage fuzz torture bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -140,6 +140,21 @@ sanitize-thread: build/sanitize/thread/.built
 sanitize-quick: build/sanitize/address-quick/.built build/sanitize/thread-quick/.built ## the part of it that is for every change
 	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi capi_errors capi_learning padding sizes state_file stepwise stepwise_calls stepwise_refusals)
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread-quick $(call tests_of,locks robust_feedback)
+
+# What the tests run of Python, and of C++ with portable kernels: pages in build/coverage/python and cpp.
+# COVERED=tests/core for a part of the tests.
+COVERED ?= tests
+coverage: $(VENV)/.requirements ## what of the code the tests run
+	$(BIN)/python $(pip) $(call declared,coverage)
+	$(BIN)/python $(pip) --no-build-isolation --no-deps --upgrade --target build/coverage/site \
+	  -C build-dir=build/coverage/build -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_CUDA=OFF \
+	  -C cmake.define.FASTFA_PORTABLE=ON -C cmake.define.CMAKE_CXX_FLAGS=--coverage .
+	find build/coverage/build -name '*.gcda' -delete
+	-PYTHONPATH=build/coverage/site $(BIN)/python $(pytest) -q --cov=fastfa --cov-report=html:build/coverage/python \
+	  --cov-report=term:skip-covered $(COVERED)
+	mkdir -p build/coverage/cpp
+	$(BIN)/gcovr --root . --filter cpp/ --object-directory build/coverage/build --gcov-ignore-parse-errors \
+	  --html-details build/coverage/cpp/index.html --txt
 
 # Seconds for each target; FUZZ="--runs 1000000 cpp.load" for so many inputs of one.
 FUZZ ?= --seconds 60
