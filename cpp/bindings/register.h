@@ -2,6 +2,11 @@
 
 #include <pybind11/pybind11.h>
 
+#include "fastfa/optimizers.h"
+
+// A class of its own to Python: pybind11 would try the alternatives one by one.
+PYBIND11_MAKE_OPAQUE(fastfa::Optimizer)
+
 namespace fastfa {
 
 void register_device_arrays(pybind11::module_& m);

@@ -50,6 +50,13 @@ static Propagator propagator(const py::function& propagate) {
       };
 }
 
+// A setting of an optimizer, from Python.
+static void read(const py::handle& given, double& setting) { setting = given.cast<double>(); }
+static void read(const py::handle& given, bool& setting) { setting = given.cast<bool>(); }
+static void read(const py::handle& given, Reduction& setting) {
+  setting = parse<Reduction>(given.cast<std::string>());
+}
+
 // What is known of every matrix, by name; but for `custom`, which has no name for users: they give an
 // object.
 static py::object matrices(py::module_& m) {
@@ -146,18 +153,16 @@ void register_specs(py::module_& m) {
            py::arg("mirror_growth"), py::arg("mirror_decay"), py::arg("mirror_noise"),
            py::arg("mirror_every"), py::arg("mirror_centred"), py::arg("custom"));
 
-  py::class_<Sgd>(m, "Sgd").def(
-      py::init([](double lr, double momentum, double weight_decay, const std::string& reduction) {
-        return Sgd{lr, momentum, weight_decay, parse<Reduction>(reduction)};
-      }),
-      py::kw_only(), py::arg("lr"), py::arg("momentum"), py::arg("weight_decay"), py::arg("reduction"));
-
-  py::class_<Adam>(m, "Adam").def(
-      py::init([](double lr, double beta1, double beta2, double epsilon, double weight_decay) {
-        return Adam{lr, beta1, beta2, epsilon, weight_decay};
-      }),
-      py::kw_only(), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("epsilon"),
-      py::arg("weight_decay"));
+  py::class_<Optimizer>(m, "Optimizer")
+      .def(py::init([](const std::string& kind, const py::kwargs& given) {
+        Optimizer own = optimizer_named(kind.c_str());
+        std::visit(
+            [&](auto& o) {
+              for_settings(o, [&](const char* name, auto& setting) { read(given[name], setting); });
+            },
+            own);
+        return own;
+      }));
 
   m.def(
       "feedback_array",

@@ -184,21 +184,41 @@ NetworkSpec network_spec(const fastfa_config* config) {
 }
 
 Optimizer optimizer_of(const fastfa_optimizer* optimizer) {
-  if (!optimizer) refuse("[fastfa_optimizer] was null; it must be an SGD or an Adam");
+  if (!optimizer) {
+    refuse("[fastfa_optimizer] was null; it must be an optimizer, such as FASTFA_SGD_INIT makes");
+  }
   const fastfa_optimizer given = received("fastfa_optimizer", optimizer, optimizer_defaults);
   const char* rule = given.rule ? given.rule : "NULL";
-  if (std::strcmp(rule, "sgd") == 0) {
-    return Sgd{given.lr, given.momentum, given.weight_decay,
-               given.sum ? Reduction::sum : Reduction::mean};
+  struct Field {
+    const char *name, *setting;
+    double value;
+    bool zero_elsewhere;  // must it be 0 for an optimizer that doesn't have it?
+    bool taken = false;
+  };
+  Field fields[] = {{"lr", "lr", given.lr, false},
+                    {"momentum", "momentum", given.momentum, true},
+                    {"weight_decay", "weight_decay", given.weight_decay, true},
+                    {"sum", "reduction", given.sum ? 1.0 : 0.0, true},
+                    {"beta1", "beta1", given.beta1, false},
+                    {"beta2", "beta2", given.beta2, false},
+                    {"epsilon", "epsilon", given.epsilon, false},
+                    {"nesterov", "nesterov", given.nesterov ? 1.0 : 0.0, true},
+                    {"rho", "rho", given.rho, false}};
+  Optimizer own = optimizer_named(rule);
+  const auto read = [&](const char* setting, auto& value) {
+    for (Field& field : fields) {
+      if (std::strcmp(field.setting, setting) != 0) continue;
+      value = static_cast<std::remove_reference_t<decltype(value)>>(field.value);
+      field.taken = true;
+    }
+  };
+  std::visit([&](auto& o) { for_settings(o, read); }, own);
+  for (const Field& field : fields) {
+    if (field.taken || !field.zero_elsewhere || field.value == 0) continue;
+    refuse(std::string("[fastfa_optimizer] ") + field.name + " was " + text(field.value) + " for '" +
+           rule + "'; it must be 0");
   }
-  if (std::strcmp(rule, "adam") != 0) {
-    refuse(std::string("[fastfa_optimizer] rule was '") + rule + "'; it must be 'sgd' or 'adam'");
-  }
-  if (given.momentum != 0 || given.sum) {
-    refuse("[fastfa_optimizer] momentum was " + text(given.momentum) + " and sum " +
-           std::to_string(given.sum) + " for 'adam'; both must be 0");
-  }
-  return Adam{given.lr, given.beta1, given.beta2, given.epsilon, given.weight_decay};
+  return own;
 }
 
 }  // namespace fastfa

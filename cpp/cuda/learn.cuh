@@ -18,23 +18,26 @@ template <class T>
 __device__ inline void apply(const Learning<T>& u, T* w, T* v, T* s, Index at, T gradient, T decay) {
   const T old = w[at];
   T step = u.rate * gradient;
-  if (decay != 0) step -= decay * old;
+  if (decay != 0 && !u.decoupled) step -= decay * old;
   if (s) {
     const T g = limited(step);
-    const T mean = v[at] + u.fresh * (g - v[at]), square = s[at] + u.fresh2 * (g * g - s[at]);
-    v[at] = mean;
+    const T mean = v ? v[at] + u.fresh * (g - v[at]) : g, square = s[at] + u.fresh2 * (g * g - s[at]);
+    if (v) v[at] = mean;
     s[at] = square;
-    w[at] = old + limited(u.step * mean / (u.root * sqrt(square) + u.epsilon));
+    const T next = old + limited(u.step * mean / (u.root * sqrt(square) + u.epsilon));
+    w[at] = u.decoupled ? next - decay * old : next;
     return;
   }
   if (v) {
+    const T g = step;
     step += u.momentum * v[at];
     v[at] = step;
+    if (u.nesterov) step = g + u.momentum * step;
   }
   w[at] = old + step;
 }
 
-// What the optimizer does at this step: of a recorded one, Adam's step and root are looked up.
+// What the optimizer does at this step: of a recorded one, step and root are looked up.
 template <class T>
 __device__ inline Learning<T> learning_now(const Learning<T>& u, const T* s, const ReplayState* replay) {
   Learning<T> now = u;

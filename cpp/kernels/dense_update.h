@@ -33,6 +33,12 @@ inline Slot<T> slot_at(const DenseUpdate<T>& u, Index i, Index c) {
   return {u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
 }
 
+// Does W take a plain step, W + rate · gradient − decay · W, wherever it is?
+template <class T>
+inline bool is_plain(const DenseUpdate<T>& u) {
+  return !u.v && !u.s && !u.mask;
+}
+
 // The gradient of row i at column c, zero where there is no weight.
 template <class T>
 inline Vec<T> where_kept(const DenseUpdate<T>& u, Index i, Index c, Vec<T> gradient) {
@@ -45,7 +51,7 @@ inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
   for (Index c = c0; c < c1; c += lanes<T>) {
     const Vec<T> sum = sum_of<T>(u.n, [&](Index n) { return load(u.delta + n * u.ldd + c); });
     const Slot<T> p{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
-    apply(u, p, sum, T(0), true, true);
+    apply(u, p, sum, T(0));
   }
 }
 
@@ -134,7 +140,7 @@ inline void load_deltas(const DenseUpdate<T>& u, Index c, Vec<T> (&delta)[N]) {
 template <class T, int N>
 inline void update_row(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
   const RowStep<T, N> row(u, i);
-  const bool plain = !u.v && !u.mask;
+  const bool plain = is_plain(u);
   if (plain && u.decay == 0 && !row.any) return;
   const auto pass = [&](auto&& each) {
     for (Index c = c0; c < c1; c += lanes<T>) {
@@ -147,7 +153,7 @@ inline void update_row(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
     pass([&](Index c, const Vec<T>(&delta)[N]) {
       Vec<T> gradient = row.gradient(delta);
       if (u.mask) gradient = where_kept(u, i, c, gradient);
-      apply(u, slot_at(u, i, c), gradient, u.decay, true, true);
+      apply(u, slot_at(u, i, c), gradient, u.decay);
     });
   } else if (u.decay != 0) {
     pass([&](Index c, const Vec<T>(&delta)[N]) {
@@ -197,39 +203,36 @@ inline void step_tile(const Learning<T>& u, T* w, Index ldw, const Vec<T> (&grad
   }
 }
 
-// Rows i … i + M of W, V vectors wide at column c, with examples n0 … n1 (rows of d, ldd apart).
+// Rows i … i + M of W, V vectors wide at column c, with all examples (rows of d, ldd apart).
 template <class T, int M, int V>
-inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index ldd, Index n0,
-                        Index n1) {
+inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index ldd) {
   T* w = u.w + i * u.ldw + c;
   // Asked for early enough: with few examples, those of the tile after this one.
-  const T* soon = w + (n1 - n0 <= 32 ? M : 0) * u.ldw;
+  const T* soon = w + (u.n <= 32 ? M : 0) * u.ldw;
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) __builtin_prefetch(soon + m * u.ldw + v * lanes<T>, 1);
   }
   Vec<T> acc[M][V] = {};
-  const Operand<T> x{u.h + n0 * u.ldh + i, 1, u.ldh, d, ldd};
-  accumulate<T, M, V>(acc, x, 0, n1 - n0);
-  const bool first = n0 == 0, last = n1 == u.n;
-  if (!u.v && !u.mask) return step_tile(u, w, u.ldw, acc, first ? u.decay : T(0));
+  const Operand<T> x{u.h + i, 1, u.ldh, d, ldd};
+  accumulate<T, M, V>(acc, x, 0, u.n);
+  if (is_plain(u)) return step_tile(u, w, u.ldw, acc, u.decay);
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
       const Index at = c + v * lanes<T>;
       if (u.mask) acc[m][v] = where_kept(u, i + m, at, acc[m][v]);
-      apply(u, slot_at(u, i + m, at), acc[m][v], u.decay, first, last);
+      apply(u, slot_at(u, i + m, at), acc[m][v], u.decay);
     }
   }
 }
 
-// All rows r0 … r1 of a panel, with examples n0 … n1.
+// All rows r0 … r1 of a panel, with all examples.
 template <class T, int V>
-inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, const T* d, Index ldd,
-                         Index n0, Index n1) {
+inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, const T* d, Index ldd) {
   for (Index r = 0; r < u.n_ranges; ++r) {
     const Index begin = max(u.ranges[r].begin, r0), end = min(u.ranges[r].end, r1);
     if (begin >= end) continue;
     for_row_tiles(end - begin, [&](Index m, auto height) {
-      update_tile<T, decltype(height)::value, V>(u, begin + m, c, d, ldd, n0, n1);
+      update_tile<T, decltype(height)::value, V>(u, begin + m, c, d, ldd);
     });
   }
 }
@@ -237,12 +240,12 @@ inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, c
 // Rows i … i + M of W take any step.
 template <class T, int M, int V>
 inline void learn_tile(const DenseUpdate<T>& u, Index i, Index c, Vec<T> (&gradient)[M][V]) {
-  if (!u.v && !u.mask) return step_tile(u, u.w + i * u.ldw + c, u.ldw, gradient, u.decay);
+  if (is_plain(u)) return step_tile(u, u.w + i * u.ldw + c, u.ldw, gradient, u.decay);
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
       const Index at = c + v * lanes<T>;
       if (u.mask) gradient[m][v] = where_kept(u, i + m, at, gradient[m][v]);
-      apply(u, slot_at(u, i + m, at), gradient[m][v], u.decay, true, true);
+      apply(u, slot_at(u, i + m, at), gradient[m][v], u.decay);
     }
   }
 }
@@ -334,11 +337,8 @@ void dense_update_run(const DenseUpdate<T>& u, int tile, int tile_end) {
         }
         return;
       }
-      for (Index n0 = 0; n0 < u.n; n0 += k_block) {
-        const Index n1 = min(n0 + k_block, u.n);
-        pack_rows<T, V>(u.delta + c, u.ldd, n0, n1, packed);
-        update_panel<T, V>(u, t.r0, t.r1, c, packed, panel<T>, n0, n1);
-      }
+      pack_rows<T, V>(u.delta + c, u.ldd, 0, u.n, packed);
+      update_panel<T, V>(u, t.r0, t.r1, c, packed, panel<T>);
     });
   }
 }

@@ -22,33 +22,39 @@ inline Vec<T> limited(Vec<T> x) {
 }
 
 template <class T>
-inline void apply_adam(const Learning<T>& u, Slot<T> p, Vec<T> g) {
+inline void apply_adam(const Learning<T>& u, Slot<T> p, Vec<T> g, T decay) {
   g = limited<T>(g);
-  const Vec<T> before = load(p.v), squares = load(p.s);
-  const Vec<T> v = before + u.fresh * (g - before), s = squares + u.fresh2 * (g * g - squares);
-  store(p.v, v);
+  Vec<T> v = g;
+  if (p.v) {
+    const Vec<T> before = load(p.v);
+    v = before + u.fresh * (g - before);
+    store(p.v, v);
+  }
+  const Vec<T> squares = load(p.s), s = squares + u.fresh2 * (g * g - squares);
   store(p.s, s);
   alignas(64) Vec<T> root = s;
   Eigen::Map<Eigen::Array<T, lanes<T>, 1>, Eigen::AlignedMax> map(reinterpret_cast<T*>(&root));
   map = map.sqrt();
-  store(p.w, load(p.w) + limited<T>(u.step * v / (u.root * root + u.epsilon)));
+  const Vec<T> old = load(p.w);
+  Vec<T> next = old + limited<T>(u.step * v / (u.root * root + u.epsilon));
+  if (u.decoupled) next -= decay * old;
+  store(p.w, next);
 }
 
-// One vector: `first` and `last` mark the ends of a batch that is taken in pieces (never for Adam).
+// One vector takes a step, by the gradient of the whole batch.
 template <class T>
-inline void apply(const Learning<T>& u, Slot<T> p, Vec<T> gradient, T decay, bool first, bool last) {
+inline void apply(const Learning<T>& u, Slot<T> p, Vec<T> gradient, T decay) {
   const Vec<T> old = load(p.w);
   Vec<T> step = u.rate * gradient;
-  if (first && decay != 0) step -= decay * old;
-  if (p.s) return apply_adam(u, p, step);
+  if (decay != 0 && !u.decoupled) step -= decay * old;
+  if (p.s) return apply_adam(u, p, step, decay);
   if (p.v) {
-    const Vec<T> before = load(p.v);
-    step += first ? u.momentum * before : before;
+    const Vec<T> g = step;
+    step += u.momentum * load(p.v);
     store(p.v, step);
-    if (last) store(p.w, old + step);
-  } else {
-    store(p.w, old + step);
+    if (u.nesterov) step = g + u.momentum * step;
   }
+  store(p.w, old + step);
 }
 
 }  // namespace

@@ -262,13 +262,15 @@ struct Tally {
 };
 
 // What an optimizer does with a gradient. With g = rate · gradient − decay · w:
-//   SGD    v ← momentum · v + g,  w ← w + v
-//   Adam   v ← v + fresh · (g − v),  s ← s + fresh2 · (g² − s),
+//   SGD    v ← momentum · v + g,  w ← w + v, or with nesterov w ← w + g + momentum · v
+//   Adam   v ← v + fresh · (g − v), or g where v isn't kept,  s ← s + fresh2 · (g² − s),
 //          w ← w + step · v / (root · √s + epsilon)
-// fresh and fresh2 are 1 − β₁ and 1 − β₂, which would be lost in T where β is close to 1.
+// fresh and fresh2 are 1 − β₁ and 1 − β₂, which would be lost in T where β is close to 1. Where Adam is
+// decoupled, g is without decay, and decay · w is taken from w itself.
 template <class T>
 struct Learning {
   T rate, decay, momentum, fresh, fresh2, step, root, epsilon;
+  bool nesterov, decoupled;
   const int* halted;  // of a device that runs ahead of its checks: not 0 leaves all as it is; else null
 };
 
@@ -285,7 +287,7 @@ struct DenseUpdate : Learning<T> {
   Index n_out;
   T* w;
   Index ldw;
-  T* v;     // null: no momentum
+  T* v;     // null: no momentum, and no mean of g
   T* s;     // null: SGD
   T* bias;  // null: none
   T* v_bias;
@@ -391,7 +393,7 @@ struct LocalUpdate : Learning<T> {
   Index ldc;  // of both
   T* w;
   Index ldw;
-  T* v;     // null: no momentum
+  T* v;     // null: no momentum, and no mean of g
   T* s;     // null: SGD
   T* bias;  // (units); null: none
   T* v_bias;
@@ -402,7 +404,7 @@ struct LocalUpdate : Learning<T> {
 };
 
 // The version of the packs, here and in tiny_ops.h, and of kernel_table.h.
-constexpr std::uint32_t kernel_abi = 13;
+constexpr std::uint32_t kernel_abi = 14;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

@@ -15,7 +15,7 @@ from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
 from .layers import Dense, Dropout, LocallyConnected2D
 from .network import Evaluation, Network
-from .optim import SGD, Adam
+from .optim import SGD, Adam, AdamW, RMSprop
 from .perturbation import NodePerturbation
 from .plasticity import WeightMirror
 from .rules import PRESETS
@@ -48,6 +48,7 @@ __all__ = [
     "PRESETS",
     "SGD",
     "Adam",
+    "AdamW",
     "Alignment",
     "AveragedWeights",
     "BestWeights",
@@ -75,6 +76,7 @@ __all__ = [
     "Network",
     "NodePerturbation",
     "Plateau",
+    "RMSprop",
     "Schedule",
     "StepState",
     "Steps",

@@ -100,15 +100,8 @@ class FeedbackSpec:
         custom: Callable[[np.ndarray], np.ndarray] | None,
     ) -> None: ...
 
-class Sgd:
-    def __init__(
-        self, *, lr: float, momentum: float, weight_decay: float, reduction: str
-    ) -> None: ...
-
-class Adam:
-    def __init__(
-        self, *, lr: float, beta1: float, beta2: float, epsilon: float, weight_decay: float
-    ) -> None: ...
+class Optimizer:
+    def __init__(self, kind: str, **settings: object) -> None: ...
 
 class DeviceMatrix:
     def __init__(
@@ -183,12 +176,12 @@ class _Network:
     ) -> list[dict[str, Any]]: ...
     def usable(self, value: object, cols: int, probabilities: bool) -> bool: ...
     def step(
-        self, x: object, y: object, optimizer: Sgd | Adam, probabilities: bool
+        self, x: object, y: object, optimizer: Optimizer, probabilities: bool
     ) -> float | None: ...
     def forward_step(self, x: object) -> np.ndarray | None: ...
     def feedback_step(self, e: object, target: object) -> bool: ...
-    def update_step(self, optimizer: Sgd | Adam) -> None: ...
-    def apply_error(self, e: object, optimizer: Sgd | Adam, target: object) -> bool: ...
+    def update_step(self, optimizer: Optimizer) -> None: ...
+    def apply_error(self, e: object, optimizer: Optimizer, target: object) -> bool: ...
     def step_examples(self) -> int: ...
     def step_state(self) -> tuple[list[np.ndarray], list[np.ndarray] | None, bool] | None: ...
     def evaluate(
@@ -200,7 +193,7 @@ class _Network:
         self,
         x: _Matrix,
         y: _Matrix,
-        optimizer: Sgd | Adam,
+        optimizer: Optimizer,
         batch_size: int,
         order: np.ndarray,
         sample_weight: np.ndarray | None = None,
@@ -216,7 +209,7 @@ def train_together(
     networks: Sequence[_Network],
     x: _Matrix,
     y: _Matrix,
-    optimizers: Sequence[Sgd | Adam],
+    optimizers: Sequence[Optimizer],
     batch_size: int,
     order: np.ndarray,
     sample_weight: np.ndarray | None = None,

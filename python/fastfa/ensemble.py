@@ -115,7 +115,7 @@ class Ensemble(Whole, Guarded):
         ----------
         X, Y : array_like
             Inputs (N, n_in) and targets (N, n_out), as for `Network.train_epoch`.
-        optimizer : SGD or Adam, or one of them for each network
+        optimizer : SGD, Adam, AdamW or RMSprop, or one of them for each network
         batch_size : int
             Examples per update; 1 learns online.
         order : array_like of int, optional

@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import dataclasses
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from . import _check, _core
 from ._attributes import immutable
 
 
+class Setting(NamedTuple):
+    """What is known of a setting by its name, whichever optimizer has it."""
+
+    check: Callable[[str, str, Any], Any]  # (optimizer, name, value) -> what is kept
+    words: str  # for the help of a command
+    metavar: str
+
+
+_share = partial(_check.real, high=1.0, open_high=True)
+_reduction = partial(_check.choice, known=_core.REDUCTIONS)
+
+SETTINGS = {
+    "lr": Setting(_check.real, "eta: the learning rate", "ETA"),
+    "momentum": Setting(_share, "alpha", "ALPHA"),
+    "nesterov": Setting(_check.flag, "whether steps look ahead by Nesterov's momentum", ""),
+    "rho": Setting(_share, "memory of the square", "RHO"),
+    "beta1": Setting(_share, "memory of the mean", "BETA1"),
+    "beta2": Setting(_share, "memory of the square", "BETA2"),
+    "epsilon": Setting(partial(_check.real, open_low=True), "added to the root", "EPSILON"),
+    "weight_decay": Setting(_check.real, "gamma", "GAMMA"),
+    "reduction": Setting(_reduction, "mean or sum of a batch's updates", "NAME"),
+}
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What all optimizers have: a learning rate, checks, and their form in the core."""
+
+    lr: float
+    _rate: ClassVar[float]  # lr where a command or an estimator is given none
+
+    def __post_init__(self) -> None:
+        for name, value in self._settings().items():
+            checked = SETTINGS[name].check(self._kind().__name__, name, value)
+            object.__setattr__(self, name, checked)
+
+    def _settings(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self._kind())}
+
+    @classmethod
+    def _kind(cls) -> type[Optimizer]:
+        """The one of `OPTIMIZERS` that this is, or is derived from."""
+        return next(kind for kind in cls.__mro__ if kind in OPTIMIZERS)
+
+    def _spec(self) -> _core.Optimizer:
+        return _core.Optimizer(self._kind().__name__.lower(), **self._settings())
+
+
 @immutable
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Stochastic gradient descent with momentum and weight decay.
 
-    ``v ← α v + η (s δᵀh − γ W)``, ``W ← W + v``, with ``s`` = 1/N for ``reduction="mean"`` and 1 for
-    ``"sum"``; N is the number of examples in the batch. Biases change the same way without decay.
-    The paper writes the case α = 0: ``ΔW ∝ e hᵀ``.
+    ``v ← α v + g`` with ``g = η (s δᵀh − γ W)``, ``W ← W + v``; ``s`` is 1/N for ``reduction="mean"``
+    and 1 for ``"sum"``; N is the number of examples in the batch. Biases change the same way without
+    decay. The paper writes the case α = 0: ``ΔW ∝ e hᵀ``.
 
     Parameters
     ----------
@@ -31,53 +82,45 @@ class SGD:
         below 3e-8 is lost in rounding: the weights don't decay at all. Use ``dtype="float64"`` then.
     reduction : {"mean", "sum"}
         Whether a batch's examples are averaged or added.
+    nesterov : bool
+        Nesterov's momentum, as PyTorch has it: ``W ← W + g + α v`` with the new v. It needs α above 0.
 
     Raises
     ------
     ValueError, TypeError
         If a value is outside its range or of the wrong kind.
+
+    References
+    ----------
+    Sutskever, Martens, Dahl & Hinton, International Conference on Machine Learning (2013), of Nesterov's
+    momentum.
     """
 
-    lr: float
+    _rate = 0.1
+    _: KW_ONLY
     momentum: float = 0.0
     weight_decay: float = 0.0
     reduction: Literal["mean", "sum"] = "mean"
+    nesterov: bool = False
 
-    def __init__(
-        self,
-        lr: float,
-        *,
-        momentum: float = 0.0,
-        weight_decay: float = 0.0,
-        reduction: Literal["mean", "sum"] = "mean",
-    ) -> None:
-        fields = {
-            "lr": _check.real("SGD", "lr", lr),
-            "momentum": _check.real("SGD", "momentum", momentum, high=1.0, open_high=True),
-            "weight_decay": _check.real("SGD", "weight_decay", weight_decay),
-            "reduction": _check.choice("SGD", "reduction", reduction, _core.REDUCTIONS),
-        }
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
-
-    def _spec(self) -> _core.Sgd:
-        return _core.Sgd(
-            lr=self.lr,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            reduction=self.reduction,
-        )
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nesterov and self.momentum == 0:
+            raise ValueError(
+                f"[SGD] nesterov was True with momentum {self.momentum}; it must be False, or momentum "
+                "above 0"
+            )
 
 
 @immutable
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Steps of about the size of the learning rate, whatever the size of the gradient.
 
     On ``g = δᵀh / N − γ W`` (downhill, N examples in the batch; biases without decay):
     ``m ← β₁ m + (1 − β₁) g``, ``v ← β₂ v + (1 − β₂) g²``,
     ``W ← W + η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)``, every operation elementwise. Decay is part
-    of the gradient, as in the source, not apart from it.
+    of the gradient, as in the source, not apart from it as in `AdamW`.
 
     Parameters
     ----------
@@ -85,8 +128,8 @@ class Adam:
         Learning rate η, at least 0; the source's is 0.001.
     beta1, beta2 : float
         β₁ and β₂ in [0, 1): how slowly the means m of g and v of g² forget. They live in the network,
-        as does t, which counts the steps since they were zero; a step with another kind of optimizer
-        drops them.
+        as does t, which counts the steps since they were zero. A step with another kind of optimizer
+        drops them; Adam and AdamW go on with each other's.
     epsilon : float
         ε, above 0.
     weight_decay : float
@@ -102,39 +145,109 @@ class Adam:
     Kingma & Ba, International Conference on Learning Representations (2015), algorithm 1.
     """
 
-    lr: float
+    _rate = 0.001
+    _: KW_ONLY
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
 
-    def __init__(
-        self,
-        lr: float,
-        *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: float = 0.0,
-    ) -> None:
-        fields = {
-            "lr": _check.real("Adam", "lr", lr),
-            "beta1": _check.real("Adam", "beta1", beta1, high=1.0, open_high=True),
-            "beta2": _check.real("Adam", "beta2", beta2, high=1.0, open_high=True),
-            "epsilon": _check.real("Adam", "epsilon", epsilon, open_low=True),
-            "weight_decay": _check.real("Adam", "weight_decay", weight_decay),
-        }
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
 
-    def _spec(self) -> _core.Adam:
-        return _core.Adam(
-            lr=self.lr,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            epsilon=self.epsilon,
-            weight_decay=self.weight_decay,
-        )
+@immutable
+@dataclass(frozen=True)
+class AdamW(Optimizer):
+    """`Adam` with weight decay of its own, which the size of the gradient doesn't change.
+
+    On ``g = δᵀh / N``, with m and v as those of Adam:
+    ``W ← W − η γ W + η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)``. Biases don't decay.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate η, at least 0; 0.001 is usual.
+    beta1, beta2 : float
+        As those of Adam. Adam and AdamW go on with each other's means.
+    epsilon : float
+        ε, above 0.
+    weight_decay : float
+        γ, at least 0. Training refuses η γ above 1. In float32 an η γ below 3e-8 is lost in rounding.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is outside its range or of the wrong kind.
+
+    References
+    ----------
+    Loshchilov & Hutter, International Conference on Learning Representations (2019), algorithm 2, with
+    γ times η as PyTorch has it.
+    """
+
+    _rate = 0.001
+    _: KW_ONLY
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
 
 
-Optimizer = SGD | Adam
+@immutable
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """Gradients divided by the root of their mean square.
+
+    On ``g = δᵀh / N − γ W`` (downhill, N examples in the batch; biases without decay):
+    ``s ← ρ s + (1 − ρ) g²``, ``W ← W + η g / (√s + ε)``, every operation elementwise. It is PyTorch's
+    form, without momentum and not centred. s starts at zero and nothing corrects for that, so the first
+    step is 1/√(1 − ρ) times η.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate η, at least 0; 0.001 is usual.
+    rho : float
+        ρ in [0, 1): how slowly the mean s of g² forgets; PyTorch calls it alpha. s lives in the network;
+        a step with another kind of optimizer drops it.
+    epsilon : float
+        ε, above 0.
+    weight_decay : float
+        γ, at least 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is outside its range or of the wrong kind.
+
+    References
+    ----------
+    Tieleman & Hinton, Neural Networks for Machine Learning, lecture 6.5, Coursera (2012).
+    """
+
+    _rate = 0.001
+    _: KW_ONLY
+    rho: float = 0.99
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+
+# All there are: error messages, commands, estimators and checkpoints read them here.
+OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW, RMSprop)
+BY_NAME = {kind.__name__.lower(): kind for kind in OPTIMIZERS}
+
+
+def either(words: list[str] | tuple[str, ...]) -> str:
+    """``a, b or c``."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+EXPECTED = "an " + either([kind.__name__ for kind in OPTIMIZERS])
+
+
+def owners(setting: str) -> dict[str, Any]:
+    """The names of the optimizers that have this setting, with its default there; of lr: none."""
+    return {
+        name: field.default
+        for name, kind in BY_NAME.items()
+        for field in dataclasses.fields(kind)
+        if field.name == setting != "lr"
+    }

@@ -33,7 +33,7 @@ class Trainer(Whole, Guarded):
     ----------
     net : fastfa.Network
         Trained in place.
-    optimizer : fastfa.SGD or fastfa.Adam
+    optimizer : fastfa.SGD, Adam, AdamW or RMSprop
         Its ``lr`` is where the schedule starts.
     batch_size
         Examples in an update; 1 is online learning. An epoch's last batch may be smaller.

@@ -70,8 +70,11 @@ def test_every_activation_and_loss(activation, output, loss, rng):
 )
 @pytest.mark.parametrize(
     "optimizer",
-    [fa.SGD(0.02), fa.SGD(0.02, weight_decay=0.1), fa.SGD(0.02, momentum=0.9), fa.Adam(1e-3)],
-    ids=["sgd", "decay", "momentum", "adam"],
+    [
+        *(fa.SGD(0.02), fa.SGD(0.02, weight_decay=0.1), fa.SGD(0.02, momentum=0.9), fa.Adam(1e-3)),
+        *(fa.SGD(0.02, momentum=0.9, nesterov=True), fa.AdamW(1e-3), fa.RMSprop(1e-3)),
+    ],
+    ids=["sgd", "decay", "momentum", "adam", "nesterov", "adamw", "rmsprop"],
 )
 def test_every_kind_of_layer_and_optimizer(layers, optimizer, rng):
     compare(lambda: networks(7, layers, dtype="float64"), optimizer, rng)

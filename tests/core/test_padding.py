@@ -15,6 +15,9 @@ OPTIMIZERS = [
     fa.SGD(0.05, weight_decay=0.1),
     fa.SGD(0.005, momentum=0.9, reduction="sum"),
     fa.Adam(0.01, weight_decay=0.1),
+    fa.AdamW(0.01, weight_decay=0.1),
+    fa.RMSprop(0.01, weight_decay=0.1),
+    fa.SGD(0.1, momentum=0.9, weight_decay=0.1, nesterov=True),
 ]
 
 

@@ -146,6 +146,26 @@ def test_adam(rule, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("other", ["nesterov", "adamw", "rmsprop"])
+@pytest.mark.parametrize("rule", ["bp", "fa", "direct binary", "kp", "direct kp", "wm", "usf"])
+def test_the_other_optimizers(rule, other, dtype):
+    for (units, source), batch in zip(PAIRS[1::4], (1, 4, 33, 2, 300), strict=True):
+        case = plain_case(
+            (7, units, source, 5),
+            rules=(rule,),
+            density=(0.5 if batch in (2, 33) else 1.0,),
+            other=other,
+            momentum=0.9 if other == "nesterov" else 0.0,
+            reduction="sum" if (other, batch) == ("nesterov", 4) else "mean",
+            weight_decay=0.01,
+            batch=batch,
+            short=batch // 2,
+            sparse=batch == 4,
+        )
+        check(case, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("rule", ["bp", "fa", "direct sparse", "usf", "frsf", "kp", "wm"])
 def test_removed_weights(rule, dtype):
     for density, (units, source), batch in zip(
@@ -198,14 +218,14 @@ def test_rules_change_in_mid_training(batch):
         assert max(found.values()) < 1e-10, (rule, found)
 
 
-def trained(rule, monkeypatch, change=None, *, adam=False, **options) -> list[np.ndarray]:
+def trained(rule, monkeypatch, change=None, *, by=None, **options) -> list[np.ndarray]:
     """The reference's weights and matrices after 20 steps; ``change`` makes it wrong before them."""
     perturbed = {"perturbation": 0.5} if rule == "perturbed" else {"rules": (rule,)}
     case = plain_case((8, 7, 6, 4), batch=4, **perturbed, **options)
     rng = np.random.default_rng(0)
     net = build(case, "float64", rng)
     x, y = draw_data(case, 80, "float64", rng)
-    optimizer = fa.Adam(0.01, weight_decay=0.1) if adam else fa.SGD(0.1, weight_decay=0.1)
+    optimizer = by or fa.SGD(0.1, weight_decay=0.1)
     with monkeypatch.context() as patch:
         optimizer = (change and change(patch, optimizer)) or optimizer
         ref = reference.of(net)
@@ -234,6 +254,12 @@ def optimizer(**fields):
     return lambda _, right: replace(right, **fields)
 
 
+BY = {
+    "adam": fa.Adam(0.01, weight_decay=0.1),
+    "adamw": fa.AdamW(0.01, weight_decay=0.1),
+    "rmsprop": fa.RMSprop(0.01, rho=0.9, weight_decay=0.1),
+    "nesterov": fa.SGD(0.1, momentum=0.9, nesterov=True),
+}
 MISTAKES = {
     "kp does not learn": ("kp", kolen_pollack_stops),
     "kp decays otherwise": ("kp", optimizer(weight_decay=0.09)),
@@ -249,6 +275,11 @@ MISTAKES = {
     "Adam with another beta2": ("adam", optimizer(beta2=0.99)),
     "Adam with another epsilon": ("adam", optimizer(epsilon=1e-5)),
     "Adam with another decay": ("adam", optimizer(weight_decay=0.09)),
+    "AdamW whose decay is Adam's": ("adamw", lambda *_: fa.Adam(0.01, weight_decay=0.1)),
+    "AdamW with another decay": ("adamw", optimizer(weight_decay=0.09)),
+    "RMSprop with another rho": ("rmsprop", optimizer(rho=0.89)),
+    "RMSprop with another decay": ("rmsprop", optimizer(weight_decay=0.09)),
+    "no Nesterov": ("nesterov", optimizer(nesterov=False)),
     "other weights removed": ("removed", stream("MASK")),
 }
 
@@ -256,8 +287,11 @@ MISTAKES = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_the_comparison_sees_a_wrong_equation(name, monkeypatch):
     rule, change = MISTAKES[name]
-    options = {"adam": {"rule": "fa", "adam": True}, "removed": {"rule": "fa", "density": (0.5,)}}
-    options = options.get(rule, {"rule": rule})
+    options = {"rule": rule}
+    if rule in BY:
+        options = {"rule": "fa", "by": BY[rule]}
+    if rule == "removed":
+        options = {"rule": "fa", "density": (0.5,)}
     right = trained(monkeypatch=monkeypatch, **options)
     wrong = trained(monkeypatch=monkeypatch, change=change, **options)
     assert max(map(relative_error, wrong, right)) > 1e-5

@@ -14,6 +14,9 @@ OPTIMIZERS = {
     "sum": fa.SGD(0.02, reduction="sum"),
     "momentum": fa.SGD(0.02, momentum=0.9),
     "adam": fa.Adam(0.01),
+    "nesterov": fa.SGD(0.02, momentum=0.9, nesterov=True),
+    "adamw": fa.AdamW(0.01),
+    "rmsprop": fa.RMSprop(0.01),
 }
 SIZES = {
     "tiny": (7, 6, 5, 4),  # all of a step in one operation

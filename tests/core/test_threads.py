@@ -71,6 +71,9 @@ def test_every_kind_of_feedback_gives_the_same_bits(rule):
     settings = [
         ("mnist", "float32", 1, MOMENTUM, 1.0),
         ("deep", "float64", 7, fa.Adam(1e-3), 0.5),
+        ("deep", "float64", 7, fa.AdamW(1e-3), 0.5),
+        ("deep", "float32", 7, fa.RMSprop(1e-3), 0.5),
+        ("deep", "float32", 7, fa.SGD(0.01, momentum=0.9, nesterov=True), 0.5),
         ("deep", "float32", 100, MOMENTUM, 1.0),
     ]
     for shape, dtype, batch, optimizer, density in settings:

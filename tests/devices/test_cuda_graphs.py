@@ -17,6 +17,9 @@ OPTIMIZERS = [
     {},
     {"momentum": 0.9, "weight_decay": 0.1},
     {"adam": True, "weight_decay": 0.1},
+    {"other": "nesterov", "momentum": 0.9, "weight_decay": 0.1},
+    {"other": "adamw", "weight_decay": 0.1},
+    {"other": "rmsprop", "weight_decay": 0.1},
 ]
 
 

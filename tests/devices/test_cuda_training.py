@@ -46,6 +46,19 @@ def test_every_activation_loss_and_optimizer(output, dtype, library):
         check(replace(case, device=DEVICE, drive="both", matmul_library=library), dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("library", ["fastfa", "cublas"])
+@pytest.mark.parametrize("other", ["nesterov", "adamw", "rmsprop"])
+def test_the_other_optimizers(other, library, dtype):
+    own = {"other": other, "momentum": 0.9 * (other == "nesterov"), "weight_decay": 0.1}
+    for rule, batch in zip(("fa", "kp", "direct kp", "bp"), BATCHES, strict=False):
+        case = plain_case((7, 11, 9, 4), rules=(rule,), density=(0.7,), batch=batch, **own)
+        check(replace(case, device=DEVICE, drive="both", matmul_library=library), dtype)
+    patches = (Patches(2, 3, padding="same"), Patches(3, (2, 1), stride=2))
+    case = local_case((5, 4), patches, 3, rules=("kp",), batch=3, **own)
+    check(replace(case, device=DEVICE), dtype)
+
+
 @pytest.mark.parametrize("rule", [rule for rule in THROUGH if " " not in rule])
 def test_locally_connected_layers(rule):
     patches = (Patches(2, 3, padding="same"), Patches(3, (2, 1), stride=2))

@@ -76,7 +76,9 @@ def test_tf32_is_close(rng):
 
 @pytest.mark.parametrize("library", ["cublas", "fastest"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("optimizer", [{}, {"momentum": 0.9, "weight_decay": 0.1}, {"adam": True}])
+@pytest.mark.parametrize("optimizer", [{}, {"momentum": 0.9, "weight_decay": 0.1}, {"adam": True},
+    {"other": "nesterov", "momentum": 0.9, "weight_decay": 0.1},
+    {"other": "adamw", "weight_decay": 0.1}, {"other": "rmsprop", "weight_decay": 0.1}])  # fmt: skip
 def test_products_by_cublas(library, dtype, optimizer):
     pytest.importorskip("cuda.pathfinder")
     for rule in ("bp", "fa", "kp"):

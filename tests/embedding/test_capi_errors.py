@@ -134,7 +134,25 @@ def shifted(a: np.ndarray) -> np.ndarray:
             lambda net, x, y: net.call(
                 "step", view(x), view(y), c.byref(Optimizer(rule=b"x")), None
             ),
-            r"rule was 'x'; it must be 'sgd' or 'adam'",
+            r"optimizer\] rule was 'x'; it must be one of 'sgd', 'adam', 'adamw', 'rmsprop'",
+        ),
+        (
+            lambda net, x, y: net.call(
+                "step", view(x), view(y), c.byref(Optimizer(rule=b"adamw", nesterov=1)), None
+            ),
+            r"nesterov was 1 for 'adamw'; it must be 0",
+        ),
+        (
+            lambda net, x, y: net.call(
+                "step", view(x), view(y), c.byref(Optimizer(nesterov=1)), None
+            ),
+            r"nesterov was true with momentum 0; momentum must be above 0",
+        ),
+        (
+            lambda net, x, y: net.call(
+                "step", view(x), view(y), c.byref(Optimizer(rule=b"rmsprop", rho=1.0)), None
+            ),
+            r"rho was 1; it must be in \[0, 1\)",
         ),
         (
             lambda net, x, y: net.call("weights", c.c_int64(3), c.byref(capi.Tensor())),

@@ -66,7 +66,10 @@ def test_adam_moves_b_as_it_moves_w(rng):
     arrays = [np.array(w.T) for w in bp.weights[1:]]
     net = network([fa.Feedback("array", array=a, plasticity="kolen_pollack") for a in arrays])
     x, y = examples(rng)
-    for optimizer in (fa.Adam(0.01, weight_decay=0.1), fa.SGD(0.1, momentum=0.9)):
+    for optimizer in (
+        *(fa.Adam(0.01, weight_decay=0.1), fa.SGD(0.1, momentum=0.9), fa.AdamW(0.01)),
+        *(fa.RMSprop(0.01), fa.SGD(0.1, momentum=0.9, nesterov=True)),
+    ):
         for each in (net, bp):
             each.train_epoch(x, y, optimizer, batch_size=3)
         for left, right in zip(net.weights, bp.weights, strict=True):

@@ -24,6 +24,7 @@ LEARNING = {
     "wm average": fa.Feedback("uniform", plasticity=fa.WeightMirror.average(0.5)),
 }
 OPTIMIZERS = [fa.SGD(0.1), fa.SGD(0.05, momentum=0.9, weight_decay=0.1), fa.Adam(0.01)]
+OPTIMIZERS += [fa.AdamW(0.01), fa.RMSprop(0.01), fa.SGD(0.05, momentum=0.9, nesterov=True)]
 
 
 def assert_zero_where_w_is(net):

@@ -14,6 +14,9 @@ OPTIMIZERS = {
     "momentum": fa.SGD(0.05, momentum=0.9, weight_decay=0.1),
     "sum": fa.SGD(0.01, momentum=0.5, reduction="sum"),
     "adam": fa.Adam(0.01, weight_decay=0.1),
+    "nesterov": fa.SGD(0.1, momentum=0.9, weight_decay=0.1, nesterov=True),
+    "adamw": fa.AdamW(0.01, weight_decay=0.1),
+    "rmsprop": fa.RMSprop(0.01, weight_decay=0.1),
 }
 
 

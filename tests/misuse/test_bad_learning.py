@@ -26,9 +26,19 @@ WRONG = {
     (fa.Adam, "beta2"): (-0.1, 1.0, 2, *NUMBERS),
     (fa.Adam, "epsilon"): (0, 0.0, -1e-8, *NUMBERS),
     (fa.Adam, "weight_decay"): (-1e-6, *NUMBERS),
+    (fa.AdamW, "lr"): (-0.1, *NUMBERS),
+    (fa.AdamW, "weight_decay"): (-1e-6, *NUMBERS),
+    (fa.RMSprop, "lr"): (-0.1, *NUMBERS),
+    (fa.RMSprop, "rho"): (-0.1, 1.0, 1, *NUMBERS),
+    (fa.RMSprop, "epsilon"): (0, 0.0, -1e-8, *NUMBERS),
+    (fa.RMSprop, "weight_decay"): (-1e-6, *NUMBERS),
+    (fa.SGD, "nesterov"): (0, 1, None, "yes"),
     (fa.Dense, "density"): (0, 0.0, -0.5, 1.01, True, *NUMBERS),
 }
-NEEDED = {fa.Adam: {"lr": 0.1}, fa.Dense: {"units": 4, "activation": "tanh"}}
+NEEDED = {
+    **{kind: {"lr": 0.1} for kind in fa.optim.OPTIMIZERS},
+    fa.Dense: {"units": 4, "activation": "tanh"},
+}
 CASES = [(kind, name, value) for (kind, name), values in WRONG.items() for value in values]
 
 
@@ -102,6 +112,11 @@ RATES = {
     "far too large": fa.Adam(1e20),
     "not at all": fa.Adam(np.finfo(np.float64).max),
     "with a decay that overshoots": fa.Adam(1.0, weight_decay=1e30),
+    "AdamW": fa.AdamW(1e20),
+    "AdamW with a decay that overshoots": fa.AdamW(1.0, weight_decay=1.01),
+    "RMSprop": fa.RMSprop(1e20),
+    "RMSprop with a decay that overshoots": fa.RMSprop(1.0, weight_decay=1e30),
+    "Nesterov": fa.SGD(1e20, momentum=0.9, nesterov=True),
 }
 
 

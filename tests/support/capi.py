@@ -103,8 +103,10 @@ class Config(Sized):
 
 
 class Optimizer(Sized):
-    _fields_ = fields("rule:s lr:d momentum:d weight_decay:d sum:n beta1:d beta2:d epsilon:d")
-    defaults = (b"sgd", 0.1, 0.0, 0.0, 0, 0.9, 0.999, 1e-8)
+    _fields_ = fields(
+        "rule:s lr:d momentum:d weight_decay:d sum:n beta1:d beta2:d epsilon:d nesterov:n rho:d"
+    )
+    defaults = (b"sgd", 0.1, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99)
 
 
 class Matrix(c.Structure):

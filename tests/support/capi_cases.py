@@ -13,6 +13,15 @@ OPTIMIZERS = {
     "sgd": (Optimizer(lr=0.05, weight_decay=1e-3), fa.SGD(0.05, weight_decay=1e-3)),
     "sum": (Optimizer(lr=0.05, sum=1), fa.SGD(0.05, reduction="sum")),
     "momentum": (Optimizer(lr=0.02, momentum=0.9), fa.SGD(0.02, momentum=0.9)),
+    "nesterov": (
+        Optimizer(lr=0.02, momentum=0.9, nesterov=1),
+        fa.SGD(0.02, momentum=0.9, nesterov=True),
+    ),
+    "adamw": (
+        Optimizer(rule=b"adamw", lr=0.01, weight_decay=0.1),
+        fa.AdamW(0.01, weight_decay=0.1),
+    ),
+    "rmsprop": (Optimizer(rule=b"rmsprop", lr=0.001, rho=0.9), fa.RMSprop(0.001, rho=0.9)),
     "adam": (Optimizer(rule=b"adam", lr=0.01), fa.Adam(0.01)),
 }
 

@@ -50,6 +50,9 @@ _PLATEAU = fa.Plateau(patience=1, min_delta=0.5, monitor="train_loss")
 CASES = {
     "momentum": (dense(9, 7), "fa", fa.SGD(0.05, momentum=0.9, weight_decay=1e-4), {}, {}),
     "adam": (dense(9, 7), "dfa", fa.Adam(0.01, weight_decay=1e-3), {"dtype": "float64"}, {}),
+    "nesterov": (dense(9, 7), "kp", fa.SGD(0.05, momentum=0.9, nesterov=True), {}, {}),
+    "adamw": (dense(9, 7), "kp", fa.AdamW(0.01), {}, {}),
+    "rmsprop": (dense(9, 7), "kp", fa.RMSprop(0.01, weight_decay=1e-3), {"dtype": "float64"}, {}),
     "dropout": (
         [fa.Dropout(0.2), *dense(9)[:1], fa.Dropout(0.5), *dense(7)],
         "bp", fa.SGD(0.05), {}, {"shuffle": False},

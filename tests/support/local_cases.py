@@ -84,6 +84,9 @@ def random_case(seed: int, batch: int, depth: int):
     """Everything about it drawn: shapes, rules, activations, biases, what is frozen, optimizer."""
     image, stack, rng = draw_stack(seed, batch, depth)
     adam = bool(rng.random() < 0.25)
+    other = str(
+        np.random.default_rng(seed + 1).choice(["", "", "", "nesterov", "adamw", "rmsprop"])
+    )
     output = OUTPUTS[rng.integers(len(OUTPUTS))]
     # softmax's deltas sum to zero: what ±1 make of one or two of them is rounding error alone
     outputs = int(rng.integers(1, 6)) + 2 * (output[1] == "softmax")
@@ -96,9 +99,10 @@ def random_case(seed: int, batch: int, depth: int):
         output=output,
         bias=(rng.random(depth + 1) < 0.7).tolist(),
         trainable=(rng.random(depth + 1) < 0.9).tolist(),
-        momentum=float(rng.choice([0, 0.9])),
+        momentum=max(float(rng.choice([0, 0.9])), 0.5 * (other == "nesterov")),
         weight_decay=float(rng.choice([0, 0.05])),
         adam=adam,
+        other=other,
         reduction="mean" if adam else str(rng.choice(["mean", "sum"])),
         batch=batch,
         short=int(rng.integers(0, batch)),

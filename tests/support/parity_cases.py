@@ -76,6 +76,7 @@ class Case:
     momentum: float = 0.0
     weight_decay: float = 0.0
     adam: bool = False
+    other: str = ""  # "nesterov", "adamw" or "rmsprop" in its place
     reduction: str = "mean"
     batch: int = 1
     short: int = 0  # examples missing from the last batch
@@ -231,7 +232,7 @@ def fan_ins(case: Case) -> list[int]:
     return result
 
 
-def optimizer_of(case: Case) -> fa.SGD | fa.Adam:
+def optimizer_of(case: Case) -> fa.optim.Optimizer:
     """A rate at which steps neither vanish nor blow up, whatever the widths and the batch.
 
     Adam divides each gradient by its own size, so one that is all rounding error moves as far as
@@ -240,6 +241,10 @@ def optimizer_of(case: Case) -> fa.SGD | fa.Adam:
     lr = 0.5 * (1 - case.momentum) / (1 + max(fan_ins(case)))
     if case.perturbation:  # a step's noise is as long as the gradient times √units
         lr /= 10
+    if case.other == "adamw":
+        return fa.AdamW(0.1 * lr, beta2=0.99, epsilon=1e-2, weight_decay=case.weight_decay)
+    if case.other == "rmsprop":
+        return fa.RMSprop(0.1 * lr, rho=0.9, epsilon=1e-2, weight_decay=case.weight_decay)
     if case.adam:
         return fa.Adam(0.1 * lr, beta2=0.99, epsilon=1e-2, weight_decay=case.weight_decay)
     return fa.SGD(
@@ -247,6 +252,7 @@ def optimizer_of(case: Case) -> fa.SGD | fa.Adam:
         momentum=case.momentum,
         weight_decay=case.weight_decay,
         reduction=case.reduction,
+        nesterov=case.other == "nesterov",
     )
 
 

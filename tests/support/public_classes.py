@@ -71,6 +71,8 @@ MADE = {
     fa.WeightMirror: fa.WeightMirror,
     fa.SGD: lambda: fa.SGD(0.1),
     fa.Adam: lambda: fa.Adam(0.1),
+    fa.AdamW: lambda: fa.AdamW(0.1),
+    fa.RMSprop: lambda: fa.RMSprop(0.1),
     fa.Constant: fa.Constant,
     fa.Steps: lambda: fa.Steps({2: 0.1}),
     fa.Exponential: lambda: fa.Exponential(0.5),

@@ -13,9 +13,11 @@ Equations (Lillicrap, Cownden, Tweed & Akerman 2016, with a bias and a σ at eve
     example weights  δ_L and L times w, and y* times w where the target route carries it
     gradient         g = s δᵀh - γ W;   s = 1/N or 1, whatever w;   biases without γ
     mean loss        Σ w L / Σ w
-    SGD              v ← α v + η g,   W ← W + v
+    SGD              v ← α v + η g,   W ← W + v;   Nesterov: W ← W + η g + α v
     Adam             m ← β1 m + (1-β1) g,   v ← β2 v + (1-β2) g²,
                      W ← W + η (m / (1-β1ᵗ)) / (√(v / (1-β2ᵗ)) + ε)
+    AdamW            Adam on g without γ,   W ← W - η γ W
+    RMSprop          v ← ρ v + (1-ρ) g²,   W ← W + η g / (√v + ε)
     Kolen-Pollack    B_l moves as W does, on g = s h_lᵀ δ_s - γ B_l
     weight mirror    ξ ~ U(-√3 ν, √3 ν);  z = σ(W_(l+1) ξ + b_(l+1)), centred less σ(b_(l+1));
                      B_l ← B_l + c Σ ξ zᵀ - r B_l, after the update, with the new weights;
@@ -138,6 +140,8 @@ def kind_of(optimizer) -> str:
     """Optimizers of one kind go on with each other's state; another kind drops it."""
     if hasattr(optimizer, "beta1"):
         return "adam"
+    if hasattr(optimizer, "rho"):
+        return "rmsprop"
     return "momentum" if optimizer.momentum else "plain"
 
 
@@ -262,8 +266,17 @@ class Network:
 
     # ---- learning --------------------------------------------------------------------------------
 
-    def moved(self, name: str, value: np.ndarray, g: np.ndarray, optimizer) -> np.ndarray:
-        """The value after one step of the optimizer along g; its state is kept under ``name``."""
+    def moved(self, name: str, value, g, optimizer, gamma: float = 0.0) -> np.ndarray:
+        """The value after one step of the optimizer along g, with decay γ; its state is kept under
+        ``name``."""
+        if type(optimizer).__name__ == "AdamW":
+            value = value - optimizer.lr * gamma * value
+        else:
+            g = g - gamma * value
+        if self.kind == "rmsprop":
+            v = optimizer.rho * self.state.get(name, 0.0) + (1 - optimizer.rho) * g**2
+            self.state[name] = v
+            return value + optimizer.lr * g / (np.sqrt(v) + optimizer.epsilon)
         if self.kind == "adam":
             m, v = self.state.get(name, (0.0, 0.0))
             m = optimizer.beta1 * m + (1 - optimizer.beta1) * g
@@ -274,7 +287,8 @@ class Network:
             return value + optimizer.lr * m_hat / (np.sqrt(v_hat) + optimizer.epsilon)
         v = optimizer.momentum * self.state.get(name, 0.0) + optimizer.lr * g
         self.state[name] = v
-        return value + v
+        ahead = getattr(optimizer, "nesterov", False)
+        return value + (optimizer.lr * g + optimizer.momentum * v if ahead else v)
 
     def step(self, x: np.ndarray, y: np.ndarray, optimizer, w: np.ndarray | None = None) -> float:
         """One update on one batch; the mean loss before it. Fields are those of fastfa's classes."""
@@ -290,21 +304,21 @@ class Network:
         moves = []
         for i, (delta, h) in enumerate(zip(deltas, inputs, strict=True)):
             if self.layers[i].trainable and not self.silent(i):
-                decay = optimizer.weight_decay * self.weights[i]
-                g = s * self.layers[i].kept(delta.T @ h) - decay
-                moves.append((self.weights, i, f"W{i}", g * self.masks[i]))
+                g = s * self.layers[i].kept(delta.T @ h) * self.masks[i]
+                moves.append((self.weights, i, f"W{i}", g, optimizer.weight_decay))
                 if self.biases[i] is not None:
-                    moves.append((self.biases, i, f"b{i}", s * delta.sum(axis=0)))
+                    moves.append((self.biases, i, f"b{i}", s * delta.sum(axis=0), 0.0))
         for i, fb in enumerate(self.feedback):
             learns = fb.route == "direct" or (
                 self.layers[i + 1].trainable and not self.silent(i + 1)
             )
             if fb.plasticity == "kolen_pollack" and learns:
                 source = deltas[i + 1] if fb.route == "layerwise" else deltas[-1]
-                g = s * fb.kept(inputs[i + 1].T @ source) - optimizer.weight_decay * fb.matrix
-                fb.matrix = self.moved(f"B{i}", fb.matrix, g * self.mask_of_b(i), optimizer)
-        for arrays, i, name, g in moves:
-            arrays[i] = self.moved(name, arrays[i], g, optimizer)
+                g = s * fb.kept(inputs[i + 1].T @ source) * self.mask_of_b(i)
+                gamma = optimizer.weight_decay
+                fb.matrix = self.moved(f"B{i}", fb.matrix, g, optimizer, gamma)
+        for arrays, i, name, g, gamma in moves:
+            arrays[i] = self.moved(name, arrays[i], g, optimizer, gamma)
         if self.kind == "plain":
             self.state = {}
         self.steps += 1

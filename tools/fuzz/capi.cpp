@@ -212,16 +212,18 @@ void checked(fastfa_status status) {
 std::vector<char> optimizer(Bytes& in) {
   fastfa_optimizer sgd = FASTFA_SGD_INIT, adam = FASTFA_ADAM_INIT;
   fastfa_optimizer o = in.ConsumeBool() ? adam : sgd;
-  if (rarely(in)) o.rule = word(in, {"sgd", "adam"});
+  if (rarely(in)) o.rule = word(in, {"sgd", "adam", "adamw", "rmsprop"});
   o.lr = number(in, {0.1, 0.001, 1.0, 0.0});
   if (o.rule == sgd.rule) {
     o.momentum = number(in, {0.0, 0.9});
     o.sum = flag(in);
+    if (rarely(in)) o.nesterov = flag(in);
   }
   o.weight_decay = number(in, {0.0, 0.01});
   if (rarely(in)) o.beta1 = number(in, {0.5});
   if (rarely(in)) o.beta2 = number(in, {0.5});
   if (rarely(in)) o.epsilon = number(in, {1e-8});
+  if (rarely(in)) o.rho = number(in, {0.5});
   return packed(in, std::vector<fastfa_optimizer>{o});
 }
 

@@ -340,7 +340,11 @@ def _call(draw: _Draw, net: Any) -> None:
     y = draw.of(
         np.ones((n, net.output_size)) * 0.5, np.zeros((n, net.output_size)), np.zeros(n, dtype=int)
     )
-    rule = draw.of(fa.SGD(0.1), fa.Adam(0.001), fa.SGD(0.01, momentum=0.9))
+    momentum, nesterov = (
+        fa.SGD(0.01, momentum=0.9, nesterov=nesterov) for nesterov in (False, True)
+    )
+    adaptive = fa.Adam(0.001), fa.AdamW(0.001), fa.RMSprop(0.001)
+    rule = draw.of(fa.SGD(0.1), momentum, nesterov, *adaptive)
     which = draw.byte() % 8
     if which == 0:
         net.forward(x)
@@ -365,7 +369,9 @@ def rest(data: bytes) -> None:
     draw = _Draw(data)
     net = fa.Network(2, [fa.Dense(2)])
     with _refusal(ValueError, TypeError, fa.DivergenceError):
-        rule = fa.SGD(draw.of(0.1, 0.01), **draw.some(("momentum", "weight_decay", "reduction")))
+        rule = fa.SGD(
+            draw.of(0.1, 0.01), **draw.some(("momentum", "weight_decay", "reduction", "nesterov"))
+        )
         if draw.byte() % 2:
             rule = fa.Adam(draw.of(0.1), **draw.some(("beta1", "beta2", "epsilon", "weight_decay")))
         schedule = draw.of(None, fa.Constant(), {2: 0.1}, {1: draw.value(), 3: draw.value()})

@@ -11,17 +11,22 @@
 
 namespace fastfa {
 
-// What an optimizer remembers of a matrix of parameters.
+inline bool keeps_mean(Memory memory) { return memory == Memory::velocity || memory == Memory::adam; }
+inline bool keeps_squares(Memory memory) { return memory == Memory::adam || memory == Memory::squares; }
+
+// What an optimizer remembers of a matrix of parameters: velocity or mean of gradients v, of squares s.
 template <class T>
 struct Moments {
   Buffer<T> v, s;
 
   // Makes what is missing, at zero, and drops what `memory` has no use for.
   void reserve(Allocator& allocator, Memory memory, Index rows, Index cols) {
-    if (memory == Memory::none) v = {};
-    if (memory != Memory::none && !v) v = Buffer<T>(allocator, rows, cols);
-    if (memory != Memory::adam) s = {};
-    if (memory == Memory::adam && !s) s = Buffer<T>(allocator, rows, cols);
+    const auto keep = [&](Buffer<T>& b, bool needed) {
+      if (!needed) b = {};
+      if (needed && !b) b = Buffer<T>(allocator, rows, cols);
+    };
+    keep(v, keeps_mean(memory));
+    keep(s, keeps_squares(memory));
   }
 };
 

@@ -12,7 +12,7 @@ struct ReplayState {
   std::int64_t first;      // steps that the network had made before
   std::int64_t count;      // steps begun since
   std::int64_t now;        // the step under way: first + count − 1
-  const double* schedule;  // Adam: Learning::step and root of each; null: none
+  const double* schedule;  // Learning::step and root of each, where squares are kept; null: none
   double adam_step, adam_root;
   std::int64_t halted_at;  // the first step in which a value was out of range,
   std::int64_t site;       // and the first of its flags that was set

@@ -1,4 +1,4 @@
-// What a network and its optimizer may be. Python checks the same where it is said, for a better
+// What a network may be. Python checks the same where it is said, for a better
 // message; this is for embedders.
 #include "core/network/checks.h"
 
@@ -8,43 +8,6 @@
 #include "fastfa/names.h"
 
 namespace fastfa {
-namespace {
-
-// Within these bounds an update of allowed activations and deltas (value_limit) stays finite.
-void check_sgd(const Sgd& sgd, Index batch_size) {
-  if (!(sgd.momentum >= 0 && sgd.momentum < 1)) {
-    refuse("[SGD] momentum was " + text(sgd.momentum) + "; it must be in [0, 1)");
-  }
-  const double examples = sgd.reduction == Reduction::sum ? static_cast<double>(batch_size) : 1.0;
-  const double highest = 1e9 * (1 - sgd.momentum) / examples;
-  if (!(sgd.lr >= 0 && sgd.lr <= highest)) {
-    refuse("[SGD] lr was " + text(sgd.lr) +
-           "; with this momentum, reduction and batch it must be in [0, " + text(highest) + "]");
-  }
-  if (!(sgd.weight_decay >= 0 && sgd.lr * sgd.weight_decay <= 1)) {
-    refuse("[SGD] weight_decay was " + text(sgd.weight_decay) +
-           "; it must not be negative, and lr times weight_decay must be at most 1");
-  }
-}
-
-void check_adam(const Adam& adam) {
-  if (!(adam.lr >= 0 && adam.lr <= 1e9)) {
-    refuse("[Adam] lr was " + text(adam.lr) + "; it must be in [0, 1e+09]");
-  }
-  if (!(adam.beta1 >= 0 && adam.beta1 < 1 && adam.beta2 >= 0 && adam.beta2 < 1)) {
-    refuse("[Adam] beta1 was " + text(adam.beta1) + " and beta2 " + text(adam.beta2) +
-           "; each must be in [0, 1)");
-  }
-  if (!(adam.epsilon >= 1e-30)) {
-    refuse("[Adam] epsilon was " + text(adam.epsilon) + "; it must be at least 1e-30");
-  }
-  if (!(adam.weight_decay >= 0 && adam.weight_decay <= 1e3)) {
-    refuse("[Adam] weight_decay was " + text(adam.weight_decay) + "; it must be in [0, 1000]");
-  }
-}
-
-}  // namespace
-
 template <class T>
 void check_spec(const NetworkSpec& spec) {
   const auto bad_size = [](Index n) { return n < 1 || n >= largest; };
@@ -116,10 +79,5 @@ template void check_weights(const char*, const float*, const Index*, Index);
 template void check_weights(const char*, const double*, const Index*, Index);
 template void check_spec<float>(const NetworkSpec&);
 template void check_spec<double>(const NetworkSpec&);
-
-void check_optimizer(const Optimizer& optimizer, Index batch_size) {
-  if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) return check_sgd(*sgd, batch_size);
-  check_adam(std::get<Adam>(optimizer));
-}
 
 }  // namespace fastfa

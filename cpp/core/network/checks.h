@@ -12,7 +12,5 @@ void check_spec(const NetworkSpec& spec);
 // A weight for each of the examples order[0 … n), or, without an order, of 0 … n − 1; null: none.
 template <class T>
 void check_weights(const char* call, const T* sample_weight, const Index* order, Index n);
-// Within these bounds an update of allowed activations and deltas (value_limit) stays finite.
-void check_optimizer(const Optimizer& optimizer, Index batch_size);
 
 }  // namespace fastfa

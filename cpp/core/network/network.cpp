@@ -101,7 +101,7 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     if (!layer.spec.trainable) continue;
-    const double moments = memory == Memory::adam ? 2 : 1;
+    const double moments = keeps_mean(memory) + keeps_squares(memory);
     with_room([&] { return "[Network] the optimizer's memory of layers[" + std::to_string(l) + "]"; },
               moments * static_cast<double>(layer.w.bytes()),
               [&] { layer.reserve_memory(*backend_, memory); });

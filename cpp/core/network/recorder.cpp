@@ -56,6 +56,7 @@ std::vector<std::uintptr_t> Recorder<T>::key(const OptimizerStep<T>& change) con
   add(order_.data());
   const Learning<T>& u = change.learning;
   for (T number : {u.rate, u.decay, u.momentum, u.fresh, u.fresh2, u.epsilon}) add_number(number);
+  key.push_back((u.nesterov ? 1u : 0u) + (u.decoupled ? 2u : 0u));
   for (const Layer<T>& layer : net_.layers_) {
     for (const Buffer<T>* part : {&layer.w, &layer.bias, &layer.h, &layer.delta, &layer.dropped}) {
       add(part->data());
@@ -112,28 +113,28 @@ bool Recorder<T>::replay(const Optimizer& optimizer, const Index* order, Index c
   const std::int64_t adam_steps = net_.adam_steps_;
   const OptimizerStep<T> change = net_.optimizer_step(optimizer, batch.n);
   net_.adam_steps_ = adam_steps;
-  const bool adam = change.memory == Memory::adam;
-  if (adam && schedule_.cols() < 2 * count) schedule_ = Buffer<double>(backend, 1, 2 * count);
+  const bool scheduled = keeps_squares(change.memory), counts = counts_steps(change.memory);
+  if (scheduled && schedule_.cols() < 2 * count) schedule_ = Buffer<double>(backend, 1, 2 * count);
   std::vector<std::uintptr_t> now = key(change);
   if (!graph_ || now != key_) {
     if (count < worth_recording) return false;
     record(optimizer);
     key_ = std::move(now);
   }
-  if (adam) {  // Adam's step and root, which the host computes
+  if (scheduled) {  // step and root, which the host computes
     for (Index k = 0; k < count; ++k) {
       const Learning<T> u = net_.optimizer_step(optimizer, batch.n).learning;
       schedule_.data()[2 * k] = static_cast<double>(u.step);
       schedule_.data()[2 * k + 1] = static_cast<double>(u.root);
     }
   }
-  *state_ = {order, 0, net_.steps_, 0, net_.steps_, adam ? schedule_.data() : nullptr, 0, 0, -1, 0};
+  *state_ = {order, 0, net_.steps_, 0, net_.steps_, scheduled ? schedule_.data() : nullptr, 0, 0, -1, 0};
   for (Index k = 0; k < count; ++k) backend.replay(graph_);
   backend.wait();
   if (*checks.halted()) {
     auto site = sites_[static_cast<std::size_t>(state_->site)];
     site.step = state_->halted_at;
-    site.adam_step = adam ? adam_steps + (site.step - state_->first) : adam_steps;
+    site.adam_step = counts ? adam_steps + (site.step - state_->first) : adam_steps;
     checks.raise(site);
   }
   net_.steps_ += count;

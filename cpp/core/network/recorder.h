@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/machine/replay_state.h"
+#include "core/network/optimizers.h"
 #include "core/network/range_checks.h"
 #include "core/network/teaching.h"
 #include "fastfa/network.h"
@@ -40,7 +41,7 @@ class Recorder {
   std::vector<std::uintptr_t> key_;                   // what it was made of
   std::vector<typename RangeChecks<T>::Site> sites_;  // its checks
   Buffer<Index> order_;                               // the batch under way
-  Buffer<double> schedule_;                           // Adam's step and root of each step
+  Buffer<double> schedule_;                           // Learning::step and root of each step
   std::shared_ptr<void> memory_;                      // of state_
   ReplayState* state_ = nullptr;
 };

@@ -84,8 +84,7 @@ bool TinyRunner<T>::can_forward() {
 // Of the optimizers they have plain SGD alone.
 template <class T>
 bool TinyRunner<T>::can_step(const Optimizer& optimizer) {
-  const Sgd* sgd = std::get_if<Sgd>(&optimizer);
-  if (!sgd || sgd->momentum != 0) return false;
+  if (memory_of(optimizer) != Memory::none) return false;
   lay_out();
   return feedback_;
 }

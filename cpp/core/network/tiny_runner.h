@@ -7,6 +7,7 @@
 
 #include "core/layers/layers.h"
 #include "core/network/batch.h"
+#include "core/network/optimizers.h"
 #include "core/network/range_checks.h"
 #include "core/network/teaching.h"
 

@@ -128,7 +128,7 @@ class Training {
       }
       net.ready(optimizers_[i], 1);
       tiny_[i] = net.tiny_.prepare();
-      const bool decays = std::get<Sgd>(optimizers_[i]).weight_decay != 0;
+      const bool decays = std::visit([](const auto& o) { return o.weight_decay != 0; }, optimizers_[i]);
       kinds[kind_of(tiny_[i], net.spec_.loss, decays)].push_back(i);
     }
     for (const auto& [kind, members] : kinds) {

@@ -58,8 +58,8 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
 // Not where a step is tried by the kernels of tiny networks: they don't apply deferred updates.
 template <class T>
 bool Network<T>::Impl::can_defer(const Optimizer& optimizer) {
-  const Sgd* sgd = std::get_if<Sgd>(&optimizer);
-  if (!backend_->immediate() || !sgd || sgd->momentum != 0 || tiny_.can_forward()) return false;
+  const bool plain = memory_of(optimizer) == Memory::none;
+  if (!backend_->immediate() || !plain || tiny_.can_forward()) return false;
   for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
     const Feedback<T>& f = teaching_.feedback[l];
     const bool reads = f.traits.reads_weights_before_forward && layers_[l + 1].can_defer();

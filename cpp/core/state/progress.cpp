@@ -48,7 +48,7 @@ void Network<T>::set_progress(const Progress& p) {
     refuse(where + "steps was " + std::to_string(p.steps) + " and adam_steps " +
            std::to_string(p.adam_steps) + "; it must be 0 ≤ adam_steps ≤ steps");
   }
-  if (p.adam_steps > 0 && p.memory != Memory::adam) {
+  if (p.adam_steps > 0 && !counts_steps(p.memory)) {
     refuse(where + "adam_steps was " + std::to_string(p.adam_steps) +
            "; without memory of adam it must be 0");
   }

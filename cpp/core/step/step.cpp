@@ -1,7 +1,5 @@
 // One step of learning: forward → error → feedback → update. What feedback learns itself is in
 // plasticity.cpp, learning without feedback in perturbation.cpp.
-#include <cmath>
-
 #include "core/network/network_impl.h"
 
 namespace fastfa {
@@ -144,8 +142,9 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
   }
 }
 
-// v ← α v + η (s δᵀh − γ W), W ← W + v, every layer from the weights of before the step (or Adam's
-// step). A layer that nothing is sent to stays as it is, and so does what the optimizer remembers of it.
+// v ← α v + η (s δᵀh − γ W), W ← W + v, every layer from the weights of before the step (or what another
+// optimizer makes of δᵀh). A layer that nothing is sent to stays as it is, and so does what the
+// optimizer remembers of it.
 template <class T>
 void Network<T>::Impl::update(Batch<T>& batch, const OptimizerStep<T>& change) {
   if (tries_tiny(batch) && tiny_.update(change)) return;
@@ -176,28 +175,12 @@ void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>
                      static_cast<std::uint32_t>(steps_)});
 }
 
+// What the optimizer does in the step that comes, which counts for Adam's t.
 template <class T>
 OptimizerStep<T> Network<T>::Impl::optimizer_step(const Optimizer& optimizer, Index n) {
-  OptimizerStep<T> change{};
+  if (counts_steps(memory_of(optimizer))) ++adam_steps_;
+  OptimizerStep<T> change = step_of<T>(optimizer, n, adam_steps_);
   change.learning.halted = checks_.halted();
-  if (const Sgd* sgd = std::get_if<Sgd>(&optimizer)) {
-    const double s = sgd->reduction == Reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
-    change.memory = sgd->momentum != 0 ? Memory::velocity : Memory::none;
-    change.learning.rate = static_cast<T>(sgd->lr * s);
-    change.learning.decay = static_cast<T>(sgd->lr * sgd->weight_decay);
-    change.learning.momentum = static_cast<T>(sgd->momentum);
-    return change;
-  }
-  const Adam& adam = std::get<Adam>(optimizer);
-  const auto t = static_cast<double>(++adam_steps_);
-  change.memory = Memory::adam;
-  change.learning.rate = static_cast<T>(1.0 / static_cast<double>(n));
-  change.learning.decay = static_cast<T>(adam.weight_decay);
-  change.learning.fresh = static_cast<T>(1 - adam.beta1);
-  change.learning.fresh2 = static_cast<T>(1 - adam.beta2);
-  change.learning.step = static_cast<T>(adam.lr / (1 - std::pow(adam.beta1, t)));
-  change.learning.root = static_cast<T>(1 / std::sqrt(1 - std::pow(adam.beta2, t)));
-  change.learning.epsilon = static_cast<T>(adam.epsilon);
   return change;
 }
 

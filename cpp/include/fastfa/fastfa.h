@@ -214,17 +214,30 @@ typedef struct fastfa_config {
 #define FASTFA_CONFIG_INIT \
   {sizeof(fastfa_config), 0, NULL, 0, NULL, 0, "squared_error", FASTFA_FLOAT32, 0, 0.0, 0.0, "cpu"}
 
-/* "sgd":  v <- momentum v + lr (s gradient - weight_decay W), W <- W + v; s is 1/N, or 1 with sum.
- * "adam": Kingma & Ba (2015); momentum and sum must be 0. */
+/* "sgd":     v <- momentum v + g with g = lr (s gradient - weight_decay W), W <- W + v; with nesterov
+ *            W <- W + g + momentum v. s is 1/N, or 1 with sum.
+ * "adam":    Kingma & Ba (2015).
+ * "adamw":   the same with decay of its own, W <- W - lr weight_decay W (Loshchilov & Hutter 2019).
+ * "rmsprop": s <- rho s + (1 - rho) g^2, W <- W + lr g / (sqrt(s) + epsilon).
+ * A setting that the rule doesn't name is ignored, but momentum, sum and nesterov, which must then be
+ * 0. */
 typedef struct fastfa_optimizer {
   size_t struct_size;
   const char* rule;
   double lr, momentum, weight_decay;
   int32_t sum;
   double beta1, beta2, epsilon;
+  /* A struct that ends before these has 0 and 0.99. */
+  int32_t nesterov;
+  double rho;
 } fastfa_optimizer;
-#define FASTFA_SGD_INIT {sizeof(fastfa_optimizer), "sgd", 0.1, 0.0, 0.0, 0, 0.9, 0.999, 1e-8}
-#define FASTFA_ADAM_INIT {sizeof(fastfa_optimizer), "adam", 0.001, 0.0, 0.0, 0, 0.9, 0.999, 1e-8}
+#define FASTFA_SGD_INIT {sizeof(fastfa_optimizer), "sgd", 0.1, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99}
+#define FASTFA_ADAM_INIT \
+  {sizeof(fastfa_optimizer), "adam", 0.001, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99}
+#define FASTFA_ADAMW_INIT \
+  {sizeof(fastfa_optimizer), "adamw", 0.001, 0.0, 0.01, 0, 0.9, 0.999, 1e-8, 0, 0.99}
+#define FASTFA_RMSPROP_INIT \
+  {sizeof(fastfa_optimizer), "rmsprop", 0.001, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99}
 
 /* ---- networks --------------------------------------------------------------------------------------
  */

@@ -28,7 +28,7 @@ FASTFA_NAMES(Route, "route", "layerwise", "direct", "target");
 FASTFA_NAMES(Plasticity, "plasticity", "fixed", "kolen_pollack", "weight_mirror");
 FASTFA_NAMES(Magnitude, "magnitude", "uniform", "fixed", "redrawn");
 FASTFA_NAMES(Reduction, "reduction", "mean", "sum");
-FASTFA_NAMES(Memory, "memory", "none", "velocity", "adam");
+FASTFA_NAMES(Memory, "memory", "none", "velocity", "adam", "squares");
 FASTFA_NAMES(Part, "part", "weights", "biases", "feedback");
 #undef FASTFA_NAMES
 

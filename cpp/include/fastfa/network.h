@@ -80,7 +80,7 @@ class FASTFA_API Network {
   // caller to write. Throws before it changes anything.
   void set_progress(const Progress& progress);
   // What is remembered of a layer's parameters, laid out as they are: `moment` 0 is the velocity or
-  // Adam's m, 1 is Adam's v. No data where there is none.
+  // Adam's m, 1 is Adam's v or RMSprop's s. No data where there is none.
   OwnedWeights<T> memory(Part part, int layer, int moment);
   // W⁺ (n_l, n_source) where Progress::inverted says that it is kept; else no data.
   OwnedMatrix<T> kept_inverse(int hidden) const;

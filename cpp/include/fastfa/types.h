@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fastfa/export.h"
+#include "fastfa/optimizers.h"
 
 namespace fastfa {
 
@@ -57,8 +58,6 @@ enum class Plasticity : int { fixed, kolen_pollack, weight_mirror };
 
 // For Matrix::sign: one for all, |U(−β, β)| drawn once, or drawn anew for every batch.
 enum class Magnitude : int { uniform, fixed, redrawn };
-
-enum class Reduction : int { mean, sum };
 
 // Where a locally connected layer looks: at inputs of shape (channels, height, width), each of its
 // positions at a patch of kernel_h × kernel_w pixels. `same` pads with zeros so that there are ⌈size /
@@ -133,28 +132,9 @@ struct NetworkSpec {
   std::string device = "cpu";  // or "cuda", "cuda:1", …: where it lives and learns
 };
 
-// v ← α v + η (s δᵀh − γ W), W ← W + v;  s = 1/N for mean, 1 for sum. Biases without decay.
-struct Sgd {
-  double lr = 0.0;            // η
-  double momentum = 0.0;      // α
-  double weight_decay = 0.0;  // γ
-  Reduction reduction = Reduction::mean;
-};
-
-// g = δᵀh / N − γ W;  m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,
-// W ← W + η m̂ / (√v̂ + ε) with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ) (Kingma & Ba, 2015). Biases without
-// decay.
-struct Adam {
-  double lr = 0.0;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double weight_decay = 0.0;
-};
-
-using Optimizer = std::variant<Sgd, Adam>;
-
 // What a network remembers for its optimizer, of every parameter that learns: nothing, momentum's
-// velocity v, or Adam's two moments.
-enum class Memory : int { none, velocity, adam };
+// velocity v, Adam's two moments, or a mean of squares alone.
+enum class Memory : int { none, velocity, adam, squares };
 
 // Of which parameters of a layer: W, b, or B into it where Kolen-Pollack learns B.
 enum class Part : int { weights, biases, feedback };

@@ -12,14 +12,14 @@ from .. import _check
 from ..data import Distortion
 from ..feedback import Feedback
 from ..layers import KINDS as LAYERS
-from ..optim import SGD, Adam
+from ..optim import OPTIMIZERS
 from ..perturbation import NodePerturbation
 from ..plasticity import WeightMirror
 from ..schedules import Constant, Cosine, Exponential, Plateau, Steps, Warmup
 from .file import DTYPES
 
-OPTIMIZERS = (SGD, Adam)
 SCHEDULES = (Constant, Steps, Exponential, Plateau, Cosine, Warmup)
+_LATER = {"nesterov": False}  # described where they are something else: so as in files of before
 _KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, Distortion)
 
 Tensors = dict[str, np.ndarray]
@@ -33,6 +33,7 @@ def is_known(thing: Any) -> bool:
 def describe(thing: Any) -> dict[str, Any]:
     """``{"kind": name of its class, argument: value, …}``."""
     fields = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
+    fields = {n: v for n, v in fields.items() if n not in _LATER or v != _LATER[n]}
     if isinstance(thing, Steps):  # JSON's keys are strings
         fields["rates"] = [list(step) for step in thing.rates.items()]
     if isinstance(thing, Warmup):

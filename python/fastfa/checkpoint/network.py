@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from ..rules import Rules
 
 _PARTS = ("weights", "biases", "feedback")
-_MOMENTS = {"none": (), "velocity": ("velocity",), "adam": ("adam_m", "adam_v")}
+# Their names by the core's words for what an optimizer remembers, and the core's numbers of them.
+_MOMENTS: dict[str, dict[str, int]] = {
+    "none": {},
+    "velocity": {"velocity": 0},
+    "adam": {"adam_m": 0, "adam_v": 1},
+    "squares": {"squares": 1},
+}
 
 Described = dict[str, Any]
 
@@ -103,7 +109,7 @@ def _memory(net: Parameters) -> dict[str, np.ndarray]:
     """The optimizer's memory of every parameter, and inverses that are kept: views."""
     _, memory, _, inverted = net._net.progress()
     found: dict[str, np.ndarray] = {}
-    for moment, name in enumerate(_MOMENTS[memory]):
+    for name, moment in _MOMENTS[memory].items():
         for part in _PARTS:
             for i in net._fed if part == "feedback" else range(len(net.layers)):
                 array = net._net.memory(part, i, moment)
@@ -251,11 +257,11 @@ class Plan:
             view[...] = moments[name]
 
 
-_REMEMBERED = {*_MOMENTS["velocity"], *_MOMENTS["adam"], "inverse"}
+_REMEMBERED = {"inverse", *(name for moments in _MOMENTS.values() for name in moments)}
 
 
 def _check_moment(name: str, array: np.ndarray) -> None:
-    if not name.startswith("adam_v"):
+    if not name.startswith(("adam_v", "squares")):
         _check.finite("load", name, array)
     elif not (array >= 0).all():  # a square may have overflowed, but is never NaN
         raise ValueError(

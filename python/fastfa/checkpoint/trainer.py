@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .._attributes import is_ours
 from ..callbacks import Callback
+from ..optim import EXPECTED, OPTIMIZERS
 from ..schedules import Schedule, _FromCallable
-from .describe import OPTIMIZERS, Tensors, describe, is_known, pack
+from .describe import Tensors, describe, is_known, pack
 from .network import Described, describe_network
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def describe_trainer(trainer: Trainer) -> tuple[Described, Tensors]:
 
 def configuration_of(trainer: Trainer) -> Described:
     if not isinstance(trainer.optimizer, OPTIMIZERS):
-        raise TypeError(f"the optimizer was {trainer.optimizer!r}; it must be an SGD or an Adam")
+        raise TypeError(f"the optimizer was {trainer.optimizer!r}; it must be {EXPECTED}")
     configuration = {
         "optimizer": describe(dataclasses.replace(trainer.optimizer, lr=trainer._first_lr)),
         "batch_size": trainer.batch_size,

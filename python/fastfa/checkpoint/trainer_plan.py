@@ -11,10 +11,11 @@ from ..callbacks import Callback
 from ..data import Distortion
 from ..history import History, check_records
 from ..network import Network
+from ..optim import OPTIMIZERS
 from ..trackers import TensorBoardLogger
 from ..training.examples import Plan as FitPlan
 from .callback import Checkpoint
-from .describe import OPTIMIZERS, SCHEDULES, Tensors, build, difference, packed_tensors, unpack
+from .describe import SCHEDULES, Tensors, build, difference, packed_tensors, unpack
 from .file import Mismatch
 from .network import Described, Plan
 from .trainer import Missing, configuration_of, name_of

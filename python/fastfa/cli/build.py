@@ -36,8 +36,6 @@ _FEEDBACK = (
     "plasticity",
 )
 _MIRROR = ("mirror_growth", "mirror_decay", "mirror_noise", "mirror_every")
-_SGD = ("momentum", "reduction")
-_ADAM = ("beta1", "beta2", "epsilon")
 _ELASTIC = tuple(
     f"augment_{name}" for name in ("alpha", "sigma", "translate", "rotate", "scale", "fill")
 )
@@ -164,16 +162,18 @@ def build_feedback(settings: argparse.Namespace) -> Feedback | NodePerturbation:
 
 
 def build_optimizer(settings: argparse.Namespace) -> Optimizer:
-    """SGD or Adam, with its own settings only."""
-    from .. import SGD, Adam, _check
+    """The optimizer, with its own settings only."""
+    from .. import _check, optim
 
-    _check.choice("train", "optimizer", settings.optimizer, ("sgd", "adam"))
-    sgd, adam = _given(settings, _SGD), _given(settings, _ADAM)
-    if settings.optimizer == "sgd":
-        _refuse(adam, "optimizer 'adam'")
-        return SGD(settings.lr, weight_decay=settings.weight_decay, **sgd)
-    _refuse(sgd, "optimizer 'sgd'")
-    return Adam(settings.lr, weight_decay=settings.weight_decay, **adam)
+    name = _check.choice("train", "optimizer", settings.optimizer, tuple(optim.BY_NAME))
+    own: dict[str, Any] = {}
+    for setting in optim.SETTINGS:
+        known = optim.owners(setting)
+        given = _given(settings, (setting,)) if known else {}
+        if name not in known:
+            _refuse(given, "optimizer " + optim.either([repr(each) for each in known]))
+        own |= given
+    return optim.BY_NAME[name](settings.lr, **own)
 
 
 def build_augment(

@@ -13,14 +13,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..optim import BY_NAME, owners
 from .architecture import read_layers
 from .numeric import WHOLE, integer, is_finite, number
 from .table import DATASET, SETTINGS, Setting
 
 _BY_NAME = {setting.name: setting for group in SETTINGS.values() for setting in group}
 _BY_NAME[DATASET.name] = DATASET
-_RATES = {"adam": 0.001}  # the default learning rate of an optimizer, else _RATE
-_RATE = 0.1
 _LONGEST = 10_000_000  # bytes of a file of settings
 _RIVALS = {"hidden", "layers"}
 TABLES = {"search": "tune", "sweep": "sweep"}  # what a file may say beside settings, and to whom
@@ -116,8 +115,11 @@ def resolve(file: Mapping[str, Any], given: Mapping[str, Any]) -> argparse.Names
         values["layers"] = read_layers(values["layers"])
     if values["dataset"] is None:
         raise ValueError("[train] no dataset was named; give one, such as: fastfa train mnist-mini")
+    kind = values["optimizer"] if values["optimizer"] in BY_NAME else "sgd"  # else refused later
     if values["lr"] is None:
-        values["lr"] = _RATES.get(values["optimizer"], _RATE)
+        values["lr"] = BY_NAME[kind]._rate
+    if values["weight_decay"] is None:
+        values["weight_decay"] = owners("weight_decay")[kind]
     return argparse.Namespace(**values)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .. import optim
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -21,6 +23,31 @@ class Setting:
     metavar: str | None = None
     count: str | int | None = None
     tables: bool = False
+
+
+def _of_optimizers() -> list[Setting]:
+    """The optimizer and the settings of all of them, as `fastfa.optim` has them."""
+    rates = ", ".join(f"{name} {kind._rate:g}" for name, kind in optim.BY_NAME.items())
+    _, words, metavar = optim.SETTINGS["lr"]
+    rows = [
+        Setting("optimizer", str, "sgd", optim.either(list(optim.BY_NAME)), "NAME"),
+        Setting("lr", float, None, f"{words}; default: {rates}", metavar),
+    ]
+    for name, (_, words, metavar) in optim.SETTINGS.items():
+        own = optim.owners(name)
+        if not own:
+            continue
+        values = list(own.values())
+        same = len(set(values)) == 1
+        # What is off by default, or a word, stands in a run's settings; a number where it is given.
+        default = values[0] if same and (not values[0] or isinstance(values[0], str)) else None
+        if len(own) < len(optim.BY_NAME):
+            words = f"of {optim.either(list(own))}: {words}"
+        if default is None:
+            each = (f"{n} {value:g}" for n, value in own.items())
+            words += f"; default: {values[0] if same else ', '.join(each)}"
+        rows.append(Setting(name, type(values[0]), default, words, metavar or None))
+    return rows
 
 
 # fmt: off
@@ -84,14 +111,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "default: 0.01", "SIGMA"),
     ),
     "training": (
-        Setting("optimizer", str, "sgd", "sgd or adam", "NAME"),
-        Setting("lr", float, None, "eta: the learning rate; default: 0.1, with adam 0.001", "ETA"),
-        Setting("momentum", float, 0.0, "alpha, of sgd", "ALPHA"),
-        Setting("beta1", float, None, "of adam: memory of the mean; default: 0.9", "BETA1"),
-        Setting("beta2", float, None, "of adam: memory of the square; default: 0.999", "BETA2"),
-        Setting("epsilon", float, None, "of adam; default: 1e-8", "EPSILON"),
-        Setting("weight_decay", float, 0.0, "gamma", "GAMMA"),
-        Setting("reduction", str, "mean", "of sgd: mean or sum of a batch's updates", "NAME"),
+        *_of_optimizers(),
         Setting("batch_size", int, 100, "examples in an update; 1 is online learning", "N"),
         Setting("epochs", int, 20, "passes through the training set", "N"),
         Setting("shuffle", bool, True, "whether each epoch has an order of its own"),

@@ -12,7 +12,7 @@ from .. import _check, _core
 from .._class_names import check_names, is_text, numbered
 from ..layers import KINDS, Layer, Weighted
 from ..layers.layer import Stack
-from ..optim import SGD, Adam
+from ..optim import EXPECTED, OPTIMIZERS
 from . import _device_arrays
 
 if TYPE_CHECKING:
@@ -273,9 +273,9 @@ def device(value: Any) -> str:
     return value
 
 
-def optimizer(where: str, value: Any) -> _core.Sgd | _core.Adam:
-    if not isinstance(value, SGD | Adam):
-        raise TypeError(f"[{where}] optimizer was {value!r}; it must be an SGD or an Adam")
+def optimizer(where: str, value: Any) -> _core.Optimizer:
+    if not isinstance(value, OPTIMIZERS):
+        raise TypeError(f"[{where}] optimizer was {value!r}; it must be {EXPECTED}")
     return value._spec()
 
 

@@ -249,13 +249,13 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
     # ---- learning ------------------------------------------------------------------------------
 
     def step(self, X: Any, Y: Any, optimizer: Optimizer, *, sample_weight: Any = None) -> float:
-        """One update by an SGD or Adam from the batch X (N, n_in), Y (N, n_out).
+        """One update by an optimizer from the batch X (N, n_in), Y (N, n_out).
 
         Parameters
         ----------
         X, Y : array_like
             Inputs and targets.
-        optimizer : SGD or Adam
+        optimizer : SGD, Adam, AdamW or RMSprop
         sample_weight : array_like, optional
             w (N,), in main memory: what each example counts, finite, from 0 to 1e14. None: 1 each, with
             the very same bits as an array of ones. w multiplies the example's loss and output delta.
@@ -277,9 +277,9 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
 
         Notes
         -----
-        With ``reduction="mean"`` (and with Adam), the gradient Σ wᵢ δᵢ hᵢᵀ is divided by the number of
-        examples N and not by Σ wᵢ. So weights keep their meaning in a batch of one example, of one class
-        or of one weight. Weight decay and momentum are the same with any weights.
+        The gradient Σ wᵢ δᵢ hᵢᵀ is divided by the number of examples N and not by Σ wᵢ (with
+        ``reduction="sum"`` by nothing). So weights keep their meaning in a batch of one example, of one
+        class or of one weight. Weight decay and momentum are the same with any weights.
         """
         spec = self._optimizer_spec("step", optimizer)
         if sample_weight is None:
@@ -311,7 +311,7 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
             C-contiguous are used as they are; others are copied first. Arrays in the memory of the
             network's GPU, of any library with DLPack or ``__cuda_array_interface__``, are used where
             they are: they must have its dtype, and contiguous examples.
-        optimizer : SGD or Adam
+        optimizer : SGD, Adam, AdamW or RMSprop
         batch_size : int
             Examples per update; 1 learns online. The last batch may be short.
         order : array_like of int, optional

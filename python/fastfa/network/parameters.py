@@ -36,7 +36,7 @@ class Parameters(Guarded):
     matmul_library: Literal["fastfa", "cublas", "fastest"]
     class_names: tuple[str, ...]
     _net: _core.NetworkFloat32 | _core.NetworkFloat64
-    _converted: tuple[Optimizer | None, _core.Sgd | _core.Adam | None] = (None, None)
+    _converted: tuple[Optimizer | None, _core.Optimizer | None] = (None, None)
     _feedback: Rules
 
     @property
@@ -44,7 +44,7 @@ class Parameters(Guarded):
         """Number of output units."""
         return math.prod(self.shapes[-1])
 
-    def _optimizer_spec(self, where: str, optimizer: Optimizer) -> _core.Sgd | _core.Adam:
+    def _optimizer_spec(self, where: str, optimizer: Optimizer) -> _core.Optimizer:
         """The optimizer as the core takes it, converted once for any number of calls with it."""
         given, spec = self._converted
         if optimizer is not given or spec is None:

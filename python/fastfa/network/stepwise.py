@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _check, _core
-from ..optim import Optimizer
+from ..optim import EXPECTED, Optimizer
 from ..stepwise import StepState
 from . import _arguments
 from .parameters import Parameters
@@ -95,7 +95,7 @@ class Stepwise(Parameters):
 
         Parameters
         ----------
-        optimizer : SGD or Adam, optional
+        optimizer : SGD, Adam, AdamW or RMSprop, optional
             Default: the one that was given last.
 
         Raises
@@ -125,14 +125,12 @@ class Stepwise(Parameters):
         found = self._net.step_state()
         return None if found is None else StepState(*found)
 
-    def _step_rule(self, where: str, optimizer: Optimizer | None) -> _core.Sgd | _core.Adam:
+    def _step_rule(self, where: str, optimizer: Optimizer | None) -> _core.Optimizer:
         """The optimizer as the core takes it; None: the one that was given last."""
         if optimizer is None:
             optimizer = self._step_optimizer
         if optimizer is None:
-            raise TypeError(
-                f"[{where}] optimizer was None; it must be an SGD or an Adam, the first time"
-            )
+            raise TypeError(f"[{where}] optimizer was None; it must be {EXPECTED}, the first time")
         spec = self._optimizer_spec(where, optimizer)
         self._step_optimizer = optimizer
         return spec

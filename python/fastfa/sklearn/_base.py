@@ -19,7 +19,7 @@ from ..interop._matrices import changed
 from ..layers import ActivationName, Dense, Layer
 from ..network import Network, _arguments
 from ..network.parameters import LossName
-from ..optim import SGD, Adam
+from ..optim import BY_NAME, OPTIMIZERS, Optimizer, owners
 from ..rules import resolve
 from ..trainer import Trainer
 from ._going_on import check_unchanged, kept, same
@@ -38,13 +38,15 @@ PARAMETERS = """
         Of the feedback, where its scale is "equal_error".
     weight_scale : float, optional
         The paper's ω; default 1/√n_in.
-    optimizer : {"adam", "sgd"}
+    optimizer : {"sgd", "adam", "adamw", "rmsprop"}, or an optimizer of fastfa
+        One such as ``fastfa.AdamW(0.001, beta2=0.99)`` says all by itself: then ``learning_rate`` and
+        ``weight_decay`` must be None, and ``momentum`` 0.
     learning_rate : float, optional
-        η; default 0.001 for Adam, 0.1 for SGD.
+        η; default 0.1 for SGD, 0.001 for the others.
     momentum : float
-        α in [0, 1), for SGD.
-    weight_decay : float
-        γ.
+        α in [0, 1), for SGD; by name, the others ignore it.
+    weight_decay : float, optional
+        γ; default 0.01 for AdamW, 0 for the others.
     schedule : optional
         As for ``fastfa.Trainer``: how η changes from epoch to epoch.
     batch_size : int
@@ -127,10 +129,10 @@ class FeedbackAlignment(BaseEstimator):
         feedback: Any = "fa",
         gain: float | None = None,
         weight_scale: float | None = None,
-        optimizer: str = "adam",
+        optimizer: str | Optimizer = "adam",
         learning_rate: float | None = None,
         momentum: float = 0.0,
-        weight_decay: float = 0.0,
+        weight_decay: float | None = None,
         schedule: Any = None,
         batch_size: int = 32,
         max_epochs: int = 200,
@@ -297,14 +299,23 @@ class FeedbackAlignment(BaseEstimator):
         state = check_random_state(given)
         return int(given) if isinstance(given, numbers.Integral) else int(state.randint(2**31))
 
-    def _optimizer(self) -> SGD | Adam:
-        kind = _check.choice("fit", "optimizer", self.optimizer, ("adam", "sgd"))
-        rate = self.learning_rate
-        if kind == "adam":
-            return Adam(0.001 if rate is None else rate, weight_decay=self.weight_decay)
-        return SGD(
-            0.1 if rate is None else rate, momentum=self.momentum, weight_decay=self.weight_decay
-        )
+    def _optimizer(self) -> Optimizer:
+        given = {"weight_decay": self.weight_decay} if self.weight_decay is not None else {}
+        if self.momentum != 0:
+            given["momentum"] = self.momentum
+        kind, rate = self.optimizer, self.learning_rate
+        if isinstance(kind, OPTIMIZERS):
+            for name, value in (
+                given if rate is None else {"learning_rate": rate, **given}
+            ).items():
+                raise ValueError(
+                    f"[fit] {name} was {value!r} beside optimizer={kind!r}; it must not be given: the "
+                    "optimizer says it"
+                )
+            return kind
+        name = _check.choice("fit", "optimizer", kind, tuple(BY_NAME))
+        own = {setting: value for setting, value in given.items() if name in owners(setting)}
+        return BY_NAME[name](BY_NAME[name]._rate if rate is None else rate, **own)
 
     def _network(self, X: np.ndarray, outputs: int, seed: int) -> Network:
         given = self.hidden_layer_sizes

@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 
 from ..layers import ActivationName
 from ..network.parameters import LossName
+from ..optim import Optimizer
 from ._base import BUILT_FROM, NOTES, PARAMETERS, FeedbackAlignment
 
 
@@ -68,10 +69,10 @@ class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
         loss: LossName = "cross_entropy",
         output_activation: ActivationName = "softmax",
         class_weight: Any = None,
-        optimizer: str = "adam",
+        optimizer: str | Optimizer = "adam",
         learning_rate: float | None = None,
         momentum: float = 0.0,
-        weight_decay: float = 0.0,
+        weight_decay: float | None = None,
         schedule: Any = None,
         batch_size: int = 32,
         max_epochs: int = 200,

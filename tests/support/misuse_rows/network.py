@@ -89,7 +89,7 @@ ROWS = [
      "ValueError: [calibrate_feedback] growth was -1; it must be a finite number in (0, inf)"),
     # Network.step
     ("net.step(X, Y, 0.1)",
-     "TypeError: [step] optimizer was 0.1; it must be an SGD or an Adam"),
+     "TypeError: [step] optimizer was 0.1; it must be an SGD, Adam, AdamW or RMSprop"),
     ("net.step(X, np.ones((4, 2)), sgd)",
      "ValueError: [step] Y has shape (4, 2); for 5 examples and 2 outputs it must be (5, 2)"),
     ("net.step(X, Y, fa.SGD(2e9))",
@@ -131,12 +131,12 @@ ROWS = [
     ("fresh().update_step(sgd)",
      "RuntimeError: [update_step] no forward pass is kept; call forward_step() first. Calls that …"),
     ("fresh().update_step()",
-     "TypeError: [update_step] optimizer was None; it must be an SGD or an Adam, the first time"),
+     "TypeError: [update_step] optimizer was None; it must be an SGD, Adam, AdamW or RMSprop, the …"),
     # Network.apply_error
     ("fresh().apply_error(Y, sgd)",
      "RuntimeError: [apply_error] no forward pass is kept; call forward_step() first. Calls that …"),
     ('fresh().apply_error(Y, "sgd")',
-     "TypeError: [apply_error] optimizer was 'sgd'; it must be an SGD or an Adam"),
+     "TypeError: [apply_error] optimizer was 'sgd'; it must be an SGD, Adam, AdamW or RMSprop"),
     ("fresh().forward(X.astype('uint8'))",
      "TypeError: [forward] X was of dtype uint8, in which images are kept; it must be of another: …"),
     ("fa.Trainer(fresh(), fa.SGD(0.1), epochs=1).fit((X.astype('uint8'), Y))",
