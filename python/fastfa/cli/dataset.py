@@ -70,7 +70,10 @@ def settled(settings: argparse.Namespace, data: Dataset) -> argparse.Namespace:
     if own["loss"] is None:
         own["loss"] = "squared_error" if regression else "cross_entropy"
     if own["output_activation"] is None:
-        own["output_activation"] = "linear" if regression else "logistic"
+        classes = "softmax" if own["loss"] == "cross_entropy" else "logistic"
+        own["output_activation"] = "linear" if regression else classes
+    if own["activation"] is None:
+        own["activation"] = "tanh" if _sends_targets(settings) else "relu"
     if regression:
         if own["loss"] != "squared_error":
             raise ValueError(
@@ -82,6 +85,15 @@ def settled(settings: argparse.Namespace, data: Dataset) -> argparse.Namespace:
                 f"[train] targets was {own['targets']}; it must not be given: it applies to classes"
             )
     return argparse.Namespace(**own)
+
+
+def _sends_targets(settings: argparse.Namespace) -> bool:
+    """Whether hidden layers learn from targets, which are never negative: relu units then die."""
+    from .. import PRESETS
+
+    if settings.feedback_route is not None:
+        return settings.feedback_route == "target"
+    return settings.feedback in PRESETS and PRESETS[settings.feedback].route == "target"
 
 
 class Prepared(NamedTuple):

@@ -26,7 +26,7 @@ _RANGE = ("low", "high", "log", "step")
 FILES = frozenset(setting.name for setting in SETTINGS["output"])  # that a single training leaves
 _WHOLE_RUN = frozenset({"seed", "runs", "threads", "root"}) | FILES | OWN_DATA
 _OF_DATA: dict[str, dict[str, Any]] = {
-    "search": {"lr": {"low": 0.001, "high": 1.0, "log": True}, "hidden": [[50], [200], [1000]]},
+    "search": {"lr": {"low": 1e-4, "high": 0.1, "log": True}, "hidden": [[50], [200], [1000]]},
     "sweep": {"feedback": ["bp", "fa", "dfa"], "seeds": 5},
 }
 FIXED = {"search": _WHOLE_RUN | {"dataset", "validation"}, "sweep": _WHOLE_RUN}

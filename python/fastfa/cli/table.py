@@ -30,7 +30,7 @@ def _of_optimizers() -> list[Setting]:
     rates = ", ".join(f"{name} {kind._rate:g}" for name, kind in optim.BY_NAME.items())
     _, words, metavar = optim.SETTINGS["lr"]
     rows = [
-        Setting("optimizer", str, "sgd", optim.either(list(optim.BY_NAME)), "NAME"),
+        Setting("optimizer", str, "adam", optim.either(list(optim.BY_NAME)), "NAME"),
         Setting("lr", float, None, f"{words}; default: {rates}", metavar),
     ]
     for name, (_, words, metavar) in optim.SETTINGS.items():
@@ -59,10 +59,12 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "dense:UNITS, local:MAPSxHEIGHTxWIDTH (locally connected, patches of that size), "
                 "dropout:RATE; each with name=value after commas, such as "
                 "local:6x6x6,stride=2,activation=tanh", "LAYER", "+", tables=True),
-        Setting("activation", str, "logistic", "of the hidden layers: logistic, tanh, relu, "
-                "leaky_relu, hard_tanh, softplus, elu, gelu, silu or linear", "NAME"),
+        Setting("activation", str, None, "of the hidden layers: logistic, tanh, relu, "
+                "leaky_relu, hard_tanh, softplus, elu, gelu, silu or linear; default: relu, with the "
+                "route target (drtp) tanh", "NAME"),
         Setting("output_activation", str, None, "of the output layer: logistic, softmax, "
-                "tanh, linear, ...; default: logistic, for regression linear", "NAME"),
+                "tanh, linear, ...; default: softmax, with squared_error logistic, for regression "
+                "linear", "NAME"),
         Setting("leaky_slope", float, None, "of leaky_relu below zero; default: 1/20", "SLOPE"),
         Setting("loss", str, None, "cross_entropy or squared_error; default: cross_entropy, for "
                 "regression squared_error", "NAME"),
@@ -112,7 +114,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
     ),
     "training": (
         *_of_optimizers(),
-        Setting("batch_size", int, 100, "examples in an update; 1 is online learning", "N"),
+        Setting("batch_size", int, 32, "examples in an update; 1 is online learning", "N"),
         Setting("epochs", int, 20, "passes through the training set", "N"),
         Setting("shuffle", bool, True, "whether each epoch has an order of its own"),
         Setting("schedule", str, "constant", "constant, plateau, plateau:factor=0.1,patience=3, "
