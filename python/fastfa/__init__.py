@@ -13,7 +13,7 @@ from ._core import __version__
 from .device_array import DeviceArray
 from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
-from .layers import Dense, Dropout, LocallyConnected2D
+from .layers import AvgPool2D, Conv2D, Dense, Dropout, LocallyConnected2D, MaxPool2D
 from .network import Evaluation, Network
 from .optim import SGD, Adam
 from .perturbation import NodePerturbation
@@ -50,6 +50,7 @@ __all__ = [
     "Adam",
     "Alignment",
     "AveragedWeights",
+    "AvgPool2D",
     "BestWeights",
     "CSVLogger",
     "Callback",
@@ -57,6 +58,7 @@ __all__ = [
     "CheckpointError",
     "Comparison",
     "Constant",
+    "Conv2D",
     "Cosine",
     "Dense",
     "DeviceArray",
@@ -72,6 +74,7 @@ __all__ = [
     "JSONLLogger",
     "LocallyConnected2D",
     "MLflowLogger",
+    "MaxPool2D",
     "Network",
     "NodePerturbation",
     "Plateau",
