@@ -92,13 +92,13 @@ void register_specs(py::module_& m) {
 
   py::class_<LocalSpec>(m, "LocalSpec")
       .def(py::init([](std::array<std::int64_t, 3> input, std::int64_t maps,
-                       std::array<std::int64_t, 2> kernel, std::array<std::int64_t, 2> stride,
-                       bool same) {
+                       std::array<std::int64_t, 2> kernel, std::array<std::int64_t, 2> stride, bool same,
+                       const std::string& patches) {
              return LocalSpec{input[0],  input[1],  input[2],  maps, kernel[0],
-                              kernel[1], stride[0], stride[1], same};
+                              kernel[1], stride[0], stride[1], same, parse<Patches>(patches)};
            }),
            py::kw_only(), py::arg("input"), py::arg("maps"), py::arg("kernel"), py::arg("stride"),
-           py::arg("same"));
+           py::arg("same"), py::arg("patches"));
   py::class_<LayerSpec>(m, "LayerSpec")
       .def(py::init([](std::int64_t units, const std::string& activation, double weight_scale, bool bias,
                        bool trainable, double density, const std::optional<LocalSpec>& local,

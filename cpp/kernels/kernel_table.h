@@ -1,6 +1,7 @@
 // What a library of kernels, one for each instruction set, has for the core.
 #pragma once
 
+#include "kernels/conv_ops.h"
 #include "kernels/ops.h"
 #include "kernels/tiny_ops.h"
 
@@ -37,6 +38,13 @@ struct KernelSet {
   Op<LocalForward<T>> local_forward;
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
+  Op<LayImages<T>> lay_images;
+  Op<TakeImages<T>> take_images;
+  Op<ConvForward<T>> conv_forward;
+  Op<ConvBack<T>> conv_back;
+  Op<ConvUpdate<T>> conv_update;
+  Op<PoolForward<T>> pool_forward;
+  Op<PoolBack<T>> pool_back;
   bool (*local_by_rows)(
       const LocalShape&);  // true: local layers of this shape need no transposed copies of h and δ
   void (*tiny_run)(const TinyRun<T>&);

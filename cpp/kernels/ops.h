@@ -403,8 +403,8 @@ struct LocalUpdate : Learning<T> {
   double* whole;     // local_tiles rows of shape.whole<T>(); null where n ≤ k_block
 };
 
-// The version of the packs, here and in tiny_ops.h, and of kernel_table.h.
-constexpr std::uint32_t kernel_abi = 14;
+// The version of the packs, here and in tiny_ops.h, conv_ops.h and kernel_table.h.
+constexpr std::uint32_t kernel_abi = 15;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

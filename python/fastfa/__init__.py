@@ -13,7 +13,7 @@ from ._core import __version__
 from .device_array import DeviceArray
 from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
-from .layers import Dense, Dropout, LocallyConnected2D
+from .layers import AvgPool2D, Conv2D, Dense, Dropout, LocallyConnected2D, MaxPool2D
 from .network import Evaluation, Network
 from .optim import SGD, Adam, AdamW, RMSprop
 from .perturbation import NodePerturbation
@@ -51,6 +51,7 @@ __all__ = [
     "AdamW",
     "Alignment",
     "AveragedWeights",
+    "AvgPool2D",
     "BestWeights",
     "CSVLogger",
     "Callback",
@@ -58,6 +59,7 @@ __all__ = [
     "CheckpointError",
     "Comparison",
     "Constant",
+    "Conv2D",
     "Cosine",
     "Dense",
     "DeviceArray",
@@ -73,6 +75,7 @@ __all__ = [
     "JSONLLogger",
     "LocallyConnected2D",
     "MLflowLogger",
+    "MaxPool2D",
     "Network",
     "NodePerturbation",
     "Plateau",

@@ -59,6 +59,7 @@ class LocalSpec:
         kernel: Sequence[int],
         stride: Sequence[int],
         same: bool,
+        patches: str,
     ) -> None: ...
 
 class LayerSpec:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .ensemble import Ensemble
     from .feedback import Feedback
     from .history import History
+    from .layers import Pooling
     from .network import Network
 
 _ROWS = 12  # of a table: from there on, its middle is left out
@@ -27,6 +28,7 @@ _HEAD = "padding:2px 10px;vertical-align:bottom;text-align:"
 def network(net: Network) -> str:
     """A row for each layer: what it is, how large it is, and by which B it learns."""
     rows: list[Sequence[str]] = [("input", _by(net.input_shape), "", "", "", "", "", "")]
+    rows += [_pooling(each) for each in net.pooling[0]]
     if net.dropout[0]:
         rows.append(_dropout(net.dropout[0]))
     total = bytes_of_b = 0
@@ -50,6 +52,7 @@ def network(net: Network) -> str:
                 _size(net.feedback_bytes[i]) if fed else "",
             )
         )
+        rows += [_pooling(each) for each in net.pooling[i + 1]]
         if net.dropout[i + 1]:
             rows.append(_dropout(net.dropout[i + 1]))
     rows.append(("total", "", "", "", f"{total:,}", "", "", _size(bytes_of_b) if net._fed else ""))
@@ -145,6 +148,12 @@ def _dropout(rate: float) -> Sequence[str]:
     return (f"Dropout, {rate:g}", *[""] * 7)
 
 
+def _pooling(layer: Pooling) -> Sequence[str]:
+    kind = f"{type(layer).__name__}, {_by(layer.size)}"
+    kind += "" if layer.stride == layer.size else f", stride {_by(layer.stride)}"
+    return (kind, *[""] * 7)
+
+
 def _by(shape: Sequence[int]) -> str:
     return " × ".join(map(str, shape))
 
@@ -155,7 +164,7 @@ def _sizes(net: Network) -> str:
 
 def _b_shape(net: Network, layer: int) -> tuple[int, int]:
     source = net.shapes[layer + 2 if net._rules[layer].route == "layerwise" else -1]
-    return math.prod(net.shapes[layer + 1]), math.prod(source)
+    return math.prod(net._below[layer + 1]), math.prod(source)
 
 
 def _rule(rule: Feedback) -> str:

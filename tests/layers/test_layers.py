@@ -41,13 +41,17 @@ def test_a_list_of_layers_is_put_together_in_order():
     layers = [
         fa.Dropout(0.1),
         fa.LocallyConnected2D(2, 3),
+        fa.MaxPool2D(2, 1),
+        fa.Conv2D(3, 2, padding="same"),
+        fa.AvgPool2D(2),
         fa.Dense(4),
         fa.Dropout(0.2),
         fa.Dense(2),
     ]
     net = fa.Network((5, 5), layers)
-    assert net.layers == (layers[1], layers[2], layers[4])
-    assert net.dropout == (0.1, 0.0, 0.2, 0.0)
+    assert net.layers == (layers[1], layers[3], layers[5], layers[7])
+    assert net.dropout == (0.1, 0.0, 0.0, 0.2, 0.0)
+    assert net.pooling == ((), (layers[2],), (layers[4],), (), ())
     assert set(map(type, layers)) == set(fa.layers.KINDS)
 
 

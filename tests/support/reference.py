@@ -192,6 +192,10 @@ class Network:
         mirrors = fb.route == "layerwise" or (fb.route == "direct" and i == len(self.layers) - 2)
         return self.masks[i + 1].T if mirrors and self.layers[i + 1].density < 1 else 1.0
 
+    def bias_gradient(self, i: int, delta: np.ndarray) -> np.ndarray:
+        """Of layer i, from its δ (N, n_i)."""
+        return delta.sum(axis=0)
+
     # ---- forward ---------------------------------------------------------------------------------
 
     def pre_activations(self, x: np.ndarray, noise: list | None = None) -> list[np.ndarray]:
@@ -307,7 +311,7 @@ class Network:
                 g = s * self.layers[i].kept(delta.T @ h) * self.masks[i]
                 moves.append((self.weights, i, f"W{i}", g, optimizer.weight_decay))
                 if self.biases[i] is not None:
-                    moves.append((self.biases, i, f"b{i}", s * delta.sum(axis=0), 0.0))
+                    moves.append((self.biases, i, f"b{i}", s * self.bias_gradient(i, delta), 0.0))
         for i, fb in enumerate(self.feedback):
             learns = fb.route == "direct" or (
                 self.layers[i + 1].trainable and not self.silent(i + 1)

@@ -9,7 +9,7 @@ namespace {
 template <class T>
 class DensePattern final : public Pattern<T> {
  public:
-  DensePattern(Index inputs, Index units) : Pattern<T>({"dense", inputs, units, inputs, true}) {}
+  DensePattern(Index inputs, Index units) : Pattern<T>({"dense", inputs, units, inputs, true, units}) {}
 
   Index count() const override { return this->n_in * this->n_out; }
   Buffer<T> make(Allocator& allocator) const override {

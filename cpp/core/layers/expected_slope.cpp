@@ -142,12 +142,16 @@ std::vector<double> expected_slopes(const std::vector<LayerSpec>& layers, std::i
   double below = 1.0;  // E[h²] of the layer below
   for (const LayerSpec& layer : layers) {
     const std::unique_ptr<Pattern<double>> pattern = make_pattern<double>(layer, inputs);
+    inputs = pattern->n_out;
+    if (is_pooling(layer)) {  // taken as leaving E[h²] as it is
+      slopes.push_back(slopes.empty() ? 1.0 : slopes.back());
+      continue;
+    }
     const auto fan_in = static_cast<double>(pattern->fan_in);
     const double omega = pattern->weight_scale(layer);
     const Expected e = expected(layer, fan_in * layer.density * omega * omega / 3 * below);
     slopes.push_back(e.slope_squared);
     below = e.h_squared;
-    inputs = pattern->n_out;
   }
   return slopes;
 }

@@ -38,6 +38,10 @@ struct Pass {
   Buffer<T> dropped;               // (batch, n_out), what dropout leaves of h; empty without dropout
   Buffer<T> slope;                 // (batch, n_out), σ′; empty where it is a function of h
   std::vector<Buffer<T>> scratch;  // what only this kind of layer needs
+  // The input that scratch holds, laid out for a convolution, and how many examples of it.
+  mutable const T* laid = nullptr;
+  mutable Index laid_n = 0;
+  Buffer<T> chosen;  // (batch, n_out), the inputs that max pooling took
   bool delta_zero = false;
 };
 
@@ -54,7 +58,7 @@ class Layer : public Pass<T> {
   const std::unique_ptr<Pattern<T>> pattern;
   const Index n_in, n_out;
   const std::vector<ColumnRange> units;  // all units, as ranges of columns
-  Buffer<T> w, bias;  // W as the pattern lays it out, bias (1, n_out); empty: there is none
+  Buffer<T> w, bias;  // W as the pattern lays it out, bias (1, biases); empty: there is none
   Moments<T> of_w, of_bias;
 
   virtual ~Layer() = default;
@@ -71,6 +75,11 @@ class Layer : public Pass<T> {
   virtual void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
                      const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& weights,
                      const Moments<T>& moments, bool with_bias) const = 0;
+
+  // carry.delta (n, n_in) = what the layer's own derivative makes of carry.source (n, n_out), ∘ σ′
+  virtual void derive(Backend<T>& backend, const FeedbackProduct<T>& product) const {
+    pattern->send_back(backend, product, w);
+  }
 
   // Can such a step on W, a plain one without memory of gradients and with small_batch examples at the
   // most, be left to the next forward pass? defer() does so, and catch_up() does what was left.
@@ -96,7 +105,7 @@ class Layer : public Pass<T> {
 
   void reserve_memory(Allocator& allocator, Memory memory) {
     if (w) of_w.reserve(allocator, memory, w.rows(), w.cols());
-    if (bias) of_bias.reserve(allocator, memory, 1, n_out);
+    if (bias) of_bias.reserve(allocator, memory, 1, bias.cols());
   }
 
   // The input of the layer above: h, or what dropout leaves of it.
@@ -122,7 +131,7 @@ class Layer : public Pass<T> {
         n_out(pattern->n_out),
         units(all_columns(n_out)),
         w(pattern->make(allocator)) {
-    if (s.bias) bias = Buffer<T>(allocator, 1, n_out);
+    if (s.bias) bias = Buffer<T>(allocator, 1, pattern->biases);
     pattern->draw(w, seed, Purpose::weights, index, pattern->weight_scale(s));
   }
 };
@@ -143,10 +152,22 @@ template <class T>
 LayerKind<T> dense_kind();
 template <class T>
 LayerKind<T> local_kind();
+template <class T>
+LayerKind<T> conv_kind();
+template <class T>
+LayerKind<T> pool_kind();
+
+// Has it no weights?
+inline bool is_pooling(const LayerSpec& spec) {
+  return spec.local.maps != 0 &&
+         (spec.local.patches == Patches::average || spec.local.patches == Patches::max);
+}
 
 template <class T>
 LayerKind<T> kind_of(const LayerSpec& spec) {
-  return spec.local.maps != 0 ? local_kind<T>() : dense_kind<T>();
+  if (spec.local.maps == 0) return dense_kind<T>();
+  if (is_pooling(spec)) return pool_kind<T>();
+  return spec.local.patches == Patches::shared ? conv_kind<T>() : local_kind<T>();
 }
 
 template <class T>

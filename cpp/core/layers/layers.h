@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -12,7 +13,10 @@ namespace fastfa {
 template <class T>
 class Layers {
  public:
-  void add(std::unique_ptr<Layer<T>> layer) { layers_.push_back(std::move(layer)); }
+  void add(std::unique_ptr<Layer<T>> layer) {
+    if (layer->pattern->count() > 0) weighted_.push_back(layers_.size());
+    layers_.push_back(std::move(layer));
+  }
   std::size_t size() const { return layers_.size(); }
   bool empty() const { return layers_.empty(); }
   Layer<T>& operator[](std::size_t l) { return *layers_[l]; }
@@ -21,6 +25,20 @@ class Layers {
   Layer<T>& at(std::size_t l) { return *layers_.at(l); }
   Layer<T>& back() { return *layers_.back(); }
   const Layer<T>& back() const { return *layers_.back(); }
+
+  // Layers are numbered by users without those that have no weights: how many there are, where the i-th
+  // is in this list, and where B of the i-th leads, to the layer just below the next one with weights.
+  std::size_t weighted() const { return weighted_.size(); }
+  std::size_t place(std::size_t i) const { return weighted_.at(i); }
+  std::size_t landing(std::size_t i) const { return weighted_.at(i + 1) - 1; }
+  Layer<T>& with_weights(std::size_t i) { return *layers_[place(i)]; }
+  const Layer<T>& with_weights(std::size_t i) const { return *layers_[place(i)]; }
+  // The number of the layer at l, or of the one with weights below it; −1: there is none.
+  int number(std::size_t l) const {
+    return static_cast<int>(std::upper_bound(weighted_.begin(), weighted_.end(), l) -
+                            weighted_.begin()) -
+           1;
+  }
 
   template <class L>
   struct Iterator {
@@ -36,6 +54,7 @@ class Layers {
 
  private:
   std::vector<std::unique_ptr<Layer<T>>> layers_;
+  std::vector<std::size_t> weighted_;
 };
 
 }  // namespace fastfa

@@ -29,6 +29,7 @@ struct LayerShape {
   Index n_in, n_out;
   Index fan_in;  // inputs of each unit
   bool full;     // a weight for each pair of input and unit: the weights are a matrix (n_in, n_out)
+  Index biases;  // 0: there can be none
 
   // ω of the weights at first, U(−ω, ω).
   double weight_scale(const LayerSpec& spec) const {
@@ -65,6 +66,8 @@ class Pattern : public LayerShape {
   Pattern& operator=(const Pattern&) = delete;
 
   virtual Index count() const = 0;  // number of weights
+  // Without weights: the mean square of what is sent back of errors with a mean square of 1.
+  virtual double passes_on() const { return 1.0; }
   // A buffer for the weights, filled with zeros.
   virtual Buffer<T> make(Allocator& allocator) const = 0;
   // Each weight from U(−scale, scale), in the order in which they are shown.

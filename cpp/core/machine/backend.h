@@ -8,6 +8,7 @@
 
 #include "core/machine/allocator.h"
 #include "core/machine/replay_state.h"
+#include "kernels/conv_ops.h"
 #include "kernels/tiny_ops.h"
 
 namespace fastfa {
@@ -80,6 +81,15 @@ class Backend : public Allocator {
   virtual void local_forward(const LocalForward<T>&) = 0;
   virtual void local_back(const LocalBack<T>&) = 0;
   virtual void local_update(const LocalUpdate<T>&) = 0;
+  // Convolutions and pooling. A network with such layers is refused where there are none of these.
+  virtual bool runs_conv() const { return false; }
+  virtual void lay_images(const LayImages<T>&) {}
+  virtual void take_images(const TakeImages<T>&) {}
+  virtual void conv_forward(const ConvForward<T>&) {}
+  virtual void conv_back(const ConvBack<T>&) {}
+  virtual void conv_update(const ConvUpdate<T>&) {}
+  virtual void pool_forward(const PoolForward<T>&) {}
+  virtual void pool_back(const PoolBack<T>&) {}
   // Products of large matrices in TF32 from now on, or exact again. False: it can't.
   virtual bool use_tf32(bool on) { return !on; }
   // Dense products by the cuBLAS at that path from now on, always or where it is measured to be faster.

@@ -65,6 +65,14 @@ class CpuBackend final : public Backend<T> {
     lay_across(args);
     run(kernels_.local_update, args);
   }
+  bool runs_conv() const override { return true; }
+  void lay_images(const LayImages<T>& args) override { run(kernels_.lay_images, args); }
+  void take_images(const TakeImages<T>& args) override { run(kernels_.take_images, args); }
+  void conv_forward(const ConvForward<T>& args) override { run(kernels_.conv_forward, args); }
+  void conv_back(const ConvBack<T>& args) override { run(kernels_.conv_back, args); }
+  void conv_update(const ConvUpdate<T>& args) override { run(kernels_.conv_update, args); }
+  void pool_forward(const PoolForward<T>& args) override { run(kernels_.pool_forward, args); }
+  void pool_back(const PoolBack<T>& args) override { run(kernels_.pool_back, args); }
   void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
   bool tiny_forward(const TinyStep<T>& args) override { return kernels_.tiny_forward(args); }
   bool tiny_feedback(const TinyStep<T>& args) override { return kernels_.tiny_feedback(args); }

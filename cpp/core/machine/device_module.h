@@ -7,9 +7,9 @@
 
 namespace fastfa {
 
-// The version of what both sides are compiled from. Raise the 3 when backend.h or replay_state.h
-// changes, kernel_abi when ops.h does.
-constexpr std::uint32_t device_abi = 1000 * kernel_abi + 3;
+// Of what both sides are compiled from: raise the 4 with a change of backend.h, as kernel_abi with one
+// of ops.h.
+constexpr std::uint32_t device_abi = 1000 * kernel_abi + 4;
 
 struct DeviceModule {
   std::uint32_t abi;  // device_abi

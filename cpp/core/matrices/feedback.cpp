@@ -20,41 +20,49 @@ std::string name_of(std::size_t layer) { return "feedback[" + std::to_string(lay
 
 [[noreturn]] void refuse_feedback(const std::string& message) { refuse("[Network] " + message); }
 
-std::int64_t source_units(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
-  return spec.route == Route::layerwise ? units[layer + 1] : units.back();
-}
-bool is_last(std::size_t layer, const Units& units) { return layer + 2 == units.size(); }
+// Where a B leads: the layer just below the next one with weights, in the list of all; and which of the
+// hidden layers with weights it belongs to, of how many.
+struct Spot {
+  std::size_t layer, number, hidden;
+  double passes;  // what pooling leaves of the errors' mean square on the way from there to the layer
+  double top_passes;  // the same for the last hidden layer
+};
 
-bool to_neighbour(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
-  return spec.route == Route::layerwise || (spec.route == Route::direct && is_last(layer, units));
+std::int64_t source_units(const FeedbackSpec& spec, const Spot& at, const Units& units) {
+  return spec.route == Route::layerwise ? units[at.layer + 1] : units.back();
+}
+bool is_last(const Spot& at, const Units& units) { return at.layer + 2 == units.size(); }
+
+bool to_neighbour(const FeedbackSpec& spec, const Spot& at, const Units& units) {
+  return spec.route == Route::layerwise || (spec.route == Route::direct && is_last(at, units));
 }
 
 // Does B learn to be Wᵀ of a layer that lacks some of its weights? Then it lacks the same.
-bool keeps_mask(const FeedbackSpec& spec, std::size_t layer, const Units& units,
-                const LayerSpec& above) {
-  return spec.plasticity != Plasticity::fixed && to_neighbour(spec, layer, units) && above.density < 1;
+bool keeps_mask(const FeedbackSpec& spec, const Spot& at, const Units& units, const LayerSpec& above) {
+  return spec.plasticity != Plasticity::fixed && to_neighbour(spec, at, units) && above.density < 1;
 }
 
 // δ_l = (B δ_source) ∘ σ′(a) has the mean square Var(B) · sources of each unit · E[σ′²] · that of
 // δ_source, which is to be growth², times gain² where the source is the output: into the last hidden
 // layer, and for the routes from the output. A unit has fewer sources through a layer that isn't full,
-// on average. `slopes` are E[σ′²] of the layers; 1 where errors are to be equal before ∘ σ′.
-double equal_error_variance(const FeedbackSpec& spec, std::size_t layer, const Units& units,
+// on average. `slopes` are E[σ′²] of the layers; 1 where errors are to be equal before ∘ σ′. Where
+// pooling is in between, its derivative has a part in it.
+double equal_error_variance(const FeedbackSpec& spec, const Spot& at, const Units& units,
                             const LayerShape& above, const std::vector<double>& slopes) {
-  auto sources = static_cast<double>(source_units(spec, layer, units));
+  auto sources = static_cast<double>(source_units(spec, at, units));
   if (is_patterned(spec, above)) {
     sources = static_cast<double>(above.n_out * above.fan_in) / static_cast<double>(above.n_in);
   }
-  const double slope = spec.before_slope ? 1.0 : slopes[layer];
-  if (spec.route == Route::layerwise && !is_last(layer, units)) {
+  const double slope = at.passes * (spec.before_slope ? 1.0 : slopes[at.layer]);
+  if (spec.route == Route::layerwise && !is_last(at, units)) {
     return spec.growth * spec.growth / (sources * slope);
   }
   const std::size_t top = units.size() - 2;
-  const double growth = std::pow(spec.growth, static_cast<double>(top - layer));
+  const double growth = std::pow(spec.growth, static_cast<double>(at.hidden - 1 - at.number));
   if (spec.gain > 0) return spec.gain * spec.gain * growth * growth / (sources * slope);
   const auto n_out = static_cast<double>(units.back()), n_top = static_cast<double>(units[top]);
   const double gain = std::sqrt(n_out / (3.0 * n_top)),
-               top_slope = spec.before_slope ? 1.0 : slopes[top];
+               top_slope = at.top_passes * (spec.before_slope ? 1.0 : slopes[top]);
   return gain * gain * growth * growth * (top_slope / slope) / sources;
 }
 
@@ -64,11 +72,11 @@ double unit_variance(const FeedbackSpec& spec) {
   return variance ? variance(spec) : 0.0;
 }
 
-double scale_of(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerShape& above,
+double scale_of(const FeedbackSpec& spec, const Spot& at, const Units& units, const LayerShape& above,
                 double density, const std::vector<double>& slopes) {
   const double unit = unit_variance(spec) * density;
   if (unit == 0) return 0.0;
-  return spec.equal_error ? std::sqrt(equal_error_variance(spec, layer, units, above, slopes) / unit)
+  return spec.equal_error ? std::sqrt(equal_error_variance(spec, at, units, above, slopes) / unit)
                           : spec.scale;
 }
 
@@ -84,10 +92,10 @@ std::string that_learn() {
 }
 
 // Which combinations of the three axes exist.
-void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units& units,
+void check_combination(const FeedbackSpec& spec, const Spot& at, const Units& units,
                        const LayerShape& above) {
-  const std::string here = name_of(layer) + " is '" + name(spec.matrix) + "' with ";
-  const bool neighbour = to_neighbour(spec, layer, units);
+  const std::string here = name_of(at.number) + " is '" + name(spec.matrix) + "' with ";
+  const bool neighbour = to_neighbour(spec, at, units);
   const MatrixTraits& traits = traits_of(spec.matrix);
   if (traits.follows_weights && !neighbour) {
     refuse_feedback(here + "route '" + name(spec.route) +
@@ -113,30 +121,31 @@ void check_combination(const FeedbackSpec& spec, std::size_t layer, const Units&
   }
 }
 
-void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& units) {
+void check_numbers(const FeedbackSpec& spec, const Spot& at, const Units& units) {
   const bool wants_density = traits_of(spec.matrix).density > 0;
   if (wants_density && !(spec.density > 0 && spec.density <= 1)) {
-    refuse_feedback(name_of(layer) + ".density was " + text(spec.density) + "; it must be in (0, 1]");
+    refuse_feedback(name_of(at.number) + ".density was " + text(spec.density) +
+                    "; it must be in (0, 1]");
   }
-  const std::int64_t most = std::min(units[layer], source_units(spec, layer, units));
+  const std::int64_t most = std::min(units[at.layer], source_units(spec, at, units));
   if (spec.matrix == Matrix::low_rank && (spec.rank < 1 || spec.rank > most)) {
-    refuse_feedback(name_of(layer) + ".rank was " + std::to_string(spec.rank) + "; layer " +
-                    std::to_string(layer) + " has " + std::to_string(units[layer]) +
-                    " units and its source " + std::to_string(source_units(spec, layer, units)) +
+    refuse_feedback(name_of(at.number) + ".rank was " + std::to_string(spec.rank) + "; layer " +
+                    std::to_string(at.number) + " has " + std::to_string(units[at.layer]) +
+                    " units and its source " + std::to_string(source_units(spec, at, units)) +
                     ", so it must be in [1, " + std::to_string(most) + "]");
   }
   if (spec.refresh < 1) {
-    refuse_feedback(name_of(layer) + ".refresh was " + std::to_string(spec.refresh) +
+    refuse_feedback(name_of(at.number) + ".refresh was " + std::to_string(spec.refresh) +
                     "; it must be at least 1");
   }
   if (spec.matrix == Matrix::custom && !spec.propagator) {
-    refuse_feedback(name_of(layer) + " is 'custom' without a propagator; it must have one");
+    refuse_feedback(name_of(at.number) + " is 'custom' without a propagator; it must have one");
   }
   if (!(spec.mirror_growth >= 0 && spec.mirror_growth <= 1 && spec.mirror_decay <= 1 &&
         (spec.mirror_growth > 0 || spec.mirror_decay != 0) && spec.mirror_noise >= 1e-9 &&
         spec.mirror_noise <= 1e6 && spec.mirror_every >= 1)) {
     refuse_feedback(
-        name_of(layer) + "'s weight mirror has growth " + text(spec.mirror_growth) + ", decay " +
+        name_of(at.number) + "'s weight mirror has growth " + text(spec.mirror_growth) + ", decay " +
         text(spec.mirror_decay) + ", noise " + text(spec.mirror_noise) + ", every " +
         std::to_string(spec.mirror_every) +
         "; they must be in [0, 1], at most 1, in [1e-9, 1e6], and at least 1, and growth and decay "
@@ -145,38 +154,71 @@ void check_numbers(const FeedbackSpec& spec, std::size_t layer, const Units& uni
 }
 
 template <class T>
-void check(const FeedbackSpec& spec, std::size_t layer, const Units& units, const LayerShape& above) {
-  check_combination(spec, layer, units, above);
-  check_numbers(spec, layer, units);
+void check(const FeedbackSpec& spec, const Spot& at, const Units& units, const LayerShape& above) {
+  check_combination(spec, at, units, above);
+  check_numbers(spec, at, units);
   if (!(spec.scale >= 0 && spec.scale <= value_limit<T>)) {
-    refuse_feedback(name_of(layer) + ".scale was " + text(spec.scale) +
+    refuse_feedback(name_of(at.number) + ".scale was " + text(spec.scale) +
                     "; it must be at least 0 and at most " + limit_text<T>());
   }
   if (!(spec.gain >= 0 && spec.gain <= value_limit<T>)) {
-    refuse_feedback(name_of(layer) + ".gain was " + text(spec.gain) +
+    refuse_feedback(name_of(at.number) + ".gain was " + text(spec.gain) +
                     "; it must be at least 0 and at most " + limit_text<T>());
   }
   if (!(spec.growth > 0 && spec.growth <= value_limit<T>)) {
-    refuse_feedback(name_of(layer) + ".growth was " + text(spec.growth) +
+    refuse_feedback(name_of(at.number) + ".growth was " + text(spec.growth) +
                     "; it must be above 0 and at most " + limit_text<T>());
   }
   if (spec.matrix != Matrix::array) return;
-  const std::int64_t n_l = units[layer], n_source = source_units(spec, layer, units);
+  const std::int64_t n_l = units[at.layer], n_source = source_units(spec, at, units);
   const auto shape = [](std::int64_t r, std::int64_t c) {
     return "(" + std::to_string(r) + ", " + std::to_string(c) + ")";
   };
   if (spec.rows != n_l || spec.cols != n_source ||
       static_cast<std::int64_t>(spec.values.size()) != n_l * n_source) {
-    refuse_feedback(name_of(layer) + ".array has shape " + shape(spec.rows, spec.cols) + "; layer " +
-                    std::to_string(layer) + " has " + std::to_string(n_l) + " units and its source " +
-                    std::to_string(n_source) + ", so it must be " + shape(n_l, n_source));
+    refuse_feedback(name_of(at.number) + ".array has shape " + shape(spec.rows, spec.cols) + "; layer " +
+                    std::to_string(at.number) + " has " + std::to_string(n_l) +
+                    " units and its source " + std::to_string(n_source) + ", so it must be " +
+                    shape(n_l, n_source));
   }
   for (double value : spec.values) {
     if (!(std::abs(value) <= value_limit<T>)) {
-      refuse_feedback(name_of(layer) + ".array has a value of " + text(value) +
+      refuse_feedback(name_of(at.number) + ".array has a value of " + text(value) +
                       "; each must be within ±" + limit_text<T>());
     }
   }
+}
+
+template <class T>
+std::vector<Spot> spots_of(const std::vector<LayerSpec>& layers,
+                           const std::vector<std::unique_ptr<Pattern<T>>>& shapes) {
+  std::vector<Spot> spots;
+  double passes = 1.0;
+  bool any = false;  // with weights, so far
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    if (is_pooling(layers[l])) {
+      passes *= shapes[l]->passes_on();
+      continue;
+    }
+    if (any) spots.push_back({l - 1, spots.size(), 0, passes, 1.0});
+    any = true;
+    passes = 1.0;
+  }
+  for (Spot& at : spots) {
+    at.hidden = spots.size();
+    at.top_passes = spots.back().passes;
+  }
+  return spots;
+}
+
+// What goes back through the pooling layer `above`.
+template <class T>
+Feedback<T> derivative(Allocator& allocator, const LayerSpec& above, const LayerShape& shape) {
+  FeedbackSpec spec;
+  spec.matrix = Matrix::transpose;
+  const MatrixKind<T> kind = matrix_kind<T>(spec, shape);
+  const MatrixRequest request{allocator, spec, above, shape.n_in, shape.n_out, 0.0, 0, 0};
+  return {spec, kind.traits, 0.0, shape.n_out, kind.make(request), {}, {}};
 }
 
 }  // namespace
@@ -191,41 +233,45 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
     shapes.push_back(make_pattern<T>(layer, units.empty() ? inputs : units.back()));
     units.push_back(shapes.back()->n_out);
   }
-  if (specs.size() + 1 != units.size()) {
+  const std::vector<Spot> spots = spots_of(layers, shapes);
+  if (specs.size() != spots.size()) {
     refuse_feedback("feedback has " + std::to_string(specs.size()) + " entries; the network has " +
-                    std::to_string(units.size() - 1) + " hidden layers and needs one for each");
+                    std::to_string(spots.size()) + " hidden layers and needs one for each");
   }
-  for (std::size_t l = 0; l < specs.size(); ++l) check<T>(specs[l], l, units, *shapes[l + 1]);
+  for (const Spot& at : spots) check<T>(specs[at.number], at, units, *shapes[at.layer + 1]);
 
   const bool by_slope = std::any_of(specs.begin(), specs.end(), [](const FeedbackSpec& spec) {
     return unit_variance(spec) > 0 && spec.equal_error && !spec.before_slope;
   });
   const std::vector<double> slopes = by_slope ? expected_slopes(layers, inputs) : std::vector<double>();
   std::vector<Feedback<T>> made;
-  for (std::size_t l = 0; l < specs.size(); ++l) {
-    const Index n_source = source_units(specs[l], l, units);
-    const LayerShape& above = *shapes[l + 1];
-    const bool masked = keeps_mask(specs[l], l, units, layers[l + 1]);
-    const double density = masked ? layers[l + 1].density : 1;
-    const double scale = scale_of(specs[l], l, units, above, density, slopes);
+  for (const Spot& at : spots) {
+    while (made.size() < at.layer) {
+      made.push_back(derivative<T>(allocator, layers[made.size() + 1], *shapes[made.size() + 1]));
+    }
+    const FeedbackSpec& spec = specs[at.number];
+    const Index n_l = units[at.layer], n_source = source_units(spec, at, units);
+    const LayerShape& above = *shapes[at.layer + 1];
+    const LayerSpec& next = layers[at.layer + 1];
+    const bool masked = keeps_mask(spec, at, units, next);
+    const double scale = scale_of(spec, at, units, above, masked ? next.density : 1, slopes);
+    const std::uint32_t stream = first + static_cast<std::uint32_t>(at.number);
     if (!(scale <= value_limit<T>)) {
-      refuse_feedback(name_of(l) + "'s scale came out at " + text(scale) + "; it must be at most " +
-                      limit_text<T>() +
+      refuse_feedback(name_of(at.number) + "'s scale came out at " + text(scale) +
+                      "; it must be at most " + limit_text<T>() +
                       ": a smaller gain or growth or a larger density makes it smaller");
     }
-    const MatrixKind<T> kind = matrix_kind<T>(specs[l], above);
-    Feedback<T> f{specs[l], kind.traits, scale, n_source, nullptr, {}, {}};
+    const MatrixKind<T> kind = matrix_kind<T>(spec, above);
+    Feedback<T> f{spec, kind.traits, scale, n_source, nullptr, {}, {}};
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
     const double bytes =
-        static_cast<double>(sizeof(T)) * static_cast<double>(units[l]) * static_cast<double>(n_source);
-    with_room([&] { return "[Network] " + name_of(l); }, bytes,
-              [&] {
-                f.matrix = kind.make({allocator, specs[l], layers[l + 1], units[l], n_source, scale,
-                                      seed, first + static_cast<std::uint32_t>(l)});
-              });
+        static_cast<double>(sizeof(T)) * static_cast<double>(n_l) * static_cast<double>(n_source);
+    with_room(
+        [&] { return "[Network] " + name_of(at.number); }, bytes,
+        [&] { f.matrix = kind.make({allocator, spec, next, n_l, n_source, scale, seed, stream}); });
     if (masked) {
-      f.mask = Buffer<std::uint32_t>(allocator, n_source, (units[l] + 31) / 32);
-      for_existing(layers[l + 1], n_source, units[l], seed, first + static_cast<std::uint32_t>(l) + 1,
+      f.mask = Buffer<std::uint32_t>(allocator, n_source, (n_l + 31) / 32);
+      for_existing(next, n_source, n_l, seed, stream + 1,
                    [&](Index o, Index i) { f.mask.row(o)[i / 32] |= std::uint32_t{1} << i % 32; });
       clear_removed(f.mask, f.matrix->learned());
     }

@@ -84,9 +84,11 @@ struct MatrixKind {
 template <class T>
 MatrixKind<T> matrix_kind(const FeedbackSpec& spec, const LayerShape& above);
 
-// One feedback for each hidden layer. `layers`: all weighted layers, from the first hidden one to the
-// output. The first feedback is drawn from the random stream of layer number `first`, the next from that
-// of `first` + 1, and so on. Throws std::invalid_argument that names the argument.
+// One feedback for each hidden layer, from one `spec` for each that has weights. That one's leads to
+// what pooling leaves of the layer: into the layer just below the next one with weights; and below a
+// pooling layer it is the pooling's derivative. `layers`: all layers, from the first to the output. The
+// first feedback is drawn from the random stream of layer number `first`, the next from that of `first`
+// + 1, and so on. Throws std::invalid_argument that names the argument.
 template <class T>
 std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<FeedbackSpec>& specs,
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,

@@ -8,7 +8,7 @@ template <class T>
 class TransposeMatrix final : public FeedbackMatrix<T> {
  public:
   void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
-    scene.above->pattern->send_back(scene.backend, product, scene.above->w);
+    scene.above->derive(scene.backend, product);
   }
   std::int64_t bytes() const override { return 0; }
 };

@@ -55,15 +55,16 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   std::vector<Feedback<T>> made, drawn;  // then what was there before: it dies after the locks are gone
   Session<T> session(*impl_);
   Impl& net = *impl_;
-  std::vector<Feedback<T>>& own = net.teaching_.feedback;
+  const auto own = [&net](std::size_t l) -> Feedback<T>& { return net.own_feedback(l); };
   if (net.teaching_.perturbation > 0) {
     refuse(
         "[calibrate_feedback] the network learns by node perturbation; it must have feedback matrices");
   }
-  for (std::size_t l = 0; l < own.size(); ++l) check_kind(own[l], l);
+  const std::size_t fed = net.fed();
+  for (std::size_t l = 0; l < fed; ++l) check_kind(own(l), l);
 
   // δ of every layer, as a root mean square
-  std::vector<double> sizes(net.layers_.size());
+  std::vector<double> sizes(net.layers_.weighted());
   {
     const SpareBuffers<T> spare(net.pass_);
     net.prepare(net.teaching_);
@@ -71,12 +72,12 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
       net.teach(net.teaching_, net.batch_, 0, first);
       net.checks_.raise_pending();
       for (std::size_t l = 0; l < sizes.size(); ++l) {
-        sizes[l] += sum_of_squares(net.layers_[l].delta, n);
+        sizes[l] += sum_of_squares(net.layers_.with_weights(l).delta, n);
       }
     });
   }
   for (std::size_t l = 0; l < sizes.size(); ++l) {
-    sizes[l] = std::sqrt(sizes[l] / static_cast<double>(x.rows * net.layers_[l].n_out));
+    sizes[l] = std::sqrt(sizes[l] / static_cast<double>(x.rows * net.layers_.with_weights(l).n_out));
     if (!(sizes[l] > 0)) {
       refuse("[calibrate_feedback] the delta of layer " + std::to_string(l) +
              " is 0 on these examples; it must not be, or no B gives it a size");
@@ -84,25 +85,25 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   }
 
   // Given the forward pass, δ of a layer is proportional to its own B and to its source's δ.
-  std::vector<double> factors(own.size()), scales(own.size());
+  std::vector<double> factors(fed), scales(fed);
   std::vector<FeedbackSpec> now, before;
   double above = 1.0, wanted = gain * sizes.back();
-  for (std::size_t l = own.size(); l-- > 0; wanted *= growth) {
+  for (std::size_t l = fed; l-- > 0; wanted *= growth) {
     const double change = wanted / sizes[l];
-    factors[l] = own[l].spec.route == Route::layerwise ? change / above : change;
+    factors[l] = own(l).spec.route == Route::layerwise ? change / above : change;
     above = change;
   }
-  for (std::size_t l = 0; l < own.size(); ++l) {
-    scales[l] = own[l].scale * factors[l];  // 0 for an array
+  for (std::size_t l = 0; l < fed; ++l) {
+    scales[l] = own(l).scale * factors[l];  // 0 for an array
     if (!(factors[l] > 0 && factors[l] <= value_limit<T> && scales[l] <= value_limit<T>)) {
       refuse("[calibrate_feedback] feedback[" + std::to_string(l) + "] would be multiplied by " +
              text(factors[l]) + "; it must stay at most " + limit_text<T>());
     }
-    FeedbackSpec spec = own[l].spec;
+    FeedbackSpec spec = own(l).spec;
     spec.equal_error = false;
-    spec.scale = own[l].scale;
+    spec.scale = own(l).scale;
     if (spec.matrix == Matrix::array) {
-      const Buffer<T> b = own[l].matrix->learned();
+      const Buffer<T> b = own(l).matrix->learned();
       for (Index i = 0; i < spec.rows * spec.cols; ++i) {
         spec.values.push_back(static_cast<double>(b.row(i % spec.cols)[i / spec.cols]));
       }
@@ -116,18 +117,19 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   made = make_feedback<T>(*net.backend_, now, is.inputs, is.layers, is.seed);
   drawn = make_feedback<T>(*net.backend_, before, is.inputs, is.layers, is.seed);
   net.backend_->wait();
-  for (std::size_t l = 0; l < own.size(); ++l) {
-    const Buffer<T> b = own[l].matrix->learned();
+  for (std::size_t l = 0; l < fed; ++l) {
+    const Buffer<T> b = own(l).matrix->learned();
     // What was drawn is drawn again; what has learned, or was written by the caller, is multiplied.
-    if (!b || same(b, drawn[l].matrix->learned())) continue;
-    const Buffer<T> to = made[l].matrix->learned();
+    if (!b || same(b, drawn[net.layers_.landing(l)].matrix->learned())) continue;
+    const Buffer<T> to = made[net.layers_.landing(l)].matrix->learned();
     for (Index r = 0; r < b.rows(); ++r) {
       for (Index c = 0; c < b.cols(); ++c) to.row(r)[c] = static_cast<T>(b.row(r)[c] * factors[l]);
     }
   }
   std::lock_guard<std::mutex> brief(net.teaching_mutex_);
-  for (std::size_t l = 0; l < own.size(); ++l) std::swap(made[l].of_b, own[l].of_b);
-  std::swap(made, own);
+  std::vector<Feedback<T>>& before_now = net.teaching_.feedback;
+  for (std::size_t l = 0; l < made.size(); ++l) std::swap(made[l].of_b, before_now[l].of_b);
+  std::swap(made, before_now);
   net.tiny_.forget_layout();
   net.recorder_.drop();
   return scales;

@@ -28,6 +28,14 @@ void check_spec(const NetworkSpec& spec) {
       refuse(where + ".units was " + std::to_string(n_in) +
              "; it must be a positive integer below 2^31");
     }
+    const bool output = l + 1 == spec.layers.size();
+    if (is_pooling(layer) && output) {
+      refuse(where + " is a pooling layer; the output layer must have weights");
+    }
+    if (layer.dropout > 0 && !output && is_pooling(spec.layers[l + 1])) {
+      refuse(where + ".dropout was " + text(layer.dropout) +
+             "; below a pooling layer it must be 0: the pooling layer may have it");
+    }
     const double omega = layer.weight_scale.value_or(0.0);
     if (!(omega >= 0 && omega <= value_limit<T>)) {
       refuse(where + ".weight_scale was " + text(omega) + "; it must be at least 0 and at most " +
@@ -36,15 +44,13 @@ void check_spec(const NetworkSpec& spec) {
     if (!(layer.density > 0 && layer.density <= 1)) {
       refuse(where + ".density was " + text(layer.density) + "; it must be in (0, 1]");
     }
-    if (!(layer.dropout >= 0 && layer.dropout < 1) ||
-        (layer.dropout > 0 && l + 1 == spec.layers.size())) {
+    if (!(layer.dropout >= 0 && layer.dropout < 1) || (layer.dropout > 0 && output)) {
       refuse(where + ".dropout was " + text(layer.dropout) +
              "; it must be in [0, 1), and 0 for the output layer");
     }
     if (!(layer.leaky_slope >= 0 && layer.leaky_slope <= 1)) {
       refuse(where + ".leaky_slope was " + text(layer.leaky_slope) + "; it must be in [0, 1]");
     }
-    const bool output = l + 1 == spec.layers.size();
     const std::string sigma = name(layer.activation);
     if (layer.activation == Activation::softmax && !output) {
       refuse(where + ".activation was 'softmax'; softmax is for the output layer only");

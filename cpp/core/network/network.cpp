@@ -37,11 +37,13 @@ void check_out(const char* call, const MatrixView<T>& out, Index rows, Index col
 template <class T>
 void check_out(const char* call, const std::vector<MatrixView<T>>& out, Index rows,
                const Layers<T>& layers) {
-  if (out.size() > layers.size()) {
+  if (out.size() > layers.weighted()) {
     refuse("[" + std::string(call) + "] out has " + std::to_string(out.size()) +
-           " matrices; there are " + std::to_string(layers.size()) + " layers");
+           " matrices; there are " + std::to_string(layers.weighted()) + " layers");
   }
-  for (std::size_t l = 0; l < out.size(); ++l) check_out(call, out[l], rows, layers[l].n_out);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    check_out(call, out[i], rows, layers.with_weights(i).n_out);
+  }
 }
 
 }  // namespace
@@ -55,6 +57,7 @@ OrderError::OrderError(const std::string& what) : std::logic_error(what) {}
 template <class T>
 Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_backend<T>(spec.device)) {
   check_spec<T>(spec);
+  check_kinds();
   spec_.feedback.clear();  // arrays may be large, and the matrices have them
   stream_ = backend_->stream();
   for (const LayerSpec& layer : spec.layers) {
@@ -64,8 +67,8 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
     with_room([&] { return "[Network] layers[" + std::to_string(l) + "]"; },
               static_cast<double>(sizeof(T)) * weights,
               [&] {
-                layers_.add(kind_of<T>(layer).make_layer(*backend_, layer, n_in, spec.seed,
-                                                         static_cast<std::uint32_t>(l)));
+                layers_.add(kind_of<T>(layer).make_layer(
+                    *backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.weighted())));
               });
   }
   teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec_);
@@ -73,6 +76,17 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
   Index widest = 1;
   for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
   partial_ = Buffer<T>(*backend_, partial_rows, padded_cols(widest));
+}
+
+// Are there kernels for all kinds of layer?
+template <class T>
+void Network<T>::Impl::check_kinds() const {
+  for (std::size_t l = 0; l < spec_.layers.size() && !backend_->runs_conv(); ++l) {
+    const LocalSpec& local = spec_.layers[l].local;
+    if (local.maps == 0 || local.patches == Patches::own) continue;
+    refuse("[Network] device was '" + spec_.device + "'; with convolutions or pooling (layers[" +
+           std::to_string(l) + "]) it must be 'cpu', for devices have no kernels for them yet");
+  }
 }
 
 template <class T>
@@ -219,7 +233,7 @@ Network<T>::~Network() {
 
 template <class T>
 int Network<T>::layers() const {
-  return static_cast<int>(impl_->layers_.size());
+  return static_cast<int>(impl_->layers_.weighted());
 }
 template <class T>
 std::int64_t Network<T>::inputs() const {
@@ -227,7 +241,7 @@ std::int64_t Network<T>::inputs() const {
 }
 template <class T>
 std::int64_t Network<T>::units(int layer) const {
-  return impl_->layers_.at(static_cast<std::size_t>(layer)).n_out;
+  return impl_->layers_.with_weights(static_cast<std::size_t>(layer)).n_out;
 }
 template <class T>
 std::int64_t Network<T>::steps() const {
@@ -236,13 +250,13 @@ std::int64_t Network<T>::steps() const {
 template <class T>
 WeightView<T> Network<T>::weights(int layer) const {
   impl_->check_usable();
-  const Layer<T>& l = impl_->layers_.at(static_cast<std::size_t>(layer));
+  const Layer<T>& l = impl_->layers_.with_weights(static_cast<std::size_t>(layer));
   return l.pattern->view(l.w);
 }
 template <class T>
 MatrixView<T> Network<T>::biases(int layer) const {
   impl_->check_usable();
-  const Buffer<T>& b = impl_->layers_.at(static_cast<std::size_t>(layer)).bias;
+  const Buffer<T>& b = impl_->layers_.with_weights(static_cast<std::size_t>(layer)).bias;
   return {b.data(), 1, b.cols(), b.ld(), 1};
 }
 template <class T>
@@ -268,7 +282,8 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
     impl_->checks_.raise_pending();
-    for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].h, n, out[l], first);
+    for (std::size_t l = 0; l < out.size(); ++l)
+      copy_rows(impl_->layers_.with_weights(l).h, n, out[l], first);
   });
 }
 
@@ -299,7 +314,8 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   const auto visit = [&](Index first, Index n) {
     impl_->teach(how, impl_->batch_, 0, first);
     impl_->checks_.raise_pending();
-    for (std::size_t l = 0; l < out.size(); ++l) copy_rows(impl_->layers_[l].delta, n, out[l], first);
+    for (std::size_t l = 0; l < out.size(); ++l)
+      copy_rows(impl_->layers_.with_weights(l).delta, n, out[l], first);
   };
   impl_->in_blocks(x, y, poll, visit, sample_weight);
 }

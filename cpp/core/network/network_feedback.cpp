@@ -27,7 +27,7 @@ template <class T, class Look>
 static auto look(typename Network<T>::Impl& net, int hidden, Look&& at) {
   net.check_usable();
   std::lock_guard<std::mutex> lock(net.teaching_mutex_);
-  return at(net.teaching_.feedback.at(static_cast<std::size_t>(hidden)));
+  return at(net.own_feedback(static_cast<std::size_t>(hidden)));
 }
 
 template <class T>
@@ -39,7 +39,7 @@ OwnedMatrix<T> Network<T>::feedback(int hidden) const {
 }
 template <class T>
 OwnedWeights<T> Network<T>::feedback_state(int hidden) const {
-  const Layer<T>& above = impl_->layers_.at(static_cast<std::size_t>(hidden) + 1);
+  const Layer<T>& above = impl_->layers_.with_weights(static_cast<std::size_t>(hidden) + 1);
   return look<T>(*impl_, hidden, [&](const Feedback<T>& f) -> OwnedWeights<T> {
     return f.matrix ? shown(f, f.matrix->learned(), above) : OwnedWeights<T>();
   });
@@ -55,8 +55,8 @@ std::int64_t Network<T>::feedback_bytes(int hidden) const {
 }
 template <class T>
 OwnedMatrix<T> Network<T>::feedback_array(int hidden) {
-  const auto at = static_cast<std::size_t>(hidden);
   Session<T> session(*impl_);
+  const std::size_t at = impl_->layers_.landing(static_cast<std::size_t>(hidden));
   Feedback<T>& f = impl_->teaching_.feedback.at(at);
   const Buffer<T> b(*impl_->backend_, f.n_source, impl_->layers_.at(at).n_out);
   if (f.matrix) f.matrix->prepare(impl_->scene(at));
@@ -87,9 +87,9 @@ std::vector<LayerAlignment> Network<T>::alignment(MatrixView<const T> x, MatrixV
 template <class T>
 double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   if (n < 1 || repeats < 1) refuse("[time_feedback] n and repeats must be at least 1");
-  const auto at = static_cast<std::size_t>(hidden);
   Session<T> session(*impl_);
   Impl& net = *impl_;
+  const std::size_t at = net.layers_.landing(static_cast<std::size_t>(hidden));
   Feedback<T>& f = net.teaching_.feedback.at(at);
   if (!f.matrix) return 0.0;
   const SpareBuffers<T> spare(net.pass_);
@@ -116,9 +116,9 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
 template <class T>
 double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   if (n < 1 || repeats < 1) refuse("[time_layer] n and repeats must be at least 1");
-  const auto at = static_cast<std::size_t>(layer);
   Session<T> session(*impl_);
   Impl& net = *impl_;
+  const std::size_t at = net.layers_.allocator(static_cast<std::size_t>(layer));
   Layer<T>& own = net.layers_.at(at);
   const SpareBuffers<T> spare(net.pass_);
   net.reserve(n);

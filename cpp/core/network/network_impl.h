@@ -89,6 +89,10 @@ class Network<T>::Impl final : public ForkListener {
   void drop(int layer, double rate, bool scaled, const Buffer<T>& from, const Buffer<T>& to, Index n);
 
   OptimizerStep<T> optimizer_step(const Optimizer& optimizer, Index n);
+  // B of the i-th hidden layer with weights: which of the feedback it is. None with node perturbation.
+  std::size_t fed() const { return teaching_.feedback.empty() ? 0 : layers_.weighted() - 1; }
+  Feedback<T>& own_feedback(std::size_t i) { return teaching_.feedback.at(layers_.landing(i)); }
+
   Scene<T> scene(std::size_t hidden) { return {*backend_, &layers_[hidden + 1], steps_}; }
   const Layer<T>& source_layer(Route route, std::size_t hidden) const {
     return route == Route::layerwise ? layers_[hidden + 1] : layers_.back();
@@ -100,7 +104,8 @@ class Network<T>::Impl final : public ForkListener {
                                         const AlignmentChoice& choice, const Poll& poll);
 
   void in_child() override;
-  void check_usable() const;   // throws ForkedWithin where lost_
+  void check_kinds() const;   // throws std::invalid_argument where the device has no kernels for a layer
+  void check_usable() const;  // throws ForkedWithin where lost_
   void check_reentry() const;  // the same, and where this thread would wait for itself
   void reserve(Index batch);
   void reserve_memory(Memory memory);

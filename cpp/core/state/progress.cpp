@@ -31,7 +31,8 @@ Progress Network<T>::progress() const {
   impl_->check_reentry();
   std::lock_guard<std::mutex> lock(impl_->mutex_);
   Progress p{impl_->steps_, impl_->memory_, impl_->adam_steps_, {}};
-  for (const Feedback<T>& f : impl_->teaching_.feedback) {
+  for (std::size_t i = 0; i < impl_->fed(); ++i) {
+    const Feedback<T>& f = impl_->own_feedback(i);
     const Index* since = f.matrix ? f.matrix->kept_since() : nullptr;
     p.inverted.push_back(since ? *since : -1);
   }
@@ -42,7 +43,7 @@ template <class T>
 void Network<T>::set_progress(const Progress& p) {
   impl_->check_reentry();
   std::lock_guard<std::mutex> lock(impl_->mutex_);
-  std::vector<Feedback<T>>& feedback = impl_->teaching_.feedback;
+  const std::size_t fed = impl_->fed();
   const std::string where = "[set_progress] ";
   if (p.steps < 0 || p.adam_steps < 0 || p.adam_steps > p.steps) {
     refuse(where + "steps was " + std::to_string(p.steps) + " and adam_steps " +
@@ -52,12 +53,13 @@ void Network<T>::set_progress(const Progress& p) {
     refuse(where + "adam_steps was " + std::to_string(p.adam_steps) +
            "; without memory of adam it must be 0");
   }
-  if (p.inverted.size() != feedback.size()) {
+  if (p.inverted.size() != fed) {
     refuse(where + "inverted has " + std::to_string(p.inverted.size()) + " entries; it must have " +
-           std::to_string(feedback.size()));
+           std::to_string(fed));
   }
-  for (std::size_t l = 0; l < feedback.size(); ++l) {
-    const bool keeps = feedback[l].matrix && feedback[l].matrix->kept_since();
+  for (std::size_t l = 0; l < fed; ++l) {
+    const Feedback<T>& f = impl_->own_feedback(l);
+    const bool keeps = f.matrix && f.matrix->kept_since();
     const Index since = p.inverted[l];
     if (since < -1 || since > (keeps ? p.steps : -1)) {
       refuse(where + "inverted[" + std::to_string(l) + "] was " + std::to_string(since) +
@@ -68,8 +70,8 @@ void Network<T>::set_progress(const Progress& p) {
   impl_->reserve_memory(p.memory);
   impl_->steps_ = p.steps;
   impl_->adam_steps_ = p.adam_steps;
-  for (std::size_t l = 0; l < feedback.size(); ++l) {
-    if (p.inverted[l] >= 0) *feedback[l].matrix->kept_since() = p.inverted[l];
+  for (std::size_t l = 0; l < fed; ++l) {
+    if (p.inverted[l] >= 0) *impl_->own_feedback(l).matrix->kept_since() = p.inverted[l];
   }
 }
 
@@ -81,10 +83,10 @@ OwnedWeights<T> Network<T>::memory(Part part, int layer, int moment) {
   const auto at = static_cast<std::size_t>(layer);
   const auto of = [moment](const Moments<T>& m) { return moment == 0 ? m.v : m.s; };
   if (part == Part::feedback) {
-    const Feedback<T>& f = impl_->teaching_.feedback.at(at);
-    return f.matrix ? shown(f, of(f.of_b), impl_->layers_[at + 1]) : OwnedWeights<T>();
+    const Feedback<T>& f = impl_->own_feedback(at);
+    return f.matrix ? shown(f, of(f.of_b), impl_->layers_.with_weights(at + 1)) : OwnedWeights<T>();
   }
-  const Layer<T>& l = impl_->layers_.at(at);
+  const Layer<T>& l = impl_->layers_.with_weights(at);
   const Buffer<T> b = of(part == Part::weights ? l.of_w : l.of_bias);
   if (!b) return {};
   if (part == Part::weights) return {l.pattern->view(b), b.owner()};
@@ -95,7 +97,7 @@ template <class T>
 OwnedMatrix<T> Network<T>::kept_inverse(int hidden) const {
   impl_->check_reentry();
   std::lock_guard<std::mutex> lock(impl_->mutex_);
-  const Feedback<T>& f = impl_->teaching_.feedback.at(static_cast<std::size_t>(hidden));
+  const Feedback<T>& f = impl_->own_feedback(static_cast<std::size_t>(hidden));
   const Buffer<T> b = f.matrix ? f.matrix->kept() : Buffer<T>();
   return {transposed(b), b.owner()};
 }

@@ -178,7 +178,7 @@ void Network<T>::save(const std::string& path) const {
   require_little_endian();
   const Session<T> session(*impl_);
   std::vector<OwnedWeights<T>> held;
-  const std::vector<Entry<T>> parts = parts_of(*this, impl_->teaching_.feedback.size(), held);
+  const std::vector<Entry<T>> parts = parts_of(*this, impl_->fed(), held);
 
   std::string header = "{\"__metadata__\": {\"fastfa\": \"" FASTFA_VERSION "\"}";
   std::uint64_t at = 0;
@@ -224,7 +224,7 @@ void Network<T>::load(const std::string& path) {
 
   const Session<T> session(*impl_);
   std::vector<OwnedWeights<T>> held;
-  const std::vector<Entry<T>> parts = parts_of(*this, impl_->teaching_.feedback.size(), held);
+  const std::vector<Entry<T>> parts = parts_of(*this, impl_->fed(), held);
   check_header(header, parts, file.where());
 
   // All of it is read and looked at before any of it is written.

@@ -62,30 +62,36 @@ class Instruments {
  public:
   using Impl = typename Network<T>::Impl;
   Instruments(Impl& net, Index n, const Poll& poll)
-      : net_(net), n_(n), hidden_(net.layers_.size() - 1), poll_(poll), ignored_(*net.backend_, 1, 1) {}
+      : net_(net),
+        n_(n),
+        hidden_(net.layers_.weighted() - 1),
+        poll_(poll),
+        ignored_(*net.backend_, 1, 1) {}
 
   std::vector<LayerAlignment> measure(const AlignmentChoice& choice) {
     collect(choice.pseudo);
     std::vector<LayerAlignment> result(hidden_);
-    for (std::size_t l = 0; l < hidden_; ++l) {
+    for (std::size_t i = 0; i < hidden_; ++i) {
       stop_if_asked();
-      LayerAlignment& a = result[l];
-      compare_deltas(l, a);
+      LayerAlignment& a = result[i];
+      const std::size_t l = net_.layers_.place(i);
+      compare_deltas(l, a, i >= lowest_pbp_);
       a.gradient_angle = choice.gradient ? gradient_angle(l) : nan;
       a.weight_angle = a.trace_bw = a.trace_abe = a.descent = a.descent_positive = nan;
-      a.neuron_angles.assign(static_cast<std::size_t>(net_.layers_[l].n_out), nan);
+      const Index led_to = net_.layers_[net_.layers_.landing(i)].n_out;
+      a.neuron_angles.assign(static_cast<std::size_t>(led_to), nan);
     }
     if (choice.matrices && net_.teaching_.perturbation == 0) compare_matrices(result);
     return result;
   }
 
  private:
-  using Deltas = std::vector<Buffer<T>>;  // of the hidden layers
+  using Deltas = std::vector<Buffer<T>>;  // of the hidden layers, pooling included
   Impl& net_;
   Index n_;
-  std::size_t hidden_;
+  std::size_t hidden_;  // layers with weights
   const Poll& poll_;
-  std::size_t lowest_pbp_ = 0;
+  std::size_t lowest_pbp_ = 0;  // of those
   Buffer<double> dots_;
   Buffer<int> ignored_;  // products that only instruments form may be as large as they like
 
@@ -104,7 +110,7 @@ class Instruments {
     run(Matrix::transpose, 0, net_.probe_.bp);
     lowest_pbp_ = hidden_;
     while (pseudo != 0 && lowest_pbp_ > 0) {
-      const Layer<T>& above = net_.layers_[lowest_pbp_];
+      const Layer<T>& above = net_.layers_.with_weights(lowest_pbp_);
       if (!above.pattern->full || (pseudo < 0 && !is_cheap(above))) break;
       --lowest_pbp_;
     }
@@ -119,14 +125,17 @@ class Instruments {
     for (std::size_t l = 0; l < hidden_; ++l) specs[l].matrix = l < lowest ? Matrix::zero : matrix;
     Teaching<T> how = make_teaching<T>(*net_.backend_, specs, 0.0, net_.spec_);
     net_.prepare(how);
-    net_.feedback(how.feedback, net_.batch_, static_cast<int>(lowest));
-    keep(to, lowest);
+    const std::size_t from = lowest == 0 ? 0 : net_.layers_.place(lowest);
+    net_.feedback(how.feedback, net_.batch_, static_cast<int>(from));
+    keep(to, from);
   }
   void keep(Deltas& to, std::size_t lowest) {
-    for (std::size_t l = lowest; l < hidden_; ++l) std::swap(to[l], net_.layers_[l].delta);
+    for (std::size_t l = lowest; l + 1 < net_.layers_.size(); ++l) {
+      std::swap(to[l], net_.layers_[l].delta);
+    }
   }
 
-  void compare_deltas(std::size_t l, LayerAlignment& a) {
+  void compare_deltas(std::size_t l, LayerAlignment& a, bool has_pbp) {
     const Index units = net_.layers_[l].n_out;
     const Dots bp(*net_.backend_, net_.probe_.own[l], net_.probe_.bp[l], n_, units);
     bp.mean_angle(a.angle_bp, a.angle_bp_sd);
@@ -138,13 +147,16 @@ class Instruments {
     }
     a.norm_ratio = reference > 0 ? own / reference : nan;
     a.angle_pbp = a.angle_pbp_sd = nan;
-    if (l < lowest_pbp_) return;
+    if (!has_pbp) return;
     Dots(*net_.backend_, net_.probe_.own[l], net_.probe_.pbp[l], n_, units)
         .mean_angle(a.angle_pbp, a.angle_pbp_sd);
   }
 
   // δᵀh ∠ δ_bpᵀh, by whichever way is shorter.
   double gradient_angle(std::size_t l) {
+    if (net_.layers_[l].pattern->count() < net_.layers_[l].n_out * net_.layers_[l].pattern->fan_in) {
+      return angle_of_kernels(l);
+    }
     const Index below = l == 0 ? net_.spec_.inputs : net_.layers_[l - 1].n_out,
                 own = net_.layers_[l].n_out;
     return n_ * (below + 2 * own) > 2 * below * own ? angle_of_gradients(l) : angle_by_examples(l);
@@ -162,6 +174,24 @@ class Instruments {
                                    static_cast<Index>(inputs.size()), delta.data(), delta.ld(),
                                    delta.cols(), g.data(), g.ld(), nullptr, nullptr, nullptr, nullptr,
                                    nullptr, nullptr, 0});
+      return g;
+    };
+    const Buffer<T> own = gradient(net_.probe_.own[l]), bp = gradient(net_.probe_.bp[l]);
+    return Dots(*net_.backend_, own, bp, own.rows(), own.cols()).angle();
+  }
+  // Of shared weights.
+  double angle_of_kernels(std::size_t l) {
+    Layer<T>& layer = net_.layers_[l];
+    const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
+    Learning<T> plain{};
+    plain.rate = T(1);
+    const auto gradient = [&](Buffer<T>& delta) {
+      stop_if_asked();
+      const Buffer<T> g = layer.pattern->make(*net_.backend_);
+      std::swap(layer.delta, delta);
+      layer.learn(*net_.backend_, plain, h, net_.all_inputs_, n_, g, {}, false);
+      net_.backend_->wait();
+      std::swap(layer.delta, delta);
       return g;
     };
     const Buffer<T> own = gradient(net_.probe_.own[l]), bp = gradient(net_.probe_.bp[l]);
@@ -211,19 +241,29 @@ class Instruments {
   }
 
   void compare_matrices(std::vector<LayerAlignment>& result) {
-    Buffer<T> chain;  // (W_{l+1}ᵀ ⋯ W_Lᵀ)ᵀ, (n_out, n_l)
-    for (std::size_t l = hidden_; l-- > 0;) {
-      const Layer<T>& above = net_.layers_[l + 1];
-      const Feedback<T>& f = net_.teaching_.feedback[l];
-      const bool layerwise = f.spec.route == Route::layerwise;
+    Buffer<T>
+        chain;  // (W_{l+1}ᵀ ⋯ W_Lᵀ)ᵀ, (n_out, n_l), with pooling's derivatives; empty: there is none
+    for (std::size_t i = hidden_; i-- > 0;) {
+      const Layer<T>& above = net_.layers_.with_weights(i + 1);
+      const bool layerwise = net_.own_feedback(i).spec.route == Route::layerwise;
       Buffer<T> w;  // W (n_source of layerwise, n_l)
-      if (layerwise || l + 1 == hidden_) {
+      if (layerwise || i + 1 == hidden_) {
         w = Buffer<T>(*net_.backend_, above.n_out, above.n_in);
         above.pattern->write_matrix(*net_.backend_, above.w, w, net_.partial_.data());
       }
-      chain = l + 1 == hidden_ ? w : times_w(chain, above);
-      compare_matrix(l, layerwise ? w : chain, result[l]);
+      chain = i + 1 == hidden_ ? w : down_to(i, chain);
+      const Buffer<T>& ideal = layerwise ? w : chain;
+      if (ideal) compare_matrix(net_.layers_.landing(i), ideal, result[i]);
     }
+  }
+  // The chain one layer further. That of max pooling is another one for each example.
+  Buffer<T> down_to(std::size_t i, Buffer<T> chain) {
+    const std::size_t lowest = net_.layers_.place(i + 1);
+    for (std::size_t l = net_.layers_.landing(i + 1); chain && l > lowest; --l) {
+      const bool largest = net_.layers_[l].spec.local.patches == Patches::max;
+      chain = largest ? Buffer<T>() : times_w(chain, net_.layers_[l]);
+    }
+    return chain ? times_w(chain, net_.layers_[lowest]) : chain;
   }
   Buffer<T> times_w(const Buffer<T>& chain, const Layer<T>& above) {
     const Buffer<T> next(*net_.backend_, chain.rows(), above.n_in);
@@ -252,7 +292,7 @@ class Instruments {
 
     // p = B δ_s and q = Wᵀδ (or the chain's), without slopes
     const bool layerwise = f.spec.route == Route::layerwise;
-    const bool hidden_source = layerwise && l + 1 < hidden_;
+    const bool hidden_source = layerwise && l + 2 < net_.layers_.size();
     FeedbackProduct<T> product = net_.feedback_product(f, l, net_.batch_);
     const Buffer<T>& error = hidden_source ? net_.probe_.own[l + 1] : net_.layers_.back().delta;
     if (f.spec.route != Route::target) {

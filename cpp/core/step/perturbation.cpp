@@ -18,20 +18,26 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
     if (!layer.noisy) layer.noisy = Buffer<T>(*backend_, batch.capacity(), layer.n_out);
     layer.forward(*backend_, *h, *ranges, batch.n, Activation::linear, layer.noisy, partial_.data(),
                   checks_.bad());
+    h = &layer.noisy;
+    ranges = &layer.units;
+    if (is_pooling(layer.spec)) {
+      if (learning_ && layer.dropped) {
+        drop(layers_.number(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
+      }
+      continue;
+    }
     const Sigma activation = output ? Activation::linear : layer.sigma;
     backend_->draw({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, row0,
                     Distribution::normal, static_cast<T>(sigma), spec_.seed,
-                    purpose_word(Purpose::perturbation, static_cast<std::uint32_t>(l)),
+                    purpose_word(Purpose::perturbation, static_cast<std::uint32_t>(layers_.number(l))),
                     static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(), activation,
                     checks_.bad()});
-    checks_.check(static_cast<int>(l), "a perturbed pre-activation");
+    checks_.check(layers_.number(l), "a perturbed pre-activation");
     if (learning_ && layer.dropped) {  // the same units are silent in both passes
-      drop(static_cast<int>(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
-      drop(static_cast<int>(l), layer.spec.dropout, false, layer.delta, layer.delta, batch.n);
+      drop(layers_.number(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
+      drop(layers_.number(l), layer.spec.dropout, false, layer.delta, layer.delta, batch.n);
     }
     layer.delta_zero = false;
-    h = &layer.noisy;
-    ranges = &layer.units;
   }
   Layer<T>& top = layers_.back();
   backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out, top.sigma, spec_.loss,
@@ -44,9 +50,10 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
   }
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
+    if (is_pooling(layer.spec)) continue;
     backend_->times_slope({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, layer.h.data(),
                            layer.h.ld(), Activation::linear, batch.noisy_loss.data(), checks_.bad()});
-    checks_.check(static_cast<int>(l), "a delta");
+    checks_.check(layers_.number(l), "a delta");
   }
 }
 

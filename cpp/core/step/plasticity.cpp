@@ -49,7 +49,7 @@ void Network<T>::Impl::mirror(Index n) {
     const Buffer<T>& noise = layer.delta;
     backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, Distribution::uniform,
                     static_cast<T>(sigma * std::sqrt(3.0)), spec_.seed,
-                    purpose_word(Purpose::mirror, static_cast<std::uint32_t>(l)),
+                    purpose_word(Purpose::mirror, static_cast<std::uint32_t>(layers_.number(l))),
                     static_cast<std::uint32_t>(steps_), nullptr, 0, Activation::linear, checks_.bad()});
 
     const bool softmax = above.sigma.kind == Activation::softmax;

@@ -60,13 +60,13 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
     const bool output = l + 1 == layers_.size();
     const Sigma sigma = output || layer.slope ? Activation::linear : layer.sigma;
     layer.forward(*backend_, *h, *ranges, batch.n, sigma, layer.h, partial_.data(), checks_.bad());
-    checks_.check(static_cast<int>(l), "a pre-activation");
+    checks_.check(layers_.number(l), "a pre-activation");
     if (layer.slope) {
       backend_->activate({layer.h.data(), layer.h.ld(), batch.n, layer.n_out, layer.sigma,
                           layer.slope.data(), layer.slope.ld()});
     }
     if (learning_ && layer.dropped) {
-      drop(static_cast<int>(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
+      drop(layers_.number(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
     }
     h = &layer.output(learning_);
     ranges = &layer.units;
@@ -82,7 +82,7 @@ void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
                     top.delta.ld(), batch.loss.data(), batch.wrong.data(), checks_.bad(), batch.weight,
                     batch.weight_rows.data()});
   top.delta_zero = false;
-  checks_.check(static_cast<int>(layers_.size()) - 1, "a delta");
+  checks_.check(layers_.number(layers_.size() - 1), "a delta");
 }
 
 template <class T>
@@ -131,13 +131,13 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
                                batch.target.data(), batch.target.ld(), Activation::linear,
                                batch.weight_rows.data(), checks_.bad()});
       }
-      checks_.check(static_cast<int>(layers_.size()) - 1, "a target");
+      checks_.check(layers_.number(layers_.size() - 1), "a target");
       batch.target_there = true;
     }
     f.matrix->propagate(feedback_product(f, at, batch), scene(at));
-    checks_.check(l, "a delta");
+    checks_.check(layers_.number(at), "a delta");
     if (learning_ && layer.dropped) {
-      drop(l, layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
+      drop(layers_.number(at), layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
     }
   }
 }

@@ -121,7 +121,7 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
   backend_->times_slope({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(),
                          slope, nullptr, checks_.bad()});
   top.delta_zero = false;
-  checks_.check(static_cast<int>(layers_.size()) - 1, "a delta");
+  checks_.check(layers_.number(layers_.size() - 1), "a delta");
   batch_.y = lend(1, target);
   batch_.order = batch_.natural.data();
   feedback(teaching_.feedback, batch_, 0);
@@ -201,9 +201,9 @@ void Network<T>::read_step(const std::vector<MatrixView<T>>& activations,
     out_of_order("read_step", "there are no deltas before the error; call feedback_step() first");
   }
   const auto copy = [&](const std::vector<MatrixView<T>>& to, bool of_deltas) {
-    if (to.size() > impl_->layers_.size()) refuse("[read_step] there are more matrices than layers");
+    if (to.size() > impl_->layers_.weighted()) refuse("[read_step] there are more matrices than layers");
     for (std::size_t l = 0; l < to.size(); ++l) {
-      const Layer<T>& layer = impl_->layers_[l];
+      const Layer<T>& layer = impl_->layers_.with_weights(l);
       if (!to[l].data) continue;
       if (to[l].rows != impl_->batch_.n || to[l].cols != layer.n_out) {
         refuse("[read_step] the matrix for layer " + std::to_string(l) + " has shape (" +

@@ -28,6 +28,7 @@ FASTFA_NAMES(Route, "route", "layerwise", "direct", "target");
 FASTFA_NAMES(Plasticity, "plasticity", "fixed", "kolen_pollack", "weight_mirror");
 FASTFA_NAMES(Magnitude, "magnitude", "uniform", "fixed", "redrawn");
 FASTFA_NAMES(Reduction, "reduction", "mean", "sum");
+FASTFA_NAMES(Patches, "patches", "own", "shared", "average", "max");
 FASTFA_NAMES(Memory, "memory", "none", "velocity", "adam", "squares");
 FASTFA_NAMES(Part, "part", "weights", "biases", "feedback");
 #undef FASTFA_NAMES

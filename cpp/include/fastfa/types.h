@@ -59,19 +59,25 @@ enum class Plasticity : int { fixed, kolen_pollack, weight_mirror };
 // For Matrix::sign: one for all, |U(−β, β)| drawn once, or drawn anew for every batch.
 enum class Magnitude : int { uniform, fixed, redrawn };
 
-// Where a locally connected layer looks: at inputs of shape (channels, height, width), each of its
+// What is made of a patch: `maps` units, with weights of the position's own (a locally connected layer)
+// or the same at all positions (a convolution); or, of each channel by itself, its mean or its largest
+// value (pooling, which has no weights).
+enum class Patches : int { own, shared, average, max };
+
+// Where a layer looks that sees patches: at inputs of shape (channels, height, width), each of its
 // positions at a patch of kernel_h × kernel_w pixels. `same` pads with zeros so that there are ⌈size /
 // stride⌉ positions; else (valid) all patches lie inside.
 struct LocalSpec {
   std::int64_t channels = 0, height = 0, width = 0;
-  std::int64_t maps = 0;  // units at each position; 0: the layer isn't local
+  std::int64_t maps = 0;  // units at each position; 0: the layer sees no patches
   std::int64_t kernel_h = 0, kernel_w = 0;
   std::int64_t stride_h = 1, stride_w = 1;
   bool same = false;
+  Patches patches = Patches::own;
 };
 
 // A layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0. Dense, with a share
-// `density` of W existing and the rest zero for ever; or local.
+// `density` of W existing and the rest zero for ever; or local. A pooling layer is linear, without bias.
 struct LayerSpec {
   std::int64_t units = 0;  // of a dense layer
   Activation activation = Activation::linear;
@@ -123,7 +129,8 @@ struct FeedbackSpec {
 struct NetworkSpec {
   std::int64_t inputs = 0;
   std::vector<LayerSpec> layers;
-  std::vector<FeedbackSpec> feedback;  // one per hidden layer
+  std::vector<FeedbackSpec>
+      feedback;  // one per hidden layer with weights; into what pooling leaves of it
   Loss loss = Loss::squared_error;
   std::uint64_t seed = 0;
   // Above 0: learn by node perturbation with noise of this standard deviation, and without feedback.
@@ -162,7 +169,8 @@ inline LayerSpec dense(std::int64_t units, Activation activation = Activation::l
 FASTFA_API FeedbackSpec preset(const std::string& name);
 
 // Borrowed weights of a layer, as many dimensions as they have for its kind: dense (n_out, n_in); local
-// (maps, out_h, out_w, channels, kernel_h, kernel_w). Strides count elements.
+// (maps, out_h, out_w, channels, kernel_h, kernel_w); convolutional (maps, channels, kernel_h,
+// kernel_w). Strides count elements.
 template <class T>
 struct WeightView {
   T* data = nullptr;

@@ -12,6 +12,7 @@ from .. import _check, _core
 from .._class_names import check_names
 from ..feedback import Feedback
 from ..network import _arguments
+from ..network._stacked import stacked
 from ..perturbation import NodePerturbation
 from .describe import (
     LAYERS,
@@ -81,9 +82,10 @@ def state_of(
 
 
 def _configuration(net: Parameters, rules: Rules) -> Described:
-    described = [{"kind": "Dropout", "rate": net.dropout[0]}] if net.dropout[0] else []
-    for layer, rate in zip(net.layers, net.dropout[1:], strict=True):
-        described.append(describe(layer))
+    described: list[Described] = []
+    for layer, pooling, rate in zip((None, *net.layers), net.pooling, net.dropout, strict=True):
+        described += [] if layer is None else [describe(layer)]
+        described += map(describe, pooling)
         if rate:
             described.append({"kind": "Dropout", "rate": rate})
     feedback = (
@@ -148,15 +150,14 @@ class Plan:
         self.feedback = own.pop("feedback")
         self.rest = own
         self.dtype = _arguments.dtype(own["dtype"])
-        self._weighted, dropout = _arguments.layers(self.layers)
-        self._shapes = [_arguments.input_shape(_input(self.input))]
-        for i, layer in enumerate(self._weighted):
-            self._shapes.append(layer._build(self._shapes[-1], f"layers[{i}]", dropout[i + 1])[1])
+        self._weighted, dropout, pooling = _arguments.layers(self.layers)
+        shape = _arguments.input_shape(_input(self.input))
+        self._stack = stacked(shape, self._weighted, dropout, pooling)
         hidden = len(self._weighted) - 1
         self.fed = range(hidden if isinstance(self.feedback, list) else 0)
         if isinstance(self.feedback, list) and len(self.feedback) != hidden:
             raise ValueError(f"it has {len(self.feedback)} feedbacks for {hidden} hidden layers")
-        count = max(math.prod(self._shapes[-1]), 2)
+        count = max(math.prod(self._stack.shapes[-1]), 2)
         if self.class_names and len(self.class_names) != count:
             raise ValueError(f"it has {len(self.class_names)} class_names for {count} classes")
         self._check_progress()
@@ -178,23 +179,24 @@ class Plan:
             _check.integer(where, f"inverted[{i}]", since, -1, steps if keeps else -1)
 
     def _tensors(self) -> tuple[dict[str, Shape], dict[str, Shape]]:
-        units = [math.prod(shape) for shape in self._shapes]
+        units = [math.prod(shape) for shape in self._stack.shapes]
         parameters: dict[str, tuple[int, ...]] = {}
         possible: dict[str, tuple[int, ...]] = {}
         extra: dict[str, Shape] = {}
         learn: set[str] = set()
         for i, layer in enumerate(self._weighted):
-            own = {f"weights.{i}": layer.weight_shape(self._shapes[i])}
+            below = self._stack.below[i]
+            own = {f"weights.{i}": layer.weight_shape(below)}
             if layer.bias:
-                own[f"biases.{i}"] = (units[i + 1],)
+                own[f"biases.{i}"] = layer._bias_shape(below)
             parameters |= own
             learn |= own.keys() if layer.trainable else set()
         for i in self.fed:
             is_array = self.feedback[i]["matrix"] == "array"
             rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if is_array else None)
             source = units[i + 2] if rule.route == "layerwise" else units[-1]
-            dense: tuple[int, ...] = (units[i + 1], source)
-            above, below = self._weighted[i + 1], self._shapes[i + 1]
+            above, below = self._weighted[i + 1], self._stack.below[i + 1]
+            dense: tuple[int, ...] = (math.prod(below), source)
             traits = _core.MATRICES[self.feedback[i]["matrix"]]
             if traits.stored_dense:
                 parameters[f"feedback.{i}"] = (

@@ -20,7 +20,7 @@ from ..layers import Dense, LocallyConnected2D, Weighted
 from ..network import Network, _arguments
 from ._matrices import magnitudes
 from ._patches import patches
-from ._peers import need
+from ._peers import check_layers, need
 
 need("interop.jax", "jax", "JAX", "jax")
 
@@ -117,6 +117,7 @@ def to_function(
     """
     if not isinstance(net, Network):
         raise TypeError(f"[to_function] net was {net!r}; it must be a fastfa.Network")
+    check_layers("to_function", net)
     if net.dtype == np.float64 and not jax.config.jax_enable_x64:
         raise ValueError(
             "[to_function] net is float64, which JAX would round to float32; it must be float32, or "

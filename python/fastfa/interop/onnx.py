@@ -19,7 +19,7 @@ from ..atomic import atomic_write
 from ..layers import Dense, LocallyConnected2D, Weighted
 from ..network import Network
 from ._patches import patches
-from ._peers import need
+from ._peers import check_layers, need
 
 need("interop.onnx", "onnx", "the onnx package", "onnx")
 
@@ -65,6 +65,7 @@ def export(net: Network, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(net, Network):
         raise TypeError(f"[export] net was {net!r}; it must be a fastfa.Network")
+    check_layers("export", net)
     size = sum(w.nbytes for w in net.weights)
     if size > MAX_BYTES:
         raise ValueError(
@@ -87,6 +88,7 @@ def to_model(net: Network) -> ModelProto:
     """
     if not isinstance(net, Network):
         raise TypeError(f"[to_model] net was {net!r}; it must be a fastfa.Network")
+    check_layers("to_model", net)
     graph = _Graph(net.dtype)
     h = "X"
     if len(net.input_shape) > 1:

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from .activation import ActivationName
+from .conv import Conv2D
 from .dense import Dense
 from .dropout import Dropout
+from .images import Padding
 from .layer import Layer, Weighted
-from .local import LocallyConnected2D, Padding
+from .local import LocallyConnected2D
+from .pooling import AvgPool2D, MaxPool2D, Pooling
 
 #: Every kind of layer.
-KINDS: tuple[type[Layer], ...] = (Dense, LocallyConnected2D, Dropout)
+KINDS: tuple[type[Layer], ...] = (
+    Dense,
+    LocallyConnected2D,
+    Conv2D,
+    AvgPool2D,
+    MaxPool2D,
+    Dropout,
+)
 
 __all__ = [
     "KINDS",
     "ActivationName",
+    "AvgPool2D",
+    "Conv2D",
     "Dense",
     "Dropout",
     "Layer",
     "LocallyConnected2D",
+    "MaxPool2D",
     "Padding",
+    "Pooling",
     "Weighted",
 ]
 

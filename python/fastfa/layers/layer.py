@@ -6,10 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import _check, _core
 from .activation import ActivationName
+
+if TYPE_CHECKING:
+    from .pooling import Pooling
 
 
 class Layer(ABC):
@@ -23,6 +26,10 @@ class Layer(ABC):
     def _join(self, stack: Stack, where: str) -> None:
         """Take the next place in the stack. ``where`` is the layer's name for errors."""
 
+    def _check_input(self, shape: tuple[int, ...], where: str) -> None:
+        """Refuse to be the first above an input of this shape."""
+        return
+
 
 @dataclass
 class Stack:
@@ -30,6 +37,7 @@ class Stack:
 
     layers: list[Weighted] = field(default_factory=list)
     dropout: list[float] = field(default_factory=lambda: [0.0])  # above the input and each layer
+    pooling: list[tuple[Pooling, ...]] = field(default_factory=lambda: [()])  # the same places
     ends_in_dropout: bool = False
 
 
@@ -55,7 +63,12 @@ class Weighted(Layer):
     def _join(self, stack: Stack, where: str) -> None:
         stack.layers.append(self)
         stack.dropout.append(0.0)
+        stack.pooling.append(())
         stack.ends_in_dropout = False
+
+    def _bias_shape(self, input_shape: Sequence[int]) -> tuple[int]:
+        """The shape of b."""
+        return (math.prod(self.output_shape(input_shape)),)
 
     def _stored_feedback(self, of_pattern: bool, input_shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of a stored, layerwise B through the layer; of_pattern: of W's, if it has one."""

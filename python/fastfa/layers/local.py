@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from .. import _check, _core
 from .._attributes import immutable
 from .activation import ActivationName, checked
-from .layer import Weighted, shape_below
-
-Padding = Literal["valid", "same"]
+from .images import Padding, image_below, pair, positions
+from .layer import Weighted
 
 
 @immutable
@@ -83,8 +81,8 @@ class LocallyConnected2D(Weighted):
             weight_scale = _check.real(where, "weight_scale", weight_scale)
         fields = {
             "maps": _check.integer(where, "maps", maps, 1, 2**31 - 1),
-            "kernel_size": _pair(where, "kernel_size", kernel_size),
-            "stride": _pair(where, "stride", stride),
+            "kernel_size": pair(where, "kernel_size", kernel_size),
+            "stride": pair(where, "stride", stride),
             "padding": _check.choice(where, "padding", padding, ("valid", "same")),
             **checked(where, activation, leaky_slope),
             "bias": _check.flag(where, "bias", bias),
@@ -96,27 +94,17 @@ class LocallyConnected2D(Weighted):
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int]:
         """(maps, out_h, out_w) above an input of shape (H, W) or (C, H, W)."""
-        _, height, width = _image("output_shape", input_shape)
-
-        def positions(size: int, kernel: int, stride: int) -> int:
-            if self.padding == "same":
-                return -(-size // stride)
-            return (size - kernel) // stride + 1 if size >= kernel else 0
-
-        return (
-            self.maps,
-            positions(height, self.kernel_size[0], self.stride[0]),
-            positions(width, self.kernel_size[1], self.stride[1]),
-        )
+        image = image_below("output_shape", input_shape)
+        return (self.maps, *positions(image, self.kernel_size, self.stride, self.padding))
 
     def weight_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int, int, int, int]:
         """(maps, out_h, out_w, channels, kernel_h, kernel_w), above an input (H, W) or (C, H, W)."""
-        channels, *_ = image = _image("weight_shape", input_shape)
+        channels, *_ = image = image_below("weight_shape", input_shape)
         return (*self.output_shape(image), channels, *self.kernel_size)
 
     def fan_in(self, input_shape: Sequence[int]) -> int:
         """What a unit sees: channels · kernel height · kernel width."""
-        return _image("fan_in", input_shape)[0] * math.prod(self.kernel_size)
+        return image_below("fan_in", input_shape)[0] * math.prod(self.kernel_size)
 
     def _stored_feedback(self, of_pattern: bool, input_shape: Sequence[int]) -> tuple[int, ...]:
         # Of the layer's own pattern, a random weight for every weight.
@@ -138,30 +126,10 @@ class LocallyConnected2D(Weighted):
 
     def _local_spec(self, shape: tuple[int, ...]) -> _core.LocalSpec:
         return _core.LocalSpec(
-            input=_image("Network", shape),
+            input=image_below("Network", shape),
             maps=self.maps,
             kernel=self.kernel_size,
             stride=self.stride,
             same=self.padding == "same",
+            patches="own",
         )
-
-
-def _image(where: str, value: Any) -> tuple[int, int, int]:
-    """(C, H, W) of an input (H, W) or (C, H, W)."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) not in (2, 3):
-        raise ValueError(f"[{where}] input_shape was {value!r}; it must be (H, W) or (C, H, W)")
-    *channels, height, width = shape_below(where, value)
-    return channels[0] if channels else 1, height, width
-
-
-def _pair(where: str, name: str, value: Any) -> tuple[int, int]:
-    """(height, width) from an integer for both or a pair."""
-    if not isinstance(value, Sequence):
-        both = _check.integer(where, name, value, 1, 2**31 - 1)
-        return both, both
-    if isinstance(value, str) or len(value) != 2:
-        raise ValueError(f"[{where}] {name} was {value!r}; it must be an integer or a pair of them")
-    height, width = (
-        _check.integer(where, f"{name}[{i}]", v, 1, 2**31 - 1) for i, v in enumerate(value)
-    )
-    return height, width

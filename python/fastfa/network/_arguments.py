@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _check, _core
 from .._class_names import check_names, is_text, numbered
-from ..layers import KINDS, Layer, Weighted
+from ..layers import KINDS, Layer, Pooling, Weighted
 from ..layers.layer import Stack
 from ..optim import EXPECTED, OPTIMIZERS
 from . import _device_arrays
@@ -231,8 +231,10 @@ def units(name: str, shape: Sequence[int]) -> int:
     return count
 
 
-def layers(value: Any) -> tuple[tuple[Weighted, ...], tuple[float, ...]]:
-    """The weighted layers, and the dropout above the input and above each of them."""
+def layers(
+    value: Any,
+) -> tuple[tuple[Weighted, ...], tuple[float, ...], tuple[tuple[Pooling, ...], ...]]:
+    """The weighted layers, and the dropout and pooling above the input and above each of them."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise TypeError(
             f"[Network] layers was {value!r}; it must be a list of layers, such as fastfa.Dense"
@@ -250,7 +252,12 @@ def layers(value: Any) -> tuple[tuple[Weighted, ...], tuple[float, ...]]:
             f"[Network] layers[{len(value) - 1}] is a Dropout above the output; the last must be a "
             "layer with weights"
         )
-    return tuple(stack.layers), tuple(stack.dropout)
+    if stack.layers and stack.pooling[-1]:
+        raise ValueError(
+            f"[Network] layers[{len(value) - 1}] is {type(stack.pooling[-1][-1]).__name__} above the "
+            "output; the last must be a layer with weights"
+        )
+    return tuple(stack.layers), tuple(stack.dropout), tuple(stack.pooling)
 
 
 def dtype(value: Any) -> np.dtype:

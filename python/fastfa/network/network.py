@@ -13,6 +13,7 @@ from ..layers import Layer
 from ..optim import Optimizer
 from ..rules import FeedbackLike, resolve, specs
 from . import _arguments, _cublas
+from ._stacked import stacked
 from .copies import Copies
 from .inspection import Inspection
 from .on_device import OnDevice
@@ -32,12 +33,13 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
     ----------
     input : int or tuple of int
         Number of inputs, or their shape (H, W) or (C, H, W).
-    layers : sequence of Dense, LocallyConnected2D and Dropout
-        From the first hidden layer to the output.
+    layers : sequence of Dense, LocallyConnected2D, Conv2D, AvgPool2D, MaxPool2D and Dropout
+        From the first hidden layer to the output. Those with weights are counted; what stands above
+        them, pooling and dropout, belongs to the layer below it.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
-        A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``, ``"dfa"``, ``"kp"``, …), any
-        :class:`Feedback`, an object with ``propagate(delta)`` (see there), or, for the network as a
-        whole, :class:`NodePerturbation`.
+        Hidden layers are those with weights. A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``,
+        ``"dfa"``, ``"kp"``, …), any :class:`Feedback`, an object with ``propagate(delta)`` (see there),
+        or, for the network as a whole, :class:`NodePerturbation`.
     loss : {"squared_error", "cross_entropy"}
         ``squared_error`` is ½ Σ e² per example, with output delta e ∘ σ′(a); ``cross_entropy``
         (logistic or softmax outputs) has output delta e, the paper's rule for MNIST. e is target minus
@@ -123,12 +125,13 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         matmul_library: Literal["fastfa", "cublas", "fastest"] = "fastfa",
     ) -> None:
         shape = _arguments.input_shape(input)
-        weighted, dropout = _arguments.layers(layers)
+        weighted, dropout, pooling = _arguments.layers(layers)
         self._set(
             input_shape=shape,
             input_size=math.prod(shape),
             layers=weighted,
             dropout=dropout,
+            pooling=pooling,
             loss=_check.choice("Network", "loss", loss, _core.LOSSES),
             seed=_check.integer("Network", "seed", seed, 0, 2**64 - 1),
             dtype=_arguments.dtype(dtype),
@@ -141,24 +144,18 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
             ),
         )
         self._feedback = resolve(feedback, len(self.layers) - 1)
-        built: list[_core.LayerSpec] = []
-        shapes = [self.input_shape]
-        for i, layer in enumerate(self.layers):
-            spec, shape = layer._build(shapes[-1], f"layers[{i}]", self.dropout[i + 1])
-            built.append(spec)
-            _arguments.units(f"layers[{i}]", shape)
-            shapes.append(shape)
-        self._set(shapes=tuple(shapes))
+        built = stacked(shape, weighted, dropout, pooling)
+        self._set(shapes=tuple(built.shapes), _below=tuple(built.below))
         self.class_names = ()
         matrices, perturbation = specs(self._feedback)
         self._net = _CORES[self.dtype.name](
             inputs=self.input_size,
-            layers=built,
+            layers=built.specs,
             feedback=matrices,
             loss=self.loss,
             seed=self.seed,
             perturbation=perturbation,
-            input_dropout=self.dropout[0],
+            input_dropout=built.input_dropout,
             device=self.device,
         )
         if matmul_precision == "tf32":

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _core
 from .._attributes import Guarded
 from ..feedback import Feedback
-from ..layers import Weighted
+from ..layers import Pooling, Weighted
 from ..optim import Optimizer
 from ..rules import Rules
 from . import _arguments
@@ -27,7 +27,9 @@ class Parameters(Guarded):
     input_size: int
     layers: tuple[Weighted, ...]
     dropout: tuple[float, ...]
+    pooling: tuple[tuple[Pooling, ...], ...]
     shapes: tuple[tuple[int, ...], ...]
+    _below: tuple[tuple[int, ...], ...]
     loss: LossName
     seed: int
     dtype: np.dtype
@@ -68,21 +70,24 @@ class Parameters(Guarded):
 
         ``net.weights[0] = array`` writes its values, as ``net.weights[0][...] = array`` does, after
         checking them. Dense (n_out, n_in); locally connected (maps, out_h, out_w, channels, kernel_h,
-        kernel_w). They keep the network alive. The core stores them in other orders, so they are not
-        C-contiguous.
+        kernel_w); convolutional (maps, channels, kernel_h, kernel_w). They keep the network alive. The
+        core stores them in other orders, so they are not C-contiguous.
         """
         layers = range(len(self.layers))
         return LayerArrays([self._net.weights(i) for i in layers], "weights")
 
     @property
     def biases(self) -> LayerArrays[np.ndarray | Any]:
-        """b of each layer, (n_out,), like `weights`; None for a layer without bias."""
+        """b of each layer, (n_out,), of a convolution (maps,), like `weights`; None without bias."""
         layers = range(len(self.layers))
         return LayerArrays([self._net.biases(i) for i in layers], "biases")
 
     @property
     def feedback_matrices(self) -> LayerArrays[np.ndarray]:
         """B of each hidden layer, (n_l, n_source), a tuple.
+
+        Where pooling stands above the layer, n_l counts what it leaves: B leads there, and the pooling's
+        derivative leads on to the layer's units.
 
         A writable view where B is stored dense ("uniform", "normal", "orthogonal", "array", and
         "sparse" above a density of 0.2); else a computed, read-only copy, as the next batch would use
@@ -121,7 +126,7 @@ class Parameters(Guarded):
         rule = self._rules[layer]
         if rule._kind == "custom":
             source = self.shapes[layer + 2 if rule.route == "layerwise" else -1]
-            units = math.prod(self.shapes[layer + 1])
+            units = math.prod(self._below[layer + 1])
             matrix = rule._custom_array(units, math.prod(source)).astype(self.dtype)
         else:
             matrix = self._net.feedback_array(layer)

@@ -28,8 +28,8 @@ from ._weights import checked, relative
 
 PARAMETERS = """
     hidden_layer_sizes : int or sequence
-        Units of each hidden layer; ``fastfa.Dense``, ``LocallyConnected2D`` and ``Dropout`` layers may
-        stand among them and are taken as they are.
+        Units of each hidden layer; layers of fastfa's (``LocallyConnected2D``, ``Conv2D``,
+        ``Dropout``, …) may stand among them and are taken as they are.
     activation : str
         Of the hidden layers that are given as numbers; as for ``fastfa.Dense``.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
@@ -66,7 +66,7 @@ PARAMETERS = """
     tol : float
         In units of the loss.
     image_shape : (H, W) or (C, H, W), optional
-        What a row of X is, for locally connected layers.
+        What a row of X is, for layers that look at patches of an image.
     dtype : {"float32", "float64"}, optional
         In which the network computes; default that of X, float64 if X is neither.
     random_state : int, RandomState or None

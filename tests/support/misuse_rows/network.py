@@ -18,7 +18,7 @@ ROWS = [
     ("fa.Network(3, fa.Dense(1))",
      "TypeError: [Network] layers was Dense(units=1, activation='linear', bias=True, …"),
     ("fa.Network(3, [5])",
-     "TypeError: [Network] layers[0] was 5; it must be a Dense, LocallyConnected2D or Dropout layer"),
+     "TypeError: [Network] layers[0] was 5; it must be a Dense, LocallyConnected2D, Conv2D, …"),
     ('fa.Network(3, [fa.Dense(2, "softmax"), fa.Dense(1)])',
      "ValueError: [Network] layers[0].activation was 'softmax'; softmax is for the output layer only"),
     ("fa.Network(3, [fa.Dense(1), fa.Dropout(0.5)])",

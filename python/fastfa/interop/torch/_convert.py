@@ -15,6 +15,7 @@ from ...layers import Dense, Dropout, Layer, LocallyConnected2D, Weighted
 from ...network import Network
 from ...network.parameters import LossName
 from .._matrices import changed
+from .._peers import check_layers
 from ._feedback import FeedbackLinear
 from ._local import LocallyConnected2d
 
@@ -58,6 +59,7 @@ def to_module(net: Network, *, share: bool = False, feedback: bool = False) -> n
     """
     if not isinstance(net, Network):
         raise TypeError(f"[to_module] net was {net!r}; it must be a fastfa.Network")
+    check_layers("to_module", net)
     modules: list[nn.Module] = []
     for i, layer in enumerate(net.layers):
         if layer.fully_connected and len(net.shapes[i]) > 1:

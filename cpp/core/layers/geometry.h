@@ -1,0 +1,17 @@
+// The sizes of layers that see patches of an image.
+#pragma once
+
+#include <string>
+
+#include "fastfa/types.h"
+#include "kernels/ops.h"
+
+namespace fastfa {
+
+// As their kernels take them.
+LocalShape geometry(const LocalSpec& spec);
+
+// Throws std::invalid_argument, which begins with `where`, if there is no such layer above n_in inputs.
+LocalShape check_geometry(const LayerSpec& layer, std::int64_t n_in, const std::string& where);
+
+}  // namespace fastfa
