@@ -118,7 +118,7 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   if (n < 1 || repeats < 1) refuse("[time_layer] n and repeats must be at least 1");
   Session<T> session(*impl_);
   Impl& net = *impl_;
-  const std::size_t at = net.layers_.allocator(static_cast<std::size_t>(layer));
+  const std::size_t at = net.layers_.place(static_cast<std::size_t>(layer));
   Layer<T>& own = net.layers_.at(at);
   const SpareBuffers<T> spare(net.pass_);
   net.reserve(n);
