@@ -93,6 +93,7 @@ OTHERS = {
     fa.Schedule: "the user's to subclass",
     fa.layers.Layer: "a base of those above",
     fa.layers.Weighted: "a base of those above",
+    fa.optim.Optimizer: "a base of those above",
     fa.layers.layer.Stack: "a helper of Network",
     callbacks.BuiltIn: "a base of those above",
     callbacks.Writing: "a base of those above",
