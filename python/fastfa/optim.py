@@ -12,7 +12,7 @@ from . import _check, _core
 from ._attributes import immutable
 
 
-class Setting(NamedTuple):
+class _Setting(NamedTuple):
     """What is known of a setting by its name, whichever optimizer has it."""
 
     check: Callable[[str, str, Any], Any]  # (optimizer, name, value) -> what is kept
@@ -24,15 +24,15 @@ _share = partial(_check.real, high=1.0, open_high=True)
 _reduction = partial(_check.choice, known=_core.REDUCTIONS)
 
 SETTINGS = {
-    "lr": Setting(_check.real, "eta: the learning rate", "ETA"),
-    "momentum": Setting(_share, "alpha", "ALPHA"),
-    "nesterov": Setting(_check.flag, "whether steps look ahead by Nesterov's momentum", ""),
-    "rho": Setting(_share, "memory of the square", "RHO"),
-    "beta1": Setting(_share, "memory of the mean", "BETA1"),
-    "beta2": Setting(_share, "memory of the square", "BETA2"),
-    "epsilon": Setting(partial(_check.real, open_low=True), "added to the root", "EPSILON"),
-    "weight_decay": Setting(_check.real, "gamma", "GAMMA"),
-    "reduction": Setting(_reduction, "mean or sum of a batch's updates", "NAME"),
+    "lr": _Setting(_check.real, "eta: the learning rate", "ETA"),
+    "momentum": _Setting(_share, "alpha", "ALPHA"),
+    "nesterov": _Setting(_check.flag, "whether steps look ahead by Nesterov's momentum", ""),
+    "rho": _Setting(_share, "memory of the square", "RHO"),
+    "beta1": _Setting(_share, "memory of the mean", "BETA1"),
+    "beta2": _Setting(_share, "memory of the square", "BETA2"),
+    "epsilon": _Setting(partial(_check.real, open_low=True), "added to the root", "EPSILON"),
+    "weight_decay": _Setting(_check.real, "gamma", "GAMMA"),
+    "reduction": _Setting(_reduction, "mean or sum of a batch's updates", "NAME"),
 }
 
 

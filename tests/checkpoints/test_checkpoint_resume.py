@@ -20,6 +20,8 @@ from fastfa.callbacks import (
     EarlyStopping,
     JSONLLogger,
 )
+from fastfa.checkpoint.describe import build, describe
+from fastfa.optim import OPTIMIZERS
 
 RESUME = """
 import json, sys
@@ -53,6 +55,13 @@ def test_every_kind_of_run_resumed_in_a_fresh_process_ends_in_the_same_bits(
             expected[f"{name} from {epoch}"] = digest
     out = run_python(RESUME.format(threads=threads, folder=str(tmp_path)), timeout=300)
     assert json.loads(out) == expected
+
+
+def test_sgd_is_described_as_before_it_had_nesterov():
+    """So files of then and of now are those of the same trainer."""
+    assert describe(fa.SGD(0.1)).keys() == {"kind", "lr", "momentum", "weight_decay", "reduction"}
+    for optimizer in (fa.SGD(0.1), fa.SGD(0.1, momentum=0.5, nesterov=True), fa.RMSprop(0.1)):
+        assert build(describe(optimizer), *OPTIMIZERS) == optimizer
 
 
 def test_the_digest_sees_a_single_bit():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import fastfa as fa
 import pytest
 from cli_cases import QUICK, settings_of, train, write
-from fastfa.cli.settings import SETTINGS, parse_schedule, read_config
+from fastfa.cli.build import build_optimizer
+from fastfa.cli.settings import SETTINGS, add_options, parse_schedule, read_config, resolve
 from fastfa.history import History
 from fastfa.schedules import Constant, Cosine, Exponential, Plateau, Steps, Warmup
 
@@ -29,6 +31,38 @@ def test_a_runs_own_config_repeats_it(tmp_path, capsys):
     assert train("--config", config, "--out", tmp_path / "b") == 0
     first, second = (History.from_jsonl(tmp_path / name / "history.jsonl") for name in "ab")
     assert first["test_loss"] == second["test_loss"]
+
+
+OPTIMIZERS = {
+    "sgd": fa.SGD(0.1),
+    "sgd --momentum 0.5 --nesterov": fa.SGD(0.1, momentum=0.5, nesterov=True),
+    "adam --beta1 0.8": fa.Adam(0.001, beta1=0.8),
+    "adamw": fa.AdamW(0.001),
+    "adamw --weight-decay 0 --lr 0.01": fa.AdamW(0.01, weight_decay=0),
+    "rmsprop --rho 0.9 --epsilon 1e-6": fa.RMSprop(0.001, rho=0.9, epsilon=1e-6),
+}
+
+
+@pytest.mark.parametrize("words", OPTIMIZERS)
+def test_an_optimizer_has_its_own_settings_and_rate(words):
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    given = vars(parser.parse_args(["mnist-mini", "--optimizer", *words.split()]))
+    assert build_optimizer(resolve({}, given)) == OPTIMIZERS[words]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "setting", "owners"),
+    [
+        ("adam", "rho", "optimizer 'rmsprop'"),
+        ("sgd", "beta2", "optimizer 'adam' or 'adamw'"),
+        ("rmsprop", "momentum", "optimizer 'sgd'"),
+    ],
+)
+def test_a_setting_of_another_optimizer_is_refused(optimizer, setting, owners):
+    settings = resolve({"dataset": "mnist"}, {"optimizer": optimizer, setting: 0.5})
+    with pytest.raises(ValueError, match=f"{setting} was 0.5; .* applies to {owners}"):
+        build_optimizer(settings)
 
 
 def test_the_example_file_is_valid():

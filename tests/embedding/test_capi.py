@@ -34,7 +34,8 @@ def test_the_header_alone_compiles_strictly(compiler, tmp_path):
         "int main(void) {\n"
         "  fastfa_layer layer = FASTFA_LAYER_INIT;\n  fastfa_feedback feedback = FASTFA_FEEDBACK_INIT;\n"
         "  fastfa_config config = FASTFA_CONFIG_INIT;\n  fastfa_optimizer sgd = FASTFA_SGD_INIT;\n"
-        "  fastfa_optimizer adam = FASTFA_ADAM_INIT;\n"
+        "  fastfa_optimizer adam = FASTFA_ADAM_INIT, adamw = FASTFA_ADAMW_INIT;\n"
+        "  fastfa_optimizer rmsprop = FASTFA_RMSPROP_INIT;\n  adam.sum = adamw.sum + rmsprop.nesterov;\n"
         "  return (int)(layer.maps + feedback.rank + config.n_layers + sgd.sum + adam.sum);\n}\n"
     )
     flags = [f"-std={compiler}", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]

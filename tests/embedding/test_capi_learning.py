@@ -49,6 +49,22 @@ def test_the_weight_mirrors_settings_are_pythons(given, ends, mirror, rng):
     assert_same(ours, net)
 
 
+@pytest.mark.parametrize(
+    ("rule", "same"), [(b"sgd", fa.SGD(0.1, momentum=0.5)), (b"rmsprop", fa.RMSprop(0.1))]
+)
+def test_an_optimizer_of_before_there_were_nesterov_and_rho(rule, same, rng):
+    """What lies behind an older caller's struct isn't read."""
+    ours, net = pair("fa")
+    x, y = examples(rng, "float32")
+    momentum = getattr(same, "momentum", 0.0)
+    older = Optimizer(rule=rule, lr=0.1, momentum=momentum, nesterov=1, rho=0.5)
+    older.struct_size = Optimizer.nesterov.offset
+    for _ in range(3):
+        net.step(x, y, same)
+        assert ours.call("step", view(x), view(y), c.byref(older), None) == 0, last_error()
+    assert_same(ours, net)
+
+
 def test_divergence_has_a_layer_and_a_step(rng):
     net, _ = pair("fa")
     x, y = examples(rng, "float32")

@@ -304,9 +304,43 @@ def test_layers_and_images():
 
 
 @pytest.mark.parametrize(
+    ("word", "optimizer"),
+    [
+        ("sgd", fa.SGD(0.1)),
+        ("adam", fa.Adam(0.001)),
+        ("adamw", fa.AdamW(0.001)),
+        ("rmsprop", fa.RMSprop(0.001)),
+    ],
+)
+def test_an_optimizer_by_name_or_as_it_is(word, optimizer):
+    X, y = iris()
+    models = [
+        clone(FeedbackAlignmentClassifier(9, optimizer=each, max_epochs=3, random_state=1)).fit(
+            X, y
+        )
+        for each in (word, optimizer)
+    ]
+    a, b = (model.network_.weights for model in models)
+    assert all(np.array_equal(left, right) for left, right in zip(a, b, strict=True))
+    net = fa.Network(
+        4,
+        [fa.Dense(9, "relu"), fa.Dense(3, "softmax")],
+        loss="cross_entropy",
+        seed=1,
+        dtype=X.dtype,
+    )
+    targets = fa.data.one_hot(y, 3).astype(X.dtype)
+    fa.Trainer(net, optimizer, batch_size=32, epochs=3, seed=1, progress=False).fit((X, targets))
+    assert all(np.array_equal(left, right) for left, right in zip(a, net.weights, strict=True))
+
+
+@pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
         ({"optimizer": "lbfgs"}, ValueError, "optimizer"),
+        ({"optimizer": fa.AdamW(0.1), "learning_rate": 0.1}, ValueError, "learning_rate"),
+        ({"optimizer": fa.AdamW(0.1), "weight_decay": 0.0}, ValueError, "weight_decay"),
+        ({"optimizer": fa.SGD(0.1), "momentum": 0.5}, ValueError, "momentum"),
         ({"activation": "sinus"}, ValueError, "activation"),
         ({"feedback": "fb"}, ValueError, "feedback"),
         ({"feedback": "bp", "gain": 1.0}, ValueError, "gain"),

@@ -11,9 +11,9 @@ torch = pytest.importorskip("torch")
 
 PAIRS = {
     "decay": (fa.SGD(0.1, weight_decay=0.1), torch.optim.SGD, {}),
-    "momentum": (fa.SGD(0.05, momentum=0.9, weight_decay=0.1), torch.optim.SGD, {"momentum": 0.9}),
+    "momentum": (fa.SGD(0.005, momentum=0.9, weight_decay=0.1), torch.optim.SGD, {"momentum": 0.9}),
     "nesterov": (
-        fa.SGD(0.05, momentum=0.9, weight_decay=0.1, nesterov=True),
+        fa.SGD(0.005, momentum=0.9, weight_decay=0.1, nesterov=True),
         torch.optim.SGD,
         {"momentum": 0.9, "nesterov": True},
     ),

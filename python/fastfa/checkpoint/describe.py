@@ -19,7 +19,8 @@ from ..schedules import Constant, Cosine, Exponential, Plateau, Steps, Warmup
 from .file import DTYPES
 
 SCHEDULES = (Constant, Steps, Exponential, Plateau, Cosine, Warmup)
-_LATER = {"nesterov": False}  # described where they are something else: so as in files of before
+# Settings that came later. At these values they are left out, as in files of before.
+_LATER = {"nesterov": False}
 _KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, Distortion)
 
 Tensors = dict[str, np.ndarray]

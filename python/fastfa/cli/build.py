@@ -168,8 +168,9 @@ def build_optimizer(settings: argparse.Namespace) -> Optimizer:
     name = _check.choice("train", "optimizer", settings.optimizer, tuple(optim.BY_NAME))
     own: dict[str, Any] = {}
     for setting in optim.SETTINGS:
-        known = optim.owners(setting)
-        given = _given(settings, (setting,)) if known else {}
+        if setting == "lr":
+            continue
+        given, known = _given(settings, (setting,)), optim.owners(setting)
         if name not in known:
             _refuse(given, "optimizer " + optim.either([repr(each) for each in known]))
         own |= given
