@@ -38,13 +38,6 @@ struct KernelSet {
   Op<LocalForward<T>> local_forward;
   Op<LocalBack<T>> local_back;
   Op<LocalUpdate<T>> local_update;
-  Op<LayImages<T>> lay_images;
-  Op<TakeImages<T>> take_images;
-  Op<ConvForward<T>> conv_forward;
-  Op<ConvBack<T>> conv_back;
-  Op<ConvUpdate<T>> conv_update;
-  Op<PoolForward<T>> pool_forward;
-  Op<PoolBack<T>> pool_back;
   bool (*local_by_rows)(
       const LocalShape&);  // true: local layers of this shape need no transposed copies of h and δ
   void (*tiny_run)(const TinyRun<T>&);
@@ -53,6 +46,18 @@ struct KernelSet {
   void (*tiny_update)(const TinyStep<T>&);
   void (*lane_run)(const LaneRun<T>&);
   Index lanes;  // numbers in a vector
+};
+
+// Convolutions and pooling (conv_table.cpp).
+template <class T>
+struct ConvSet {
+  Op<LayImages<T>> lay_images;
+  Op<TakeImages<T>> take_images;
+  Op<ConvForward<T>> conv_forward;
+  Op<ConvBack<T>> conv_back;
+  Op<ConvUpdate<T>> conv_update;
+  Op<PoolForward<T>> pool_forward;
+  Op<PoolBack<T>> pool_back;
 };
 
 // Decompositions, by Eigen. Matrices are row-major without padding.
@@ -71,6 +76,8 @@ struct KernelTable {
   KernelSet<float> f32;
   KernelSet<double> f64;
   LinearAlgebra linear_algebra;
+  const ConvSet<float>* conv_f32;
+  const ConvSet<double>* conv_f64;
 };
 
 }  // namespace fastfa

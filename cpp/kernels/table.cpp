@@ -1,8 +1,6 @@
 // One kernel library: this file, compiled for one instruction set. It exports one function.
 #include "kernels/activate.h"
-#include "kernels/conv_back.h"
-#include "kernels/conv_forward.h"
-#include "kernels/conv_update.h"
+#include "kernels/conv_table.h"
 #include "kernels/dense_forward.h"
 #include "kernels/dense_online.h"
 #include "kernels/dense_update.h"
@@ -15,7 +13,6 @@
 #include "kernels/local_forward.h"
 #include "kernels/local_update.h"
 #include "kernels/output.h"
-#include "kernels/pool.h"
 #include "kernels/propagate.h"
 #include "kernels/propagate_bits.h"
 #include "kernels/propagate_hadamard.h"
@@ -55,13 +52,6 @@ constexpr KernelSet<T> kernels{
     {local_forward_tiles<T>, local_forward_run<T>, nullptr},
     {local_back_tiles<T>, local_back_run<T>, nullptr},
     {local_update_tiles<T>, local_update_run<T>, local_update_finish<T>},
-    {lay_images_tiles<T>, lay_images_run<T>, nullptr},
-    {take_images_tiles<T>, take_images_run<T>, nullptr},
-    {conv_forward_tiles<T>, conv_forward_run<T>, nullptr},
-    {conv_back_tiles<T>, conv_back_run<T>, nullptr},
-    {conv_update_tiles<T>, conv_update_run<T>, nullptr},
-    {pool_tiles<T, PoolForward<T>>, pool_forward_run<T>, nullptr},
-    {pool_tiles<T, PoolBack<T>>, pool_back_run<T>, nullptr},
     local_by_rows<T>,
     tiny_run<T>,
     tiny_forward<T>,
@@ -76,7 +66,9 @@ constexpr KernelTable table{kernel_abi,
                                 EIGEN_MAJOR_VERSION) "." FASTFA_TEXT(EIGEN_MINOR_VERSION),
                             kernels<float>,
                             kernels<double>,
-                            {pseudoinverse, orthonormalise}};
+                            {pseudoinverse, orthonormalise},
+                            &conv_f32,
+                            &conv_f64};
 
 }  // namespace
 }  // namespace fastfa

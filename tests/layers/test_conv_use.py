@@ -133,6 +133,44 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, restore_threads):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("batch", [1, 3, 7])
+@pytest.mark.parametrize("rule", ["fa", "bp", "brsf", ["kp", "fa", "wm"]])
+def test_an_epoch_is_its_steps(rule, batch):
+    """Dense layers above leave their updates to the next forward pass, where batches are small."""
+    x, y = examples(20)
+    epoch, steps = lenet(rule), lenet(rule)
+    epoch.train_epoch(x, y, fa.SGD(0.05), batch_size=batch)
+    for i in range(0, 20, batch):
+        steps.step(x[i : i + batch], y[i : i + batch], fa.SGD(0.05))
+    states_equal(epoch, steps)
+
+
+def test_divergence_names_the_layer_with_weights():
+    net = lenet("bp")
+    x, y = examples()
+    net.weights[2][...] = 1e200
+    before = net.state_dict()
+    with pytest.raises(fa.DivergenceError) as caught:
+        net.step(x, y, SGD)
+    assert caught.value.layer == 2
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_estimators_and_trainers_take_them(rng):
+    pytest.importorskip("sklearn")
+    from fastfa.sklearn import FeedbackAlignmentClassifier
+
+    X, labels = rng.random((60, 64)), np.arange(60) % 2
+    X[labels == 1, :20] += 1
+    layers = [fa.Conv2D(4, 3, activation="tanh"), fa.MaxPool2D(2), 16]
+    model = FeedbackAlignmentClassifier(
+        layers, image_shape=(8, 8), max_epochs=100, learning_rate=0.01, random_state=0
+    )
+    model.fit(X, labels)
+    assert model.score(X, labels) > 0.9
+
+
 def test_the_size_of_errors_is_that_asked_for():
     net = lenet(fa.Feedback("uniform", gain=0.5, growth=2.0))
     rng = np.random.default_rng(0)

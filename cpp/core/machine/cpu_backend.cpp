@@ -20,6 +20,17 @@ const KernelSet<double>& kernel_set<double>() {
 }
 
 template <class T>
+const ConvSet<T>& conv_set();
+template <>
+const ConvSet<float>& conv_set<float>() {
+  return *kernels().conv_f32;
+}
+template <>
+const ConvSet<double>& conv_set<double>() {
+  return *kernels().conv_f64;
+}
+
+template <class T>
 class CpuBackend final : public Backend<T> {
  public:
   void begin(bool alone) override {
@@ -66,13 +77,13 @@ class CpuBackend final : public Backend<T> {
     run(kernels_.local_update, args);
   }
   bool runs_conv() const override { return true; }
-  void lay_images(const LayImages<T>& args) override { run(kernels_.lay_images, args); }
-  void take_images(const TakeImages<T>& args) override { run(kernels_.take_images, args); }
-  void conv_forward(const ConvForward<T>& args) override { run(kernels_.conv_forward, args); }
-  void conv_back(const ConvBack<T>& args) override { run(kernels_.conv_back, args); }
-  void conv_update(const ConvUpdate<T>& args) override { run(kernels_.conv_update, args); }
-  void pool_forward(const PoolForward<T>& args) override { run(kernels_.pool_forward, args); }
-  void pool_back(const PoolBack<T>& args) override { run(kernels_.pool_back, args); }
+  void lay_images(const LayImages<T>& args) override { run(conv_.lay_images, args); }
+  void take_images(const TakeImages<T>& args) override { run(conv_.take_images, args); }
+  void conv_forward(const ConvForward<T>& args) override { run(conv_.conv_forward, args); }
+  void conv_back(const ConvBack<T>& args) override { run(conv_.conv_back, args); }
+  void conv_update(const ConvUpdate<T>& args) override { run(conv_.conv_update, args); }
+  void pool_forward(const PoolForward<T>& args) override { run(conv_.pool_forward, args); }
+  void pool_back(const PoolBack<T>& args) override { run(conv_.pool_back, args); }
   void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
   bool tiny_forward(const TinyStep<T>& args) override { return kernels_.tiny_forward(args); }
   bool tiny_feedback(const TinyStep<T>& args) override { return kernels_.tiny_feedback(args); }
@@ -97,6 +108,7 @@ class CpuBackend final : public Backend<T> {
   }
 
   const KernelSet<T>& kernels_ = kernel_set<T>();
+  const ConvSet<T>& conv_ = conv_set<T>();
   std::shared_ptr<ThreadTeam> team_;
 };
 

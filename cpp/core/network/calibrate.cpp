@@ -127,9 +127,9 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
     }
   }
   std::lock_guard<std::mutex> brief(net.teaching_mutex_);
-  std::vector<Feedback<T>>& before_now = net.teaching_.feedback;
-  for (std::size_t l = 0; l < made.size(); ++l) std::swap(made[l].of_b, before_now[l].of_b);
-  std::swap(made, before_now);
+  std::vector<Feedback<T>>& in_use = net.teaching_.feedback;
+  for (std::size_t l = 0; l < made.size(); ++l) std::swap(made[l].of_b, in_use[l].of_b);
+  std::swap(made, in_use);
   net.tiny_.forget_layout();
   net.recorder_.drop();
   return scales;

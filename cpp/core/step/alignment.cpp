@@ -241,8 +241,8 @@ class Instruments {
   }
 
   void compare_matrices(std::vector<LayerAlignment>& result) {
-    Buffer<T>
-        chain;  // (W_{l+1}ᵀ ⋯ W_Lᵀ)ᵀ, (n_out, n_l), with pooling's derivatives; empty: there is none
+    // (W_{l+1}ᵀ ⋯ W_Lᵀ)ᵀ, (n_out, n_l), with pooling's derivatives in it; empty: there is no such matrix
+    Buffer<T> chain;
     for (std::size_t i = hidden_; i-- > 0;) {
       const Layer<T>& above = net_.layers_.with_weights(i + 1);
       const bool layerwise = net_.own_feedback(i).spec.route == Route::layerwise;
