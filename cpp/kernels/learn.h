@@ -41,6 +41,14 @@ inline void apply_adam(const Learning<T>& u, Slot<T> p, Vec<T> g, T decay) {
   store(p.w, next);
 }
 
+// Not inline, or the loops of momentum alone would be slower.
+template <class T>
+__attribute__((noinline, cold)) void apply_nesterov(const Learning<T>& u, Slot<T> p, const Vec<T>& g) {
+  const Vec<T> v = g + u.momentum * load(p.v);
+  store(p.v, v);
+  store(p.w, load(p.w) + (g + u.momentum * v));
+}
+
 // One vector takes a step, by the gradient of the whole batch.
 template <class T>
 inline void apply(const Learning<T>& u, Slot<T> p, Vec<T> gradient, T decay) {
@@ -49,10 +57,12 @@ inline void apply(const Learning<T>& u, Slot<T> p, Vec<T> gradient, T decay) {
   if (decay != 0 && !u.decoupled) step -= decay * old;
   if (p.s) return apply_adam(u, p, step, decay);
   if (p.v) {
-    const Vec<T> g = step;
+    if (u.nesterov) {
+      const Vec<T> g = step;
+      return apply_nesterov(u, p, g);
+    }
     step += u.momentum * load(p.v);
     store(p.v, step);
-    if (u.nesterov) step = g + u.momentum * step;
   }
   store(p.w, old + step);
 }
