@@ -14,7 +14,8 @@ from fastfa.cli import main
 from fastfa.history import History
 
 RUN = (
-    "mnist-mini", "--layers", "dropout:0.2", "dense:20", "--lr", "0.5", "--momentum", "0.5",
+    "mnist-mini", "--layers", "dropout:0.2", "dense:20", "--lr", "0.5",
+    "--optimizer", "sgd", "--momentum", "0.5",
     "--validation", "0.2", "--schedule", "plateau:patience=1,min_delta=0.3", "--early-stopping", "5",
 )  # fmt: skip
 
@@ -87,7 +88,7 @@ def test_each_seed_has_a_file_of_its_own(tmp_path, capsys):
         (("--save", "{step}.st"), "braces in it must be {epoch}"),
         (
             ("--save", "there.st", "--resume", "--lr", 0.3),
-            "optimizer.lr was 0.1 there and is 0.3 here",
+            "optimizer.lr was 0.001 there and is 0.3 here",
         ),
         (
             ("--save", "there.st", "--resume", "--hidden", 9),

@@ -285,7 +285,7 @@ def test_resume_goes_on_with_the_same_run_only(tmp_path, root, capsys):
     assert main(words(root, "--lr", 0.7, out=other)) == 0
     before = content(other)
     assert main(words(root, "--save", save, "--resume", out=other, epochs=3)) == 1
-    assert "results of another run (lr was 0.7, is 0.1)" in capsys.readouterr().err
+    assert "results of another run (lr was 0.7, is 0.001)" in capsys.readouterr().err
     assert content(other) == before
     assert main(words(root, "--save", save, "--resume", out=out, epochs=3)) == 0
     assert History.from_jsonl(out / "history.jsonl")["epoch"] == [1, 2, 3]

@@ -9,13 +9,14 @@ from pathlib import Path
 import fastfa as fa
 import numpy as np
 import pytest
+from cli_cases import PLAIN
 from fastfa.cli import main
 from fastfa.cli.architecture import read_layers
 from fastfa.cli.settings import read_config
 from fastfa.history import History
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-QUICK = ("mnist-mini", "--epochs", "2", "--quiet")
+QUICK = ("mnist-mini", "--epochs", "2", "--quiet", *PLAIN)
 LAYERS = ("dropout:0.1", "local:2x5x4,stride=3x2,padding=same", "dropout:0.5", "dense:12")
 ALL_KINDS = [
     {"kind": "dropout", "rate": 0.1},
@@ -289,7 +290,10 @@ WRONG_OPTIONS = [
     (["--validation", "1e-9"], "[train] validation was 1e-09, which is 0 of 6000 examples"),
     (["--lr", "1e10"], "lr was 1e+10"),
     (["--schedule", "steps:9=1e10"], "lr was 1e+10"),
-    (["--reduction", "sum", "--batch-size", "6000", "--lr", "1e6"], "lr was 1e+06"),
+    (
+        ["--optimizer", "sgd", "--reduction", "sum", "--batch-size", "6000", "--lr", "1e6"],
+        "lr was 1e+06",
+    ),
     (["--targets", "1", "0"], "targets was (1.0, 0.0); low must be below high"),
 ]
 

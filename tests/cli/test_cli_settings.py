@@ -22,7 +22,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
     settings = settings_of(tmp_path / "o")
     assert (settings["hidden"], settings["lr"]) == ([9], 0.25)
     assert (settings["epochs"], settings["normalise"]) == (1, False)
-    assert settings["batch_size"] == 100
+    assert settings["batch_size"] == 32
 
 
 def test_a_runs_own_config_repeats_it(tmp_path, capsys):

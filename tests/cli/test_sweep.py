@@ -120,7 +120,7 @@ def test_early_stopping_tells_what_was_kept(tmp_path, capsys):
 
 
 def test_divergence_is_a_result(tmp_path, capsys):
-    text = BASE.replace("tanh", "relu") + 'output_activation = "linear"\nloss = "squared_error"\n'
+    text = BASE.replace("tanh", "relu").replace("logistic", "linear") + 'loss = "squared_error"\n'
     text += 'feedback = "bp"\n[sweep]\nlr = [0.01, 1e8]\nseeds = 2\n'
     assert sweep(write(tmp_path, text), tmp_path / "o", "--jobs", 1) == 0
     assert "(2 diverged)" in capsys.readouterr().out

@@ -32,7 +32,8 @@ def test_the_best_settings_train_to_the_very_error_of_the_best_trial(tmp_path, c
     assert settings["lr"] == float(best["lr"])
     assert settings["activation"] == best["activation"]
     searched = {"lr", "momentum", "activation", "batch_size"}
-    assert settings.keys() == searched | {"dataset", "hidden", "epochs", "validation", "seed"}
+    given = {"dataset", "hidden", "epochs", "validation", "seed", "optimizer", "weight_decay"}
+    assert settings.keys() == searched | given
     assert main(["train", "--config", str(out / "best.toml"), "--out", str(tmp_path / "t")]) == 0
     history = History.from_jsonl(tmp_path / "t" / "history.jsonl")
     assert history["validation_error"][-1] == float(best["validation_error"])

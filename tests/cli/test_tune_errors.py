@@ -34,7 +34,7 @@ optuna = pytest.importorskip("optuna", reason="needs optuna (fastfa[tune])")
         (BASE + "[search]\nlr = {low = -1.0, high = 1.0}", [], "lr"),
         (BASE + "lr = 9\n" + SEARCH, [], "lr was 9.0 outside [search]"),
         (BASE + "out = 'x'\n" + SEARCH, [], "give --out on the command line"),
-        (BASE + 'optimizer = "adam"\n' + SEARCH, [], "momentum"),
+        (BASE.replace("sgd", "adam") + SEARCH, [], "momentum"),
         (BASE.replace("0.25", "1.5") + SEARCH, [], "validation was 1.5"),
         (BASE.replace("mnist-mini", "nowhere") + SEARCH, [], "nowhere"),
         (BASE + SEARCH, ["--lr", "0.1"], "[search] says what it may be"),

@@ -6,7 +6,9 @@ import json
 
 from fastfa.cli import main
 
-QUICK = ("mnist-mini", "--hidden", "20", "--epochs", "2", "--lr", "0.5")
+PLAIN = ("--optimizer", "sgd", "--batch-size", "100")  # and logistic units
+PLAIN += ("--activation", "logistic", "--output-activation", "logistic")
+QUICK = ("mnist-mini", "--hidden", "20", "--epochs", "2", "--lr", "0.5", *PLAIN)
 
 
 def train(*arguments):

@@ -16,6 +16,9 @@ dataset = "mnist-mini"
 hidden = [20]
 epochs = 2
 activation = "tanh"
+output_activation = "logistic"
+optimizer = "sgd"
+batch_size = 100
 """
 SWEEP = """
 [sweep]

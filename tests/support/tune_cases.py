@@ -14,6 +14,7 @@ dataset = "mnist-mini"
 hidden = [20]
 epochs = 3
 validation = 0.25
+optimizer = "sgd"
 """
 SEARCH = """
 [search]
