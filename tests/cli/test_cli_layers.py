@@ -115,6 +115,30 @@ def test_a_layers_own_arguments_win_over_the_common_ones(tmp_path, capsys):
     assert_same(weights_of(tmp_path), net.state_dict())
 
 
+def test_convolutions_and_pooling_are_the_librarys(tmp_path, capsys):
+    layers = ["conv:3x5x4,stride=3x2,padding=same", "pool:max:2", "conv:2x2x2", "pool:average:2x3"]
+    plain = ("mnist-mini", "--epochs", 1, "--batch-size", 50, "--quiet")
+    assert train(*plain, "--layers", *layers, "dense:7", "--out", tmp_path / "a") == 0
+    net = fa.Network(
+        (1, 28, 28),
+        [
+            fa.Conv2D(3, (5, 4), stride=(3, 2), padding="same", activation="relu"),
+            fa.MaxPool2D(2),
+            fa.Conv2D(2, 2, activation="relu"),
+            fa.AvgPool2D((2, 3)),
+            fa.Dense(7, "relu"),
+            fa.Dense(10, "softmax"),
+        ],
+        loss="cross_entropy",
+    )
+    trainer = fa.Trainer(net, fa.Adam(0.001), batch_size=50, epochs=1, progress=False)
+    trainer.fit(fa.data.load("mnist-mini").train)
+    assert_same(weights_of(tmp_path / "a"), net.state_dict())
+    again = ("--config", tmp_path / "a" / "config.json", "--quiet", "--out", tmp_path / "b")
+    assert train(*again) == 0
+    assert_same(weights_of(tmp_path / "b"), net.state_dict())
+
+
 def test_hidden_is_short_for_dense_layers(tmp_path, capsys):
     assert train(*QUICK, "--hidden", 9, 8, "--out", tmp_path / "a") == 0
     assert train(*QUICK, "--layers", "dense:9", "dense:8", "--out", tmp_path / "b") == 0
@@ -253,7 +277,14 @@ def test_features_that_are_no_images_are_not_distorted(tmp_path, capsys, monkeyp
 # ---- errors: one line that names option and value, and nothing written ---------------------------
 
 WRONG_LAYERS = [
-    (["dens:5"], "layers[0].kind was 'dens'; it must be one of dense, local, dropout"),
+    (["dens:5"], "layers[0].kind was 'dens'; it must be one of dense, local, conv, pool:max"),
+    (["pool:2"], "layers[0].kind was 'pool:2'; it must be one of"),
+    (["pool:max"], "layers[0] was 'pool:max'; it must be pool:max:SIZE"),
+    (["pool:max:29"], "layers[0].size was [29, 29]; it must not be larger than what is below"),
+    (["conv:3"], "layers[0] was 'conv:3'; it must be conv:MAPSxHEIGHTxWIDTH"),
+    (["conv:3x3x30"], "layers[0].kernel_size was [3, 30]; it must not be larger"),
+    (["dense:5", "conv:3x3x3"], "layers[1] was a conv layer above a dense one"),
+    (["pool:max:2,activation=relu"], "layers[0] has the unknown key 'activation'"),
     (["dense:5", "mnist"], "layers[1].kind was 'mnist'"),
     (["dense"], "layers[0] was 'dense'; it must be dense:UNITS"),
     (["dense:units=5"], "it must be dense:UNITS"),

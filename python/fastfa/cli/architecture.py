@@ -24,7 +24,7 @@ from .numeric import integer, number
 from .table import NAMES
 
 if TYPE_CHECKING:
-    from ..layers import Layer, LocallyConnected2D
+    from ..layers import Layer
 
 
 def read_layers(items: Sequence[Any]) -> list[dict[str, Any]]:
@@ -110,16 +110,19 @@ def _fits_anywhere(name: str, layer: Any, shape: tuple[int, ...]) -> None:
     pass
 
 
-def _fits_an_image(name: str, layer: LocallyConnected2D, shape: tuple[int, ...]) -> None:
+def _fits_an_image(name: str, layer: Any, shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
+        kind = next(kind for kind, each in _KINDS.items() if each.name == type(layer).__name__)
         raise ValueError(
-            f"[train] {name} was a local layer above a dense one; it must be above the input or "
-            "another local layer"
+            f"[train] {name} was a {kind} layer above a dense one; it must be above the input or "
+            "another layer of patches"
         )
     if min(layer.output_shape(shape)) < 1:
+        key = "size" if hasattr(layer, "size") else "kernel_size"
+        padded = ", or padding must be 'same'" if hasattr(layer, "padding") else ""
         raise ValueError(
-            f"[train] {name}.kernel_size was {list(layer.kernel_size)}; it must not be larger than "
-            f"what is below, {list(shape[1:])}, or padding must be 'same'"
+            f"[train] {name}.{key} was {list(getattr(layer, key))}; it must not be larger than "
+            f"what is below, {list(shape[1:])}{padded}"
         )
 
 
@@ -129,6 +132,9 @@ def _fits_an_image(name: str, layer: LocallyConnected2D, shape: tuple[int, ...])
 def _read_text(name: str, text: str) -> dict[str, Any]:
     """``kind:numbers,name=value,...`` as a table."""
     kind, _, rest = text.partition(":")
+    if kind.strip() == "pool":
+        operation, _, rest = rest.partition(":")
+        kind = f"pool:{operation.strip()}"
     kind = _kind(name, kind.strip())
     numbers, *pairs = (part.strip() for part in rest.split(","))
     said = _KINDS[kind].numbers(numbers)
@@ -221,6 +227,7 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "units": _INTEGER,
     "maps": _INTEGER,
     "kernel_size": _SIZE,
+    "size": _SIZE,
     "stride": _SIZE,
     "rate": _NUMBER,
     "weight_scale": _NUMBER,
@@ -264,6 +271,21 @@ _KINDS = {
         "LocallyConnected2D",
         "local:MAPSxHEIGHTxWIDTH, such as local:6x6x6 or local:6x6x6,stride=2,padding=same",
         _maps_and_kernel,
+        _fits_an_image,
+    ),
+    "conv": _Kind(
+        "Conv2D",
+        "conv:MAPSxHEIGHTxWIDTH, such as conv:32x3x3 or conv:32x3x3,padding=same",
+        _maps_and_kernel,
+        _fits_an_image,
+    ),
+    "pool:max": _Kind(
+        "MaxPool2D", "pool:max:SIZE, such as pool:max:2", _one("size"), _fits_an_image
+    ),
+    "pool:average": _Kind(
+        "AvgPool2D",
+        "pool:average:SIZE, such as pool:average:2x3,stride=2",
+        _one("size"),
         _fits_an_image,
     ),
     "dropout": _Kind("Dropout", "dropout:RATE, such as dropout:0.5", _one("rate")),

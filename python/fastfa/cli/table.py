@@ -57,8 +57,9 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "option several times", "UNITS", "+"),
         Setting("layers", str, None, "the hidden layers from the input up, in place of --hidden: "
                 "dense:UNITS, local:MAPSxHEIGHTxWIDTH (locally connected, patches of that size), "
-                "dropout:RATE; each with name=value after commas, such as "
-                "local:6x6x6,stride=2,activation=tanh", "LAYER", "+", tables=True),
+                "conv:MAPSxHEIGHTxWIDTH, pool:max:SIZE, pool:average:SIZE, dropout:RATE; "
+                "each with name=value after commas, such as local:6x6x6,stride=2,activation=tanh",
+                "LAYER", "+", tables=True),
         Setting("activation", str, None, "of the hidden layers: logistic, tanh, relu, "
                 "leaky_relu, hard_tanh, softplus, elu, gelu, silu or linear; default: relu, with the "
                 "route target (drtp) tanh", "NAME"),
