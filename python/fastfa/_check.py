@@ -200,7 +200,8 @@ def finite(where: str, name: str, array: np.ndarray) -> None:
     """Refuse NaN and infinity, telling where the first one is."""
     # A finite sum has finite terms; only a suspicious one needs the slow look.
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(array.sum()):
+        # Not array.sum(), which NumPy imports when it is first called: too late as Python ends.
+        if np.isfinite(np.add.reduce(array, axis=None)):
             return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):

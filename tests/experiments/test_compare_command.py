@@ -26,7 +26,7 @@ def test_the_command(tmp_path, capsys, restore_threads):
     with open(out / "records.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["contestant"], row["seed"], row["lr"]) for row in rows] == [
-        ("bp", "4", "0.1"), ("bp", "7", "0.1"), ("fa,lr=0.3", "4", "0.3"), ("fa,lr=0.3", "7", "0.3"),
+        ("bp", "4", "0.001"), ("bp", "7", "0.001"), ("fa,lr=0.3", "4", "0.3"), ("fa,lr=0.3", "7", "0.3"),
     ]  # fmt: skip
     plan = json.loads((out / "compare.json").read_text())
     assert plan["settings"]["fa,lr=0.3"]["feedback"] == "fa"

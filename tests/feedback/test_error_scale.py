@@ -7,7 +7,8 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference_feedback
-from fastfa.cli.build import build_trainer, prepare
+from fastfa.cli.build import build_trainer
+from fastfa.cli.dataset import prepare
 from fastfa.cli.settings import resolve
 from parity_cases import HIDDEN
 from scale_cases import CASES, WIDTHS, assert_same_b, examples, in_c, in_python, network, sizes
@@ -183,7 +184,7 @@ def test_gain_and_growth_belong_to_the_rules_of_scale():
 def built(**given):
     """The trainer that `fastfa train` makes of these settings, before it learns, and its data."""
     settings = resolve({}, {"dataset": "mnist-mini", "hidden": [30, 20], "normalise": True} | given)
-    data, _ = prepare(settings, fa.data.load("mnist-mini"))
+    data = prepare(settings, fa.data.load("mnist-mini")).data
     return build_trainer(settings, data, None, 0), data
 
 

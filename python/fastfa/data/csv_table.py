@@ -73,7 +73,7 @@ def read_csv(
     except TextLabels as found:
         table = read_table(limit, "", columns.first, dtype=dtype, text_labels=True)
         if not names and any(_may_be_number(text) for text in table.labels):
-            raise found.problem from None
+            raise ValueError(str(found)) from None
     columns.check_default(table.labels)
     return Csv(table, columns.features, columns.label)
 

@@ -46,11 +46,8 @@ class Table(NamedTuple):
     labels: npt.NDArray[Any]
 
 
-class TextLabels(Exception):
-    """The column of labels holds text, in this row first."""
-
-    def __init__(self, problem: ValueError) -> None:
-        self.problem = problem  # what is wrong where labels must be numbers
+class TextLabels(ValueError):
+    """The column of labels holds text, in this row first: wrong where labels must be numbers."""
 
 
 def read_table(
@@ -210,7 +207,7 @@ class _Columns(NamedTuple):
                 text = fields[column]
                 problem = self._problem(place, row[0], column, text, "a finite number")
                 if column == self.layout.label and not is_missing(text) and number(text) is None:
-                    raise TextLabels(problem)
+                    raise TextLabels(str(problem))
                 raise problem
             values.append(value)
         return values
