@@ -21,9 +21,7 @@ class Pooling(Layer):
     size: tuple[int, int]
     stride: tuple[int, int]
 
-    def __init__(
-        self, size: int | Sequence[int], stride: int | Sequence[int] | None = None
-    ) -> None:
+    def _set(self, size: int | Sequence[int], stride: int | Sequence[int] | None) -> None:
         where = type(self).__name__
         object.__setattr__(self, "size", pair(where, "size", size))
         chosen = self.size if stride is None else pair(where, "stride", stride)
@@ -111,6 +109,11 @@ class AvgPool2D(Pooling):
 
     _patches: ClassVar[str] = "average"
 
+    def __init__(
+        self, size: int | Sequence[int], stride: int | Sequence[int] | None = None
+    ) -> None:
+        self._set(size, stride)
+
 
 @immutable
 @dataclass(frozen=True, init=False)
@@ -140,3 +143,8 @@ class MaxPool2D(Pooling):
     stride: tuple[int, int]
 
     _patches: ClassVar[str] = "max"
+
+    def __init__(
+        self, size: int | Sequence[int], stride: int | Sequence[int] | None = None
+    ) -> None:
+        self._set(size, stride)
