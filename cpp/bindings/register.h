@@ -2,6 +2,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include "fastfa/network.h"
+
 #include "fastfa/optimizers.h"
 
 // A class of its own to Python: pybind11 would try the alternatives one by one.
@@ -15,5 +17,7 @@ void register_runtime(pybind11::module_& m);
 void register_specs(pybind11::module_& m);
 void register_network(pybind11::module_& m);
 void register_data(pybind11::module_& m);
+template <class T>
+void register_steps(pybind11::class_<Network<T>>& network);  // of register_network's class
 
 }  // namespace fastfa

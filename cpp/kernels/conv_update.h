@@ -87,7 +87,7 @@ template <class T>
 inline void learn_row(const ConvUpdate<T>& u, const double* sums, T* w, T* v, T* s, T decay) {
   for (Index c = 0; c < u.shape.maps; c += lanes<T>) {
     const Slot<T> slot{w + c, v ? v + c : nullptr, s ? s + c : nullptr};
-    apply<T>(u, slot, rounded_at<T>(sums + c), decay);
+    apply(u, slot, rounded_at<T>(sums + c), decay);
   }
 }
 

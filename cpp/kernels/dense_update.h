@@ -150,10 +150,12 @@ inline void update_row(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
     }
   };
   if (!plain) {
-    pass([&](Index c, const Vec<T>(&delta)[N]) {
-      Vec<T> gradient = row.gradient(delta);
-      if (u.mask) gradient = where_kept(u, i, c, gradient);
-      apply(u, slot_at(u, i, c), gradient, u.decay);
+    with_way(u, u.v, u.s, [&](auto way) {
+      pass([&](Index c, const Vec<T>(&delta)[N]) {
+        Vec<T> gradient = row.gradient(delta);
+        if (u.mask) gradient = where_kept(u, i, c, gradient);
+        apply<decltype(way)::value>(u, slot_at(u, i, c), gradient, u.decay);
+      });
     });
   } else if (u.decay != 0) {
     pass([&](Index c, const Vec<T>(&delta)[N]) {
@@ -190,7 +192,8 @@ inline void update_few(const DenseUpdate<T>& u, Index chunk) {
 
 // M × V vectors of W take a plain step.
 template <class T, int M, int V>
-inline void step_tile(const Learning<T>& u, T* w, Index ldw, const Vec<T> (&gradient)[M][V], T decay) {
+__attribute__((always_inline)) inline void step_tile(const Learning<T>& u, T* w, Index ldw,
+                                                     const Vec<T> (&gradient)[M][V], T decay) {
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
@@ -201,6 +204,22 @@ inline void step_tile(const Learning<T>& u, T* w, Index ldw, const Vec<T> (&grad
       store(at, old + step);
     }
   }
+}
+
+// Rows i … i + M of W take any step. All inline, or the gradient would leave the registers.
+template <class T, int M, int V>
+__attribute__((always_inline)) inline void learn_tile(const DenseUpdate<T>& u, Index i, Index c,
+                                                      Vec<T> (&gradient)[M][V]) {
+  if (is_plain(u)) return step_tile(u, u.w + i * u.ldw + c, u.ldw, gradient, u.decay);
+  with_way(u, u.v, u.s, [&](auto way) __attribute__((always_inline)) {
+    for (int m = 0; m < M; ++m) {
+      for (int v = 0; v < V; ++v) {
+        const Index at = c + v * lanes<T>;
+        if (u.mask) gradient[m][v] = where_kept(u, i + m, at, gradient[m][v]);
+        apply<decltype(way)::value>(u, slot_at(u, i + m, at), gradient[m][v], u.decay);
+      }
+    }
+  });
 }
 
 // Rows i … i + M of W, V vectors wide at column c, with all examples (rows of d, ldd apart).
@@ -215,14 +234,7 @@ inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, I
   Vec<T> acc[M][V] = {};
   const Operand<T> x{u.h + i, 1, u.ldh, d, ldd};
   accumulate<T, M, V>(acc, x, 0, u.n);
-  if (is_plain(u)) return step_tile(u, w, u.ldw, acc, u.decay);
-  for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) {
-      const Index at = c + v * lanes<T>;
-      if (u.mask) acc[m][v] = where_kept(u, i + m, at, acc[m][v]);
-      apply(u, slot_at(u, i + m, at), acc[m][v], u.decay);
-    }
-  }
+  learn_tile(u, i, c, acc);
 }
 
 // All rows r0 … r1 of a panel, with all examples.
@@ -234,19 +246,6 @@ inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, c
     for_row_tiles(end - begin, [&](Index m, auto height) {
       update_tile<T, decltype(height)::value, V>(u, begin + m, c, d, ldd);
     });
-  }
-}
-
-// Rows i … i + M of W take any step.
-template <class T, int M, int V>
-inline void learn_tile(const DenseUpdate<T>& u, Index i, Index c, Vec<T> (&gradient)[M][V]) {
-  if (is_plain(u)) return step_tile(u, u.w + i * u.ldw + c, u.ldw, gradient, u.decay);
-  for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) {
-      const Index at = c + v * lanes<T>;
-      if (u.mask) gradient[m][v] = where_kept(u, i + m, at, gradient[m][v]);
-      apply(u, slot_at(u, i + m, at), gradient[m][v], u.decay);
-    }
   }
 }
 

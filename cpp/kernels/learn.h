@@ -1,6 +1,8 @@
 // What an optimizer does to one vector of parameters.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/math.h"
 
 namespace fastfa {
@@ -41,28 +43,29 @@ inline void apply_adam(const Learning<T>& u, Slot<T> p, Vec<T> g, T decay) {
   store(p.w, next);
 }
 
-// Not inline, or the loops of momentum alone would be slower.
-template <class T>
-__attribute__((noinline, cold)) void apply_nesterov(const Learning<T>& u, Slot<T> p, const Vec<T>& g) {
-  const Vec<T> v = g + u.momentum * load(p.v);
-  store(p.v, v);
-  store(p.w, load(p.w) + (g + u.momentum * v));
+// Does a loop take steps of plain momentum? Asked once, so that each vector need not ask.
+enum class Way { momentum, any };
+template <Way way>
+using WayOf = std::integral_constant<Way, way>;
+template <class T, class F>
+__attribute__((always_inline)) inline void with_way(const Learning<T>& u, const T* v, const T* s,
+                                                    F&& f) {
+  if (v && !s && !u.nesterov) return f(WayOf<Way::momentum>());
+  f(WayOf<Way::any>());
 }
 
 // One vector takes a step, by the gradient of the whole batch.
-template <class T>
+template <Way way = Way::any, class T>
 inline void apply(const Learning<T>& u, Slot<T> p, Vec<T> gradient, T decay) {
   const Vec<T> old = load(p.w);
   Vec<T> step = u.rate * gradient;
-  if (decay != 0 && !u.decoupled) step -= decay * old;
-  if (p.s) return apply_adam(u, p, step, decay);
-  if (p.v) {
-    if (u.nesterov) {
-      const Vec<T> g = step;
-      return apply_nesterov(u, p, g);
-    }
+  if (decay != 0 && (way == Way::momentum || !u.decoupled)) step -= decay * old;
+  if (way == Way::any && p.s) return apply_adam(u, p, step, decay);
+  if (way == Way::momentum || p.v) {
+    const Vec<T> g = step;
     step += u.momentum * load(p.v);
     store(p.v, step);
+    if (way == Way::any && u.nesterov) step = g + u.momentum * step;
   }
   store(p.w, old + step);
 }

@@ -117,7 +117,7 @@ void local_rows_update(const LocalUpdate<T>& u, int tile, int tile_end) {
       if (i < span.done) return;
       const Index at = (span.p + i) * u.ldw + c;
       const Slot<T> slot{u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
-      apply<T>(u, slot, gradient, u.decay);
+      apply(u, slot, gradient, u.decay);
     });
   });
 }

@@ -109,7 +109,7 @@ inline void local_update_position(const LocalUpdate<T>& u, Index p, T* g) {
     for (Index i = 0; i < block; i += lanes<T>) {
       const Index at = p * u.ldw + channel * block + i;
       const Slot<T> slot{u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
-      apply<T>(u, slot, load(g + i), u.decay);
+      apply(u, slot, load(g + i), u.decay);
     }
   }
 }
@@ -148,7 +148,7 @@ void local_update_finish(const LocalUpdate<T>& u) {
   if (!u.bias) return;
   for (Index c = 0; c < u.shape.units(); c += lanes<T>) {
     const Slot<T> slot{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
-    apply<T>(u, slot, load(u.bias_gradient + c), T(0));
+    apply(u, slot, load(u.bias_gradient + c), T(0));
   }
 }
 

@@ -11,8 +11,9 @@ import time
 import fastfa as fa
 import numpy as np
 import pytest
+from cli_cases import cores
 from fastfa.cli import runs
-from sweep_cases import BASE, LONGER, SWEEP, bits, cores, lines, summary, sweep, write
+from sweep_cases import BASE, LONGER, SWEEP, bits, lines, summary, sweep, write
 
 pytest.importorskip("joblib", reason="needs joblib (fastfa[sweep])")
 pytestmark = pytest.mark.usefixtures("restore_threads")  # one job trains in this process

@@ -8,6 +8,7 @@ import signal
 
 import fastfa as fa
 import pytest
+from cli_cases import cores, start
 from fastfa.cli import runs
 from sweep_cases import (
     BASE,
@@ -15,10 +16,8 @@ from sweep_cases import (
     SWEEP,
     alive,
     bits,
-    cores,
     end,
     lines,
-    start,
     summary,
     sweep,
     wait_for,
@@ -33,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("restore_threads")  # one job trains in thi
 @pytest.mark.skipif(cores() < 2, reason="needs two cores")
 def test_a_killed_processs_runs_are_run_again(tmp_path, capsys):
     path = write(tmp_path, LONGER + SWEEP)
-    process = start(path, tmp_path / "o", "--jobs", 2)
+    process = start("sweep", path, tmp_path / "o", "--jobs", 2)
     try:
         for _ in range(3):  # "12 runs", and two runs
             process.stdout.readline()
@@ -56,7 +55,7 @@ def test_a_killed_processs_runs_are_run_again(tmp_path, capsys):
 )
 def test_a_sweep_that_was_cut_off_goes_on(tmp_path, capsys, jobs, blow, status):
     path = write(tmp_path, LONGER + SWEEP)
-    process = start(path, tmp_path / "o", "--jobs", min(jobs, cores()))
+    process = start("sweep", path, tmp_path / "o", "--jobs", min(jobs, cores()))
     try:
         for _ in range(4):
             process.stdout.readline()

@@ -6,11 +6,12 @@ import json
 
 import fastfa as fa
 import pytest
+from cli_cases import cores
 from fastfa.cli import main, study
 from fastfa.cli.settings import read_config
 from fastfa.data import Split
 from fastfa.history import History
-from tune_cases import BASE, SEARCH, cores, rows, timeless, tune, write
+from tune_cases import BASE, SEARCH, rows, timeless, tune, write
 
 optuna = pytest.importorskip("optuna", reason="needs optuna (fastfa[tune])")
 

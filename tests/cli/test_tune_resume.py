@@ -7,8 +7,9 @@ import signal
 import time
 
 import pytest
+from cli_cases import cores, start
 from fastfa.cli import study
-from tune_cases import BASE, SEARCH, cores, end, rows, start, timeless, tune, write
+from tune_cases import BASE, SEARCH, end, rows, timeless, tune, write
 
 optuna = pytest.importorskip("optuna", reason="needs optuna (fastfa[tune])")
 
@@ -21,7 +22,7 @@ def test_a_search_that_was_cut_off_ends_as_the_one_that_was_not(tmp_path, capsys
     path = write(tmp_path, BASE.replace("hidden = [20]", "hidden = [300]") + SEARCH)
     assert tune(path, tmp_path / "whole", "--trials", 14) == 0
     for lines in (4, 3):  # of them two say what is done
-        process = start(path, tmp_path / "cut", "--trials", 14)
+        process = start("tune", path, tmp_path / "cut", "--trials", 14)
         try:
             for _ in range(lines + 2):
                 process.stdout.readline()
@@ -49,7 +50,7 @@ def test_ctrl_c_ends_all_jobs_and_they_go_on(tmp_path, capsys):
     if cores() < 2:
         pytest.skip("needs two cores")
     path = write(tmp_path, BASE.replace("hidden = [20]", "hidden = [300]") + SEARCH)
-    process = start(path, tmp_path / "o", "--trials", 9, "--jobs", 2)
+    process = start("tune", path, tmp_path / "o", "--trials", 9, "--jobs", 2)
     try:
         for _ in range(4):
             process.stdout.readline()

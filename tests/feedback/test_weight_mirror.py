@@ -106,7 +106,7 @@ def test_the_mirrors_noise_has_the_variance_it_is_given(rng):
     for _ in range(10):
         net.step(np.ones((1000, 1)), np.ones((1000, 1)), fa.SGD(0.0))
         seen.append(net.feedback_matrices[0][0, 0])
-    assert len(set(seen)) == 10  # noise is new at every step
+    assert len(set(seen)) == 10  # each step draws new noise
     # ξ²/noise² of U(-√3, √3): mean 1, variance 4/5; five standard errors of 10,000
     assert abs(np.mean(seen) - 1) < 5 * np.sqrt(0.8 / 10_000)
 

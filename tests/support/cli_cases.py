@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 from fastfa.cli import main
 
@@ -22,3 +25,24 @@ def settings_of(folder):
 def write(path, text):
     path.write_text(text)
     return path
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
+
+
+def start(command, path, out, *arguments):
+    """The command in a process of its own, whose Ctrl-C is Python's usual one."""
+    words = [command, str(path), "--out", str(out), *map(str, arguments)]
+    source = (
+        "import signal, sys; from fastfa.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"sys.exit(main({words!r}))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )

@@ -109,6 +109,7 @@ OTHERS = {
     fa.layers.Layer: "a base of those above",
     fa.layers.Weighted: "a base of those above",
     fa.layers.Pooling: "a base of those above",
+    fa.layers.patches.OfPatches: "a base of those above",
     fa.optim.Optimizer: "a base of those above",
     fa.layers.layer.Stack: "a helper of Network",
     callbacks.BuiltIn: "a base of those above",

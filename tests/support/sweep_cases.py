@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
-import sys
 import time
 
 from fastfa.cli import main, runs
@@ -57,26 +55,6 @@ def bits(out):
 def summary(out):
     with open(out / "summary.csv", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def cores():
-    return len(os.sched_getaffinity(0))
-
-
-def start(path, out, *arguments):
-    words = ["sweep", str(path), "--out", str(out), *map(str, arguments)]
-    source = (
-        "import signal, sys; from fastfa.cli import main\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        f"sys.exit(main({words!r}))"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", source],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def alive(pids):

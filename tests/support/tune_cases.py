@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 
 from fastfa.cli import main
 
@@ -42,27 +39,6 @@ def rows(out):
 
 def timeless(out):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows(out)]
-
-
-def cores():
-    return len(os.sched_getaffinity(0))
-
-
-def start(path, out, *arguments):
-    """The command in a process of its own, whose Ctrl-C is Python's usual one."""
-    words = ["tune", str(path), "--out", str(out), *map(str, arguments)]
-    source = (
-        "import signal, sys; from fastfa.cli import main\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        f"sys.exit(main({words!r}))"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", source],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def end(process):

@@ -1,4 +1,5 @@
-// The sizes of layers that see patches of an image.
+// Layers whose units see patches of an image (local, convolution, pooling): their sizes, checked and
+// worked out.
 #pragma once
 
 #include <string>

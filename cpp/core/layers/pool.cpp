@@ -39,7 +39,7 @@ class PoolPattern final : public Pattern<T> {
   Buffer<T> make(Allocator&) const override { return {}; }
   void draw(const Buffer<T>&, std::uint64_t, Purpose, std::uint32_t, double) const override {}
   WeightView<T> view(const Buffer<T>&) const override { return {}; }
-  // Of means: how the largest are passed back depends on the batch.
+  // Average pooling only. Max pooling also needs to know which inputs were the largest: derive().
   void send_back(Backend<T>& backend, const FeedbackProduct<T>& product, const Buffer<T>&) override {
     back(backend, product, {});
   }
@@ -49,7 +49,7 @@ class PoolPattern final : public Pattern<T> {
     backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h, product.ldh,
                          product.activation, nullptr, product.bad});
   }
-  // Of the kernels.
+  // Working memory of the kernels.
   const Buffer<T>& scratch(Allocator& allocator) {
     if (!scratch_) scratch_ = Buffer<T>(allocator, 1, conv_tiles * pool_scratch<T>(geometry_));
     return scratch_;

@@ -21,8 +21,8 @@ class Backend : public Allocator {
   virtual void begin(bool alone) = 0;
   virtual void end() = 0;
 
-  // Is each operation done when its call returns? If not, a value out of range is found later, and
-  // Learning::halted keeps the updates that were queued meanwhile from changing anything.
+  // Is each operation done when its call returns? If not, a value out of range is found later. Updates
+  // that are in the queue by then read Learning::halted, and change nothing.
   virtual bool immediate() const = 0;
   virtual void wait() = 0;                          // until all operations are done: the host may look
   virtual double pace() const = 0;                  // multiplications a second, at a cautious guess

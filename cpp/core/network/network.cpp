@@ -188,8 +188,8 @@ void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x
   }
 }
 
-// The caller's array where the backend can read it. Where the stride is negative, the last row has the
-// lowest address.
+// The caller's array, at an address that the backend can read: its own on the CPU, a copy on a device.
+// If the row stride is negative, the array begins with its last row.
 template <class T>
 MatrixView<const T> Network<T>::Impl::lend(int slot, MatrixView<const T> from) {
   if (from.rows == 0) return from;

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from .. import _check, _core
 from .._attributes import immutable
-from .activation import ActivationName, checked
-from .images import Padding, check_channels_first, image_below, pair, positions
-from .layer import Weighted
+from .images import check_channels_first, image_below
+from .patches import OfPatches
 
 
 @immutable
-@dataclass(frozen=True)
-class Conv2D(Weighted):
+class Conv2D(OfPatches):
     """A convolution: every position looks at its patch through the same weights.
 
     ``h = σ(a)``, ``a[m, y, x] = Σ W[m, c, i, j] in[c, s y + i − p, s x + j − p] + b[m]``. Above an
@@ -56,89 +51,15 @@ class Conv2D(Weighted):
     feedback: Liao, Leibo & Poggio, AAAI Conference on Artificial Intelligence 30 (2016).
     """
 
-    maps: int
-    kernel_size: tuple[int, int]
-    stride: tuple[int, int]
-    padding: Padding
-    activation: ActivationName
-    bias: bool
-    weight_scale: float | None
-    trainable: bool
-    leaky_slope: float | None
-
-    def __init__(
-        self,
-        maps: int,
-        kernel_size: int | Sequence[int],
-        *,
-        stride: int | Sequence[int] = 1,
-        padding: Padding = "valid",
-        activation: ActivationName = "linear",
-        bias: bool = True,
-        weight_scale: float | None = None,
-        trainable: bool = True,
-        leaky_slope: float | None = None,
-    ) -> None:
-        where = "Conv2D"
-        if weight_scale is not None:
-            weight_scale = _check.real(where, "weight_scale", weight_scale)
-        fields = {
-            "maps": _check.integer(where, "maps", maps, 1, 2**31 - 1),
-            "kernel_size": pair(where, "kernel_size", kernel_size),
-            "stride": pair(where, "stride", stride),
-            "padding": _check.choice(where, "padding", padding, ("valid", "same")),
-            **checked(where, activation, leaky_slope),
-            "bias": _check.flag(where, "bias", bias),
-            "weight_scale": weight_scale,
-            "trainable": _check.flag(where, "trainable", trainable),
-        }
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
-
-    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int]:
-        """(maps, out_h, out_w) above an input of shape (H, W) or (C, H, W)."""
-        image = image_below("output_shape", input_shape)
-        return (self.maps, *positions(image, self.kernel_size, self.stride, self.padding))
+    _patches = "shared"
 
     def weight_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int, int]:
         """(maps, channels, kernel_h, kernel_w), above an input (H, W) or (C, H, W)."""
         channels, *_ = image_below("weight_shape", input_shape)
         return (self.maps, channels, *self.kernel_size)
 
-    def fan_in(self, input_shape: Sequence[int]) -> int:
-        """What a unit sees: channels · kernel height · kernel width."""
-        return image_below("fan_in", input_shape)[0] * math.prod(self.kernel_size)
-
     def _bias_shape(self, input_shape: Sequence[int]) -> tuple[int]:
         return (self.maps,)
 
-    def _stored_feedback(self, of_pattern: bool, input_shape: Sequence[int]) -> tuple[int, ...]:
-        # A kernel, as the layer's own.
-        if of_pattern:
-            return self.weight_shape(input_shape)
-        return super()._stored_feedback(of_pattern, input_shape)
-
-    def _check_below(self, shape: tuple[int, ...], where: str) -> None:
-        if len(shape) not in (2, 3):
-            raise ValueError(
-                f"[Network] {where} is Conv2D above something of shape {shape}; it must be above an "
-                "input of shape (H, W) or (C, H, W), or another layer whose units have such a shape"
-            )
-        if min(self.output_shape(shape)) < 1:
-            raise ValueError(
-                f"[Network] {where}.kernel_size was {self.kernel_size}; the image is {shape[-2:]}, so "
-                "with padding 'valid' it must not be larger"
-            )
-
     def _check_input(self, shape: tuple[int, ...], where: str) -> None:
         check_channels_first(shape, where, "Conv2D")
-
-    def _local_spec(self, shape: tuple[int, ...]) -> _core.LocalSpec:
-        return _core.LocalSpec(
-            input=image_below("Network", shape),
-            maps=self.maps,
-            kernel=self.kernel_size,
-            stride=self.stride,
-            same=self.padding == "same",
-            patches="shared",
-        )

@@ -120,11 +120,7 @@ class AvgPool2D(Pooling):
 class MaxPool2D(Pooling):
     """The largest value of each patch, in each channel; where several are, the first gets the error.
 
-    Stands in the list of layers above the input or a hidden layer of shape (H, W) or (C, H, W). It has
-    no weights and is not counted as a layer of the network: ``net.layers``, ``net.weights`` and
-    ``net.deltas`` have no entry for it, ``net.pooling`` says where it is. Errors come back through its
-    derivative, under every kind of feedback; B of the layer below it leads to what pooling leaves of
-    that layer's units. Networks with pooling live on the CPU.
+    Where it may stand, and what it means for feedback, is as for :class:`AvgPool2D`.
 
     Parameters
     ----------
