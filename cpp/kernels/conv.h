@@ -1,8 +1,9 @@
-// What the kernels of convolutions share: images laid out with examples side by side, and back.
+// What the kernels of convolutions share: images laid out with the channels of a pixel side by side, and
+// back.
 #pragma once
 
 #include "kernels/conv_ops.h"
-#include "kernels/local.h"
+#include "kernels/panels.h"
 
 namespace fastfa {
 namespace {
@@ -12,105 +13,142 @@ inline int conv_tiles_of(Index count, Index work) {
   return static_cast<int>(work < 131072 ? 1 : min(count, conv_tiles));
 }
 
-// A group of examples: the first, how many, how far apart its rows are, and where it begins in an array
-// of so many rows.
+// Some elements at any address, as load_unaligned and store_unaligned, but quick for parts of a vector.
 template <class T>
-struct Group {
-  Index first, n, ld;
-  Group(Index group, Index all)
-      : first(group * conv_group),
-        n(min(conv_group, all - group * conv_group)),
-        ld(round_up(n, lanes<T>)) {}
-  Index begin(Index rows) const { return rows * first; }
-};
-inline Index groups_of(Index n) { return (n + conv_group - 1) / conv_group; }
-
-// Blocks of as many pixels as a vector has lanes.
-template <class T>
-inline Index pixel_blocks(const Bordered& image) {
-  return (image.pixels() + lanes<T> - 1) / lanes<T>;
-}
-template <class T>
-inline int image_tiles(const Bordered& image, Index n) {
-  return conv_tiles_of(pixel_blocks<T>(image) * groups_of(n), image.channels * image.pixels() * n * 8);
-}
-
-// Where the pixels p … p + lanes of channel 0 lie across.
-template <class T>
-struct Places {
-  Index at[lanes<T>];
-  Places(const Bordered& image, Index p, Index count) {
-    Index y = p / image.width, x = p % image.width;
-    for (Index i = 0; i < count; ++i) {
-      at[i] = image.place(y, x, 0);
-      if (++x == image.width) x = 0, ++y;
-    }
+inline Vec<T> load_some(const T* p, Index count) {
+#if defined(__AVX512F__) && FASTFA_VECTOR_BYTES == 64
+  if (count < lanes<T>) {
+    const auto mask = static_cast<__mmask16>((1u << count) - 1);
+    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_ps(mask, p);
+    if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p);
   }
+#endif
+  return load_unaligned(p, count);
+}
+template <class T>
+inline void store_some(T* p, Vec<T> v, Index count) {
+#if defined(__AVX512F__) && FASTFA_VECTOR_BYTES == 64
+  if (count < lanes<T>) {
+    const auto mask = static_cast<__mmask16>((1u << count) - 1);
+    if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, mask, (__m512)v);
+    if constexpr (sizeof(T) == 8) _mm512_mask_storeu_pd(p, static_cast<__mmask8>(mask), (__m512d)v);
+    return;
+  }
+#endif
+  store_unaligned(p, v, count);
+}
+
+// Rows of an image in scratch, each pixel with its channels and `pitch` values from the next one. Around
+// the image are zeros.
+struct Frame {
+  Index channels, height, width;  // of the image
+  Index first, rows;              // its row that is the first here, and how many there are
+  Index left, cols;               // columns of zeros before it, and columns in all
+  Index pitch;
 };
 
+// Pixels p … p + count of all channels of an image. Vectors are written whole: beyond a pixel's last
+// channel lies the next pixel, which is written later.
 template <class T>
-int lay_images_tiles(const LayImages<T>& l) {
-  return image_tiles<T>(l.image, l.n);
-}
-template <class T>
-void lay_images_run(const LayImages<T>& l, int tile, int tile_end) {
+inline void lay_pixels(const Frame& f, const T* flat, Index p, Index count, T* to) {
   constexpr Index whole = lanes<T>;
-  const Index tiles = lay_images_tiles(l), blocks = pixel_blocks<T>(l.image), pixels = l.image.pixels(),
-              pieces = blocks * groups_of(l.n);
-  for (Index piece = tile * pieces / tiles; piece < tile_end * pieces / tiles; ++piece) {
-    const Group<T> group(piece / blocks, l.n);
-    const Index p = piece % blocks * whole, count = min(whole, pixels - p);
-    const Places<T> places(l.image, p, count);
-    T* const across = l.across + group.begin(l.image.places());
-    for (Index channel = 0; channel < l.image.channels; ++channel) {
-      const T* from = l.flat + group.first * l.ldf + channel * pixels + p;
-      for (Index r = 0; r < group.n; r += whole) {
-        Vec<T> block[lanes<T>];
-        for (Index i = 0; i < whole; ++i) {
-          block[i] = r + i < group.n ? load_unaligned(from + (r + i) * l.ldf, count) : Vec<T>{};
-        }
-        transpose_block<T>(block);
-        for (Index i = 0; i < count; ++i) {
-          store(across + (places.at[i] + channel) * group.ld + r, block[i]);
-        }
-      }
-    }
+  const Index pixels = f.height * f.width;
+  T* places[lanes<T>];
+  for (Index i = 0, y = p / f.width, x = p % f.width; i < count; ++i) {
+    places[i] = to + ((y - f.first) * f.cols + f.left + x) * f.pitch;
+    if (++x == f.width) x = 0, ++y;
   }
-}
-
-// The pixels of one block and one group.
-template <class T>
-inline void take_block(const TakeImages<T>& t, Index block, const Group<T>& group) {
-  constexpr Index whole = lanes<T>;
-  const Index pixels = t.image.pixels(), p = block * whole, count = min(whole, pixels - p);
-  const Places<T> places(t.image, p, count);
-  const T* const across = t.across + group.begin(t.image.places());
-  for (Index channel = 0; channel < t.image.channels; ++channel) {
-    T* to = t.flat + group.first * t.ldf + channel * pixels + p;
-    for (Index r = 0; r < group.n; r += whole) {
-      Vec<T> lines[lanes<T>];
-      for (Index i = 0; i < whole; ++i) {
-        lines[i] = i < count ? load(across + (places.at[i] + channel) * group.ld + r) : Vec<T>{};
-      }
-      transpose_block<T>(lines);
-      for (Index i = 0; i < min(whole, group.n - r); ++i) {
-        store_unaligned(to + (r + i) * t.ldf, lines[i], count);
-      }
+  for (Index c = (f.channels - 1) / whole * whole; c >= 0; c -= whole) {
+    const Index channels = min(whole, f.channels - c);
+    Vec<T> block[lanes<T>];
+    for (Index i = 0; i < whole; ++i) {
+      block[i] = i < channels ? load_some(flat + (c + i) * pixels + p, count) : Vec<T>{};
     }
+    transpose_block<T>(block);
+    for (Index i = 0; i < count; ++i) store_unaligned(places[i] + c, block[i], whole);
   }
 }
 
 template <class T>
-int take_images_tiles(const TakeImages<T>& t) {
-  return image_tiles<T>(t.image, t.n);
-}
-template <class T>
-void take_images_run(const TakeImages<T>& t, int tile, int tile_end) {
-  const Index tiles = take_images_tiles(t), blocks = pixel_blocks<T>(t.image),
-              pieces = blocks * groups_of(t.n);
-  for (Index piece = tile * pieces / tiles; piece < tile_end * pieces / tiles; ++piece) {
-    take_block(t, piece % blocks, Group<T>(piece / blocks, t.n));
+inline void lay_band(const Frame& f, const T* flat, T* to) {
+  const Index y0 = max(f.first, 0), y1 = min(f.first + f.rows, f.height), row = f.cols * f.pitch;
+  if (f.pitch == 1) {
+    for (Index y = y0; y < y1; ++y) {
+      const T* from = flat + y * f.width;
+      T* at = to + (y - f.first) * row + f.left;
+      for (Index x = 0; x < f.width; ++x) at[x] = from[x];
+    }
+  } else {
+    for (Index p = y0 * f.width; p < y1 * f.width; p += lanes<T>) {
+      lay_pixels(f, flat, p, min(lanes<T>, y1 * f.width - p), to);
+    }
   }
+  const auto clear = [](T* from, T* end) {
+    for (; from < end; ++from) *from = 0;
+  };
+  for (Index r = 0; r < f.rows; ++r) {
+    T *const begin = to + r * row, *const end = begin + row;
+    if (f.first + r < y0 || f.first + r >= y1) {
+      clear(begin, end);
+    } else {
+      clear(begin, begin + f.left * f.pitch);
+      clear(begin + (f.left + f.width) * f.pitch, end);
+    }
+  }
+}
+
+// So many pixels with `channels` each, ld apart, back into planes: channel c of the first is at to[c ·
+// plane]. `finish(values, how many)` may change values before they are stored.
+template <class T, class Finish>
+inline void take_band(const T* from, Index ld, Index pixels, Index channels, T* to, Index plane,
+                      Finish&& finish) {
+  constexpr Index whole = lanes<T>;
+  for (Index c = 0; c < channels; c += whole) {
+    const Index rows = min(whole, channels - c);
+    for (Index p = 0; p < pixels; p += whole) {
+      const Index count = min(whole, pixels - p);
+      Vec<T> block[lanes<T>];
+      for (Index i = 0; i < whole; ++i) block[i] = i < count ? load(from + (p + i) * ld + c) : Vec<T>{};
+      transpose_block<T>(block);
+      finish(reinterpret_cast<T*>(block), rows * whole);
+      for (Index i = 0; i < rows; ++i) store_some(to + (c + i) * plane + p, block[i], count);
+    }
+  }
+}
+
+// A piece: an example and rows y0 … y1 of it.
+struct Piece {
+  Index example, y0, y1;
+  Piece(Index index, Index width, Index height) {
+    const Index bands = bands_of(width, height), band = index % bands;
+    example = index / bands;
+    y0 = band * height / bands;
+    y1 = (band + 1) * height / bands;
+  }
+};
+
+// The patches of a band of units, as `layout` says; where the first one begins.
+template <class T>
+inline const T* lay_patches(const LocalShape& s, const PatchLayout& layout, const Piece& piece,
+                            const T* flat, T* scratch) {
+  const Index rows = (piece.y1 - piece.y0 - 1) * s.stride_h + s.kernel_h;
+  lay_band({s.channels, s.height, s.width, piece.y0 * s.stride_h - s.pad_h, rows, s.pad_w, layout.cols,
+            s.channels},
+           flat, scratch);
+  if (!layout.copied) return scratch;
+  T *const patches = scratch + layout.image, *to = patches;
+  const Index along = s.kernel_w * s.channels, row = layout.cols * s.channels;
+  for (Index y = 0; y < piece.y1 - piece.y0; ++y) {
+    for (Index x = 0; x < s.out_w; ++x) {
+      const T* from = scratch + y * s.stride_h * row + x * s.stride_w * s.channels;
+      for (Index ky = 0; ky < s.kernel_h; ++ky, from += row, to += along) {
+        for (Index i = 0; i < along; i += lanes<T>) {
+          store_unaligned(to + i, load_unaligned(from + i), lanes<T>);
+        }
+      }
+    }
+  }
+  return patches;
 }
 
 }  // namespace

@@ -1,65 +1,149 @@
-// below = Wᵀδ of a convolution: each pixel gathers from the positions whose patches hold it, in order.
+// below = Wᵀδ of a convolution: each pixel gathers from the positions whose patches hold it. Pixels that
+// are a stride apart see the same weights, so they are the rows of a product of δ and Wᵀ.
 #pragma once
 
-#include "kernels/conv.h"
+#include "kernels/conv_planes.h"
 #include "kernels/local_back.h"
 
 namespace fastfa {
 namespace {
 
-template <class T>
-int conv_back_tiles(const ConvBack<T>& b) {
-  return conv_tiles_of(b.shape.height * b.shape.width * groups_of(b.n), conv_work(b.shape, b.n));
-}
+// The columns kx of a kernel that reach pixels `phase` (mod stride), from the last to the first: that is
+// the order in which the units that see such a pixel lie. They are at places `place` … `place + count`.
+struct Phase {
+  Index first, count, place;
+  Phase(const LocalShape& s, Index phase) : first((phase + s.pad_w) % s.stride_w), count(0), place(0) {
+    const auto columns = [&](Index k) {
+      return k < s.kernel_w ? (s.kernel_w - 1 - k) / s.stride_w + 1 : 0;
+    };
+    count = columns(first);
+    for (Index k = 0; k < first; ++k) place += columns(k);
+  }
+};
 
-// C channels from `channel` on of one pixel, V vectors of examples: those of δ and below, of rows ld
-// apart.
-template <class T, int C, int V>
-inline void conv_back_block(const ConvBack<T>& b, Index y, Index x, Index channel, const T* group_delta,
-                            T* group_below, Index ld) {
-  const LocalShape& s = b.shape;
-  Index oy, oy_end, ox_first, ox_end;
-  positions_of(y, s.pad_h, s.kernel_h, s.stride_h, s.out_h, oy, oy_end);
-  positions_of(x, s.pad_w, s.kernel_w, s.stride_w, s.out_w, ox_first, ox_end);
-  Vec<T> acc[C][V] = {};
-  for (; oy < oy_end; ++oy) {
-    const Index ky = y + s.pad_h - oy * s.stride_h;
-    for (Index ox = ox_first; ox < ox_end; ++ox) {
-      const Index kx = x + s.pad_w - ox * s.stride_w;
-      const T* w = b.w + ((ky * s.kernel_w + kx) * s.channels + channel) * b.ldw;
-      const T* delta = group_delta + (oy * s.out_w + ox) * s.maps * ld;
-      for (Index m = 0; m < s.maps; ++m, delta += ld) {
-        Vec<T> row[V];
-        for (int v = 0; v < V; ++v) row[v] = load(delta + v * lanes<T>);
-#pragma GCC unroll 8
-        for (int k = 0; k < C; ++k) {
-#pragma GCC unroll 4
-          for (int v = 0; v < V; ++v) acc[k][v] += w[k * b.ldw + m] * row[v];
+template <class T>
+int conv_turn_tiles(const ConvTurn<T>& t) {
+  return conv_tiles_of(t.shape.kernel_h, t.shape.patch() * t.shape.maps);
+}
+template <class T>
+void conv_turn_run(const ConvTurn<T>& t, int tile, int tile_end) {
+  const LocalShape& s = t.shape;
+  const Index tiles = conv_turn_tiles(t);
+  constexpr Index whole = lanes<T>;
+  for (Index ky = tile * s.kernel_h / tiles; ky < tile_end * s.kernel_h / tiles; ++ky) {
+    for (Index phase = 0; phase < s.stride_w; ++phase) {
+      const Phase of(s, phase);
+      for (Index j = 0; j < of.count; ++j) {
+        const Index kx = of.first + (of.count - 1 - j) * s.stride_w;
+        const T* const from = t.w + (ky * s.kernel_w + kx) * s.channels * t.ldw;
+        T* const to = t.turned + (ky * s.kernel_w + of.place + j) * s.maps * t.ldt;
+        for (Index c = 0; c < s.channels; c += whole) {
+          for (Index m = 0; m < s.maps; m += whole) {
+            Vec<T> block[lanes<T>];
+            for (Index i = 0; i < whole; ++i) {
+              block[i] = c + i < s.channels ? load(from + (c + i) * t.ldw + m) : Vec<T>{};
+            }
+            transpose_block<T>(block);
+            for (Index i = 0; i < min(whole, s.maps - m); ++i) store(to + (m + i) * t.ldt + c, block[i]);
+          }
         }
       }
     }
   }
-  T* below = group_below + ((y * s.width + x) * s.channels + channel) * ld;
-  for (int k = 0; k < C; ++k) {
-    for (int v = 0; v < V; ++v) store(below + k * ld + v * lanes<T>, acc[k][v]);
+}
+
+inline Index back_pieces(const LocalShape& s, Index n) { return n * bands_of(s.width, s.height); }
+template <class T>
+int conv_back_tiles(const ConvBack<T>& b) {
+  return conv_tiles_of(back_pieces(b.shape, b.n), conv_work(b.shape, b.n));
+}
+
+// M pixels, a stride apart, of channels from `channel` on: the rows of units from `delta` on, one for
+// each row of the kernel from w on, as far apart as `up` and `next` say.
+template <class T, int M, int V>
+inline void back_tile(const Operand<T>& product, Index length, Index kernel_rows, Index down, Index up,
+                      T* to, Index next) {
+  Vec<T> acc[M][V] = {};
+  Operand<T> x = product;
+  for (Index r = 0; r < kernel_rows; ++r, x.a += down, x.b -= up) accumulate<T, M, V>(acc, x, 0, length);
+  for (int m = 0; m < M; ++m) {
+    for (int v = 0; v < V; ++v) store(to + m * next + v * lanes<T>, acc[m][v]);
   }
+}
+
+// A row y of pixels, V vectors of channels from `channel` on: `units` are rows oy0 … of those around.
+template <class T, int V>
+inline void conv_back_row(const ConvBack<T>& b, const UnitLayout& layout, const T* units, Index oy0,
+                          Index y, Index channel, T* row, Index ld) {
+  const LocalShape& s = b.shape;
+  Index first, end;
+  positions_of(y, s.pad_h, s.kernel_h, s.stride_h, s.out_h, first, end);
+  const Index ky = y + s.pad_h - first * s.stride_h, kernel_row = s.kernel_w * s.maps * b.ldt;
+  for (Index phase = 0; phase < min(s.stride_w, s.width); ++phase) {
+    const Phase of(s, phase);
+    const Index pixels = (s.width - phase + s.stride_w - 1) / s.stride_w;
+    // The first unit that sees pixel `phase`.
+    const Index unit = (phase + s.pad_w - of.first) / s.stride_w - (of.count - 1) + layout.left;
+    const T* const delta = units + ((first - oy0) * layout.cols + unit) * s.maps;
+    const T* const w = b.turned + ky * kernel_row + of.place * s.maps * b.ldt + channel;
+    for_row_tiles(pixels, [&](Index i, auto rows) {
+      back_tile<T, decltype(rows)::value, V>(
+          {delta + i * s.maps, s.maps, 1, w, b.ldt}, of.count * s.maps, of.count ? end - first : 0,
+          layout.cols * s.maps, s.stride_h * kernel_row, row + (phase + i * s.stride_w) * ld + channel,
+          s.stride_w * ld);
+    });
+  }
+}
+
+template <class T>
+inline void back_rows(const ConvBack<T>& b, const Piece& piece, T* scratch) {
+  const LocalShape& s = b.shape;
+  const UnitLayout layout = unit_layout(s);
+  const Index ld = padded_cols(s.channels);
+  T* const below = scratch + layout.size;
+  Index oy0, oy1, unused;
+  positions_of(piece.y0, s.pad_h, s.kernel_h, s.stride_h, s.out_h, oy0, unused);
+  positions_of(piece.y1 - 1, s.pad_h, s.kernel_h, s.stride_h, s.out_h, unused, oy1);
+  lay_band({s.maps, s.out_h, s.out_w, oy0, max(0, oy1 - oy0), layout.left, layout.cols, s.maps},
+           b.delta + piece.example * b.ldd, scratch);
+  for_panels<T>(0, s.channels, [&](Index channel, Index, auto vecs) {
+    for (Index y = piece.y0; y < piece.y1; ++y) {
+      conv_back_row<T, decltype(vecs)::value>(b, layout, scratch, oy0, y, channel,
+                                              below + (y - piece.y0) * s.width * ld, ld);
+    }
+  });
+  take_band(below, ld, (piece.y1 - piece.y0) * s.width, s.channels,
+            b.below + piece.example * b.ldb + piece.y0 * s.width, s.height * s.width, [](T*, Index) {});
+}
+// With a stride of 1 it is a convolution of δ with the kernel turned round.
+template <class T>
+inline void back_by_planes(const ConvBack<T>& b, const Piece& piece, T* scratch) {
+  const LocalShape& s = b.shape;
+  const Index rows = piece.y1 - piece.y0, count = rows * s.width, down = s.kernel_w * s.maps * b.ldt;
+  const Planes units = back_planes(s, rows);
+  lay_planes(units, b.delta + piece.example * b.ldd, s.out_h, s.out_w,
+             piece.y0 + s.pad_h - s.kernel_h + 1, s.kernel_w - 1 - s.pad_w, scratch);
+  const PlaneKernel<T> kernel{s.kernel_h, s.kernel_w, b.turned + (s.kernel_h - 1) * down,
+                              -down,      b.ldt,      nullptr};
+  T* const below = b.below + piece.example * b.ldb + piece.y0 * s.width;
+  planes_product(units, kernel, scratch, s.channels, rows, s.width, scratch + units.size(),
+                 [&](Index channel, const T* values) {
+                   take_plane(values, count, below + channel * s.height * s.width);
+                 });
 }
 
 template <class T>
 void conv_back_run(const ConvBack<T>& b, int tile, int tile_end) {
   const LocalShape& s = b.shape;
-  const Index tiles = conv_back_tiles(b), pixels = s.height * s.width, pieces = pixels * groups_of(b.n);
-  for (Index piece = tile * pieces / tiles; piece < tile_end * pieces / tiles; ++piece) {
-    const Group<T> group(piece / pixels, b.n);
-    const Index p = piece % pixels;
-    const T* const delta = b.delta + group.begin(s.units());
-    T* const below = b.below + group.begin(s.inputs());
-    for_maps(s.channels, [&](Index channel, auto channels) {
-      for_example_vecs<T>(group.n, [&](Index v, auto vecs) {
-        conv_back_block<T, decltype(channels)::value, decltype(vecs)::value>(
-            b, p / s.width, p % s.width, channel, delta + v * lanes<T>, below + v * lanes<T>, group.ld);
-      });
-    });
+  const Index tiles = conv_back_tiles(b), pieces = back_pieces(s, b.n);
+  T* const scratch = b.scratch + tile * back_scratch(s);
+  for (Index i = tile * pieces / tiles; i < tile_end * pieces / tiles; ++i) {
+    const Piece piece(i, s.width, s.height);
+    if (by_planes<T>(s, s.width, s.channels)) {
+      back_by_planes(b, piece, scratch);
+    } else {
+      back_rows(b, piece, scratch);
+    }
   }
 }
 

@@ -1,80 +1,88 @@
-// a = σ(W x + b) of a convolution. Maps and vectors of examples are kept in registers while the patch,
-// which is read where it lies, runs by: its rows of (kx, channel) are contiguous, in x and in W.
+// a = σ(W x + b) of a convolution: a product of patches, which lie in scratch, and W.
 #pragma once
 
-#include "kernels/conv.h"
+#include "kernels/conv_planes.h"
 #include "kernels/math.h"
 
 namespace fastfa {
 namespace {
 
-// A piece of work: a block of positions for a group of examples.
-template <class T>
-inline Index conv_pieces(const LocalShape& s, Index n) {
-  return pixel_blocks<T>(units_of(s)) * groups_of(n);
-}
-
 template <class T>
 int conv_forward_tiles(const ConvForward<T>& f) {
-  return conv_tiles_of(conv_pieces<T>(f.shape, f.n), conv_work(f.shape, f.n));
+  return conv_tiles_of(f.n * bands_of(f.shape.out_w, f.shape.out_h), conv_work(f.shape, f.n));
 }
 
-// M maps from `map` on at one position, V vectors of examples: those of x and units, of rows ld apart.
+// V vectors of maps from `map` on, at M positions whose patches begin at x, one step after the other.
 template <class T, int M, int V>
-inline void conv_forward_block(const ConvForward<T>& f, const Bordered& seen, Index position, Index map,
-                               const T* group_x, T* group_units, Index ld) {
-  const LocalShape& s = f.shape;
-  const Index y = position / s.out_w * s.stride_h, x = position % s.out_w * s.stride_w;
-  const Index along = s.kernel_w * s.channels;
+inline void conv_tile(const ConvForward<T>& f, const PatchLayout& layout, const T* x, Index map,
+                      T* units, Index ld) {
   Vec<T> acc[M][V];
-  for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) acc[m][v] = Vec<T>{} + (f.bias ? f.bias[map + m] : T(0));
+  for (int v = 0; v < V; ++v) {
+    const Vec<T> bias = f.bias ? load(f.bias + map + v * lanes<T>) : Vec<T>{};
+    for (int m = 0; m < M; ++m) acc[m][v] = bias;
   }
   const T* w = f.w + map;
-  for (Index ky = 0; ky < s.kernel_h; ++ky) {
-    const T* in = group_x + ((y + ky) * seen.cols + x) * seen.channels * ld;
-    for (Index k = 0; k < along; ++k, in += ld, w += f.ldw) {
-      Vec<T> row[V];
-      for (int v = 0; v < V; ++v) row[v] = load(in + v * lanes<T>);
-#pragma GCC unroll 8
-      for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) acc[m][v] += w[m] * row[v];
-      }
-    }
+  for (Index r = 0; r < layout.runs; ++r, x += layout.run, w += layout.length * f.ldw) {
+    accumulate<T, M, V>(acc, {x, layout.step, 1, w, f.ldw}, 0, layout.length);
   }
-  T* to = group_units + (position * s.maps + map) * ld;
   for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) store(to + m * ld + v * lanes<T>, acc[m][v]);
+    for (int v = 0; v < V; ++v) store(units + m * ld + map + v * lanes<T>, acc[m][v]);
   }
+}
+
+// Each of these ends with finish(values, how many) and the way of the values to `a`.
+template <class T, class Finish>
+inline void forward_patches(const ConvForward<T>& f, const Piece& piece, T* scratch, Finish&& finish) {
+  const LocalShape& s = f.shape;
+  const PatchLayout layout = patch_layout(s);
+  const Index rows = piece.y1 - piece.y0, ld = padded_cols(s.maps);
+  const T* const patches = lay_patches(s, layout, piece, f.x + piece.example * f.ldx, scratch);
+  T* const units = scratch + layout.size;
+  for_panels<T>(0, s.maps, [&](Index map, Index, auto vecs) {
+    for (Index y = 0; y < rows; ++y) {
+      for_row_tiles(s.out_w, [&](Index x, auto tall) {
+        conv_tile<T, decltype(tall)::value, decltype(vecs)::value>(
+            f, layout, patches + y * layout.below + x * layout.step, map, units + (y * s.out_w + x) * ld,
+            ld);
+      });
+    }
+  });
+  take_band(units, ld, rows * s.out_w, s.maps, f.a + piece.example * f.lda + piece.y0 * s.out_w,
+            s.positions(), finish);
+}
+template <class T, class Finish>
+inline void forward_planes(const ConvForward<T>& f, const Piece& piece, T* scratch, Finish&& finish) {
+  const LocalShape& s = f.shape;
+  const Index rows = piece.y1 - piece.y0, count = rows * s.out_w;
+  const Planes seen = seen_planes(s, rows);
+  lay_planes(seen, f.x + piece.example * f.ldx, s.height, s.width, piece.y0 - s.pad_h, s.pad_w, scratch);
+  const PlaneKernel<T> kernel{s.kernel_h, s.kernel_w, f.w, s.kernel_w * s.channels * f.ldw,
+                              f.ldw,      f.bias};
+  T* const a = f.a + piece.example * f.lda + piece.y0 * s.out_w;
+  planes_product(seen, kernel, scratch, s.maps, rows, s.out_w, scratch + seen.size(),
+                 [&](Index map, T* values) {
+                   finish(values, round_up(count, lanes<T>));
+                   take_plane(values, count, a + map * s.positions());
+                 });
 }
 
 template <class T>
 void conv_forward_run(const ConvForward<T>& f, int tile, int tile_end) {
   const LocalShape& s = f.shape;
-  const Bordered seen = seen_by(s), own = units_of(s);
-  const TakeImages<T> take{own, f.units, f.n, f.a, f.lda};
-  const Index tiles = conv_forward_tiles(f), pieces = conv_pieces<T>(s, f.n),
-              blocks = pixel_blocks<T>(own);
+  const Index tiles = conv_forward_tiles(f), pieces = f.n * bands_of(s.out_w, s.out_h);
+  T* const scratch = f.scratch + tile * conv_scratch(s);
   bool ok = true;
-  for (Index piece = tile * pieces / tiles; piece < tile_end * pieces / tiles; ++piece) {
-    const Group<T> group(piece / blocks, f.n);
-    const Index block = piece % blocks, p0 = block * lanes<T>, p1 = min(p0 + lanes<T>, s.positions());
-    const T* const x = f.x + group.begin(seen.places());
-    T* const units = f.units + group.begin(own.places());
-    for (Index p = p0; p < p1; ++p) {
-      for_maps(s.maps, [&](Index map, auto maps) {
-        for_example_vecs<T>(group.n, [&](Index v, auto vecs) {
-          conv_forward_block<T, decltype(maps)::value, decltype(vecs)::value>(
-              f, seen, p, map, x + v * lanes<T>, units + v * lanes<T>, group.ld);
-        });
-      });
+  const auto finish = [&](T* values, Index n) {
+    ok &= row_within_limit(values, n);
+    activate(values, n, f.activation);
+  };
+  for (Index i = tile * pieces / tiles; i < tile_end * pieces / tiles; ++i) {
+    const Piece piece(i, s.out_w, s.out_h);
+    if (by_planes<T>(s, s.out_w, s.maps)) {
+      forward_planes(f, piece, scratch, finish);
+    } else {
+      forward_patches(f, piece, scratch, finish);
     }
-    T* const made = units + p0 * s.maps * group.ld;
-    const Index width = (p1 - p0) * s.maps * group.ld;
-    ok &= row_within_limit(made, width);
-    activate(made, width, f.activation);
-    take_block(take, block, group);
   }
   if (!ok) report(f.bad);
 }

@@ -5,96 +5,171 @@
 
 namespace fastfa {
 
-// Images with their examples side by side, `across`, in groups of conv_group examples that lie one after
-// the other: row (y, x, channel) of a group has its examples, padded with zeros to whole vectors. Around
-// the image is a border of zeros, as wide as the patches need it. Whoever has room for n examples in
-// rows of a buffer has room for this.
-constexpr Index conv_group = 64;
-struct Bordered {
-  Index channels, height, width;  // of the image itself
-  Index top, left;                // width of the border before it
-  Index rows, cols;               // with the border
-
-  constexpr Index place(Index y, Index x, Index channel) const {
-    return ((y + top) * cols + x + left) * channels + channel;
-  }
-  constexpr Index pixels() const { return height * width; }
-  constexpr Index places() const { return rows * cols * channels; }
-};
-
-// What the patches of a layer see, and its units, which have no border.
-constexpr Bordered seen_by(const LocalShape& s) {
-  const Index down = (s.out_h - 1) * s.stride_h + s.kernel_h,
-              along = (s.out_w - 1) * s.stride_w + s.kernel_w;
-  const Index rows = s.pad_h + s.height, cols = s.pad_w + s.width;
-  return {s.channels,
-          s.height,
-          s.width,
-          s.pad_h,
-          s.pad_w,
-          down > rows ? down : rows,
-          along > cols ? along : cols};
-}
-constexpr Bordered units_of(const LocalShape& s) {
-  return {s.maps, s.out_h, s.out_w, 0, 0, s.out_h, s.out_w};
-}
-
-// across ← flat (n, channels · height · width) and back; of the border nothing is written or read.
-template <class T>
-struct LayImages {
-  Bordered image;
-  const T* flat;
-  Index ldf;
-  Index n;
-  T* across;
-};
-template <class T>
-struct TakeImages {
-  Bordered image;
-  const T* across;
-  Index n;
-  T* flat;
-  Index ldf;
-};
-
-// A convolution: one kernel of each map serves all positions. W is a matrix: row (ky, kx, channel),
-// column map. `x` is across with the border of seen_by(shape), units are across without one.
+// A convolution is computed in pieces: one example, and a band of rows of its units (or of its pixels,
+// on the way back). What a piece reads is laid out in scratch, the channels of a pixel side by side and
+// zeros around the image; what it makes is turned back into the usual order, channel by channel. So a
+// vector holds neighbouring columns of W, which are maps, and all weights of a row of W serve at once.
 constexpr Index conv_tiles = 32;  // of one operation, at the most
+
+// Rows of a band of an image of this size: bands are of nearly equal height, with about 256 pixels.
+constexpr Index band_rows(Index width, Index height) {
+  const Index most = (256 + width - 1) / width, bands = (height + most - 1) / most;
+  return (height + bands - 1) / bands;
+}
+constexpr Index bands_of(Index width, Index height) {
+  const Index rows = band_rows(width, height);
+  return (height + rows - 1) / rows;
+}
+// Scratch for so many values; vectors may be written beyond their end.
+constexpr Index scratch_of(Index values) { return padded_cols(values + 64); }
+
+// The patches of a band of units in scratch: each is so many runs of neighbouring values. Where runs are
+// short, patches are copied behind the image, one after the other.
+struct PatchLayout {
+  Index rows, cols;         // of the image that the band needs, with its border
+  Index step, below;        // from a patch to the next one, and to the one below
+  Index runs, length, run;  // how many, how long, and from one to the next
+  bool copied;
+  Index image, size;  // values of the image, and of all
+};
+constexpr PatchLayout patch_layout(const LocalShape& s) {
+  PatchLayout p{};
+  const Index band = band_rows(s.out_w, s.out_h), along = s.kernel_w * s.channels;
+  const Index needed = (s.out_w - 1) * s.stride_w + s.kernel_w, own = s.pad_w + s.width;
+  p.rows = (band - 1) * s.stride_h + s.kernel_h;
+  p.cols = needed > own ? needed : own;
+  p.image = p.size = scratch_of(p.rows * p.cols * s.channels);
+  p.copied = along < 16;
+  if (p.copied) {
+    p.step = p.length = p.run = s.patch();
+    p.below = s.out_w * p.step;
+    p.runs = 1;
+    p.size += scratch_of(band * p.below);
+  } else {
+    p.step = s.stride_w * s.channels;
+    p.run = p.cols * s.channels;
+    p.below = s.stride_h * p.run;
+    p.runs = s.kernel_h;
+    p.length = along;
+  }
+  return p;
+}
+
+// The units whose patches hold pixels of a band, with columns of zeros before and behind them.
+struct UnitLayout {
+  Index rows, left, cols, size;
+};
+constexpr UnitLayout unit_layout(const LocalShape& s) {
+  UnitLayout u{};
+  const Index before = s.kernel_w - 1 - s.pad_w, last = (s.width - 1 + s.pad_w) / s.stride_w;
+  u.rows = (band_rows(s.width, s.height) + s.kernel_h - 2) / s.stride_h + 1;
+  u.left = before > 0 ? (before + s.stride_w - 1) / s.stride_w : 0;
+  u.cols = u.left + (last + 1 > s.out_w ? last + 1 : s.out_w);
+  u.size = scratch_of(u.rows * u.cols * s.maps);
+  return u;
+}
+
+// Channels as planes, for convolutions with few maps (conv_planes.h): rows that end with a vector to
+// spare.
+struct Planes {
+  Index channels, rows, cols;
+  constexpr Index plane() const { return rows * cols; }
+  constexpr Index size() const { return scratch_of(channels * plane()); }
+};
+constexpr Index plane_of(Index count) { return padded_cols(count) + padded_cols(1); }
+constexpr Planes seen_planes(const LocalShape& s, Index rows) {
+  const Index read = padded_cols(s.out_w) + s.kernel_w, own = s.pad_w + s.width;
+  return {s.channels, (rows - 1) * s.stride_h + s.kernel_h, padded_cols(read > own ? read : own)};
+}
+constexpr Planes unit_planes(const LocalShape& s, Index rows) {
+  return {s.maps, rows, padded_cols(s.out_w)};
+}
+// The units that pixels see, on the way back.
+constexpr Planes back_planes(const LocalShape& s, Index rows) {
+  const Index read = padded_cols(s.width) + s.kernel_w, own = s.kernel_w + s.out_w;
+  return {s.maps, rows + s.kernel_h - 1, padded_cols(read > own ? read : own)};
+}
+
+// Scratch of a tile: what is read, and what is made.
+constexpr Index larger(Index a, Index b) { return a > b ? a : b; }
+constexpr Index conv_scratch(const LocalShape& s) {
+  const Index rows = band_rows(s.out_w, s.out_h), units = rows * s.out_w;
+  return larger(
+      patch_layout(s).size + scratch_of(units * padded_cols(s.maps)),
+      seen_planes(s, rows).size() + larger(unit_planes(s, rows).size(), s.maps * plane_of(units)));
+}
+constexpr Index back_scratch(const LocalShape& s) {
+  const Index rows = band_rows(s.width, s.height), pixels = rows * s.width;
+  return larger(unit_layout(s).size + scratch_of(pixels * padded_cols(s.channels)),
+                back_planes(s, rows).size() + s.channels * plane_of(pixels));
+}
+
+// One kernel of each map serves all positions. W is a matrix: row (ky, kx, channel), column map.
 
 // a = σ(W x + b), (n, units), overwritten
 template <class T>
 struct ConvForward {
   LocalShape shape;
   const T* x;
+  Index ldx;
   Index n;
   const T* w;
   Index ldw;
   const T* bias;  // (maps); null: none
   Sigma activation;
-  T* units;  // scratch, across
   T* a;
   Index lda;
+  T* scratch;  // conv_tiles · conv_scratch(shape)
   int* bad;
 };
 
-// below = Wᵀδ for each pixel, overwritten: both across, without a border
+// Wᵀ for ConvBack: row (ky, place of kx, map), column channel.
+template <class T>
+struct ConvTurn {
+  LocalShape shape;
+  const T* w;
+  Index ldw;
+  T* turned;
+  Index ldt;
+};
+
+// below = Wᵀδ for each pixel, overwritten
 template <class T>
 struct ConvBack {
   LocalShape shape;
   const T* delta;
+  Index ldd;
   Index n;
-  const T* w;
-  Index ldw;
+  const T* turned;
+  Index ldt;
   T* below;
+  Index ldb;
+  T* scratch;  // conv_tiles · back_scratch(shape)
 };
 
-// One update of W and the bias.
+// The gradient of W and the bias, in parts: examples are cut into blocks, each with sums of its own.
+constexpr Index conv_blocks = 8;
+constexpr Index conv_blocks_of(Index n) { return n < conv_blocks ? n : conv_blocks; }
 template <class T>
-struct ConvUpdate : Learning<T> {
+struct ConvGradient {
   LocalShape shape;
   const T* x;
-  const T* delta;  // across
+  Index ldx;
+  const T* delta;
+  Index ldd;
   Index n;
+  double* sums;  // conv_blocks times (patch + 1, maps), the last row of each for the bias
+  Index lds;
+  T* scratch;  // conv_tiles · conv_scratch(shape)
+};
+
+// The optimizer's step with that gradient.
+template <class T>
+struct ConvLearn : Learning<T> {
+  LocalShape shape;
+  Index n;
+  const double* sums;
+  Index lds;
   T* w;
   Index ldw;
   T* v;     // null: no momentum
@@ -102,8 +177,6 @@ struct ConvUpdate : Learning<T> {
   T* bias;  // (maps); null: none
   T* v_bias;
   T* s_bias;
-  double* sums;  // scratch: (patch + 1, maps), rows lds apart; the last one is the bias'
-  Index lds;
 };
 
 // Pooling takes a channel in bands of whole rows, so many of the units' or of the image's.

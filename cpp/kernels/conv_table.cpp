@@ -11,11 +11,11 @@ namespace fastfa {
 namespace {
 
 template <class T>
-constexpr ConvSet<T> kernels{{lay_images_tiles<T>, lay_images_run<T>, nullptr},
-                             {take_images_tiles<T>, take_images_run<T>, nullptr},
-                             {conv_forward_tiles<T>, conv_forward_run<T>, nullptr},
+constexpr ConvSet<T> kernels{{conv_forward_tiles<T>, conv_forward_run<T>, nullptr},
+                             {conv_turn_tiles<T>, conv_turn_run<T>, nullptr},
                              {conv_back_tiles<T>, conv_back_run<T>, nullptr},
-                             {conv_update_tiles<T>, conv_update_run<T>, nullptr},
+                             {conv_gradient_tiles<T>, conv_gradient_run<T>, nullptr},
+                             {conv_learn_tiles<T>, conv_learn_run<T>, nullptr},
                              {pool_tiles<T, PoolForward<T>>, pool_forward_run<T>, nullptr},
                              {pool_tiles<T, PoolBack<T>>, pool_back_run<T>, nullptr}};
 

@@ -51,11 +51,11 @@ struct KernelSet {
 // Convolutions and pooling (conv_table.cpp).
 template <class T>
 struct ConvSet {
-  Op<LayImages<T>> lay_images;
-  Op<TakeImages<T>> take_images;
   Op<ConvForward<T>> conv_forward;
+  Op<ConvTurn<T>> conv_turn;
   Op<ConvBack<T>> conv_back;
-  Op<ConvUpdate<T>> conv_update;
+  Op<ConvGradient<T>> conv_gradient;
+  Op<ConvLearn<T>> conv_learn;
   Op<PoolForward<T>> pool_forward;
   Op<PoolBack<T>> pool_back;
 };

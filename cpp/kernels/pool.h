@@ -52,7 +52,7 @@ inline void turned_back(const T* from, Index n, T* to, Index ld, Index c, Index 
     Vec<T> block[lanes<T>];
     for (Index i = 0; i < whole; ++i) block[i] = load(from + (at + i) * whole);
     transpose_block<T>(block);
-    for (Index i = 0; i < n; ++i) store_unaligned(to + i * ld + c + at, block[i], count - at);
+    for (Index i = 0; i < n; ++i) store_some(to + i * ld + c + at, block[i], count - at);
   }
 }
 

@@ -1,6 +1,5 @@
 // A convolution: all positions look at their patches through the same weights. They are kept as a
-// matrix, row (ky, kx, channel), column map; images are laid out with examples side by side
-// (conv_ops.h).
+// matrix, row (ky, kx, channel), column map (conv_ops.h).
 #include "core/base/messages.h"
 #include "core/base/sizes.h"
 #include "core/layers/geometry.h"
@@ -12,8 +11,8 @@ namespace {
 Index check_conv(const LayerSpec& layer, Index n_in, const std::string& where) {
   const LocalShape k = check_geometry(layer, n_in, where);
   size_product(where + ": its weights are", {k.channels, k.kernel_h, k.kernel_w, padded<float>(k.maps)});
-  const Bordered seen = seen_by(k);
-  size_product(where + ": its inputs and their border are", {seen.channels, seen.rows, seen.cols});
+  size_product(where + ": its inputs and their border are",
+               {k.channels, k.height + k.kernel_h, k.width + k.kernel_w});
   size_product(where + ": its units are", {k.maps, k.out_h, k.out_w});
   if (layer.density != 1) refuse(where + ".density must be 1 for a convolution");
   return k.units();
@@ -49,24 +48,20 @@ class ConvPattern final : public Pattern<T> {
   void send_back(Backend<T>& backend, const FeedbackProduct<T>& product,
                  const Buffer<T>& weights) override {
     const LocalShape& g = geometry_;
-    if (across_.cols() < product.n) {
-      across_ = Buffer<T>(backend, g.units(), product.n);
-      below_ = Buffer<T>(backend, g.inputs(), product.n);
+    if (!turned_) {
+      turned_ = Buffer<T>(backend, g.kernel_h * g.kernel_w * g.maps, g.channels);
+      scratch_ = Buffer<T>(backend, conv_tiles, back_scratch(g));
     }
-    backend.lay_images({units_of(g), product.source, product.lds, product.n, across_.data()});
-    backend.conv_back({g, across_.data(), product.n, weights.data(), weights.ld(), below_.data()});
-    backend.take_images({{g.channels, g.height, g.width, 0, 0, g.height, g.width},
-                         below_.data(),
-                         product.n,
-                         product.delta,
-                         product.ldd});
+    backend.conv_turn({g, weights.data(), weights.ld(), turned_.data(), turned_.ld()});
+    backend.conv_back({g, product.source, product.lds, product.n, turned_.data(), turned_.ld(),
+                       product.delta, product.ldd, scratch_.data()});
     backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h, product.ldh,
                          product.activation, nullptr, product.bad});
   }
 
  private:
   LocalShape geometry_;
-  Buffer<T> across_, below_;  // the batch's source and result, across
+  Buffer<T> turned_, scratch_;  // of the kernels: the weights transposed, and working memory
 };
 
 template <class T>
@@ -78,44 +73,33 @@ class ConvLayer final : public Layer<T> {
 
   void reserve(Allocator& allocator, Index batch) override {
     Layer<T>::reserve(allocator, batch);
-    this->laid = nullptr;
-    this->laid_n = 0;
-    this->scratch = {Buffer<T>(allocator, seen_by(geometry_).places(), batch),
-                     Buffer<T>(allocator, geometry_.units(), batch)};
-    if (!sums_) sums_ = Buffer<double>(allocator, geometry_.patch() + 1, geometry_.maps);
+    if (scratch_) return;
+    const LocalShape& g = geometry_;
+    scratch_ = Buffer<T>(allocator, conv_tiles, conv_scratch(g));
+    sums_ = Buffer<double>(allocator, conv_blocks * (g.patch() + 1), g.maps);
   }
 
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>&, Index n,
                Sigma activation, const Buffer<T>& to, T*, int* bad) override {
-    const Buffer<T>&seen = this->scratch[0], &made = this->scratch[1];
-    lay_below(backend, below, n);
-    backend.conv_forward({geometry_, seen.data(), n, this->w.data(), this->w.ld(), this->bias.data(),
-                          activation, made.data(), to.data(), to.ld(), bad});
+    backend.conv_forward({geometry_, below.data(), below.ld(), n, this->w.data(), this->w.ld(),
+                          this->bias.data(), activation, to.data(), to.ld(), scratch_.data(), bad});
   }
 
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>&, Index n, const Buffer<T>& weights,
              const Moments<T>& moments, bool with_bias) const override {
-    const Buffer<T>&seen = this->scratch[0], &made = this->scratch[1], &errors = this->delta;
-    if (this->laid != below.data() || this->laid_n != n) lay_below(backend, below, n);
-    backend.lay_images({units_of(geometry_), errors.data(), errors.ld(), n, made.data()});
-    backend.conv_update({learning, geometry_, seen.data(), made.data(), n, weights.data(), weights.ld(),
-                         moments.v.data(), moments.s.data(), with_bias ? this->bias.data() : nullptr,
-                         this->of_bias.v.data(), this->of_bias.s.data(), sums_.data(), sums_.ld()});
+    const Buffer<T>& errors = this->delta;
+    backend.conv_gradient({geometry_, below.data(), below.ld(), errors.data(), errors.ld(), n,
+                           sums_.data(), sums_.ld(), scratch_.data()});
+    backend.conv_learn({learning, geometry_, n, sums_.data(), sums_.ld(), weights.data(), weights.ld(),
+                        moments.v.data(), moments.s.data(), with_bias ? this->bias.data() : nullptr,
+                        this->of_bias.v.data(), this->of_bias.s.data()});
   }
 
  private:
-  void lay_below(Backend<T>& backend, const Buffer<T>& below, Index n) const {
-    const Buffer<T>& seen = this->scratch[0];
-    // Where the border lies depends on n, and nobody but this writes it.
-    if (this->laid_n != 0 && this->laid_n != n) backend.clear(seen.data(), seen.rows() * seen.ld());
-    this->laid = below.data();
-    this->laid_n = n;
-    backend.lay_images({seen_by(geometry_), below.data(), below.ld(), n, seen.data()});
-  }
-
   LocalShape geometry_;
-  Buffer<double> sums_;  // scratch of the kernels
+  Buffer<T> scratch_;    // of the kernels: working memory,
+  Buffer<double> sums_;  // and the gradient
 };
 
 }  // namespace

@@ -38,9 +38,6 @@ struct Pass {
   Buffer<T> dropped;               // (batch, n_out), what dropout leaves of h; empty without dropout
   Buffer<T> slope;                 // (batch, n_out), σ′; empty where it is a function of h
   std::vector<Buffer<T>> scratch;  // what only this kind of layer needs
-  // The input that scratch holds, laid out for a convolution, and how many examples of it.
-  mutable const T* laid = nullptr;
-  mutable Index laid_n = 0;
   Buffer<T> chosen;  // (batch, n_out), the inputs that max pooling took
   bool delta_zero = false;
 };

@@ -83,11 +83,11 @@ class Backend : public Allocator {
   virtual void local_update(const LocalUpdate<T>&) = 0;
   // Convolutions and pooling. A network with such layers is refused where there are none of these.
   virtual bool runs_conv() const { return false; }
-  virtual void lay_images(const LayImages<T>&) {}
-  virtual void take_images(const TakeImages<T>&) {}
   virtual void conv_forward(const ConvForward<T>&) {}
+  virtual void conv_turn(const ConvTurn<T>&) {}
   virtual void conv_back(const ConvBack<T>&) {}
-  virtual void conv_update(const ConvUpdate<T>&) {}
+  virtual void conv_gradient(const ConvGradient<T>&) {}
+  virtual void conv_learn(const ConvLearn<T>&) {}
   virtual void pool_forward(const PoolForward<T>&) {}
   virtual void pool_back(const PoolBack<T>&) {}
   // Products of large matrices in TF32 from now on, or exact again. False: it can't.

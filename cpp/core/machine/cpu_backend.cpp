@@ -77,11 +77,11 @@ class CpuBackend final : public Backend<T> {
     run(kernels_.local_update, args);
   }
   bool runs_conv() const override { return true; }
-  void lay_images(const LayImages<T>& args) override { run(conv_.lay_images, args); }
-  void take_images(const TakeImages<T>& args) override { run(conv_.take_images, args); }
   void conv_forward(const ConvForward<T>& args) override { run(conv_.conv_forward, args); }
+  void conv_turn(const ConvTurn<T>& args) override { run(conv_.conv_turn, args); }
   void conv_back(const ConvBack<T>& args) override { run(conv_.conv_back, args); }
-  void conv_update(const ConvUpdate<T>& args) override { run(conv_.conv_update, args); }
+  void conv_gradient(const ConvGradient<T>& args) override { run(conv_.conv_gradient, args); }
+  void conv_learn(const ConvLearn<T>& args) override { run(conv_.conv_learn, args); }
   void pool_forward(const PoolForward<T>& args) override { run(conv_.pool_forward, args); }
   void pool_back(const PoolBack<T>& args) override { run(conv_.pool_back, args); }
   void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
