@@ -119,12 +119,12 @@ tests_of = $(foreach name,$(1),$(or $(wildcard tests/*/test_$(name).py),$(error 
 
 # What goes through the core, its bindings and its kernels; and what does so from several threads.
 sanitized := activations adam alignment arrays bad_feedback bad_input bad_learning bad_local capi capi_errors capi_learning \
-  checkpoint_files checkpoint_reading checkpoint_writing cuda_arrays \
+  checkpoint_files checkpoint_reading checkpoint_writing conv conv_kernels conv_use cuda_arrays \
   cuda_ensemble cuda_graphs cuda_training custom_feedback density distortion divergence dropout ensemble \
   feedback_matrices finite_differences fork learning local local_network local_oracles locks network_api network_state \
   node_perturbation online oracles padding philox plasticity plasticity_sparse process_end \
   robust_feedback sizes state_file stepwise stepwise_calls stepwise_refusals weight_mirror
-kernels := activations adam density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
+kernels := activations adam conv conv_kernels density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
   padding plasticity plasticity_sparse stepwise stepwise_calls stepwise_refusals weight_mirror
 concurrent := threads python_threads locks interrupt robust_feedback stepwise_calls ensemble process_end
 

@@ -281,7 +281,7 @@ def test_a_figure_that_fails_costs_no_run(tmp_path, capsys, broken_figures):
 
 def test_a_signal_that_a_library_wraps_still_ends_the_command(tmp_path, capsys, monkeypatch):
     """As Python 3.11 wraps what comes while a class of matplotlib's is made."""
-    from fastfa.cli.interrupt import Stopped
+    from fastfa._interrupts import Stopped
 
     def plot(self):
         raise RuntimeError("Error calling __set_name__") from Stopped(15)

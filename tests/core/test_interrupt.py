@@ -99,7 +99,7 @@ def test_an_interrupt_that_python_drops_comes_again(run_python):
     """In a weak reference's callback, as SQLAlchemy has them, KeyboardInterrupt goes nowhere."""
     source = """
 import signal, time, weakref
-from fastfa.cli.interrupt import heard
+from fastfa._interrupts import heard
 signal.signal(signal.SIGINT, signal.default_int_handler)
 class Thing: pass
 thing = Thing()
@@ -198,7 +198,7 @@ def test_a_signal_waits_for_files_that_are_being_written(training, tmp_path, cap
 
 
 def test_a_second_ctrl_c_does_not_wait():
-    from fastfa.cli.interrupt import heard, held
+    from fastfa._interrupts import heard, held
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     written = []
@@ -215,6 +215,58 @@ def test_a_second_ctrl_c_does_not_wait():
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(written) == 1
+
+
+def test_no_signal_leaves_a_pool_with_a_lock_that_is_held(run_python):
+    """A signal at each line that Python runs while jobs are handed out and awaited: the jobs end all the
+    same. (Within `concurrent.futures.wait` one could leave a lock held, so that a search with --jobs 2
+    hung at its end.)"""
+    code = """
+import os, signal, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from fastfa import _interrupts
+from fastfa.processes import Pool
+
+FILES = "processes.py", "_base.py", "thread.py", "threading.py"
+
+def search(at):
+    seen = 0
+    def line(frame, event, argument):
+        nonlocal seen
+        if event == "line" and frame.f_code.co_filename.endswith(FILES):
+            seen += 1
+            if seen == at:
+                _interrupts._ear(signal.SIGINT, frame)
+        return line
+    executor = ThreadPoolExecutor(2)
+    pool = Pool(executor)
+    interrupted = False
+    with _interrupts.heard():
+        try:
+            sys.settrace(line)
+            for job in range(2):
+                pool.submit(job, int, job)
+            found = sorted(pool.next_done() for _ in range(2))
+            sys.settrace(None)
+            assert found == [(job, job) for job in range(2)]
+        except _interrupts.Stopped:
+            interrupted = True
+        finally:
+            sys.settrace(None)
+    end = threading.Thread(target=executor.shutdown, daemon=True)
+    end.start()
+    end.join(10)
+    assert not end.is_alive(), f"a lock is held after a signal at line {at}"
+    return interrupted
+
+at = 1
+while search(at):
+    at += 1
+print(at)
+sys.stdout.flush()
+os._exit(0)
+"""
+    assert int(run_python(code)) > 100  # so many lines had a signal
 
 
 def test_a_terminal_that_is_closed_leaves_the_weights(training, tmp_path):

@@ -11,8 +11,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .._interrupts import interrupt_behind
-from . import bench, compare, data, demo, info, interrupt, reproduce, streams, sweep, train, tune
+from .. import _interrupts
+from . import bench, compare, data, demo, info, reproduce, streams, sweep, train, tune
 from .numeric import read_with
 
 _COMMANDS = (train, compare, tune, sweep, reproduce, demo, data, bench, info)
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     traceback = False
     try:
-        with interrupt.heard():
+        with _interrupts.heard():
             arguments = _parser().parse_args(argv)
             traceback = arguments.traceback
             return int(arguments.run(arguments) or 0)
@@ -49,12 +49,12 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt as stop:
         if traceback:
             raise
-        return interrupt.told(stop)
+        return _interrupts.told(stop)
     except Exception as error:
         if traceback:
             raise
-        if wrapped := interrupt_behind(error):
-            return interrupt.told(wrapped)
+        if wrapped := _interrupts.interrupt_behind(error):
+            return _interrupts.told(wrapped)
         print(f"fastfa: error: {_told(error)}", file=sys.stderr)
         return 1
 

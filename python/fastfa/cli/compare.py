@@ -115,9 +115,9 @@ class _Job:
 
     def run(self, folder: Path | None, plan: Mapping[str, Any]) -> int:
         """Train, print the tables and write the files; the exit status."""
+        from .._interrupts import told
         from ..comparison.comparing import run
         from ..comparison.examples import read_sets
-        from .interrupt import told
 
         quiet = self.arguments.quiet
         stops: list[KeyboardInterrupt] = []
@@ -243,9 +243,9 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
 
 def _write(folder: Path, found: Comparison, plan: Mapping[str, Any]) -> bool:
     """The files; whether all of them could be written."""
+    from .._interrupts import held
     from ..atomic import atomic_write
     from ..history import History
-    from .interrupt import held
     from .outputs import draw, written
 
     def write_plan(path: Path) -> None:

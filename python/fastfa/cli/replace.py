@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _check
-from .interrupt import held
+from .._interrupts import held
 from .outputs import CONFIG, PREDICTIONS, STATISTICS
 from .settings import default_of, differences, setting_named
 

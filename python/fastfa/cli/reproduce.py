@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the experiments one by one and print the verdicts; the exit status."""
     _need_scipy()
     from .. import _check
+    from .._interrupts import told
     from ..experiments import NAMES, PRESETS, get, reproduce
     from ..experiments._report import check_free, counted, write_report
     from .folder import claimed
-    from .interrupt import told
 
     if arguments.list:
         _print_list()

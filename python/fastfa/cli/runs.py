@@ -16,12 +16,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, final
 
 from .. import DivergenceError, build_info, get_num_threads, set_num_threads
+from .._interrupts import leave_to_commander
 from ..callbacks import Callback, EarlyStopping
 from ..data._digest import digest as data_digest
 from .build import build_augment, build_trainer, early_stopping
 from .checks import check_settings, check_training
 from .dataset import load_data, measured, prepare
-from .interrupt import leave_to_commander
 from .outputs import end_with_parent
 from .ranges import FILES, Space, label
 from .settings import resolve

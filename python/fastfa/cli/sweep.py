@@ -55,8 +55,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run what is missing and print the summary; the exit status."""
     cluster.need("sweep", cluster=arguments.scheduler is not None)
+    from .._interrupts import told
     from .folder import claimed
-    from .interrupt import told
     from .runs import check_runs
     from .summary import summarise
 

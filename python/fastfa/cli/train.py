@@ -190,7 +190,7 @@ class _Job:
 
     def _write(self, run: _Run) -> None:
         """The files of a run that are written in its end; a signal that comes now waits for them."""
-        from .interrupt import held
+        from .._interrupts import held
         from .outputs import draw, write_predictions, write_results
 
         failed = {writer.is_history for writer in run.writers if writer.failed}

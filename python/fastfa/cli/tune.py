@@ -7,14 +7,13 @@ import importlib.util
 import os
 import socket
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .._interrupts import leave_to_commander
 from ..processes import workers
-from .interrupt import leave_to_commander
 from .ranges import FILES, Range, is_own_data, label, read_space, read_with_table, to_toml
 from .settings import add_options, default_of, given_settings
 
@@ -77,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the trials that are missing, and write the best settings; the exit status."""
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("[tune] Optuna is not installed; get it with: pip install 'fastfa[tune]'")
+    from .._interrupts import told
     from .folder import claimed
-    from .interrupt import told
     from .storage import plain, storage_url, using
     from .study import check_plan, open_study
 
@@ -202,21 +201,19 @@ def _outcomes(
                 return
             yield searcher.run(number)
         return
-    waiting: set[Future[Outcome]] = set()
-    left = iter(todo)
+    left, under_way = list(todo), 0
     threads = max(1, cores // arguments.jobs)
     try:
         with workers(arguments.jobs, _start_worker, *places, threads) as pool:
             while True:
-                while len(waiting) < arguments.jobs and monotonic() < end:
-                    try:
-                        waiting.add(pool.submit(_run_trial, next(left)))
-                    except StopIteration:
-                        break
-                if not waiting:
+                while left and under_way < arguments.jobs and monotonic() < end:
+                    number = left.pop(0)
+                    pool.submit(number, _run_trial, number)
+                    under_way += 1
+                if not under_way:
                     break
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
+                yield pool.next_done()[1]
+                under_way -= 1
     except BrokenProcessPool:
         raise ChildProcessError(
             "[tune] a process of the search was killed; the same command goes on from here"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, wait
 from typing import Any
 
 from .. import build_info, set_num_threads
+from .._interrupts import leave_to_commander
 from ..processes import workers
 from ._job import Job
 from ._json import write_json
@@ -21,14 +21,11 @@ def run_all(todo: list[Job], jobs: int, report: Report) -> None:
             report(f"{job.experiment} {number}/{len(todo)}: {job.condition}, seed {job.seed}")
         return
     with workers(min(jobs, len(todo)), _start_worker) as pool:
-        waiting = {pool.submit(job.run): job for job in todo}
-        number = 0
-        while waiting:
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                job = waiting.pop(future)
-                future.result()
-                number += 1
-                report(f"{job.experiment} {number}/{len(todo)}: {job.condition}, seed {job.seed}")
+        for job in todo:
+            pool.submit(job, job.run)
+        for number in range(1, len(todo) + 1):
+            job, _ = pool.next_done()
+            report(f"{job.experiment} {number}/{len(todo)}: {job.condition}, seed {job.seed}")
 
 
 def check_scheduler(scheduler: Any, jobs: int) -> None:
@@ -61,7 +58,6 @@ def run_on_cluster(todo: list[Job], scheduler: str, report: Report) -> None:
 
 
 def _start_worker() -> None:
-    from ..cli.interrupt import leave_to_commander
     from ..cli.outputs import end_with_parent
 
     leave_to_commander()
