@@ -88,9 +88,16 @@ LayerSpec layer_spec(const fastfa_layer& given) {
   layer.dropout = given.dropout;
   layer.leaky_slope = given.leaky_slope;
   if (given.maps != 0) {
-    layer.local = {given.channels, given.height,   given.width,
-                   given.maps,     given.kernel_h, given.kernel_w,
-                   given.stride_h, given.stride_w, given.same_padding != 0};
+    layer.local = {given.channels,
+                   given.height,
+                   given.width,
+                   given.maps,
+                   given.kernel_h,
+                   given.kernel_w,
+                   given.stride_h,
+                   given.stride_w,
+                   given.same_padding != 0,
+                   choice<Patches>(given.patches)};
   }
   return layer;
 }
@@ -170,7 +177,9 @@ NetworkSpec network_spec(const fastfa_config* config) {
     spec.layers.push_back(
         layer_spec(received("fastfa_layer", element(given.layers, i), layer_defaults)));
   }
-  const std::int64_t hidden = given.n_layers - 1;
+  const auto with_weights = std::count_if(spec.layers.begin(), spec.layers.end(),
+                                          [](const LayerSpec& layer) { return !is_pooling(layer); });
+  const std::int64_t hidden = with_weights > 0 ? with_weights - 1 : 0;
   const bool usual = given.n_feedback == 0 && given.perturbation == 0;
   spec.feedback = usual ? std::vector<FeedbackSpec>(static_cast<std::size_t>(hidden))
                         : feedback_specs(given.feedback, given.n_feedback, hidden);

@@ -13,6 +13,15 @@ inline int conv_tiles_of(Index count, Index work) {
   return static_cast<int>(work < 131072 ? 1 : min(count, conv_tiles));
 }
 
+// Sums of nothing. (GCC calls memset for `= {}`.)
+template <class V, int M, int N>
+inline void clear(V (&acc)[M][N]) {
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m) {
+    for (int n = 0; n < N; ++n) acc[m][n] = V{};
+  }
+}
+
 // Some elements at any address, as load_unaligned and store_unaligned, but quick for parts of a vector.
 template <class T>
 inline Vec<T> load_some(const T* p, Index count) {
@@ -83,16 +92,16 @@ inline void lay_band(const Frame& f, const T* flat, T* to) {
       lay_pixels(f, flat, p, min(lanes<T>, y1 * f.width - p), to);
     }
   }
-  const auto clear = [](T* from, T* end) {
+  const auto zero = [](T* from, T* end) {
     for (; from < end; ++from) *from = 0;
   };
   for (Index r = 0; r < f.rows; ++r) {
     T *const begin = to + r * row, *const end = begin + row;
     if (f.first + r < y0 || f.first + r >= y1) {
-      clear(begin, end);
+      zero(begin, end);
     } else {
-      clear(begin, begin + f.left * f.pitch);
-      clear(begin + (f.left + f.width) * f.pitch, end);
+      zero(begin, begin + f.left * f.pitch);
+      zero(begin + (f.left + f.width) * f.pitch, end);
     }
   }
 }

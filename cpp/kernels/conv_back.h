@@ -58,12 +58,14 @@ int conv_back_tiles(const ConvBack<T>& b) {
   return conv_tiles_of(back_pieces(b.shape, b.n), conv_work(b.shape, b.n));
 }
 
-// M pixels, a stride apart, of channels from `channel` on: the rows of units from `delta` on, one for
-// each row of the kernel from w on, as far apart as `up` and `next` say.
+// V vectors of channels of M pixels that are a stride apart: the product of δ and W, for each row of the
+// kernel that reaches them. δ of the next one lies `down` further, its weights `up` before. Not inline:
+// within a larger loop there are too few registers for its pointers.
 template <class T, int M, int V>
-inline void back_tile(const Operand<T>& product, Index length, Index kernel_rows, Index down, Index up,
-                      T* to, Index next) {
-  Vec<T> acc[M][V] = {};
+[[gnu::noinline]] void back_tile(const Operand<T>& product, Index length, Index kernel_rows, Index down,
+                                 Index up, T* to, Index next) {
+  Vec<T> acc[M][V];
+  clear(acc);
   Operand<T> x = product;
   for (Index r = 0; r < kernel_rows; ++r, x.a += down, x.b -= up) accumulate<T, M, V>(acc, x, 0, length);
   for (int m = 0; m < M; ++m) {

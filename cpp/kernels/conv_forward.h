@@ -13,9 +13,10 @@ int conv_forward_tiles(const ConvForward<T>& f) {
 }
 
 // V vectors of maps from `map` on, at M positions whose patches begin at x, one step after the other.
+// Not inline: within a larger loop there are too few registers for its pointers.
 template <class T, int M, int V>
-inline void conv_tile(const ConvForward<T>& f, const PatchLayout& layout, const T* x, Index map,
-                      T* units, Index ld) {
+[[gnu::noinline]] void conv_tile(const ConvForward<T>& f, const PatchLayout& layout, const T* x,
+                                 Index map, T* units, Index ld) {
   Vec<T> acc[M][V];
   for (int v = 0; v < V; ++v) {
     const Vec<T> bias = f.bias ? load(f.bias + map + v * lanes<T>) : Vec<T>{};

@@ -179,24 +179,6 @@ struct ConvLearn : Learning<T> {
   T* s_bias;
 };
 
-// Pooling takes a channel in bands of whole rows, so many of the units' or of the image's.
-constexpr Index pool_band(Index width, Index height) {
-  const Index rows = (128 + width - 1) / width;
-  return rows < height ? rows : height;
-}
-// Scratch of a tile: the image's rows and the units of a band, the latter twice, each for as many
-// examples as the widest vector has lanes, and a vector to spare for each.
-template <class T>
-constexpr Index pool_scratch(const LocalShape& s) {
-  constexpr Index most = 64 / Index{sizeof(T)};
-  const Index up = (pool_band(s.out_w, s.out_h) - 1) * s.stride_h + s.kernel_h;
-  const Index rows = pool_band(s.width, s.height), units = (rows + s.kernel_h) / s.stride_h + 2;
-  const Index image = (up > rows ? up : rows) * s.width,
-              own =
-                  (pool_band(s.out_w, s.out_h) > units ? pool_band(s.out_w, s.out_h) : units) * s.out_w;
-  return (image + 2 * own + 6 * most) * most;
-}
-
 // a = the mean or the largest of each patch, channel by channel: x (n, inputs) → a (n, units).
 template <class T>
 struct PoolForward {
@@ -208,7 +190,6 @@ struct PoolForward {
   Index lda;
   T* chosen;  // (n, units): which input of the patch was the largest, the first of several; null: means
   Index ldc;
-  T* scratch;  // conv_tiles rows of pool_scratch<T>(shape)
 };
 
 // below (n, inputs) = what its derivative makes of `source` (n, units), overwritten
@@ -222,7 +203,6 @@ struct PoolBack {
   Index ldc;
   T* below;
   Index ldb;
-  T* scratch;  // as of the forward pass
 };
 
 }  // namespace fastfa

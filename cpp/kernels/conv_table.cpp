@@ -16,8 +16,8 @@ constexpr ConvSet<T> kernels{{conv_forward_tiles<T>, conv_forward_run<T>, nullpt
                              {conv_back_tiles<T>, conv_back_run<T>, nullptr},
                              {conv_gradient_tiles<T>, conv_gradient_run<T>, nullptr},
                              {conv_learn_tiles<T>, conv_learn_run<T>, nullptr},
-                             {pool_tiles<T, PoolForward<T>>, pool_forward_run<T>, nullptr},
-                             {pool_tiles<T, PoolBack<T>>, pool_back_run<T>, nullptr}};
+                             {pool_tiles<PoolForward<T>>, pool_forward_run<T>, nullptr},
+                             {pool_tiles<PoolBack<T>>, pool_back_run<T>, nullptr}};
 
 }  // namespace
 

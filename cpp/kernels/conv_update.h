@@ -16,11 +16,13 @@ int conv_gradient_tiles(const ConvGradient<T>& g) {
 }
 
 // sums (M rows of W, V vectors of maps) += those of a band: x is the first value of these rows in the
-// band's first patch, `units` their δ, (positions, ld).
+// band's first patch, `units` their δ, (positions, ld). Not inline: within a larger loop there are too
+// few registers for its pointers.
 template <class T, int M, int V>
-inline void gradient_tile(const LocalShape& s, const PatchLayout& layout, Index rows, const T* x,
-                          const T* units, Index ld, double* sums, Index lds) {
-  Vec<T> acc[M][V] = {};
+[[gnu::noinline]] void gradient_tile(const LocalShape& s, const PatchLayout& layout, Index rows,
+                                     const T* x, const T* units, Index ld, double* sums, Index lds) {
+  Vec<T> acc[M][V];
+  clear(acc);
   for (Index y = 0; y < rows; ++y) {
     accumulate<T, M, V>(acc, {x + y * layout.below, 1, layout.step, units + y * s.out_w * ld, ld}, 0,
                         s.out_w);

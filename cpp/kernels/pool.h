@@ -1,145 +1,160 @@
-// Pooling, forward and back: each channel by itself, a vector of examples at once, in bands of rows that
-// are turned round on the way in and out.
+// Pooling, forward and back: each channel of an example by itself, a row of units at a time, a vector of
+// neighbouring units at once.
 #pragma once
 
 #include "kernels/conv.h"
-#include "kernels/local_back.h"
 
 namespace fastfa {
 namespace {
 
-template <class T>
-inline Index pool_groups(Index n) {
-  return (n + lanes<T> - 1) / lanes<T>;
+template <class Pool>
+inline Index pool_planes(const Pool& p) {
+  return p.n * p.shape.channels;
 }
-template <class T, class Pool>
+template <class Pool>
 int pool_tiles(const Pool& p) {
-  const Index work = p.shape.inputs() * p.n * 8;
-  return conv_tiles_of(p.shape.channels * pool_groups<T>(p.n), work);
+  return conv_tiles_of(pool_planes(p), p.shape.inputs() * p.n * 8);
 }
 
-// Calls f(channel, first example, how many, the tile's scratch) for those of some tiles.
-template <class T, class Pool, class F>
-inline void for_channels(const Pool& p, int tile, int tile_end, F&& f) {
-  const Index groups = pool_groups<T>(p.n), tiles = pool_tiles<T>(p), all = p.shape.channels * groups;
-  T* const scratch = p.scratch + tile * pool_scratch<T>(p.shape);
-  for (Index i = tile * all / tiles; i < tile_end * all / tiles; ++i) {
-    const Index first = i % groups * lanes<T>;
-    f(i / groups, first, min(lanes<T>, p.n - first), scratch);
-  }
-}
-
-// Columns c … c + count of n rows, turned round: where column c is. Rows have whole cache lines, so a
-// vector that would end beyond them begins earlier.
+// A vector at p, of which `room` elements may be read; beyond them it is zero.
 template <class T>
-inline const T* turned(const T* from, Index ld, Index n, Index c, Index count, T* to) {
-  constexpr Index whole = lanes<T>;
-  const Index start = min(c, ld - whole);
-  for (Index at = start; at < c + count; at += whole) {
-    const Index here = min(at, ld - whole);
-    Vec<T> block[lanes<T>];
-    for (Index i = 0; i < whole; ++i) block[i] = i < n ? load_unaligned(from + i * ld + here) : Vec<T>{};
-    transpose_block<T>(block);
-    for (Index i = 0; i < whole; ++i) store(to + (here - start + i) * whole, block[i]);
-  }
-  return to + (c - start) * whole;
+inline Vec<T> load_within(const T* p, Index room) {
+  return room > 0 ? load_some(p, room) : Vec<T>{};
 }
-// The way back.
+// Elements 0, stride, 2 · stride … from p on.
 template <class T>
-inline void turned_back(const T* from, Index n, T* to, Index ld, Index c, Index count) {
+inline Vec<T> load_apart(const T* p, Index stride, Index room) {
   constexpr Index whole = lanes<T>;
-  for (Index at = 0; at < count; at += whole) {
-    Vec<T> block[lanes<T>];
-    for (Index i = 0; i < whole; ++i) block[i] = load(from + (at + i) * whole);
-    transpose_block<T>(block);
-    for (Index i = 0; i < n; ++i) store_some(to + i * ld + c + at, block[i], count - at);
+  if (stride == 1) return load_within(p, room);
+  if (stride == 2) {
+    Mask<T> even;
+    for (int i = 0; i < lanes<T>; ++i) even[i] = 2 * i;
+    return __builtin_shuffle(load_within(p, room), load_within(p + whole, room - whole), even);
   }
+  Vec<T> v{};
+  for (Index i = 0; i < whole && i * stride < room; ++i) v[i] = p[i * stride];
+  return v;
+}
+template <class T>
+struct Best {
+  Vec<T> value, at;
+};
+// The largest value of the patches from `patch` on, and which of the patch it is, the first of several.
+template <class T>
+inline Best<T> largest(const LocalShape& s, const T* patch, Index room) {
+  Best<T> best{load_apart(patch, s.stride_w, room), {}};
+  T k = 0;
+  for (Index ky = 0; ky < s.kernel_h; ++ky) {
+    for (Index kx = 0; kx < s.kernel_w; ++kx, k += 1) {
+      const Index to = ky * s.width + kx;
+      const Vec<T> other = load_apart(patch + to, s.stride_w, room - to);
+      const Mask<T> larger = other > best.value;
+      best.value = larger ? other : best.value;
+      best.at = larger ? Vec<T>{} + k : best.at;
+    }
+  }
+  return best;
+}
+template <class T>
+inline Vec<T> mean(const LocalShape& s, const T* patch, Index room) {
+  Vec<T> sum{};
+  for (Index ky = 0; ky < s.kernel_h; ++ky) {
+    for (Index kx = 0; kx < s.kernel_w; ++kx) {
+      const Index to = ky * s.width + kx;
+      sum += load_apart(patch + to, s.stride_w, room - to);
+    }
+  }
+  return sum * (T(1) / static_cast<T>(s.kernel_h * s.kernel_w));
 }
 
 template <class T>
 void pool_forward_run(const PoolForward<T>& f, int tile, int tile_end) {
   const LocalShape& s = f.shape;
-  const Index band = pool_band(s.out_w, s.out_h), pixels = s.height * s.width;
-  const T share = T(1) / static_cast<T>(s.kernel_h * s.kernel_w);
-  for_channels<T>(f, tile, tile_end, [&](Index channel, Index first, Index n, T* scratch) {
-    T* const best = scratch;
-    T* const which = best + (band * s.out_w + lanes<T>)*lanes<T>;
-    T* const image = which + (band * s.out_w + lanes<T>)*lanes<T>;
-    for (Index oy = 0; oy < s.out_h; oy += band) {
-      const Index rows = min(band, s.out_h - oy), units = rows * s.out_w;
-      const Index from = oy * s.stride_h * s.width,
-                  seen = ((rows - 1) * s.stride_h + s.kernel_h) * s.width;
-      const T* x = turned(f.x + first * f.ldx, f.ldx, n, channel * pixels + from, seen, image);
-      for (Index u = 0; u < units; ++u) {
-        const T* patch = x + (u / s.out_w * s.stride_h * s.width + u % s.out_w * s.stride_w) * lanes<T>;
-        Vec<T> value = load(patch), at{};
-        if (f.chosen) {
-          T k = 0;
-          for (Index ky = 0; ky < s.kernel_h; ++ky) {
-            for (Index kx = 0; kx < s.kernel_w; ++kx, k += 1) {
-              const Vec<T> other = load(patch + (ky * s.width + kx) * lanes<T>);
-              const Mask<T> larger = other > value;
-              value = larger ? other : value;
-              at = larger ? Vec<T>{} + k : at;
-            }
-          }
+  const Index tiles = pool_tiles(f), planes = pool_planes(f), pixels = s.height * s.width;
+  for (Index i = tile * planes / tiles; i < tile_end * planes / tiles; ++i) {
+    const Index example = i / s.channels, channel = i % s.channels;
+    const T* const x = f.x + example * f.ldx + channel * pixels;
+    T* const a = f.a + example * f.lda + channel * s.positions();
+    T* const chosen = f.chosen ? f.chosen + example * f.ldc + channel * s.positions() : nullptr;
+    for (Index oy = 0; oy < s.out_h; ++oy) {
+      for (Index ox = 0; ox < s.out_w; ox += lanes<T>) {
+        // A vector may go beyond the row's end: the next row is written over that.
+        const Index unit = oy * s.out_w + ox, room = s.positions() - unit;
+        const Index from = oy * s.stride_h * s.width + ox * s.stride_w;
+        if (chosen) {
+          const Best<T> best = largest(s, x + from, pixels - from);
+          store_some(a + unit, best.value, room);
+          store_some(chosen + unit, best.at, room);
         } else {
-          value = Vec<T>{};
-          for (Index ky = 0; ky < s.kernel_h; ++ky) {
-            for (Index kx = 0; kx < s.kernel_w; ++kx) {
-              value += load(patch + (ky * s.width + kx) * lanes<T>);
-            }
-          }
-          value = value * share;
+          store_some(a + unit, mean(s, x + from, pixels - from), room);
         }
-        store(best + u * lanes<T>, value);
-        store(which + u * lanes<T>, at);
       }
-      const Index unit = channel * s.positions() + oy * s.out_w;
-      turned_back(best, n, f.a + first * f.lda, f.lda, unit, units);
-      if (f.chosen) turned_back(which, n, f.chosen + first * f.ldc, f.ldc, unit, units);
     }
-  });
+  }
+}
+
+// Rows of pixels that pairs of neighbours share a unit of, without overlap: each is written once, as
+// units are read.
+template <class T>
+inline void pool_back_pairs(const LocalShape& s, const T* source, const T* chosen, T* below) {
+  const T share = T(1) / static_cast<T>(s.kernel_h * s.kernel_w);
+  const Index pixels = s.height * s.width;
+  Mask<T> low, high;
+  Vec<T> odd;
+  for (int i = 0; i < lanes<T>; ++i) {
+    low[i] = i / 2, high[i] = i / 2 + lanes<T> / 2;
+    odd[i] = static_cast<T>(i % 2);
+  }
+  for (Index y = 0; y < s.height; ++y) {
+    const Index oy = y / s.stride_h, ky = y % s.stride_h, begin = y * s.width;
+    const bool seen = oy < s.out_h && ky < s.kernel_h;
+    for (Index ox = 0; seen && ox < s.out_w; ox += lanes<T>) {
+      const Index unit = oy * s.out_w + ox, count = s.out_w - ox, x = begin + 2 * ox;
+      const Vec<T> value = load_some(source + unit, count);
+      Vec<T> first = __builtin_shuffle(value * share, low),
+             second = __builtin_shuffle(value * share, high);
+      if (chosen) {
+        const Vec<T> at = load_some(chosen + unit, count), k = odd + static_cast<T>(2 * ky);
+        first = __builtin_shuffle(at, low) == k ? __builtin_shuffle(value, low) : Vec<T>{};
+        second = __builtin_shuffle(at, high) == k ? __builtin_shuffle(value, high) : Vec<T>{};
+      }
+      // What goes beyond the row's end is zero, and the next row is written over it.
+      store_some(below + x, first, pixels - x);
+      if (x + lanes<T> < pixels) store_some(below + x + lanes<T>, second, pixels - x - lanes<T>);
+    }
+    for (Index x = seen ? 2 * s.out_w : 0; x < s.width; ++x) below[begin + x] = 0;
+  }
+}
+
+// Any other patches.
+template <class T>
+inline void pool_back_any(const LocalShape& s, const T* source, const T* chosen, T* below) {
+  const T share = T(1) / static_cast<T>(s.kernel_h * s.kernel_w);
+  for (Index i = 0; i < s.height * s.width; ++i) below[i] = 0;
+  for (Index unit = 0; unit < s.positions(); ++unit) {
+    T* to = below + unit / s.out_w * s.stride_h * s.width + unit % s.out_w * s.stride_w;
+    const T value = source[unit], at = chosen ? chosen[unit] : T(0);
+    T k = 0;
+    for (Index ky = 0; ky < s.kernel_h; ++ky, to += s.width) {
+      for (Index kx = 0; kx < s.kernel_w; ++kx, k += 1) {
+        to[kx] += chosen ? (at == k ? value : T(0)) : value * share;
+      }
+    }
+  }
 }
 
 template <class T>
 void pool_back_run(const PoolBack<T>& b, int tile, int tile_end) {
   const LocalShape& s = b.shape;
-  const Index band = pool_band(s.width, s.height), pixels = s.height * s.width;
-  const T share = T(1) / static_cast<T>(s.kernel_h * s.kernel_w);
-  for_channels<T>(b, tile, tile_end, [&](Index channel, Index first, Index n, T* scratch) {
-    T* const below = scratch;
-    for (Index y = 0; y < s.height; y += band) {
-      const Index y_end = min(y + band, s.height);
-      T* const of_units = below + (band * s.width + lanes<T>)*lanes<T>;
-      for (Index i = 0; i < (y_end - y) * s.width; ++i) store(below + i * lanes<T>, Vec<T>{});
-      Index oy, end, unused;
-      positions_of(y, 0, s.kernel_h, s.stride_h, s.out_h, oy, unused);
-      positions_of(y_end - 1, 0, s.kernel_h, s.stride_h, s.out_h, unused, end);
-      const Index units = max(0, end - oy) * s.out_w, unit = channel * s.positions() + oy * s.out_w;
-      const T *source = nullptr, *which = nullptr;
-      if (units > 0) source = turned(b.source + first * b.lds, b.lds, n, unit, units, of_units);
-      if (units > 0 && b.chosen) {
-        which = turned(b.chosen + first * b.ldc, b.ldc, n, unit, units,
-                       of_units + (units + 2 * lanes<T>)*lanes<T>);
-      }
-      for (Index u = 0; u < units; ++u) {
-        const Index top = (oy + u / s.out_w) * s.stride_h, left = u % s.out_w * s.stride_w;
-        const Vec<T> value = load(source + u * lanes<T>);
-        const Vec<T> at = which ? load(which + u * lanes<T>) : Vec<T>{};
-        for (Index ky = max(0, y - top); ky < min(s.kernel_h, y_end - top); ++ky) {
-          T* to = below + ((top + ky - y) * s.width + left) * lanes<T>;
-          T k = static_cast<T>(ky * s.kernel_w);
-          for (Index kx = 0; kx < s.kernel_w; ++kx, k += 1, to += lanes<T>) {
-            const Vec<T> part = which ? (at == Vec<T>{} + k ? value : Vec<T>{}) : value * share;
-            store(to, load(to) + part);
-          }
-        }
-      }
-      turned_back(below, n, b.below + first * b.ldb, b.ldb, channel * pixels + y * s.width,
-                  (y_end - y) * s.width);
-    }
-  });
+  const Index tiles = pool_tiles(b), planes = pool_planes(b);
+  const bool pairs = s.kernel_w == 2 && s.stride_w == 2 && s.kernel_h <= s.stride_h;
+  for (Index i = tile * planes / tiles; i < tile_end * planes / tiles; ++i) {
+    const Index example = i / s.channels, channel = i % s.channels, first = channel * s.positions();
+    (pairs ? pool_back_pairs<T>
+           : pool_back_any<T>)(s, b.source + example * b.lds + first,
+                               b.chosen ? b.chosen + example * b.ldc + first : nullptr,
+                               b.below + example * b.ldb + channel * s.height * s.width);
+  }
 }
 
 }  // namespace

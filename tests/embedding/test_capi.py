@@ -246,6 +246,30 @@ def test_the_target_goes_along_where_a_route_starts_there(rng):
     assert_same(ours, net)
 
 
+def test_convolutions_and_pooling(rng):
+    """Layers are counted without the pooling."""
+    image = {"channels": 2, "height": 9, "width": 8, "kernel_h": 3, "kernel_w": 2}
+    pool = {"maps": 3, "channels": 3, "height": 5, "width": 8, "kernel_h": 2, "kernel_w": 2}
+    layers = [
+        Layer(patches=b"shared", maps=3, stride_h=2, same_padding=1, activation=b"tanh", **image),
+        Layer(patches=b"max", stride_h=2, stride_w=2, bias=0, **pool),
+        Layer(units=3),
+    ]
+    ours = Network(144, layers, seed=8)
+    assert ours.status == 0, last_error()
+    conv = fa.Conv2D(3, (3, 2), stride=(2, 1), padding="same", activation="tanh")
+    net = fa.Network((2, 9, 8), [conv, fa.MaxPool2D(2), fa.Dense(3)], seed=8)
+    x, y = rng.standard_normal((6, 144)).astype("f4"), rng.standard_normal((6, 3)).astype("f4")
+    c_rule, rule = OPTIMIZERS["sgd"]
+    assert ours.call("step", view(x), view(y), c.byref(c_rule), None) == 0, last_error()
+    net.step(x, y, rule)
+    for i, w in enumerate(net.weights):
+        np.testing.assert_array_equal(ours.array("weights", i), w)
+    wrong = Network(144, [Layer(patches=b"median", maps=3, **image), Layer(units=3)])
+    assert wrong.status == STATUS["INVALID_ARGUMENT"]
+    assert "patches was 'median'" in last_error()
+
+
 def test_local_layers_and_local_feedback(rng):
     image = {"channels": 2, "height": 5, "width": 4, "kernel_h": 3, "kernel_w": 2}
     layers = [

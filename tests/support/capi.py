@@ -52,9 +52,9 @@ class Layer(Sized):
     _fields_ = fields(
         "units:i activation:s weight_scale:d density:d dropout:d bias:n trainable:n channels:i height:i "
         "width:i maps:i kernel_h:i kernel_w:i stride_h:i stride_w:i same_padding:n "
-        "leaky_slope:d"
+        "leaky_slope:d patches:s"
     )
-    defaults = (0, b"linear", -1.0, 1.0, 0.0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0.05)
+    defaults = (0, b"linear", -1.0, 1.0, 0.0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0.05, b"own")
 
 
 class Feedback(Sized):

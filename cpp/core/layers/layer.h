@@ -154,12 +154,6 @@ LayerKind<T> conv_kind();
 template <class T>
 LayerKind<T> pool_kind();
 
-// Has it no weights?
-inline bool is_pooling(const LayerSpec& spec) {
-  return spec.local.maps != 0 &&
-         (spec.local.patches == Patches::average || spec.local.patches == Patches::max);
-}
-
 template <class T>
 LayerKind<T> kind_of(const LayerSpec& spec) {
   if (spec.local.maps == 0) return dense_kind<T>();

@@ -45,20 +45,14 @@ class PoolPattern final : public Pattern<T> {
   }
   void back(Backend<T>& backend, const FeedbackProduct<T>& product, const Buffer<T>& chosen) {
     backend.pool_back({geometry_, product.source, product.lds, product.n, chosen.data(), chosen.ld(),
-                       product.delta, product.ldd, scratch(backend).data()});
+                       product.delta, product.ldd});
     backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h, product.ldh,
                          product.activation, nullptr, product.bad});
-  }
-  // Working memory of the kernels.
-  const Buffer<T>& scratch(Allocator& allocator) {
-    if (!scratch_) scratch_ = Buffer<T>(allocator, 1, conv_tiles * pool_scratch<T>(geometry_));
-    return scratch_;
   }
 
  private:
   LocalShape geometry_;
   bool largest_;
-  Buffer<T> scratch_;
 };
 
 template <class T>
@@ -76,7 +70,7 @@ class PoolLayer final : public Layer<T> {
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>&, Index n,
                Sigma, const Buffer<T>& to, T*, int*) override {
     backend.pool_forward({geometry_, below.data(), below.ld(), n, to.data(), to.ld(),
-                          this->chosen.data(), this->chosen.ld(), pattern().scratch(backend).data()});
+                          this->chosen.data(), this->chosen.ld()});
   }
   void derive(Backend<T>& backend, const FeedbackProduct<T>& product) const override {
     pattern().back(backend, product, this->chosen);

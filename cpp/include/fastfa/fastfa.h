@@ -114,8 +114,10 @@ static inline fastfa_matrix fastfa_matrix_f64(double* data, int64_t rows, int64_
 /* ---- what a network is made of ---------------------------------------------------------------------
  */
 
-/* h = s(W x + b). Dense with `units`, or, with maps > 0, locally connected: above (channels, height,
- * width), each of its positions with weights of its own for a patch of kernel_h x kernel_w pixels. */
+/* h = s(W x + b). Dense with `units`, or, with maps > 0, above (channels, height, width): each of its
+ * positions sees a patch of kernel_h x kernel_w pixels, and `patches` says what is made of it. Pooling
+ * has as many maps as channels, no bias and no activation; layers are counted without it wherever one is
+ * named by its number. */
 typedef struct fastfa_layer {
   size_t struct_size;
   int64_t units;          /* of a dense layer */
@@ -130,9 +132,11 @@ typedef struct fastfa_layer {
   int64_t maps, kernel_h, kernel_w, stride_h, stride_w;
   int32_t same_padding; /* 1: zeros around, ceil(size / stride) positions; 0: all patches lie inside */
   double leaky_slope;   /* of leaky_relu below zero, in [0, 1] */
+  const char* patches; /* "own": weights of the position's own (locally connected), "shared": the same at
+                          all positions (a convolution), "average", "max": pooling */
 } fastfa_layer;
 #define FASTFA_LAYER_INIT \
-  {sizeof(fastfa_layer), 0, "linear", -1.0, 1.0, 0.0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0.05}
+  {sizeof(fastfa_layer), 0, "linear", -1.0, 1.0, 0.0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0.05, "own"}
 
 /* Feedback of the caller's own: delta (n, n_source), row by row, to what reaches the hidden layer, out
  * (n, n_l), before the slope. Both are float64 for every network. Called in the middle of a step, in the

@@ -90,6 +90,12 @@ struct LayerSpec {
   double leaky_slope = 0.05;  // of leaky_relu below zero, at least 0 and below 1; 1/20 is the paper's
 };
 
+// Is it pooling, which has no weights? Wherever a layer is named by its number, pooling isn't counted.
+inline bool is_pooling(const LayerSpec& layer) {
+  return layer.local.maps != 0 &&
+         (layer.local.patches == Patches::average || layer.local.patches == Patches::max);
+}
+
 // Feedback made by the caller: delta (n, n_source) → out (n, n_l), both row-major, before ∘ σ′. Called
 // while the network is locked; an exception ends the step before its update.
 using Propagator = std::function<void(const double* delta, std::int64_t n, std::int64_t n_source,
