@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/layers/pattern.h"
+#include "kernels/sigma.h"
 
 namespace fastfa {
 
@@ -47,7 +48,7 @@ struct Pass {
 
 // Is σ′ not a function of σ, so that the forward pass has to keep it?
 inline bool keeps_slope(Activation activation) {
-  return activation == Activation::gelu || activation == Activation::silu;
+  return with_sigma(activation, [](auto sigma) { return sigma.keeps_slope; });
 }
 
 template <class T>
