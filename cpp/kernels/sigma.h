@@ -115,7 +115,8 @@ struct HardTanh : Rare {
   }
   template <class N>
   FASTFA_DEVICE N slope(N h) const {
-    return (h > -1) & (h < 1) ? N{} + Element<N>(1) : N{};
+    const auto inside = (h > -1) & (h < 1);
+    return inside ? N{} + Element<N>(1) : N{};
   }
 };
 
