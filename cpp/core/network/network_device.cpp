@@ -34,7 +34,7 @@ bool Network<T>::reaches(const void* data, std::size_t bytes) const {
 template <class T>
 OwnedMatrix<T> Network<T>::allocate(std::int64_t rows, std::int64_t cols) {
   Session<T> session(*impl_);
-  const std::string where = "[allocate] a matrix of";
+  std::string where = "[allocate] a matrix of";
   const auto bytes = static_cast<std::size_t>(size_product(where, {rows, cols})) * sizeof(T);
   std::shared_ptr<void> memory = with_room([&] { return where; }, static_cast<double>(bytes),
                                            [&] { return impl_->backend_->allocate(bytes); });
