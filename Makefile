@@ -12,7 +12,7 @@ pip := -m pip install -q --disable-pip-version-check
 
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
-.PHONY: demo test test-all install lint format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
+.PHONY: demo test test-all install lint tidy format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
   sanitize sanitize-address sanitize-levels sanitize-thread sanitize-quick coverage fuzz torture bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
@@ -83,6 +83,11 @@ lint: $(VENV)/.lint $(VENV)/.requirements ## ruff, mypy, clang-format, and the w
 	$(schema).dependabot .github/dependabot.yml
 	$(schema).citation-file-format CITATION.cff
 	$(BIN)/zizmor --offline --quiet --persona=pedantic .github
+
+# Of the kernels, which are GCC's dialect, it sees the headers that the core includes.
+tidy: install ## clang-tidy (.clang-tidy) over the core, the C interface, the bindings and the emulated device: minutes
+	$(BIN)/python $(pip) $(call declared,tidy)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python $(BIN)/run-clang-tidy.py -quiet -p build/$(notdir $(VENV)) '/cpp/(core|capi|bindings|cuda)/'
 
 format: $(VENV)/.lint ## make it so
 	$(BIN)/ruff format .

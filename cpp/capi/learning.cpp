@@ -22,6 +22,7 @@ std::vector<MatrixView<T>> per_layer(const Network<T>& n, const fastfa_matrix* o
            std::to_string(n.layers()) + ", one for each layer");
   }
   std::vector<MatrixView<T>> views;
+  views.reserve(static_cast<std::size_t>(count));
   for (int l = 0; l < count; ++l) views.push_back(write<T>("out", out[l], rows, n.units(l)));
   return views;
 }
@@ -41,6 +42,7 @@ std::vector<T> weights_of(const fastfa_view& given, std::int64_t rows) {
            ", 1), one for each row of x");
   }
   std::vector<T> weights;
+  weights.reserve(static_cast<std::size_t>(rows));
   for (std::int64_t i = 0; i < rows; ++i) weights.push_back(view.data[i * view.row_stride]);
   return weights;
 }

@@ -10,8 +10,9 @@ __global__ void activate_with_slope(Activate<T> p) {
   for (Index i = thread_of_grid(); i < p.n * p.cols; i += threads_of_grid()) {
     const Index n = i / p.cols, c = i % p.cols;
     T& h = p.h[n * p.ldh + c];
-    p.slope[n * p.lds + c] = slope_at(h, p.activation);
-    h = activate(h, p.activation);
+    const ValueAndSlope<T> both = activate_with_slope(h, p.activation);
+    p.slope[n * p.lds + c] = both.slope;
+    h = both.value;
   }
 }
 

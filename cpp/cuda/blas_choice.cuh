@@ -98,7 +98,7 @@ class BlasChoice {
   Use use_;
   std::shared_ptr<void> workspace_;
   Blas blas_;
-  Loan gradient_, before_;
+  Scratch gradient_, before_;
   Index moves_ = 0;
   std::map<Shape, bool> faster_;
 };

@@ -83,15 +83,15 @@ class CudaBackend final : public Backend<T> {
   bool reaches(const void* data, std::size_t bytes) const override {
     return device_->reaches(data, bytes);
   }
-  const void* lend(int slot, const void* data, std::size_t bytes) override {
+  const void* readable(int slot, const void* data, std::size_t bytes) override {
     if (device_->reaches(data, bytes)) return data;
-    Loan& loan = loans_[slot];
-    if (loan.bytes < bytes) {
-      loan = {};  // first: there may not be room for both
-      loan = {device_->reserve(bytes), bytes};
+    Scratch& kept = input_copies_[slot];
+    if (kept.bytes < bytes) {
+      kept = {};  // first: there may not be room for both
+      kept = {device_->reserve(bytes), bytes};
     }
-    device_->copy(loan.memory.get(), data, bytes);
-    return loan.memory.get();
+    device_->copy(kept.memory.get(), data, bytes);
+    return kept.memory.get();
   }
 
   void clear(T* values, Index count) override {
@@ -347,8 +347,8 @@ class CudaBackend final : public Backend<T> {
 
   std::shared_ptr<Device> device_;
   std::unique_ptr<BlasChoice<T>> blas_choice_;  // null: all products are our own
-  Loan loans_[8];
-  Loan tiny_;                      // what tiny_run is told, and tells
+  Scratch input_copies_[8];
+  Scratch tiny_;                   // what tiny_run is told, and tells
   ReplayState* replay_ = nullptr;  // while a step is recorded
   Index allocations_ = 0;
   bool tf32_ = false;

@@ -11,7 +11,7 @@
 namespace fastfa::cuda {
 
 // Memory that is kept for the next time.
-struct Loan {
+struct Scratch {
   std::shared_ptr<void> memory;
   std::size_t bytes = 0;
 };

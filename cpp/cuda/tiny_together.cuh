@@ -10,7 +10,7 @@ namespace fastfa::cuda {
 
 // The runs as the device has them: layers, results and the runs themselves, side by side.
 template <class T>
-void tiny_together(Device& device, Loan& room, const TinyRun<T>* runs, Index count) {
+void tiny_together(Device& device, Scratch& room, const TinyRun<T>* runs, Index count) {
   struct Result {
     double loss, missed;
     Index wrong, done;

@@ -1,183 +1,133 @@
-// Activation functions and their derivatives on short contiguous rows. Eigen supplies the vectorised
-// transcendental functions. The functions of a single number are in cuda/math.cuh.
+// σ and σ′ of short contiguous rows. Eigen supplies the vectorised transcendental functions.
 #pragma once
 
 #include <Eigen/Core>
 #include <cmath>
+#include <type_traits>
 
-#include "fastfa/types.h"
 #include "kernels/ops.h"
+#include "kernels/sigma.h"
 #include "kernels/simd.h"
 
 namespace fastfa {
 namespace {
 
 template <class T>
-using Numbers = Eigen::Array<T, lanes<T>, 1>;  // of one vector
-template <class T>
-using NumbersAt = Eigen::Map<Numbers<T>, Eigen::AlignedMax>;
-
-// σ and σ′ of the same pre-activations
-template <class T>
-struct Both {
-  Numbers<T> value, slope;
+struct FunctionsOfVectors {
+  using Element = T;
+  using Numbers = Eigen::Array<T, lanes<T>, 1>;
+  static Vec<T> exp(Vec<T> a) {
+    return eigen(a, [](const auto& x) { return x.exp(); });
+  }
+  static Vec<T> expm1(Vec<T> a) {
+    return eigen(a, [](const auto& x) { return x.expm1(); });
+  }
+  static Vec<T> log1pexp(Vec<T> a) {
+    return eigen(a, [](const auto& x) { return x.exp().log1p(); });
+  }
+  static Vec<T> tanh(Vec<T> a) {
+    return eigen(a, [](const auto& x) { return x.tanh(); });
+  }
+  // Eigen's function of each number of a vector.
+  template <class F>
+  static Vec<T> eigen(Vec<T> a, F&& function) {
+    const Numbers numbers = Eigen::Map<const Numbers, Eigen::AlignedMax>(reinterpret_cast<T*>(&a));
+    Vec<T> result;
+    Eigen::Map<Numbers, Eigen::AlignedMax>(reinterpret_cast<T*>(&result)) = function(numbers);
+    return result;
+  }
 };
 
-// Φ, the normal distribution function. In float ½ erfc(z) = ½ t exp(P(t) − z²) with t = 1 / (1 + z / 2)
-// and P fitted to erfc at 200 Chebyshev nodes of z in [0, 10]: right to 3e-7 of its value.
-template <class T>
-inline Numbers<T> normal_cdf(const Numbers<T>& a) {
-  if constexpr (sizeof(T) == 8) {
-    return a.unaryExpr([](double x) { return 0.5 * std::erfc(x * -0.70710678118654752); });
-  } else {
-    const Numbers<T> z = a.abs() * T(0.70710678), t = (T(1) + z * T(0.5)).inverse();
-    constexpr T p[] = {-1.265448f,     0.998632783f,  0.386640412f, 0.0346027999f, 0.00126758653f,
-                       -0.0802804325f, -0.696251899f, 1.15673376f,  -0.680827178f, 0.144930214f};
-    Numbers<T> sum = Numbers<T>::Constant(p[9]);
+template <>
+struct Functions<Vec<double>> : FunctionsOfVectors<double> {
+  static Vec<double> logistic(Vec<double> a) { return 1.0 / (1.0 + exp(-a)); }
+  static Vec<double> erfc(Vec<double> a) {
+    return eigen(a, [](const auto& x) { return x.unaryExpr([](double v) { return std::erfc(v); }); });
+  }
+};
+
+template <>
+struct Functions<Vec<float>> : FunctionsOfVectors<float> {
+  static Vec<float> logistic(Vec<float> a) {
+    return eigen(a, [](const auto& x) { return x.logistic(); });
+  }
+  // erfc(z) = t exp(P(t) − z²) with t = 1 / (1 + z / 2) and P fitted at 200 Chebyshev nodes of z in
+  // [0, 10]: right to 3e-7 of its value. erfc(−z) = 2 − erfc(z).
+  static Vec<float> erfc(Vec<float> a) {
+    constexpr float p[] = {-1.265448f,     0.998632783f,  0.386640412f, 0.0346027999f, 0.00126758653f,
+                           -0.0802804325f, -0.696251899f, 1.15673376f,  -0.680827178f, 0.144930214f};
+    const Vec<float> z = a < 0 ? -a : a, t = 1.0f / (1.0f + z * 0.5f);
+    Vec<float> sum = Vec<float>{} + p[9];
     for (int i = 8; i >= 0; --i) sum = sum * t + p[i];
-    const Numbers<T> tail = T(0.5) * t * (sum - z * z).exp();
-    return (a > T(0)).select(T(1) - tail, tail);
+    const Vec<float> tail = t * exp(sum - z * z);
+    return a < 0 ? 2.0f - tail : tail;
   }
+};
+
+// Calls f(i, args…) for i = 0, lanes, 2 · lanes … below n: where each vector of a row begins. f captures
+// nothing: what a closure holds would go through memory.
+template <class T, class F, class... Args>
+inline void for_vectors(Index n, F f, Args... args) {
+  for (Index i = 0; i < n; i += lanes<T>) f(i, args...);
 }
 
-template <class T>
-inline Both<T> gelu(const Numbers<T>& a) {
-  const Numbers<T> cdf = normal_cdf<T>(a), density = (a * a * T(-0.5)).exp() * T(0.3989422804014327);
-  return {a * cdf, cdf + a * density};
+// The same for activation S. The code of rare ones is never inlined, because it would make the loops of
+// tiny networks slower for all others.
+template <class T, class F, class... Args>
+[[gnu::noinline]] void for_vectors_apart(Index n, F f, Args... args) {
+  for_vectors<T>(n, f, args...);
 }
-
-template <class T>
-inline Both<T> silu(const Numbers<T>& a) {
-  const Numbers<T> s = (T(1) + (-a).exp()).inverse();
-  return {a * s, s + a * s * (T(1) - s)};
-}
-
-// Calls f(i) for i = 0, lanes, 2 · lanes … below n: where each vector of a row begins.
-template <class T, class F>
-inline void for_vectors(Index n, F&& f) {
-  for (Index i = 0; i < n; i += lanes<T>) f(i);
-}
-
-// The same as activate() and times_derivative() below, for what is used less. Never inlined: the code
-// would make the loops of tiny networks slower for all others.
-template <class T>
-[[gnu::noinline]] void activate_more(T* x, Index n, Activation activation) {
-  Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>, Eigen::AlignedMax> row(x, n);
-  switch (activation) {
-    case Activation::hard_tanh:
-      row = row.max(T(-1)).min(T(1));
-      break;
-    case Activation::softplus:
-      row = row.max(T(0)) + (-row.abs()).exp().log1p();
-      break;
-    case Activation::elu:
-      row = (row > T(0)).select(row, row.min(T(0)).expm1());
-      break;
-    case Activation::gelu:
-      for_vectors<T>(n, [&](Index i) { NumbersAt<T>(x + i) = gelu<T>(NumbersAt<T>(x + i)).value; });
-      break;
-    case Activation::silu:
-      for_vectors<T>(n, [&](Index i) { NumbersAt<T>(x + i) = silu<T>(NumbersAt<T>(x + i)).value; });
-      break;
-    default:
-      break;
-  }
-}
-
-template <class T>
-[[gnu::noinline]] void times_derivative_more(T* delta, const T* h, Index n, Activation activation) {
-  const auto each = [&](auto slope) {
-    for_vectors<T>(n, [&](Index i) { store(delta + i, load(delta + i) * slope(load(h + i))); });
-  };
-  constexpr Vec<T> zero{};
-  switch (activation) {
-    case Activation::hard_tanh:
-      return each([](Vec<T> v) { return (v > T(-1)) & (v < T(1)) ? zero + T(1) : zero; });
-    case Activation::elu:
-      return each([](Vec<T> v) { return v > 0 ? zero + T(1) : v + T(1); });
-    case Activation::softplus:
-      return for_vectors<T>(n, [&](Index i) {
-        const Eigen::Map<const Numbers<T>, Eigen::AlignedMax> v(h + i);
-        NumbersAt<T>(delta + i) *= -(-v).expm1();
-      });
-    case Activation::gelu:
-    case Activation::silu:
-      return each([](Vec<T> v) { return v; });
-    default:
-      return;
+template <class S, class T, class F, class... Args>
+inline void for_vectors_of(Index n, F f, Args... args) {
+  if constexpr (S::rare) {
+    for_vectors_apart<T>(n, f, args...);
+  } else {
+    for_vectors<T>(n, f, args...);
   }
 }
 
 // x ← σ(x), n a multiple of the vector width. softmax is done by the output kernel.
 template <class T>
 inline void activate(T* x, Index n, Sigma activation) {
-  using Row = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>, Eigen::AlignedMax>;
-  Row row(x, n);
-  const auto each = [&](auto sigma) {
-    for (Index i = 0; i < n; i += lanes<T>) store(x + i, sigma(load(x + i)));
-  };
-  switch (activation.kind) {
-    case Activation::logistic:
-      if constexpr (sizeof(T) == 4) {
-        row = row.logistic();
-      } else {
-        row = (T(1) + (-row).exp()).inverse();
-      }
-      break;
-    case Activation::tanh:
-      row = row.tanh();
-      break;
-    case Activation::relu:
-      each([](Vec<T> v) { return v > 0 ? v : Vec<T>{}; });
-      break;
-    case Activation::leaky_relu:
-      each([leak = static_cast<T>(activation.leak)](Vec<T> v) { return v > 0 ? v : v * leak; });
-      break;
-    case Activation::linear:
-    case Activation::softmax:
-      break;
-    default:
-      activate_more(x, n, activation.kind);
-  }
+  with_sigma(activation, [=](auto sigma) {
+    using S = decltype(sigma);
+    if constexpr (S::template by_number<T>) {
+      for (Index i = 0; i < n; ++i) x[i] = value_of(sigma, x[i]);
+    } else if constexpr (!std::is_same_v<S, Linear>) {
+      const auto each = [](Index i, S s, T* h) { store(h + i, value_of(s, load(h + i))); };
+      for_vectors_of<S, T>(n, each, sigma, x);
+    }
+  });
 }
 
 // slope ← σ′(x), x ← σ(x), where σ′ isn't a function of σ.
 template <class T>
 inline void activate_with_slope(T* x, T* slope, Index n, Sigma activation) {
-  for_vectors<T>(n, [&](Index i) {
-    const Numbers<T> a = NumbersAt<T>(x + i);
-    const Both<T> both = activation.kind == Activation::gelu ? gelu<T>(a) : silu<T>(a);
-    NumbersAt<T>(x + i) = both.value;
-    NumbersAt<T>(slope + i) = both.slope;
+  with_sigma(activation, [=](auto sigma) {
+    using S = decltype(sigma);
+    if constexpr (S::keeps_slope) {
+      const auto each = [](Index i, S s, T* h, T* to) {
+        const ValueAndSlope<Vec<T>> both = s.both(load(h + i));
+        store(h + i, both.value);
+        store(to + i, both.slope);
+      };
+      for_vectors_of<S, T>(n, each, sigma, x, slope);
+    }
   });
 }
 
-// δ ← δ ∘ σ′, with σ′ written in terms of h = σ(a); of gelu and silu, h is σ′ itself
+// δ ← δ ∘ σ′, h being what feedback reads: σ(a), or σ′ itself where it was kept
 template <class T>
 inline void times_derivative(T* delta, const T* h, Index n, Sigma activation) {
-  const auto each = [&](auto slope) {
-    for (Index i = 0; i < n; i += lanes<T>) {
-      store(delta + i, load(delta + i) * slope(load(h + i)));
+  with_sigma(activation, [=](auto sigma) {
+    using S = decltype(sigma);
+    if constexpr (!std::is_same_v<S, Linear>) {
+      const auto each = [](Index i, S s, T* d, const T* of) {
+        store(d + i, load(d + i) * slope_of(s, load(of + i)));
+      };
+      for_vectors_of<S, T>(n, each, sigma, delta, h);
     }
-  };
-  constexpr Vec<T> zero{};
-  switch (activation.kind) {
-    case Activation::logistic:
-      return each([](Vec<T> v) { return v * (T(1) - v); });
-    case Activation::tanh:
-      return each([](Vec<T> v) { return T(1) - v * v; });
-    case Activation::relu:
-      return each([](Vec<T> v) { return v > 0 ? zero + T(1) : zero; });
-    case Activation::leaky_relu:
-      return each([leak = static_cast<T>(activation.leak)](Vec<T> v) {
-        return v > 0 ? zero + T(1) : zero + leak;
-      });
-    case Activation::linear:
-    case Activation::softmax:
-      return;
-    default:
-      return times_derivative_more(delta, h, n, activation.kind);
-  }
+  });
 }
 
 template <class T>

@@ -36,22 +36,24 @@ void bell(double v, Slope&& slope, double& mean, double& mean_of_square) {
   mean_of_square = std::max(second * part, 1e-300);
 }
 
-// Beyond z standard deviations above 0: the share of a's distribution, and its part of E[a²] / v.
+// Beyond z standard deviations above 0: the share of a's distribution, and its parts of E[|a|] / √v and
+// E[a²] / v.
 struct Tail {
-  double share, square;
+  double share, mean, square;
   explicit Tail(double z)
       : share(std::erfc(z * 0.70710678118654752) / 2),
+        mean(std::exp(-0.5 * z * z) * 0.3989422804014327),  // 1 / √(2π)
         square(share + z * std::exp(-0.5 * z * z) * 0.3989422804014327) {}
 };
 
-// Of a σ that is smooth but at 0: by Simpson's rule on either side of it. Beyond |a| = 40 σ is a above
-// and `lowest` below, which is exact up to rounding.
-template <class Value, class Slope>
-Expected smooth(double v, double lowest, Value&& value, Slope&& slope) {
+// Of a σ that is smooth but at 0: by Simpson's rule on either side of it. Beyond |a| = 40 σ is taken as
+// straight, which is exact up to rounding.
+template <class S>
+Expected smooth(double v, S sigma) {
   const double sd = std::sqrt(v);
-  const auto squares = [&](double a) {
-    const double h = value(a), s = slope(a);
-    return Expected{s * s, h * h};
+  const auto squares = [sigma](double a) {
+    const auto [h, slope] = value_and_slope(sigma, a);
+    return Expected{slope * slope, h * h};
   };
   if (!(sd > 1e-150)) return squares(0.0);
   const double end = std::min(40.0, 10 * sd);
@@ -67,34 +69,37 @@ Expected smooth(double v, double lowest, Value&& value, Slope&& slope) {
     sum.h_squared += weight * here.h_squared;
   }
   const double part = step / (3 * sd * 2.5066282746310005024);  // √(2π)
+  Expected all{sum.slope_squared * part, sum.h_squared * part};
   const Tail tail(end / sd);
-  return {sum.slope_squared * part + tail.share,
-          sum.h_squared * part + v * tail.square + lowest * lowest * tail.share};
+  for (const double side : {40.0, -40.0}) {  // h = at_zero + slope · a beyond it
+    const auto [h, slope] = value_and_slope(sigma, side);
+    const double at_zero = h - slope * side;
+    all.slope_squared += slope * slope * tail.share;
+    all.h_squared += slope * slope * v * tail.square;
+    all.h_squared +=
+        at_zero * at_zero * tail.share + std::copysign(2, side) * at_zero * slope * sd * tail.mean;
+  }
+  return all;
 }
 
-double normal_cdf(double a) { return std::erfc(a * -0.70710678118654752) / 2; }
-double logistic(double a) { return 1 / (1 + std::exp(-a)); }
+// σ′ of tanh, which 1 − tanh² would round to 0 far from a = 0.
+double sech_squared(double a) {
+  const double c = 1 / std::cosh(a);
+  return c * c;
+}
 
+// Some activations have formulas of their own; of any other it is an integral.
 Expected expected(const LayerSpec& layer, double v) {
   double mean = 0.0, square = 0.0;
   switch (layer.activation) {
+    case Activation::linear:
+    case Activation::softmax:  // of outputs alone, whose slope is in δ already
+      return {1.0, v};
     case Activation::tanh:
-      bell(
-          v,
-          [](double a) {
-            const double c = 1 / std::cosh(a);
-            return c * c;
-          },
-          mean, square);
+      bell(v, [](double a) { return sech_squared(a); }, mean, square);
       return {square, 1 - mean};  // h² = 1 − σ′
     case Activation::logistic:
-      bell(
-          v,
-          [](double a) {
-            const double c = 1 / std::cosh(a / 2);
-            return c * c / 4;
-          },
-          mean, square);
+      bell(v, [](double a) { return sech_squared(a / 2) / 4; }, mean, square);
       return {square, 0.5 - mean};  // h² = h − σ′, and E[h] = 1/2
     case Activation::relu:
       return {0.5, 0.5 * v};
@@ -107,32 +112,9 @@ Expected expected(const LayerSpec& layer, double v) {
       const Tail tail(1 / std::sqrt(v));
       return {1 - 2 * tail.share, v * (1 - 2 * tail.square) + 2 * tail.share};
     }
-    case Activation::softplus:
-      return smooth(
-          v, 0.0, [](double a) { return std::max(a, 0.0) + std::log1p(std::exp(-std::abs(a))); },
-          logistic);
-    case Activation::elu:
-      return smooth(
-          v, -1.0, [](double a) { return a > 0 ? a : std::expm1(a); },
-          [](double a) { return a > 0 ? 1.0 : std::exp(a); });
-    case Activation::gelu:
-      return smooth(
-          v, 0.0, [](double a) { return a * normal_cdf(a); },
-          [](double a) {
-            return normal_cdf(a) + a * std::exp(-0.5 * a * a) * 0.3989422804014327;  // 1 / √(2π)
-          });
-    case Activation::silu:
-      return smooth(
-          v, 0.0, [](double a) { return a * logistic(a); },
-          [](double a) {
-            const double s = logistic(a);
-            return s + a * s * (1 - s);
-          });
-    case Activation::linear:
-    case Activation::softmax:  // of outputs alone, whose slope is in δ already
-      break;
+    default:
+      return with_sigma(layer.activation, [v](auto sigma) { return smooth(v, sigma); });
   }
-  return {1.0, v};
 }
 
 }  // namespace

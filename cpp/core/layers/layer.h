@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/layers/pattern.h"
+#include "kernels/sigma.h"
 
 namespace fastfa {
 
@@ -44,7 +45,7 @@ struct Pass {
 
 // Is σ′ not a function of σ, so that the forward pass has to keep it?
 inline bool keeps_slope(Activation activation) {
-  return activation == Activation::gelu || activation == Activation::silu;
+  return with_sigma(activation, [](auto sigma) { return sigma.keeps_slope; });
 }
 
 template <class T>
@@ -73,17 +74,18 @@ class Layer : public Pass<T> {
                      const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& weights,
                      const Moments<T>& moments, bool with_bias) const = 0;
 
-  // carry.delta (n, n_in) = what the layer's own derivative makes of carry.source (n, n_out), ∘ σ′
+  // product.delta (n, n_in) = Wᵀ product.source (n, n_out) ∘ σ′, or the derivative of a layer without W
   virtual void derive(Backend<T>& backend, const FeedbackProduct<T>& product) const {
     pattern->send_back(backend, product, w);
   }
 
-  // Can such a step on W, a plain one without memory of gradients and with small_batch examples at the
-  // most, be left to the next forward pass? defer() does so, and catch_up() does what was left.
-  // may_skip_decay: nothing but the forward pass reads W meanwhile.
+  // Deferred updates: the step on W is left to the next forward pass, which reads W anyway. Only for
+  // optimizers without memory and for at most small_batch examples. defer() keeps what the update
+  // needs, the next forward() or catch_up() applies it. may_skip_decay: weight decay of a row may wait
+  // until its input is not zero, because only the forward pass reads W meanwhile.
   virtual bool can_defer() const { return false; }
-  virtual void defer(Backend<T>&, const Learning<T>&, const Buffer<T>&, const std::vector<ColumnRange>&,
-                     Index, bool) {}
+  virtual void defer(Backend<T>&, const Learning<T>&, const Buffer<T>& /*below*/,
+                     const std::vector<ColumnRange>&, Index /*n*/, bool /*may_skip_decay*/) {}
   virtual void catch_up(Backend<T>&) {}
 
   // Can the kernels of tiny networks compute this layer? They need every weight of W.

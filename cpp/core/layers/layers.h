@@ -26,10 +26,10 @@ class Layers {
   Layer<T>& back() { return *layers_.back(); }
   const Layer<T>& back() const { return *layers_.back(); }
 
-  // Layers are numbered by users without those that have no weights: how many there are, where the i-th
-  // is in this list, and where B of the i-th leads, to the layer just below the next one with weights.
+  // Users count only layers with weights: how many there are, and where the i-th is in this list.
   std::size_t weighted() const { return weighted_.size(); }
   std::size_t place(std::size_t i) const { return weighted_.at(i); }
+  // The layer whose δ the i-th B computes: the one just below the next layer with weights.
   std::size_t landing(std::size_t i) const { return weighted_.at(i + 1) - 1; }
   Layer<T>& with_weights(std::size_t i) { return *layers_[place(i)]; }
   const Layer<T>& with_weights(std::size_t i) const { return *layers_[place(i)]; }

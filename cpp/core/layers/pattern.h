@@ -44,7 +44,7 @@ void write_products(Backend<T>& backend, const Buffer<T>& to, T* partial, Send&&
   backend.wait();
   const Buffer<T> unit(backend, rows, n_source);
   const std::vector<ColumnRange> ranges = all_columns(n_source);
-  const Buffer<int> bad(backend, 1, 1);  // not looked at: the limit of deltas is not one of B
+  const Buffer<int> bad(backend, 1, 1);  // ignored: B may exceed the limit that holds for deltas
   for (Index first = 0; first < n_source; first += rows) {
     const Index n = std::min(rows, n_source - first);
     for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(1);
@@ -56,7 +56,7 @@ void write_products(Backend<T>& backend, const Buffer<T>& to, T* partial, Send&&
   }
 }
 
-// Each kind of layer derives a class from it. A B of the same pattern sends errors back through it.
+// Each kind of layer derives a class from it. A B that has the pattern of a layer uses it, too.
 template <class T>
 class Pattern : public LayerShape {
  public:
@@ -66,7 +66,7 @@ class Pattern : public LayerShape {
   Pattern& operator=(const Pattern&) = delete;
 
   virtual Index count() const = 0;  // number of weights
-  // Without weights: the mean square of what is sent back of errors with a mean square of 1.
+  // Of a layer without weights: the mean square of the errors below it if it is 1 above.
   virtual double passes_on() const { return 1.0; }
   // A buffer for the weights, filled with zeros.
   virtual Buffer<T> make(Allocator& allocator) const = 0;

@@ -29,17 +29,17 @@ class Backend : public Allocator {
   virtual double step_cost() const { return 1e4; }  // what a step takes besides, in multiplications
   virtual Index block_rows() const = 0;             // examples at once, of calls that only look
 
-  // The caller's array where operations can read it, until the next loan in the same `slot` or end().
-  virtual const void* lend(int slot, const void* data, std::size_t bytes) = 0;
+  // The caller's array at an address that operations can read: its own on the CPU, that of a copy on a
+  // device. It is valid until the next call with the same `slot`, or until end().
+  virtual const void* readable(int slot, const void* data, std::size_t bytes) = 0;
 
-  // Can operations read and write these bytes where they are? Host memory is lent instead.
+  // Can operations read and write these bytes where they are? If not, readable() copies them.
   virtual bool reaches(const void*, std::size_t) const { return false; }
 
-  // A stream of the caller's to work on, 0 for one's own; which that is; and until all is done that was
-  // asked for on another. Only a device has such.
+  // Streams, which only devices have: work on that one of the caller's, or on the backend's own for 0.
   virtual void use_stream(std::uintptr_t) {}
-  virtual std::uintptr_t stream() const { return 0; }
-  virtual void wait_for(std::uintptr_t) {}
+  virtual std::uintptr_t stream() const { return 0; }  // the one in use
+  virtual void wait_for(std::uintptr_t) {}  // what comes next waits for the work on that other stream
 
   // A step may be recorded and done again and again without the host. From begin_record() to
   // end_record() operations are kept instead of done; those that differ from step to step look into

@@ -43,7 +43,7 @@ class CpuBackend final : public Backend<T> {
   void wait() override {}
   double pace() const override { return 1e10; }
   Index block_rows() const override { return 128; }
-  const void* lend(int, const void* data, std::size_t) override { return data; }
+  const void* readable(int, const void* data, std::size_t) override { return data; }
 
   void clear(T* values, Index count) override { std::fill_n(values, count, T(0)); }
   void copy(const T* from, T* to, Index count) override { std::copy_n(from, count, to); }

@@ -157,7 +157,7 @@ ThreadTeam::ThreadTeam(int threads) : state_(new State) {
       State* state = state_.get();
       state_->workers.emplace_back([state, t] { state->loop(t); });
     } catch (const std::system_error&) {
-      break;  // the system gives no more threads: work with those there are
+      break;  // the system refuses more threads: work with those there are
     }
   }
 }

@@ -23,8 +23,8 @@ class BitMatrix final : public FeedbackMatrix<T> {
     }
   }
 
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
-    scene.backend.propagate(PropagateBits<T>{product, positive_.data(), kept_.data(), scale_});
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
+    context.backend.propagate(PropagateBits<T>{product, positive_.data(), kept_.data(), scale_});
   }
   std::int64_t bytes() const override {
     return (positive_.cols() + kept_.cols()) * Index{sizeof(std::uint32_t)};

@@ -14,9 +14,9 @@ class CustomMatrix final : public FeedbackMatrix<T> {
  public:
   explicit CustomMatrix(Propagator propagator) : propagator_(std::move(propagator)) {}
 
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
     constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();  // reported by times_slope()
-    scene.backend.wait();
+    context.backend.wait();
     source_.resize(static_cast<std::size_t>(product.n * product.n_src));
     delta_.resize(static_cast<std::size_t>(product.n * product.n_l));
     for (Index n = 0; n < product.n; ++n) {
@@ -33,8 +33,8 @@ class CustomMatrix final : public FeedbackMatrix<T> {
         to[j] = std::abs(from[j]) <= value_limit<T> ? static_cast<T>(from[j]) : not_a_number;
       }
     }
-    scene.backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h,
-                               product.ldh, product.activation, nullptr, product.bad});
+    context.backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h,
+                                 product.ldh, product.activation, nullptr, product.bad});
   }
   std::int64_t bytes() const override { return 0; }
 

@@ -20,12 +20,13 @@ std::string name_of(std::size_t layer) { return "feedback[" + std::to_string(lay
 
 [[noreturn]] void refuse_feedback(const std::string& message) { refuse("[Network] " + message); }
 
-// Where a B leads: the layer just below the next one with weights, in the list of all; and which of the
-// hidden layers with weights it belongs to, of how many.
+// The place of a B in the network.
 struct Spot {
-  std::size_t layer, number, hidden;
-  double passes;  // what pooling leaves of the errors' mean square on the way from there to the layer
-  double top_passes;  // the same for the last hidden layer
+  std::size_t layer;   // in the list of all layers: the one whose δ it computes
+  std::size_t number;  // of the hidden layer with weights that it belongs to
+  std::size_t hidden;  // how many of these there are
+  double passes;       // pooling between `layer` and that one multiplies errors' mean square by this
+  double top_passes;   // the same for the last hidden layer
 };
 
 std::int64_t source_units(const FeedbackSpec& spec, const Spot& at, const Units& units) {
@@ -42,11 +43,10 @@ bool keeps_mask(const FeedbackSpec& spec, const Spot& at, const Units& units, co
   return spec.plasticity != Plasticity::fixed && to_neighbour(spec, at, units) && above.density < 1;
 }
 
-// δ_l = (B δ_source) ∘ σ′(a) has the mean square Var(B) · sources of each unit · E[σ′²] · that of
-// δ_source, which is to be growth², times gain² where the source is the output: into the last hidden
-// layer, and for the routes from the output. A unit has fewer sources through a layer that isn't full,
-// on average. `slopes` are E[σ′²] of the layers; 1 where errors are to be equal before ∘ σ′. Where
-// pooling is in between, its derivative has a part in it.
+// Var(B) such that the mean square of δ_l = (B δ_source) ∘ σ′(a) is growth² times that of δ_source, and
+// gain² as well where the source is the output. It is Var(B) · S · E[σ′²] times that of δ_source, S
+// being how many sources a unit has: fewer where B has the pattern of a layer that isn't full. `slopes`
+// are E[σ′²] of the layers. Pooling between B and its layer counts by its `passes`.
 double equal_error_variance(const FeedbackSpec& spec, const Spot& at, const Units& units,
                             const LayerShape& above, const std::vector<double>& slopes) {
   auto sources = static_cast<double>(source_units(spec, at, units));
@@ -194,7 +194,7 @@ std::vector<Spot> spots_of(const std::vector<LayerSpec>& layers,
                            const std::vector<std::unique_ptr<Pattern<T>>>& shapes) {
   std::vector<Spot> spots;
   double passes = 1.0;
-  bool any = false;  // with weights, so far
+  bool any = false;  // was there a layer with weights?
   for (std::size_t l = 0; l < layers.size(); ++l) {
     if (is_pooling(layers[l])) {
       passes *= shapes[l]->passes_on();
@@ -211,7 +211,7 @@ std::vector<Spot> spots_of(const std::vector<LayerSpec>& layers,
   return spots;
 }
 
-// What goes back through the pooling layer `above`.
+// Feedback through the pooling layer `above`: its derivative, as backprop has it.
 template <class T>
 Feedback<T> derivative(Allocator& allocator, const LayerSpec& above, const LayerShape& shape) {
   FeedbackSpec spec;
@@ -281,10 +281,11 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
 }
 
 template <class T>
-void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial) {
-  if (!matrix) return scene.backend.clear(to.data(), to.rows() * to.ld());
-  write_products(scene.backend, to, partial,
-                 [&](const FeedbackProduct<T>& product) { matrix->propagate(product, scene); });
+void write_matrix(FeedbackMatrix<T>* matrix, const FeedbackContext<T>& context, const Buffer<T>& to,
+                  T* partial) {
+  if (!matrix) return context.backend.clear(to.data(), to.rows() * to.ld());
+  write_products(context.backend, to, partial,
+                 [&](const FeedbackProduct<T>& product) { matrix->propagate(product, context); });
 }
 
 template std::vector<Feedback<float>> make_feedback(Allocator&, const std::vector<FeedbackSpec>&,
@@ -293,8 +294,9 @@ template std::vector<Feedback<float>> make_feedback(Allocator&, const std::vecto
 template std::vector<Feedback<double>> make_feedback(Allocator&, const std::vector<FeedbackSpec>&,
                                                      std::int64_t, const std::vector<LayerSpec>&,
                                                      std::uint64_t, std::uint32_t);
-template void write_matrix(FeedbackMatrix<float>*, const Scene<float>&, const Buffer<float>&, float*);
-template void write_matrix(FeedbackMatrix<double>*, const Scene<double>&, const Buffer<double>&,
-                           double*);
+template void write_matrix(FeedbackMatrix<float>*, const FeedbackContext<float>&, const Buffer<float>&,
+                           float*);
+template void write_matrix(FeedbackMatrix<double>*, const FeedbackContext<double>&,
+                           const Buffer<double>&, double*);
 
 }  // namespace fastfa

@@ -12,9 +12,10 @@
 
 namespace fastfa {
 
-// What a matrix may look at while it works. `above` is the layer above the one it leads to.
+// What a matrix may use besides its own numbers. `above` is the layer above the one whose δ it makes,
+// `step` counts the network's steps.
 template <class T>
-struct Scene {
+struct FeedbackContext {
   Backend<T>& backend;
   const Layer<T>* above;
   std::int64_t step;
@@ -26,11 +27,11 @@ class FeedbackMatrix {
  public:
   virtual ~FeedbackMatrix() = default;
   // Called before each batch, for kinds of B that follow the weights or are drawn anew.
-  virtual void prepare(const Scene<T>&) {}
+  virtual void prepare(const FeedbackContext<T>&) {}
   // Called when the weights were replaced instead of learned: drops what was made of the old ones.
   virtual void forget() {}
   // δ_l = (B δ_source) ∘ σ′(h_l)
-  virtual void propagate(const FeedbackProduct<T>&, const Scene<T>&) = 0;
+  virtual void propagate(const FeedbackProduct<T>&, const FeedbackContext<T>&) = 0;
   // Bᵀ (n_source, n_l) where it is stored dense and is state, not a consequence of the weights.
   virtual Buffer<T> stored() const { return {}; }
   // What plasticity writes to: `stored`, or weights that are laid out as those of the layer above.
@@ -69,8 +70,8 @@ struct MatrixRequest {
 template <class T>
 using MadeMatrix = std::unique_ptr<FeedbackMatrix<T>>;
 
-// Is B of the pattern of the layer above, instead of a full matrix? So it is where W isn't full either:
-// Wᵀ, sign(Wᵀ) and, layerwise, `uniform`, a random weight of its own for every weight of W.
+// Has B an element for each weight of W above, instead of being a full matrix? This holds for Wᵀ,
+// sign(Wᵀ) and, layerwise, `uniform` where that layer is not full itself.
 bool is_patterned(const FeedbackSpec& spec, const LayerShape& above);
 
 // A row of the table of matrices: a name, what is known of it, and who makes it.
@@ -84,18 +85,19 @@ struct MatrixKind {
 template <class T>
 MatrixKind<T> matrix_kind(const FeedbackSpec& spec, const LayerShape& above);
 
-// One feedback for each hidden layer, from one `spec` for each that has weights. That one's leads to
-// what pooling leaves of the layer: into the layer just below the next one with weights; and below a
-// pooling layer it is the pooling's derivative. `layers`: all layers, from the first to the output. The
-// first feedback is drawn from the random stream of layer number `first`, the next from that of `first`
-// + 1, and so on. Throws std::invalid_argument that names the argument.
+// One feedback for each hidden layer; `specs` has one for each hidden layer with weights. If pooling
+// follows such a layer, its B makes the δ of the pooling's output, and the δ below that is the pooling's
+// derivative. `layers`: all layers, from the first to the output. The first feedback is drawn from the
+// random stream of layer number `first`, the next from that of `first` + 1, and so on. Throws
+// std::invalid_argument that names the argument.
 template <class T>
 std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<FeedbackSpec>& specs,
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,
                                        std::uint64_t seed, std::uint32_t first = 0);
 
-// Writes Bᵀ to `to` (n_source, n_l): what becomes of the unit vectors.
+// Writes Bᵀ to `to` (n_source, n_l), row by row as the product of B and a unit vector.
 template <class T>
-void write_matrix(FeedbackMatrix<T>* matrix, const Scene<T>& scene, const Buffer<T>& to, T* partial);
+void write_matrix(FeedbackMatrix<T>* matrix, const FeedbackContext<T>& context, const Buffer<T>& to,
+                  T* partial);
 
 }  // namespace fastfa

@@ -27,8 +27,8 @@ class HadamardMatrix final : public FeedbackMatrix<T> {
                });
   }
 
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
-    scene.backend.propagate(
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
+    context.backend.propagate(
         PropagateHadamard<T>{product, row_.data(), column_.data(), sign_.data(), order_, work_.data()});
   }
   std::int64_t bytes() const override {

@@ -24,21 +24,21 @@ class LowRankMatrix final : public FeedbackMatrix<T> {
                 });
   }
 
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
-    if (middle_.rows() < product.n) middle_ = Buffer<T>(scene.backend, product.n, v_.cols());
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
+    if (middle_.rows() < product.n) middle_ = Buffer<T>(context.backend, product.n, v_.cols());
     FeedbackProduct<T> first = product;  // source · Vᵀ → middle (n, r)
     first.n_l = v_.cols();
     first.activation = Activation::linear;
     first.delta = middle_.data();
     first.ldd = middle_.ld();
-    scene.backend.propagate(Propagate<T>{first, v_.data(), v_.ld(), 0});
+    context.backend.propagate(Propagate<T>{first, v_.data(), v_.ld(), 0});
     FeedbackProduct<T> second = product;  // middle · Uᵀ → delta
     second.source = middle_.data();
     second.lds = middle_.ld();
     second.n_src = u_.rows();
     second.ranges = ranges_.data();
     second.n_ranges = static_cast<Index>(ranges_.size());
-    scene.backend.propagate(Propagate<T>{second, u_.data(), u_.ld(), 0});
+    context.backend.propagate(Propagate<T>{second, u_.data(), u_.ld(), 0});
   }
   std::int64_t bytes() const override { return u_.bytes() + v_.bytes(); }
 

@@ -29,17 +29,17 @@ class PatternedMatrix final : public FeedbackMatrix<T> {
                    [](T value) { return std::abs(value); });
   }
 
-  void prepare(const Scene<T>& scene) override {
+  void prepare(const FeedbackContext<T>& context) override {
     if (!signs_) return;
     if (redrawn_) {
-      scene.backend.draw({size_.data(), size_.ld(), size_.rows(), size_.cols(), 0,
-                          Distribution::magnitude, scale_, seed_, purpose_word(Purpose::redraw, layer_),
-                          static_cast<std::uint32_t>(scene.step), nullptr, 0, Activation::linear,
-                          nullptr});
+      context.backend.draw(
+          {size_.data(), size_.ld(), size_.rows(), size_.cols(), 0, Distribution::magnitude, scale_,
+           seed_, purpose_word(Purpose::redraw, layer_), static_cast<std::uint32_t>(context.step),
+           nullptr, 0, Activation::linear, nullptr});
     }
-    scene.backend.wait();
+    context.backend.wait();
     for (Index r = 0; r < b_.rows(); ++r) {
-      const T* w = scene.above->w.row(r);
+      const T* w = context.above->w.row(r);
       const T* size = size_ ? size_.row(r) : nullptr;
       T* b = b_.row(r);
       for (Index i = 0; i < b_.cols(); ++i) {
@@ -49,8 +49,8 @@ class PatternedMatrix final : public FeedbackMatrix<T> {
     }
   }
 
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
-    scene.above->pattern->send_back(scene.backend, product, b_);
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
+    context.above->pattern->send_back(context.backend, product, b_);
   }
   Buffer<T> learned() const override { return signs_ ? Buffer<T>() : b_; }
   std::int64_t bytes() const override { return signs_ ? size_.bytes() : b_.bytes(); }

@@ -10,8 +10,8 @@ class ProceduralMatrix final : public FeedbackMatrix<T> {
   explicit ProceduralMatrix(const MatrixRequest& request)
       : scale_(static_cast<T>(request.scale)), seed_(request.seed), layer_(request.layer) {}
 
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
-    scene.backend.propagate(PropagateProcedural<T>{
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
+    context.backend.propagate(PropagateProcedural<T>{
         product, seed_, static_cast<std::uint32_t>(Purpose::feedback), layer_, scale_});
   }
   std::int64_t bytes() const override { return 0; }

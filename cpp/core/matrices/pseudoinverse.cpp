@@ -18,14 +18,14 @@ class PseudoinverseMatrix final : public FeedbackMatrix<T> {
         inverse_(w_.size()) {}
 
   // With refresh 1 always: the weights may have been written to since the last step.
-  void prepare(const Scene<T>& scene) override {
-    if (refresh_ > 1 && made_at_ >= 0 && scene.step - made_at_ < refresh_) return;
-    made_at_ = scene.step;
-    scene.backend.wait();
+  void prepare(const FeedbackContext<T>& context) override {
+    if (refresh_ > 1 && made_at_ >= 0 && context.step - made_at_ < refresh_) return;
+    made_at_ = context.step;
+    context.backend.wait();
     const Index n_source = b_.rows(), n_l = b_.cols();
     // W is stored as Wᵀ (n_l, n_source), whose inverse is Bᵀ.
     for (Index j = 0; j < n_l; ++j) {
-      std::copy_n(scene.above->w.row(j), n_source, w_.data() + j * n_source);
+      std::copy_n(context.above->w.row(j), n_source, w_.data() + j * n_source);
     }
     kernels().linear_algebra.pseudoinverse(w_.data(), n_l, n_source, inverse_.data());
     for (Index k = 0; k < n_source; ++k) {
@@ -37,8 +37,8 @@ class PseudoinverseMatrix final : public FeedbackMatrix<T> {
   void forget() override { made_at_ = -1; }
   Buffer<T> kept() const override { return refresh_ > 1 && made_at_ >= 0 ? b_ : Buffer<T>(); }
   Index* kept_since() override { return refresh_ > 1 ? &made_at_ : nullptr; }
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
-    scene.backend.propagate(Propagate<T>{product, b_.data(), b_.ld(), 0});
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
+    context.backend.propagate(Propagate<T>{product, b_.data(), b_.ld(), 0});
   }
   std::int64_t bytes() const override { return b_.bytes(); }
 

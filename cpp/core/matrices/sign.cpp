@@ -24,16 +24,16 @@ class SignMatrix final : public FeedbackMatrix<T> {
                  });
   }
 
-  void prepare(const Scene<T>& scene) override {
+  void prepare(const FeedbackContext<T>& context) override {
     if (!redrawn_) return;
-    scene.backend.draw({magnitude_.data(), magnitude_.ld(), magnitude_.rows(), magnitude_.cols(), 0,
-                        Distribution::magnitude, scale_, seed_, purpose_word(Purpose::redraw, layer_),
-                        static_cast<std::uint32_t>(scene.step), nullptr, 0, Activation::linear,
-                        nullptr});
+    context.backend.draw({magnitude_.data(), magnitude_.ld(), magnitude_.rows(), magnitude_.cols(), 0,
+                          Distribution::magnitude, scale_, seed_, purpose_word(Purpose::redraw, layer_),
+                          static_cast<std::uint32_t>(context.step), nullptr, 0, Activation::linear,
+                          nullptr});
   }
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
-    const Buffer<T>& w = scene.above->w;
-    scene.backend.propagate(PropagateSign<T>{product, w.data(), w.ld(), magnitude_.data(), scale_});
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
+    const Buffer<T>& w = context.above->w;
+    context.backend.propagate(PropagateSign<T>{product, w.data(), w.ld(), magnitude_.data(), scale_});
   }
   std::int64_t bytes() const override { return magnitude_.bytes(); }
 

@@ -35,14 +35,14 @@ class SparseMatrix final : public FeedbackMatrix<T> {
         column_(allocator, rows.column),
         value_(allocator, rows.value) {}
 
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
     if (product.n > 1) {
-      if (across_.cols() < product.n) across_ = Buffer<T>(scene.backend, n_source_, product.n);
-      scene.backend.transpose(
+      if (across_.cols() < product.n) across_ = Buffer<T>(context.backend, n_source_, product.n);
+      context.backend.transpose(
           {product.source, product.lds, product.n, n_source_, across_.data(), across_.ld()});
     }
-    scene.backend.propagate(PropagateSparse<T>{product, start_.data(), column_.data(), value_.data(),
-                                               across_.data(), across_.ld()});
+    context.backend.propagate(PropagateSparse<T>{product, start_.data(), column_.data(), value_.data(),
+                                                 across_.data(), across_.ld()});
   }
   std::int64_t bytes() const override {
     return start_.cols() * Index{sizeof(Index)} + column_.cols() * Index{sizeof(std::int32_t)} +

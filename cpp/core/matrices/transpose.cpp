@@ -7,8 +7,8 @@ namespace {
 template <class T>
 class TransposeMatrix final : public FeedbackMatrix<T> {
  public:
-  void propagate(const FeedbackProduct<T>& product, const Scene<T>& scene) override {
-    scene.above->derive(scene.backend, product);
+  void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
+    context.above->derive(context.backend, product);
   }
   std::int64_t bytes() const override { return 0; }
 };

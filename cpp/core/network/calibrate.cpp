@@ -1,4 +1,4 @@
-// B of the size that examples ask for.
+// Multiplies each B so that the deltas on the caller's examples have the size that was asked for.
 #include <cmath>
 #include <cstring>
 
@@ -17,7 +17,7 @@ void check_factor(const char* what, double value) {
          "; it must be above 0 and at most " + limit_text<T>());
 }
 
-// Only a B with a scale, or a caller's array (which is multiplied), can be given another size.
+// A B without a scale can't be multiplied, unless it is the caller's array.
 template <class T>
 void check_kind(const Feedback<T>& f, std::size_t layer) {
   if (f.spec.matrix == Matrix::array || f.scale > 0) return;
@@ -52,11 +52,12 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   if (x.rows < 1) refuse("[calibrate_feedback] X has no rows; it must have at least 1");
   check_factor<T>("gain", gain);
   check_factor<T>("growth", growth);
-  std::vector<Feedback<T>> made, drawn;  // then what was there before: it dies after the locks are gone
+  // `made` is exchanged for the feedback in use, which is destroyed after the locks are released.
+  std::vector<Feedback<T>> made, drawn;
   Session<T> session(*impl_);
   Impl& net = *impl_;
   const auto own = [&net](std::size_t l) -> Feedback<T>& { return net.own_feedback(l); };
-  if (net.teaching_.perturbation > 0) {
+  if (net.rule_.perturbation > 0) {
     refuse(
         "[calibrate_feedback] the network learns by node perturbation; it must have feedback matrices");
   }
@@ -67,9 +68,9 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   std::vector<double> sizes(net.layers_.weighted());
   {
     const SpareBuffers<T> spare(net.pass_);
-    net.prepare(net.teaching_);
+    net.prepare(net.rule_);
     net.in_blocks(x, y, poll, [&](Index first, Index n) {
-      net.teach(net.teaching_, net.batch_, 0, first);
+      net.compute_deltas(net.rule_, net.batch_, 0, first);
       net.checks_.raise_pending();
       for (std::size_t l = 0; l < sizes.size(); ++l) {
         sizes[l] += sum_of_squares(net.layers_.with_weights(l).delta, n);
@@ -119,15 +120,16 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   net.backend_->wait();
   for (std::size_t l = 0; l < fed; ++l) {
     const Buffer<T> b = own(l).matrix->learned();
-    // What was drawn is drawn again; what has learned, or was written by the caller, is multiplied.
+    // A B that is still as it was drawn has been drawn again, with its new scale. One that has learned,
+    // or that the caller has written to, is multiplied.
     if (!b || same(b, drawn[net.layers_.landing(l)].matrix->learned())) continue;
     const Buffer<T> to = made[net.layers_.landing(l)].matrix->learned();
     for (Index r = 0; r < b.rows(); ++r) {
       for (Index c = 0; c < b.cols(); ++c) to.row(r)[c] = static_cast<T>(b.row(r)[c] * factors[l]);
     }
   }
-  std::lock_guard<std::mutex> brief(net.teaching_mutex_);
-  std::vector<Feedback<T>>& in_use = net.teaching_.feedback;
+  std::lock_guard<std::mutex> brief(net.rule_mutex_);
+  std::vector<Feedback<T>>& in_use = net.rule_.feedback;
   for (std::size_t l = 0; l < made.size(); ++l) std::swap(made[l].of_b, in_use[l].of_b);
   std::swap(made, in_use);
   net.tiny_.forget_layout();

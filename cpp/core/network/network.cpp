@@ -71,7 +71,7 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
                     *backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.weighted())));
               });
   }
-  teaching_ = make_teaching<T>(*backend_, spec.feedback, spec.perturbation, spec_);
+  rule_ = make_rule<T>(*backend_, spec.feedback, spec.perturbation, spec_);
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
   for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
@@ -99,18 +99,19 @@ void Network<T>::Impl::reserve(Index batch) {
             static_cast<double>(sizeof(T)) * width * static_cast<double>(batch),
             [&] {
               for (Layer<T>& layer : layers_) layer.reserve(*backend_, batch);
-              batch_.reserve(*backend_, batch, spec_.inputs, layers_.back().n_out);  // last: it has the
-            });                                                                      // capacity
+              // Last, because its size is the capacity of all.
+              batch_.reserve(*backend_, batch, spec_.inputs, layers_.back().n_out);
+            });
 }
 
-// Where the kind of memory changes, what the optimizer before remembered is dropped.
+// If the optimizer needs another kind of memory than the one before, that one's memory is dropped.
 template <class T>
 void Network<T>::Impl::reserve_memory(Memory memory) {
   if (memory != memory_) {
     memory_ = memory;
     adam_steps_ = 0;
     for (Layer<T>& layer : layers_) layer.reserve_memory(*backend_, Memory::none);
-    for (Feedback<T>& f : teaching_.feedback) f.of_b = {};
+    for (Feedback<T>& f : rule_.feedback) f.of_b = {};
   }
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
@@ -120,7 +121,7 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
               moments * static_cast<double>(layer.w.bytes()),
               [&] { layer.reserve_memory(*backend_, memory); });
   }
-  for (Feedback<T>& f : teaching_.feedback) {
+  for (Feedback<T>& f : rule_.feedback) {
     if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
     const Buffer<T> b = f.matrix->learned();
     f.of_b.reserve(*backend_, memory, b.rows(), b.cols());
@@ -128,8 +129,8 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
 }
 
 // If another thread held the network at the fork, the child can't use it: it may be half changed. If the
-// forking thread held it, that thread goes on in the child and gives it back; but not within an
-// ensemble, which other threads were training as well.
+// forking thread held it, that thread goes on in the child and releases it. Within an ensemble the child
+// can't use it either, because other threads were training the same networks.
 template <class T>
 void Network<T>::Impl::in_child() {
   const auto is_free = [](std::mutex& mutex) {
@@ -137,7 +138,7 @@ void Network<T>::Impl::in_child() {
     return lock.owns_lock();
   };
   const bool own = holder_ == std::this_thread::get_id() && !together_;
-  if (!backend_->immediate() || !(own || is_free(mutex_)) || !is_free(teaching_mutex_)) lost_ = true;
+  if (!backend_->immediate() || !(own || is_free(mutex_)) || !is_free(rule_mutex_)) lost_ = true;
 }
 
 template <class T>
@@ -158,7 +159,7 @@ void Network<T>::Impl::check_reentry() const {
   }
 }
 
-// Deltas below the lowest layer that learns are not needed to learn.
+// A step needs no deltas below this layer.
 template <class T>
 int Network<T>::Impl::lowest_trainable() const {
   for (std::size_t l = 0; l < layers_.size(); ++l) {
@@ -188,23 +189,22 @@ void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x
   }
 }
 
-// The caller's array, at an address that the backend can read: its own on the CPU, a copy on a device.
-// If the row stride is negative, the array begins with its last row.
+// As Backend::readable(). If the row stride is negative, the array begins with its last row.
 template <class T>
-MatrixView<const T> Network<T>::Impl::lend(int slot, MatrixView<const T> from) {
+MatrixView<const T> Network<T>::Impl::readable(int slot, MatrixView<const T> from) {
   if (from.rows == 0) return from;
   const Index last = (from.rows - 1) * from.row_stride, lowest = std::min(Index{0}, last);
   const auto count = static_cast<std::size_t>(std::max(Index{0}, last) - lowest + from.cols);
-  const void* lent = backend_->lend(slot, from.data + lowest, count * sizeof(T));
-  from.data = static_cast<const T*>(lent) - lowest;
+  const void* at = backend_->readable(slot, from.data + lowest, count * sizeof(T));
+  from.data = static_cast<const T*>(at) - lowest;
   return from;
 }
 
 template <class T>
-const T* Network<T>::Impl::lend_weights(int slot, const T* sample_weight, Index n) {
+const T* Network<T>::Impl::readable_weights(int slot, const T* sample_weight, Index n) {
   if (!sample_weight) return nullptr;
   const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
-  return static_cast<const T*>(backend_->lend(slot, sample_weight, bytes));
+  return static_cast<const T*>(backend_->readable(slot, sample_weight, bytes));
 }
 
 // n examples as they lie in x and y, from `first` on.
@@ -217,11 +217,11 @@ void Network<T>::Impl::set_batch(MatrixView<const T> x, MatrixView<const T> y, I
     if (!from.data) return from;
     from.data += first * from.row_stride;
     from.rows = n;
-    return lend(slot, from);
+    return readable(slot, from);
   };
   batch_.x = rows(0, x);
   batch_.y = rows(1, y);
-  batch_.weight = lend_weights(6, sample_weight ? sample_weight + first : nullptr, n);
+  batch_.weight = readable_weights(6, sample_weight ? sample_weight + first : nullptr, n);
 }
 
 template <class T>
@@ -268,7 +268,7 @@ void Network<T>::forward(MatrixView<const T> x, MatrixView<T> out, const Poll& p
   impl_->in_blocks(x, {}, poll, [&](Index first, Index n) {
     impl_->error(impl_->batch_, false);
     impl_->checks_.raise_pending();
-    impl_->give(impl_->layers_.back().h, n, out, first);
+    impl_->copy_out(impl_->layers_.back().h, n, out, first);
   });
 }
 
@@ -301,18 +301,18 @@ void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
   impl_->check_data("deltas", x, &y);
   check_weights("deltas", sample_weight, nullptr, x.rows);
   check_out("deltas", out, x.rows, impl_->layers_);
-  Teaching<T> other;  // dies after the locks are gone: it may run code of the caller's
+  LearningRule<T> other;  // destroyed after the locks are released: that may run the caller's code
   Session<T> session(*impl_);
   const bool own = !feedback && perturbation == 0;
   if (!own) {
-    other = make_teaching<T>(*impl_->backend_, feedback ? *feedback : std::vector<FeedbackSpec>(),
-                             perturbation, impl_->spec_);
+    other = make_rule<T>(*impl_->backend_, feedback ? *feedback : std::vector<FeedbackSpec>(),
+                         perturbation, impl_->spec_);
   }
-  Teaching<T>& how = own ? impl_->teaching_ : other;
+  LearningRule<T>& rule = own ? impl_->rule_ : other;
   const SpareBuffers<T> spare(impl_->pass_);
-  impl_->prepare(how);
+  impl_->prepare(rule);
   const auto visit = [&](Index first, Index n) {
-    impl_->teach(how, impl_->batch_, 0, first);
+    impl_->compute_deltas(rule, impl_->batch_, 0, first);
     impl_->checks_.raise_pending();
     for (std::size_t l = 0; l < out.size(); ++l)
       copy_rows(impl_->layers_.with_weights(l).delta, n, out[l], first);

@@ -1,4 +1,4 @@
-// The calls of the public Network that are about where its numbers are, and on what they are worked.
+// The calls of the public Network that are about devices: their memory, streams and libraries.
 #include "core/base/sizes.h"
 #include "core/network/checks.h"
 #include "core/network/network_impl.h"
@@ -34,7 +34,7 @@ bool Network<T>::reaches(const void* data, std::size_t bytes) const {
 template <class T>
 OwnedMatrix<T> Network<T>::allocate(std::int64_t rows, std::int64_t cols) {
   Session<T> session(*impl_);
-  const std::string where = "[allocate] a matrix of";
+  std::string where = "[allocate] a matrix of";
   const auto bytes = static_cast<std::size_t>(size_product(where, {rows, cols})) * sizeof(T);
   std::shared_ptr<void> memory = with_room([&] { return where; }, static_cast<double>(bytes),
                                            [&] { return impl_->backend_->allocate(bytes); });
@@ -59,7 +59,7 @@ void Network<T>::wait_for(std::uintptr_t stream) {
 }
 
 template <class T>
-void Network<T>::Impl::give(const Buffer<T>& from, Index n, MatrixView<T> to, Index first) {
+void Network<T>::Impl::copy_out(const Buffer<T>& from, Index n, MatrixView<T> to, Index first) {
   T* const rows = to.data + first * to.row_stride;
   const auto bytes = static_cast<std::size_t>((n - 1) * to.row_stride + to.cols) * sizeof(T);
   if (n == 0 || backend_->immediate() || to.col_stride != 1 || !backend_->reaches(rows, bytes)) {
@@ -76,7 +76,7 @@ void Network<T>::Impl::give(const Buffer<T>& from, Index n, MatrixView<T> to, In
   template void Network<T>::use_stream(std::uintptr_t);                     \
   template std::uintptr_t Network<T>::stream() const;                       \
   template void Network<T>::wait_for(std::uintptr_t);                       \
-  template void Network<T>::Impl::give(const Buffer<T>&, Index, MatrixView<T>, Index)
+  template void Network<T>::Impl::copy_out(const Buffer<T>&, Index, MatrixView<T>, Index)
 FASTFA_INSTANTIATE(float);
 FASTFA_INSTANTIATE(double);
 

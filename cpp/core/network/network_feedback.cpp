@@ -10,7 +10,7 @@
 
 namespace fastfa {
 template <class T>
-Teaching<T> make_teaching(Allocator& allocator, const std::vector<FeedbackSpec>& feedback,
+LearningRule<T> make_rule(Allocator& allocator, const std::vector<FeedbackSpec>& feedback,
                           double perturbation, const NetworkSpec& net) {
   if (perturbation == 0) {
     return {make_feedback<T>(allocator, feedback, net.inputs, net.layers, net.seed), 0.0};
@@ -26,7 +26,7 @@ Teaching<T> make_teaching(Allocator& allocator, const std::vector<FeedbackSpec>&
 template <class T, class Look>
 static auto look(typename Network<T>::Impl& net, int hidden, Look&& at) {
   net.check_usable();
-  std::lock_guard<std::mutex> lock(net.teaching_mutex_);
+  std::lock_guard<std::mutex> lock(net.rule_mutex_);
   return at(net.own_feedback(static_cast<std::size_t>(hidden)));
 }
 
@@ -57,19 +57,20 @@ template <class T>
 OwnedMatrix<T> Network<T>::feedback_array(int hidden) {
   Session<T> session(*impl_);
   const std::size_t at = impl_->layers_.landing(static_cast<std::size_t>(hidden));
-  Feedback<T>& f = impl_->teaching_.feedback.at(at);
+  Feedback<T>& f = impl_->rule_.feedback.at(at);
   const Buffer<T> b(*impl_->backend_, f.n_source, impl_->layers_.at(at).n_out);
-  if (f.matrix) f.matrix->prepare(impl_->scene(at));
-  write_matrix(f.matrix.get(), impl_->scene(at), b, impl_->partial_.data());
+  if (f.matrix) f.matrix->prepare(impl_->feedback_context(at));
+  write_matrix(f.matrix.get(), impl_->feedback_context(at), b, impl_->partial_.data());
   return {transposed(b), b.owner()};
 }
 template <class T>
 void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation) {
-  Teaching<T> made;  // then what was there before: it dies after the locks are gone
+  // Exchanged for the rule in use, which is destroyed after the locks are released.
+  LearningRule<T> made;
   Session<T> session(*impl_);
-  made = make_teaching<T>(*impl_->backend_, feedback, perturbation, impl_->spec_);
-  std::lock_guard<std::mutex> brief(impl_->teaching_mutex_);
-  std::swap(impl_->teaching_, made);
+  made = make_rule<T>(*impl_->backend_, feedback, perturbation, impl_->spec_);
+  std::lock_guard<std::mutex> brief(impl_->rule_mutex_);
+  std::swap(impl_->rule_, made);
   impl_->tiny_.forget_layout();
   impl_->recorder_.drop();
 }
@@ -90,7 +91,7 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
   Session<T> session(*impl_);
   Impl& net = *impl_;
   const std::size_t at = net.layers_.landing(static_cast<std::size_t>(hidden));
-  Feedback<T>& f = net.teaching_.feedback.at(at);
+  Feedback<T>& f = net.rule_.feedback.at(at);
   if (!f.matrix) return 0.0;
   const SpareBuffers<T> spare(net.pass_);
   net.reserve(n);
@@ -102,11 +103,11 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
     }
   }
   const FeedbackProduct<T> product = net.feedback_product(f, at, net.batch_);
-  f.matrix->prepare(net.scene(at));
-  f.matrix->propagate(product, net.scene(at));
+  f.matrix->prepare(net.feedback_context(at));
+  f.matrix->propagate(product, net.feedback_context(at));
   net.backend_->wait();
   const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < repeats; ++i) f.matrix->propagate(product, net.scene(at));
+  for (int i = 0; i < repeats; ++i) f.matrix->propagate(product, net.feedback_context(at));
   net.backend_->wait();
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
   net.checks_.forget();
@@ -166,16 +167,16 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
       partial(host_allocator(), partial_rows, padded_cols(units));
   const FlushSubnormals flush;
   backend->begin(false);
-  write_matrix(made.back().matrix.get(), Scene<double>{*backend, nullptr, 0}, transposed,
+  write_matrix(made.back().matrix.get(), FeedbackContext<double>{*backend, nullptr, 0}, transposed,
                partial.data());
   backend->end();
   for (Index i = 0; i < units * n_source; ++i) out[i] = transposed.row(i % n_source)[i / n_source];
 }
 
 // The rest of the class is instantiated in network.cpp.
-template Teaching<float> make_teaching(Allocator&, const std::vector<FeedbackSpec>&, double,
+template LearningRule<float> make_rule(Allocator&, const std::vector<FeedbackSpec>&, double,
                                        const NetworkSpec&);
-template Teaching<double> make_teaching(Allocator&, const std::vector<FeedbackSpec>&, double,
+template LearningRule<double> make_rule(Allocator&, const std::vector<FeedbackSpec>&, double,
                                         const NetworkSpec&);
 #define FASTFA_INSTANTIATE(T)                                                                          \
   template OwnedMatrix<T> Network<T>::feedback(int) const;                                             \

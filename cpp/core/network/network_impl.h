@@ -43,8 +43,8 @@ class Network<T>::Impl final : public ForkListener {
  public:
   explicit Impl(const NetworkSpec& spec);
 
-  // Updates from the examples order[0 … n) of X, Y, a batch at a time. Sums are added to `result`, but
-  // for those of the weights themselves.
+  // Updates from the examples order[0 … n) of X, Y, a batch at a time. Adds losses and errors to
+  // `result`; conclude() makes means of them.
   void train(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer, Index batch_size,
              const Index* order, Index n, const Poll& poll, EpochResult& result, const T* sample_weight);
   void check_training(MatrixView<const T> x, MatrixView<const T> y, const Optimizer& optimizer,
@@ -53,18 +53,18 @@ class Network<T>::Impl final : public ForkListener {
 
   // One update from `batch`, unless `poll` says stop before it.
   void step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll);
-  void finish(Batch<T>& batch, const Optimizer& optimizer);  // of a step: what its deltas change
+  void finish(Batch<T>& batch, const Optimizer& optimizer);  // its last part: weights and B learn
 
   void gather(Batch<T>& batch);                  // h_0
   void forward(Batch<T>& batch);                 // h_l = σ(W_l h_{l−1} + b_l)
   void error(Batch<T>& batch, bool with_delta);  // y, e = y* − y, δ_L
   // δ of every layer from `lowest` up; row0: how many examples of the same call came before
-  void teach(Teaching<T>& how, Batch<T>& batch, int lowest, Index row0 = 0);
-  void feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, int lowest);  // δ_l = (B_l δ) ∘ σ′(a_l)
-  void perturb(double sigma, Batch<T>& batch, Index row0);                    // δ_l = −(L′ − L) ξ_l / σ²
-  void update(Batch<T>& batch, const OptimizerStep<T>& change);               // W_l ← W_l + v_l
-  void learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change);       // Kolen–Pollack
-  void mirror(Index n);                                                       // weight mirror
+  void compute_deltas(LearningRule<T>& rule, Batch<T>& batch, int lowest, Index row0 = 0);
+  void feedback(std::vector<Feedback<T>>& of, Batch<T>& batch, int lowest);  // δ_l = (B_l δ) ∘ σ′(a_l)
+  void perturb(double sigma, Batch<T>& batch, Index row0);                   // δ_l = −(L′ − L) ξ_l / σ²
+  void update(Batch<T>& batch, const OptimizerStep<T>& change);              // W_l ← W_l + v_l
+  void learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change);      // Kolen–Pollack
+  void mirror(Index n);                                                      // weight mirror
 
   // A step in parts, in stepwise.cpp.
   void forward_step(MatrixView<const T> x, MatrixView<T> out);
@@ -73,27 +73,29 @@ class Network<T>::Impl final : public ForkListener {
   void check_error(const char* call, const MatrixView<const T>& e,
                    const MatrixView<const T>& target) const;
 
-  // Are the parts of this step tried by the kernels of tiny networks first?
+  // Are the kernels of tiny networks tried first in each part of this step?
   bool tries_tiny(const Batch<T>& batch) const {
     return learning_ && batch.n == 1 && backend_->immediate();
   }
-  // Plain SGD with few examples may leave each update to the next forward pass: nothing that is done in
-  // between looks at the weights.
+  // May each update be left to the next forward pass? With plain SGD and few examples, if nothing looks
+  // at the weights in between.
   bool can_defer(const Optimizer& optimizer);
   void catch_up();
 
-  // Before teach(): prepares each matrix that follows the weights or is drawn anew.
-  void prepare(Teaching<T>& how);
+  // Called before compute_deltas(), for matrices that follow the weights or are drawn anew.
+  void prepare(LearningRule<T>& rule);
 
   // to (n, cols) = what dropout at this step leaves of `from`; layer −1 is the input
   void drop(int layer, double rate, bool scaled, const Buffer<T>& from, const Buffer<T>& to, Index n);
 
   OptimizerStep<T> optimizer_step(const Optimizer& optimizer, Index n);
-  // B of the i-th hidden layer with weights: which of the feedback it is. None with node perturbation.
-  std::size_t fed() const { return teaching_.feedback.empty() ? 0 : layers_.weighted() - 1; }
-  Feedback<T>& own_feedback(std::size_t i) { return teaching_.feedback.at(layers_.landing(i)); }
+  // How many hidden layers with weights have a B, and that of the i-th. Node perturbation has none.
+  std::size_t fed() const { return rule_.feedback.empty() ? 0 : layers_.weighted() - 1; }
+  Feedback<T>& own_feedback(std::size_t i) { return rule_.feedback.at(layers_.landing(i)); }
 
-  Scene<T> scene(std::size_t hidden) { return {*backend_, &layers_[hidden + 1], steps_}; }
+  FeedbackContext<T> feedback_context(std::size_t hidden) {
+    return {*backend_, &layers_[hidden + 1], steps_};
+  }
   const Layer<T>& source_layer(Route route, std::size_t hidden) const {
     return route == Route::layerwise ? layers_[hidden + 1] : layers_.back();
   }
@@ -112,12 +114,13 @@ class Network<T>::Impl final : public ForkListener {
   void reset_memory();
   int lowest_trainable() const;
   void check_data(const char* call, const MatrixView<const T>& x, const MatrixView<const T>* y) const;
-  MatrixView<const T> lend(int slot, MatrixView<const T> from);
-  const T* lend_weights(int slot, const T* sample_weight, Index n);
+  MatrixView<const T> readable(int slot, MatrixView<const T> from);
+  const T* readable_weights(int slot, const T* sample_weight, Index n);
   void set_batch(MatrixView<const T> x, MatrixView<const T> y, Index first, Index n,
                  const T* sample_weight = nullptr);
-  // The same as copy_rows(), by the device if it reaches `to`, else by the host.
-  void give(const Buffer<T>& from, Index n, MatrixView<T> to, Index first);
+  // Copies rows of a buffer to rows first … of the caller's matrix. The device does so if it reaches
+  // `to`, else the host.
+  void copy_out(const Buffer<T>& from, Index n, MatrixView<T> to, Index first);
 
   // Calls visit(first row, rows) with the forward pass of those rows done.
   template <class Visit>
@@ -127,7 +130,7 @@ class Network<T>::Impl final : public ForkListener {
   NetworkSpec spec_;
   std::unique_ptr<Backend<T>> backend_;
   Layers<T> layers_;
-  Teaching<T> teaching_;
+  LearningRule<T> rule_;
   Batch<T> batch_;
   StagedPass<T> pass_{layers_, batch_};
   Probe<T> probe_;
@@ -137,16 +140,16 @@ class Network<T>::Impl final : public ForkListener {
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;
   RangeChecks<T> checks_{*backend_, steps_, adam_steps_};
-  TinyRunner<T> tiny_{*backend_, spec_, layers_, teaching_, batch_, checks_};
+  TinyRunner<T> tiny_{*backend_, spec_, layers_, rule_, batch_, checks_};
   Recorder<T> recorder_{*this};
   bool learning_ = false;                  // within a step: there is dropout
   bool deferring_ = false;                 // updates wait for the next forward pass
   std::mutex mutex_;                       // held during a call that works with the network
-  std::mutex teaching_mutex_;              // held briefly where teaching_ is looked at or replaced
+  std::mutex rule_mutex_;                  // held briefly where rule_ is looked at or replaced
   std::atomic<std::thread::id> holder_{};  // of mutex_
   std::atomic<std::uintptr_t> stream_{0};  // of the backend
-  bool together_ = false;                  // held for an ensemble
-  bool lost_ = false;  // forked at a bad moment; or on a device, which can't be forked
+  bool together_ = false;                  // held by a call that trains an ensemble
+  bool lost_ = false;  // in a forked child that can't use it: it may be half changed, or on a device
 };
 
 // Makes means of the sums that examples order[0 … n) have left in `result`, all of them on top of

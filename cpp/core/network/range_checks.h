@@ -24,19 +24,20 @@ class RangeChecks {
   RangeChecks(Backend<T>& backend, Counter& steps, std::int64_t& adam_steps)
       : backend_(backend), steps_(steps), adam_steps_(adam_steps) {}
 
-  // Where the kernels before the next check report a value that is out of range.
+  // The flag that kernels set at a value out of range, until the next check().
   int* bad() const { return flags_.data() + sites_.size(); }
-  // Throws DivergenceError if they did; where the backend runs ahead, raise_pending() does so later.
+  // Throws DivergenceError if it is set. Where the backend runs ahead, raise_pending() throws later.
   void check(int layer, const char* what);
   void raise_pending();
   [[noreturn]] void raise(Site site);
   void forget();  // drops all pending checks
 
-  // For a backend that runs ahead of the checks. Not 0: a value was out of range, and updates are
-  // skipped. Null where the backend is immediate.
+  // A flag for backends that run ahead of the checks: once it is set, updates are skipped. Null where
+  // the backend is immediate.
   const int* halted() const { return backend_.immediate() ? nullptr : halted_.data(); }
-  // The sums of an epoch, on the device: begin with those in `result`, add a step's before its update
-  // (and its flags to halted()), fetch them. reduce() does nothing where the backend is immediate.
+  // The sums of an epoch, on the device. They begin with those in `result`. reduce() adds those of a
+  // step, before its update, and sets halted() if one of its flags is set; it does nothing where the
+  // backend is immediate. fetch_sums() writes them back.
   void begin_sums(const EpochResult& result);
   void reduce(const Batch<T>& batch);
   void fetch_sums(EpochResult& result);
@@ -45,8 +46,8 @@ class RangeChecks {
   // Examples in these sums.
   Index examples() const { return examples_; }
   void add_examples(Index more) { examples_ += more; }
-  // The checks since raise_pending(), of a step that was recorded instead of done; there were so many
-  // examples before it.
+  // The checks since raise_pending(), for a step that was recorded and not done. `examples`: how many
+  // the sums had before it.
   std::vector<Site> take_recorded(Index examples);
 
  private:

@@ -13,17 +13,16 @@ constexpr std::size_t most_layers = 256;
 
 template <class T>
 bool Recorder<T>::can_record() const {
-  if (!net_.backend_->can_record() || net_.teaching_.perturbation > 0 ||
-      net_.layers_.size() > most_layers) {
+  if (!net_.backend_->can_record() || net_.rule_.perturbation > 0 || net_.layers_.size() > most_layers) {
     return false;
   }
-  const std::vector<Feedback<T>>& feedback = net_.teaching_.feedback;
+  const std::vector<Feedback<T>>& feedback = net_.rule_.feedback;
   return std::none_of(feedback.begin(), feedback.end(), [](const Feedback<T>& f) {
     return f.traits.runs_on_host || f.spec.plasticity == Plasticity::weight_mirror;
   });
 }
 
-// All that is written into a recording: where it differs, another one must be made.
+// Everything that a recording contains. If any of it changes, a new recording is made.
 template <class T>
 std::vector<std::uintptr_t> Recorder<T>::key(const OptimizerStep<T>& change) const {
   std::vector<std::uintptr_t> key;
@@ -65,11 +64,11 @@ std::vector<std::uintptr_t> Recorder<T>::key(const OptimizerStep<T>& change) con
     add_moments(layer.of_w);
     add_moments(layer.of_bias);
   }
-  for (const Feedback<T>& f : net_.teaching_.feedback) add_moments(f.of_b);
+  for (const Feedback<T>& f : net_.rule_.feedback) add_moments(f.of_b);
   return key;
 }
 
-// Makes the recording of a step with as many examples as the batch has; that changes nothing else.
+// Records a step with as many examples as the batch has, and changes nothing else.
 template <class T>
 void Recorder<T>::record(const Optimizer& optimizer) {
   const std::int64_t steps = net_.steps_, adam_steps = net_.adam_steps_;
@@ -91,7 +90,7 @@ void Recorder<T>::record(const Optimizer& optimizer) {
     restore();
     try {
       net_.backend_->end_record();
-    } catch (const std::exception&) {  // because of what is thrown on
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the first error is thrown on
     }
     throw;
   }

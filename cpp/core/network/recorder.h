@@ -1,6 +1,6 @@
-// The steps of an epoch without the host: one is recorded, and what differs from step to step is in
-// ReplayState, which the device updates. The same operations in the same order as step() by step(), so
-// the same bits.
+// Repeats a recorded step on the device, without the host. What differs from step to step is in
+// ReplayState, which the device updates. The operations and their order are those of step(), and so are
+// the bits.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "core/machine/replay_state.h"
+#include "core/network/learning_rule.h"
 #include "core/network/optimizers.h"
 #include "core/network/range_checks.h"
-#include "core/network/teaching.h"
 #include "fastfa/network.h"
 
 namespace fastfa {
@@ -22,11 +22,12 @@ class Recorder {
 
   explicit Recorder(Impl& net) : net_(net) {}
 
-  // Is a step the same operations each time, none of which the host has a part in?
+  // Does each step consist of the same operations, all of them on the device?
   bool can_record() const;
 
-  // `count` steps with the examples order[0 …), all batches whole. Buffers must be there: a step was
-  // done before. False: it isn't worth it, and nothing was done.
+  // Does `count` steps with the examples order[0 …), all batches whole. A step must have been done
+  // before, so that all buffers exist. Returns false if so few steps aren't worth a recording; then
+  // nothing was done.
   bool replay(const Optimizer& optimizer, const Index* order, Index count);
 
   // Must be called when something has changed that a recording depends on and key() doesn't show.

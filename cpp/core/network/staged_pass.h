@@ -36,8 +36,8 @@ class StagedPass {
   Batch<T> spare_batch_;
 };
 
-// While it lives, the layers and the batch have spare buffers if a pass is kept in the usual ones: for
-// calls that look without learning.
+// For calls that compute without learning: while it lives, the layers and the batch have spare buffers
+// if their usual ones keep a pass.
 template <class T>
 class SpareBuffers {
  public:

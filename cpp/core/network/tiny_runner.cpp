@@ -8,11 +8,11 @@ constexpr Index tiny_units = 256;
 
 }  // namespace
 
-// Nothing may be dropped, removed or perturbed.
+// No dropout, no removed weights, no node perturbation.
 template <class T>
 bool TinyRunner<T>::small_layers() const {
   if (!backend_.runs_tiny()) return false;
-  if (teaching_.perturbation > 0 || spec_.input_dropout > 0 || spec_.inputs > tiny_units) return false;
+  if (rule_.perturbation > 0 || spec_.input_dropout > 0 || spec_.inputs > tiny_units) return false;
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) {
     if (!layer.can_be_tiny() || layer.spec.dropout > 0 || layer.n_out > tiny_units) return false;
@@ -26,7 +26,7 @@ template <class T>
 bool TinyRunner<T>::small_feedback() const {
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) bytes += layer.w.bytes();
-  for (const Feedback<T>& f : teaching_.feedback) {
+  for (const Feedback<T>& f : rule_.feedback) {
     if (!f.matrix) continue;
     if (f.spec.plasticity != Plasticity::fixed || f.spec.route == Route::target) return false;
     const Buffer<T> b = f.matrix->stored();
@@ -60,7 +60,7 @@ void TinyRunner<T>::lay_out() {
                      0, nullptr, 0});
   }
   for (std::size_t l = layers_.size() - 1; feedback_ && l-- > 0;) {
-    const Feedback<T>& f = teaching_.feedback[l];
+    const Feedback<T>& f = rule_.feedback[l];
     const std::size_t from = f.spec.route == Route::layerwise ? l + 1 : layers_.size() - 1;
     const bool silent = !f.matrix || (from + 1 < layers_.size() && !tiny_[from].b);
     if (silent) continue;  // δ is zero

@@ -7,9 +7,9 @@
 
 #include "core/layers/layers.h"
 #include "core/network/batch.h"
+#include "core/network/learning_rule.h"
 #include "core/network/optimizers.h"
 #include "core/network/range_checks.h"
-#include "core/network/teaching.h"
 
 namespace fastfa {
 
@@ -18,18 +18,13 @@ class TinyRunner {
  public:
   // All of these are the network's.
   TinyRunner(Backend<T>& backend, const NetworkSpec& spec, Layers<T>& layers,
-             const Teaching<T>& teaching, const Batch<T>& batch, const RangeChecks<T>& checks)
-      : backend_(backend),
-        spec_(spec),
-        layers_(layers),
-        teaching_(teaching),
-        batch_(batch),
-        checks_(checks) {}
+             const LearningRule<T>& rule, const Batch<T>& batch, const RangeChecks<T>& checks)
+      : backend_(backend), spec_(spec), layers_(layers), rule_(rule), batch_(batch), checks_(checks) {}
 
   // Must be called when the buffers of the batch or the feedback have been replaced.
   void forget_layout() { current_ = false; }
 
-  // Can the kernels do the forward pass of this network? And whole steps with this optimizer?
+  // Can these kernels do the forward pass of this network, and whole steps with this optimizer?
   bool can_forward();
   bool can_step(const Optimizer& optimizer);
 
@@ -43,8 +38,7 @@ class TinyRunner {
   // how many were done. They are fewer where a value of the next one is out of range.
   Index run(const OptimizerStep<T>& change, const Index* order, Index n, EpochResult& result);
 
-  // For those who run several networks together: the layers as kernels take them, and δ set to zero in
-  // the layers that nothing is sent to.
+  // For ensembles: the layers as the kernels take them. Also sets δ to zero in layers without feedback.
   const std::vector<TinyLayer<T>>& prepare();
 
  private:
@@ -58,7 +52,7 @@ class TinyRunner {
   Backend<T>& backend_;
   const NetworkSpec& spec_;
   Layers<T>& layers_;
-  const Teaching<T>& teaching_;
+  const LearningRule<T>& rule_;
   const Batch<T>& batch_;
   const RangeChecks<T>& checks_;
   bool current_ = false;            // else the layout must be made anew

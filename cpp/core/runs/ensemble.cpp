@@ -14,7 +14,7 @@
 namespace fastfa {
 namespace {
 
-constexpr Index lane_networks = 6;    // lanes take as long as five alone, however few are in use
+constexpr Index lane_networks = 6;    // a run in lanes takes as long as five networks one by one
 constexpr double chunk_work = 2.5e7;  // multiplications between two questions to `poll`, per network
 
 Index bits_of(double value) {
@@ -44,8 +44,9 @@ std::string numbered(const std::string& device) {
 
 }  // namespace
 
-// All networks are held for the whole call: in the order of their addresses, so that two calls can't
-// wait for each other, and given back the other way round, since each restores what it found.
+// All networks are held for the whole call. They are locked in the order of their addresses, so that two
+// calls can't wait for each other, and released in the opposite order, because each Session restores
+// the floating point mode that it found.
 template <class T>
 struct Sessions {
   std::vector<std::unique_ptr<Session<T>>> sessions;
@@ -81,12 +82,12 @@ class Training {
     }
   }
 
-  // All tasks do a chunk of the examples, then all the next one.
+  // All tasks do the same chunk of the examples, and begin the next one together.
   Together run(const Index* order, Index n, const Poll& poll) {
     const std::shared_ptr<ThreadTeam> threads = ThreadTeam::instance();
     const auto tasks = static_cast<int>(teams_.size() + singles_.size());
     const Index batches = chunk_batches(), chunk = batches > n / batch_size_ ? n : batches * batch_size_;
-    if (blocks_) blocks_->lend(x_, y_, order, n, sample_weight_);
+    if (blocks_) blocks_->set_examples(x_, y_, order, n, sample_weight_);
     for (Index at = 0; at < n; at += chunk) {
       if (asks_to_stop(poll)) throw Interrupted();
       const Index count = std::min(chunk, n - at);
@@ -172,7 +173,7 @@ class Training {
     if (!members.empty()) blocks_ = std::make_unique<Blocks<T>>(*members[0]->backend_);
   }
 
-  // A network that can't go on does the rest of the chunk alone, or stops there.
+  // A network with a value out of range leaves its block and goes on alone, where the error is raised.
   void in_blocks(const Index* order, Index at, Index n) {
     std::vector<typename Blocks<T>::Member> running;
     std::vector<std::size_t> who;
@@ -214,8 +215,8 @@ class Training {
     held_together = before;
   }
 
-  // Where one lane can't go on, all of the team go on alone: the lanes' copies of the weights are behind
-  // from then on.
+  // If a value in one lane is out of range, the whole team goes on alone for good: the copies of the
+  // weights in the lanes are no longer up to date.
   void together(Team& team, const Index* order, Index n) {
     Index done = 0;
     if (team.lanes) {

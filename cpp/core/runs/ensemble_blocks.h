@@ -21,22 +21,22 @@ class Blocks {
   // Runs on the stream of `backend`: nothing of any member may be under way on another.
   explicit Blocks(Backend<T>& backend) : backend_(backend) {}
 
-  // What all of them learn from; in slots of their own, for single networks lend as well.
-  void lend(MatrixView<const T> x, MatrixView<const T> y, const Index* order, Index n,
-            const T* sample_weight) {
+  // What all of them learn from. In slots that no single network uses.
+  void set_examples(MatrixView<const T> x, MatrixView<const T> y, const Index* order, Index n,
+                    const T* sample_weight) {
     const auto bytes = [](const MatrixView<const T>& m) {
       return m.rows == 0 ? std::size_t{0}
                          : static_cast<std::size_t>((m.rows - 1) * m.row_stride + m.cols) * sizeof(T);
     };
     x_ = x;
     y_ = y;
-    x_.data = static_cast<const T*>(backend_.lend(3, x.data, bytes(x)));
-    y_.data = static_cast<const T*>(backend_.lend(4, y.data, bytes(y)));
-    order_ =
-        static_cast<const Index*>(backend_.lend(5, order, static_cast<std::size_t>(n) * sizeof(Index)));
+    x_.data = static_cast<const T*>(backend_.readable(3, x.data, bytes(x)));
+    y_.data = static_cast<const T*>(backend_.readable(4, y.data, bytes(y)));
+    order_ = static_cast<const Index*>(
+        backend_.readable(5, order, static_cast<std::size_t>(n) * sizeof(Index)));
     if (!sample_weight) return;
     const auto size = static_cast<std::size_t>(x.rows) * sizeof(T);
-    weight_ = static_cast<const T*>(backend_.lend(7, sample_weight, size));
+    weight_ = static_cast<const T*>(backend_.readable(7, sample_weight, size));
   }
 
   // Steps with examples order[at … at + n): how many each has done.

@@ -55,13 +55,13 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
   check_weights("train_epoch", sample_weight, order, n);
 }
 
-// Not where a step is tried by the kernels of tiny networks: they don't apply deferred updates.
+// The kernels of tiny networks don't apply deferred updates, so networks that use them defer none.
 template <class T>
 bool Network<T>::Impl::can_defer(const Optimizer& optimizer) {
   const bool plain = memory_of(optimizer) == Memory::none;
   if (!backend_->immediate() || !plain || tiny_.can_forward()) return false;
-  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
-    const Feedback<T>& f = teaching_.feedback[l];
+  for (std::size_t l = 0; l < rule_.feedback.size(); ++l) {
+    const Feedback<T>& f = rule_.feedback[l];
     const bool reads = f.traits.reads_weights_before_forward && layers_[l + 1].can_defer();
     if (f.spec.plasticity != Plasticity::fixed || f.traits.is_code || reads) return false;
   }
@@ -102,13 +102,13 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
       std::max(Index{1}, static_cast<Index>(0.02 * backend_->pace() / (work + backend_->step_cost())));
 
   const Poll never;
-  batch_.x = lend(0, x);
-  batch_.y = lend(1, y);
-  batch_.weight = lend_weights(6, sample_weight, x.rows);
-  order =
-      static_cast<const Index*>(backend_->lend(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
-  // How the steps are done: in whole runs by the kernels of tiny networks, as replays of a recorded one,
-  // or one by one; and whether updates wait for the next forward pass.
+  batch_.x = readable(0, x);
+  batch_.y = readable(1, y);
+  batch_.weight = readable_weights(6, sample_weight, x.rows);
+  order = static_cast<const Index*>(
+      backend_->readable(2, order, static_cast<std::size_t>(n) * sizeof(Index)));
+  // Steps are done in whole runs by the kernels of tiny networks, as replays of a recorded step, or one
+  // by one. Updates may be left to the next forward pass.
   const bool tiny = batch_size == 1 && tiny_.can_step(optimizer), ahead = !backend_->immediate();
   bool recording = ahead && !tiny && recorder_.can_record();
   if (ahead) checks_.begin_sums(result);

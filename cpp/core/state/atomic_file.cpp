@@ -65,8 +65,8 @@ void remove_unlocked(const std::string& path) {
   ::close(file);
 }
 
-// Removes what killed writers of `target` left beside it: neighbours that nobody has locked. What can't
-// be looked into or removed stays: that is no reason not to write.
+// Removes what killed writers of `target` left beside it: neighbours that nobody has locked. It is no
+// error if one of them can't be opened or removed.
 void remove_abandoned(const std::string& target) {
   const std::string beginning = neighbours_of(target), folder = folder_of(target);
   std::error_code none;

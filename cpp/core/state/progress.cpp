@@ -13,7 +13,7 @@ void Network<T>::Impl::reset_memory() {
   pass_.drop();
   reserve_memory(Memory::none);
   for (Layer<T>& layer : layers_) layer.clear_removed();
-  for (Feedback<T>& f : teaching_.feedback) {
+  for (Feedback<T>& f : rule_.feedback) {
     if (f.matrix) f.matrix->forget();
     if (f.mask) clear_removed(f.mask, f.matrix->learned());
   }

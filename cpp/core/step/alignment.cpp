@@ -81,7 +81,7 @@ class Instruments {
       const Index led_to = net_.layers_[net_.layers_.landing(i)].n_out;
       a.neuron_angles.assign(static_cast<std::size_t>(led_to), nan);
     }
-    if (choice.matrices && net_.teaching_.perturbation == 0) compare_matrices(result);
+    if (choice.matrices && net_.rule_.perturbation == 0) compare_matrices(result);
     return result;
   }
 
@@ -93,17 +93,17 @@ class Instruments {
   const Poll& poll_;
   std::size_t lowest_pbp_ = 0;  // of those
   Buffer<double> dots_;
-  Buffer<int> ignored_;  // products that only instruments form may be as large as they like
+  Buffer<int> ignored_;  // the range flag of products that only instruments need, whatever their size
 
   // Own deltas, then those of bp and pbp on the same activations.
   void collect(int pseudo) {
     Batch<T>& batch = net_.batch_;
-    net_.prepare(net_.teaching_);
+    net_.prepare(net_.rule_);
     net_.forward(batch);
-    net_.teach(net_.teaching_, batch, 0);
+    net_.compute_deltas(net_.rule_, batch, 0);
     net_.probe_.reserve(*net_.backend_, batch.capacity(), net_.layers_);
     keep(net_.probe_.own, 0);
-    if (net_.teaching_.perturbation > 0) {  // its pass left no error behind
+    if (net_.rule_.perturbation > 0) {  // its pass left no error behind
       net_.forward(batch);
       net_.error(batch, true);
     }
@@ -123,7 +123,7 @@ class Instruments {
   void run(Matrix matrix, std::size_t lowest, Deltas& to) {
     std::vector<FeedbackSpec> specs(hidden_);
     for (std::size_t l = 0; l < hidden_; ++l) specs[l].matrix = l < lowest ? Matrix::zero : matrix;
-    Teaching<T> how = make_teaching<T>(*net_.backend_, specs, 0.0, net_.spec_);
+    LearningRule<T> how = make_rule<T>(*net_.backend_, specs, 0.0, net_.spec_);
     net_.prepare(how);
     const std::size_t from = lowest == 0 ? 0 : net_.layers_.place(lowest);
     net_.feedback(how.feedback, net_.batch_, static_cast<int>(from));
@@ -169,7 +169,7 @@ class Instruments {
     plain.rate = T(1);
     const auto gradient = [&](const Buffer<T>& delta) {
       stop_if_asked();
-      const Buffer<T> g(*net_.backend_, h.cols(), delta.cols());
+      Buffer<T> g(*net_.backend_, h.cols(), delta.cols());
       net_.backend_->dense_update({plain, h.data(), h.ld(), n_, h.cols(), inputs.data(),
                                    static_cast<Index>(inputs.size()), delta.data(), delta.ld(),
                                    delta.cols(), g.data(), g.ld(), nullptr, nullptr, nullptr, nullptr,
@@ -179,7 +179,7 @@ class Instruments {
     const Buffer<T> own = gradient(net_.probe_.own[l]), bp = gradient(net_.probe_.bp[l]);
     return Dots(*net_.backend_, own, bp, own.rows(), own.cols()).angle();
   }
-  // Of shared weights.
+  // The same for a convolution, whose layer computes its gradient.
   double angle_of_kernels(std::size_t l) {
     Layer<T>& layer = net_.layers_[l];
     const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
@@ -187,7 +187,7 @@ class Instruments {
     plain.rate = T(1);
     const auto gradient = [&](Buffer<T>& delta) {
       stop_if_asked();
-      const Buffer<T> g = layer.pattern->make(*net_.backend_);
+      Buffer<T> g = layer.pattern->make(*net_.backend_);
       std::swap(layer.delta, delta);
       layer.learn(*net_.backend_, plain, h, net_.all_inputs_, n_, g, {}, false);
       net_.backend_->wait();
@@ -278,12 +278,12 @@ class Instruments {
 
   // B against `ideal`, Wᵀ or the chain of them, which is (n_source, n_l) as Bᵀ is.
   void compare_matrix(std::size_t l, const Buffer<T>& ideal, LayerAlignment& a) {
-    Feedback<T>& f = net_.teaching_.feedback[l];
+    Feedback<T>& f = net_.rule_.feedback[l];
     Layer<T>& layer = net_.layers_[l];
     Buffer<T> b = f.matrix ? f.matrix->stored() : Buffer<T>();
     if (!b) {
       b = Buffer<T>(*net_.backend_, f.n_source, layer.n_out);
-      write_matrix(f.matrix.get(), net_.scene(l), b, net_.partial_.data());
+      write_matrix(f.matrix.get(), net_.feedback_context(l), b, net_.partial_.data());
     }
     const Dots dots(*net_.backend_, b, ideal, b.rows(), b.cols());
     a.weight_angle = dots.angle();
@@ -303,7 +303,7 @@ class Instruments {
     product.bad = ignored_.data();
     const Buffer<T>&p = layer.delta, &q = net_.probe_.pbp[l];  // no longer needed
     if (f.matrix) {
-      f.matrix->propagate(product, net_.scene(l));
+      f.matrix->propagate(product, net_.feedback_context(l));
     } else {
       net_.backend_->clear(p.data(), n_ * p.ld());
     }

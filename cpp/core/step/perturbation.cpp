@@ -33,7 +33,7 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
                     static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(), activation,
                     checks_.bad()});
     checks_.check(layers_.number(l), "a perturbed pre-activation");
-    if (learning_ && layer.dropped) {  // the same units are silent in both passes
+    if (learning_ && layer.dropped) {  // both passes drop the same units
       drop(layers_.number(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
       drop(layers_.number(l), layer.spec.dropout, false, layer.delta, layer.delta, batch.n);
     }

@@ -11,8 +11,8 @@ namespace fastfa {
 // decay makes both forget how they differed. From the output (direct): Webster, Choi & Ahn (2020).
 template <class T>
 void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change) {
-  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
-    Feedback<T>& f = teaching_.feedback[l];
+  for (std::size_t l = 0; l < rule_.feedback.size(); ++l) {
+    Feedback<T>& f = rule_.feedback[l];
     if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
     const Layer<T>& source = source_layer(f.spec.route, l);
     if (f.spec.route == Route::layerwise && (!source.spec.trainable || source.delta_zero)) continue;
@@ -37,8 +37,8 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& c
 // written to δ_l, z to h of the layer above.
 template <class T>
 void Network<T>::Impl::mirror(Index n) {
-  for (std::size_t l = 0; l < teaching_.feedback.size(); ++l) {
-    const Feedback<T>& f = teaching_.feedback[l];
+  for (std::size_t l = 0; l < rule_.feedback.size(); ++l) {
+    const Feedback<T>& f = rule_.feedback[l];
     if (f.spec.plasticity != Plasticity::weight_mirror || steps_ % f.spec.mirror_every != 0) continue;
     checks_.raise_pending();
     const SpareBuffers<T> spare(pass_);  // a pass that is kept stays as it was

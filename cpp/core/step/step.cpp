@@ -6,9 +6,9 @@ namespace fastfa {
 template <class T>
 void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const Poll& poll) {
   const FlagGuard now(learning_);
-  prepare(teaching_);
+  prepare(rule_);
   forward(batch);
-  teach(teaching_, batch, lowest_trainable());
+  compute_deltas(rule_, batch, lowest_trainable());
   if (asks_to_stop(poll)) throw Interrupted();  // a step is done as a whole or not at all
   checks_.reduce(batch);
   finish(batch, optimizer);
@@ -24,9 +24,9 @@ void Network<T>::Impl::finish(Batch<T>& batch, const Optimizer& optimizer) {
 }
 
 template <class T>
-void Network<T>::Impl::prepare(Teaching<T>& how) {
-  for (std::size_t l = 0; l < how.feedback.size(); ++l) {
-    if (how.feedback[l].matrix) how.feedback[l].matrix->prepare(scene(l));
+void Network<T>::Impl::prepare(LearningRule<T>& rule) {
+  for (std::size_t l = 0; l < rule.feedback.size(); ++l) {
+    if (rule.feedback[l].matrix) rule.feedback[l].matrix->prepare(feedback_context(l));
   }
 }
 
@@ -86,10 +86,10 @@ void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
 }
 
 template <class T>
-void Network<T>::Impl::teach(Teaching<T>& how, Batch<T>& batch, int lowest, Index row0) {
-  error(batch, how.perturbation == 0);
-  if (how.perturbation > 0) return perturb(how.perturbation, batch, row0);
-  feedback(how.feedback, batch, lowest);
+void Network<T>::Impl::compute_deltas(LearningRule<T>& rule, Batch<T>& batch, int lowest, Index row0) {
+  error(batch, rule.perturbation == 0);
+  if (rule.perturbation > 0) return perturb(rule.perturbation, batch, row0);
+  feedback(rule.feedback, batch, lowest);
 }
 
 // The source is the delta of the layer above, the output's, or the target.
@@ -109,13 +109,13 @@ FeedbackProduct<T> Network<T>::Impl::feedback_product(const Feedback<T>& f, std:
 
 // δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.
 template <class T>
-void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, int lowest) {
+void Network<T>::Impl::feedback(std::vector<Feedback<T>>& of, Batch<T>& batch, int lowest) {
   batch.target_there = false;
   if (tries_tiny(batch) && tiny_.feedback()) return;
   for (int l = static_cast<int>(layers_.size()) - 2; l >= lowest; --l) {
     const auto at = static_cast<std::size_t>(l);
     Layer<T>& layer = layers_[at];
-    Feedback<T>& f = how[at];
+    Feedback<T>& f = of[at];
     const bool target = f.spec.route == Route::target;
     layer.delta_zero = !f.matrix || (!target && source_layer(f.spec.route, at).delta_zero);
     if (layer.delta_zero) {
@@ -126,7 +126,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
       backend_->gather({batch.y.data, batch.y.row_stride, batch.order, batch.n, layers_.back().n_out,
                         batch.target.data(), batch.target.ld(), batch.target_active.data(),
                         checks_.bad()});
-      if (batch.weight) {  // the source takes the place of a delta, and a delta has its weight in it
+      if (batch.weight) {  // the targets replace output deltas, which contain the examples' weights
         backend_->times_slope({batch.target.data(), batch.target.ld(), batch.n, layers_.back().n_out,
                                batch.target.data(), batch.target.ld(), Activation::linear,
                                batch.weight_rows.data(), checks_.bad()});
@@ -134,7 +134,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
       checks_.check(layers_.number(layers_.size() - 1), "a target");
       batch.target_there = true;
     }
-    f.matrix->propagate(feedback_product(f, at, batch), scene(at));
+    f.matrix->propagate(feedback_product(f, at, batch), feedback_context(at));
     checks_.check(layers_.number(at), "a delta");
     if (learning_ && layer.dropped) {
       drop(layers_.number(at), layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
@@ -142,9 +142,9 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& how, Batch<T>& batch, 
   }
 }
 
-// v ← α v + η (s δᵀh − γ W), W ← W + v, every layer from the weights of before the step (or what another
-// optimizer makes of δᵀh). A layer that nothing is sent to stays as it is, and so does what the
-// optimizer remembers of it.
+// v ← α v + η (s δᵀh − γ W), W ← W + v, or what another optimizer makes of δᵀh. All deltas were computed
+// with the weights of before the step. A layer without feedback doesn't change, nor does the optimizer's
+// memory of it.
 template <class T>
 void Network<T>::Impl::update(Batch<T>& batch, const OptimizerStep<T>& change) {
   if (tries_tiny(batch) && tiny_.update(change)) return;
@@ -175,7 +175,7 @@ void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>
                      static_cast<std::uint32_t>(steps_)});
 }
 
-// What the optimizer does in the step that comes, which counts for Adam's t.
+// What the optimizer does in the coming step. Adam's t counts it.
 template <class T>
 OptimizerStep<T> Network<T>::Impl::optimizer_step(const Optimizer& optimizer, Index n) {
   if (counts_steps(memory_of(optimizer))) ++adam_steps_;

@@ -90,12 +90,12 @@ void Network<T>::Impl::check_error(const char* call, const MatrixView<const T>& 
   const Index n_out = layers_.back().n_out;
   check_matrix(call, "e", e, batch_.n, n_out);
   check_finite(call, "e", e);
-  if (teaching_.perturbation > 0) {
+  if (rule_.perturbation > 0) {
     refuse("[" + std::string(call) +
            "] the network learns by node perturbation: from losses, not from an error; use step()");
   }
   const bool wanted =
-      std::any_of(teaching_.feedback.begin(), teaching_.feedback.end(),
+      std::any_of(rule_.feedback.begin(), rule_.feedback.end(),
                   [](const Feedback<T>& f) { return f.matrix && f.spec.route == Route::target; });
   if (!wanted && !target.data) return;
   if (!wanted) {
@@ -111,8 +111,8 @@ template <class T>
 void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> target) {
   const FlagGuard now(learning_);
   Layer<T>& top = layers_.back();
-  pass_.reach(Stage::forward);  // until all deltas are there
-  prepare(teaching_);
+  pass_.reach(Stage::forward);  // in case that an error ends this call before all deltas are there
+  prepare(rule_);
   backend_->wait();
   for (Index n = 0; n < batch_.n; ++n) {
     std::copy_n(e.data + n * e.row_stride, top.n_out, top.delta.row(n));
@@ -122,9 +122,9 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
                          slope, nullptr, checks_.bad()});
   top.delta_zero = false;
   checks_.check(layers_.number(layers_.size() - 1), "a delta");
-  batch_.y = lend(1, target);
+  batch_.y = readable(1, target);
   batch_.order = batch_.natural.data();
-  feedback(teaching_.feedback, batch_, 0);
+  feedback(rule_.feedback, batch_, 0);
   checks_.raise_pending();
   batch_.y = {};
   pass_.reach(Stage::feedback);

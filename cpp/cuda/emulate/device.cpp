@@ -47,7 +47,7 @@ std::shared_ptr<void> Device::take(std::size_t bytes, unsigned char fill) {
               device->queue_->wait();
             } catch (const std::exception&) {  // it has been reported to whoever waited first
             }
-            emulate::Memory::of(device->ordinal_).give(memory);
+            emulate::Memory::of(device->ordinal_).release(memory);
           }};
 }
 std::shared_ptr<void> Device::allocate(std::size_t bytes) { return take(bytes, 0); }

@@ -24,7 +24,7 @@ FASTFA_API const char* fastfa_kernels_run() {
 FASTFA_API void* fastfa_emulated_allocate(int ordinal, std::size_t bytes) {
   return Memory::of(ordinal).take(bytes, 0xff);
 }
-FASTFA_API void fastfa_emulated_free(int ordinal, void* memory) { Memory::of(ordinal).give(memory); }
+FASTFA_API void fastfa_emulated_free(int ordinal, void* memory) { Memory::of(ordinal).release(memory); }
 
 // What a product of the stand-in for cuBLAS takes from now on, in ticks of a thread: may be negative.
 FASTFA_API void fastfa_emulated_product_takes(long ticks) { fastfa::cuda::product_takes(ticks); }

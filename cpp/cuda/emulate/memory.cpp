@@ -19,7 +19,7 @@ unsigned char* Memory::take(std::size_t bytes, unsigned char fill) {
   return at;
 }
 
-void Memory::give(void* memory) {
+void Memory::release(void* memory) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     pieces_.erase(static_cast<unsigned char*>(memory));

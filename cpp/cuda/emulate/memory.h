@@ -13,7 +13,7 @@ class Memory {
   static Memory& of(int ordinal);
 
   unsigned char* take(std::size_t bytes, unsigned char fill);
-  void give(void* memory);
+  void release(void* memory);
   bool has(const void* at, std::size_t bytes) const;
 
  private:
