@@ -149,7 +149,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "with tanh outputs -0.9 0.9", "LOW HIGH", 2),
         Setting("normalise", bool, None, "whether to shift and scale the inputs to mean 0 and "
                 "standard deviation 1 (of the training set): of a table each column, of images all "
-                "pixels together; default: of tables only"),
+                "pixels of a channel together; default: of tables only"),
         Setting("augment", str, "none", "elastic: train each epoch on elastic distortions of its "
                 "own; or none", "NAME"),
         Setting("augment_alpha", float, None, "size of the distortions, in pixels; default: 34; 0 "

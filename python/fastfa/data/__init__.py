@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .amat import read_amat
+from .cifar import read_cifar
 from .dataset import Dataset, Split
 from .distortion import Distortion
 from .idx import read_idx, write_idx
@@ -55,6 +56,7 @@ __all__ = [
     "photo_background",
     "read",
     "read_amat",
+    "read_cifar",
     "read_dataset",
     "read_idx",
     "read_libsvm",

@@ -61,10 +61,12 @@ class DatasetInfo:
         Another way to get it, besides ``fastfa data fetch``; the only one where there are no
         mirrors.
     format : str
-        How its files are read: ``"idx"``, ``"amat"``, ``"svhn"``, ``"timit"``, or ``"photos"``
-        where it is made from another dataset.
+        How its files are read: ``"idx"``, ``"amat"``, ``"cifar"``, ``"svhn"``, ``"timit"``, or
+        ``"photos"`` where it is made from another dataset.
     made_from : str
         The name of that other dataset.
+    folder : str
+        The folder that its archive unpacks to, in which it is looked for beside that of its name.
     """
 
     name: str
@@ -81,6 +83,7 @@ class DatasetInfo:
     hint: str = ""
     format: str = "idx"
     made_from: str = ""
+    folder: str = ""
 
     @property
     def classes(self) -> int:

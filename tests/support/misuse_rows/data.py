@@ -42,6 +42,9 @@ ROWS = [
      "(channels, height, width), of product 3"),
     ('fa.data.from_arrays("x", [0])',
      "TypeError: [from_arrays] x has dtype <U1; it must be of real numbers"),
+    ("fa.data.from_arrays(np.ones((2, 28, 28, 3)), [0, 1])",
+     "ValueError: [from_arrays] image_shape was (28, 28, 3), which looks like (height, width, "
+     "channels); it must be (channels, height, width), here (3, 28, 28), …"),
     # data.load
     ('fa.data.load("mnits")',
      "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
@@ -60,6 +63,8 @@ ROWS = [
      "TypeError: [normalise] mean and sd must be given both or not at all"),
     ('fa.data.normalise("x")',
      "TypeError: [normalise] x was str; it must be an array of float32 or float64"),
+    ("fa.data.normalise(np.ones((2, 3)), channels=2)",
+     "ValueError: [normalise] channels was 2 for x of shape (2, 3); x must be (N, channels, height, …"),
     # data.one_hot
     ("fa.data.one_hot([0, 3], 3)",
      "ValueError: [one_hot] labels[1] was 3; it must be from 0 to 2"),
@@ -114,6 +119,13 @@ ROWS = [
     # data.read_amat
     ('fa.data.read_amat(file("x"))',
      "ValueError: [read_amat] {tmp}/file.txt: row 1 has 1 fields; it must have 785"),
+    # data.read_cifar
+    ('fa.data.read_cifar(file("x"))',
+     "ValueError: [read_cifar] {tmp}/file.txt has 1 bytes; it must have 3073 for each image, and …"),
+    ('fa.data.read_cifar(file("x"), classes=1000)',
+     "ValueError: [read_cifar] classes was 1000; it must be 10, 100 or 20"),
+    ('fa.data.read_cifar(file("x"), classes="fine")',
+     "TypeError: [read_cifar] classes was 'fine'; it must be an integer of at least 1"),
     # data.read_idx
     ('fa.data.read_idx(file("x"))',
      "IdxError: [read_idx] {tmp}/file.txt: byte 1: the file ends within its header"),
