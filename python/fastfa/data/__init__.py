@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .amat import read_amat
 from .cifar import read_cifar
+from .crop_flip import CropFlip
 from .dataset import Dataset, Split
 from .distortion import Distortion
 from .idx import read_idx, write_idx
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DATASETS",
     "LOCAL_DATASETS",
+    "CropFlip",
     "DataFile",
     "Dataset",
     "DatasetInfo",
