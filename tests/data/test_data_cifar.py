@@ -11,7 +11,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 from fastfa import data
-from fastfa.data import LOCAL_DATASETS, DataFile, read_cifar
+from fastfa.data import DATASETS, DataFile, read_cifar
 from fastfa.data.cifar_names import SUPERCLASSES
 from limit_cases import peak_of
 
@@ -29,14 +29,14 @@ def records(count: int, classes: int, seed: int = 0) -> np.ndarray:
 @pytest.fixture(params=sorted(FEW))
 def small(request, monkeypatch, no_roots: Path) -> tuple[str, dict[str, np.ndarray], Path]:
     """A set as if it had been published with few images, and what its files hold."""
-    info = LOCAL_DATASETS[request.param]
+    info = DATASETS[request.param]
     count, train = FEW[info.name], len(info.files) - 1
     held = {
         file.name: records(count, info.classes, at) for at, file in enumerate(reversed(info.files))
     }
     files = tuple(DataFile(file.name, held[file.name].size, "") for file in info.files)
     own = replace(info, files=files, train_size=train * count, test_size=count)
-    monkeypatch.setitem(LOCAL_DATASETS, info.name, own)
+    monkeypatch.setitem(DATASETS, info.name, own)
     folder = no_roots / info.folder
     folder.mkdir()
     for name, values in held.items():
@@ -45,7 +45,7 @@ def small(request, monkeypatch, no_roots: Path) -> tuple[str, dict[str, np.ndarr
 
 
 def test_what_was_published_is_what_is_expected() -> None:
-    ten, hundred = LOCAL_DATASETS["cifar-10"], LOCAL_DATASETS["cifar-100"]
+    ten, hundred = DATASETS["cifar-10"], DATASETS["cifar-100"]
     assert sum(file.size for file in ten.files) == 60_000 * 3073
     assert sum(file.size for file in hundred.files) == 60_000 * 3074
     assert (ten.classes, hundred.classes, len(set(hundred.class_names))) == (10, 100, 100)
@@ -57,12 +57,12 @@ def test_what_was_published_is_what_is_expected() -> None:
 
 def test_a_set_is_its_files_in_their_order(small) -> None:
     name, held, folder = small
-    train = [held[file.name] for file in LOCAL_DATASETS[name].files[:-1]]
-    test = [held[LOCAL_DATASETS[name].files[-1].name]]
+    train = [held[file.name] for file in DATASETS[name].files[:-1]]
+    test = [held[DATASETS[name].files[-1].name]]
     labels = 1 if name == "cifar-10" else 2
     for loaded in (data.load(name, folder.parent), data.read_dataset(folder)):
         assert (loaded.name, loaded.image_shape) == (name, (3, 32, 32))
-        assert loaded.class_names == loaded.train.class_names == LOCAL_DATASETS[name].class_names
+        assert loaded.class_names == loaded.train.class_names == DATASETS[name].class_names
         for split, files in ((loaded.train, train), (loaded.test, test)):
             whole = np.concatenate(files)
             assert split.x.dtype == np.float32
@@ -118,7 +118,7 @@ def test_damage_is_told_by_file(tmp_path: Path, content: bytes, classes: int, wo
 
 def test_a_file_with_fewer_images_than_published_is_no_part_of_the_set(small) -> None:
     name, held, folder = small
-    last = LOCAL_DATASETS[name].files[-1].name
+    last = DATASETS[name].files[-1].name
     held[last][:-1].tofile(folder / last)
     with pytest.raises(ValueError, match=rf"\[load\] .*{last} has \d+ bytes; it must have \d+"):
         data.load(name, folder.parent)

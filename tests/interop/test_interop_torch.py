@@ -9,7 +9,7 @@ import tracemalloc
 import fastfa as fa
 import numpy as np
 import pytest
-from interop_cases import AGREE, dense_network, difference, inputs, networks
+from interop_cases import AGREE, dense_network, difference, image_of, inputs, networks
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
@@ -101,14 +101,20 @@ def test_a_module_computes_what_the_network_does(make, seed, dtype):
 @pytest.mark.parametrize(("make", "seed", "dtype"), networks(24))
 def test_there_and_back(make, seed, dtype):
     net = make(seed, dtype)
-    other = from_module(to_module(net), loss=net.loss, seed=seed)
+    module = to_module(net)
+    other = from_module(module, input=net.input_shape, loss=net.loss, seed=seed)
     assert other.input_shape == net.input_shape
+    assert other.pooling == net.pooling
     assert other.layers == tuple(
         layer.__class__(**{**layer.__dict__, "weight_scale": None}) for layer in net.layers
     )
     assert other.dropout == net.dropout
     x = inputs(net, 9)
     np.testing.assert_array_equal(other.forward(x), net.forward(x))
+    if make is not dense_network:
+        told = from_module(module, loss=net.loss)
+        assert told.input_shape in (net.input_shape, image_of(net))
+        np.testing.assert_array_equal(told.forward(x.reshape(9, -1)), net.forward(x))
 
 
 def test_an_image_above_which_there_is_a_dense_layer():

@@ -22,8 +22,7 @@ from .._class_names import shown_names
 from .cifar_names import CIFAR_10, CIFAR_100, SUPERCLASSES
 from .dataset import Dataset, Split
 from .limit import Limit
-from .local import LOCAL_DATASETS
-from .registry import DatasetInfo
+from .registry import DATASETS, DatasetInfo
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
@@ -121,7 +120,7 @@ def find_cifar(folder: str) -> CifarFolder | None:
     ValueError
         It holds the version for Python, which is pickled.
     """
-    for info in (each for each in LOCAL_DATASETS.values() if each.format == "cifar"):
+    for info in (each for each in DATASETS.values() if each.format == "cifar"):
         paths = {file.name: Path(folder, file.name) for file in info.files}
         if all(path.is_file() for path in paths.values()):
             return CifarFolder(info, paths)

@@ -136,7 +136,7 @@ def _find(info: DatasetInfo, root: Root) -> Mapping[str, Path]:
         if info.embedded
         else f"  To get it: fastfa data fetch {info.name}{hint}"
     )
-    if info.format != "idx":
+    if not info.can_be_fetched:
         how = f"  fastfa cannot download it. To get it: {info.hint}"
     packed = " (plain or .gz)" if info.format in ("idx", "amat") else ""
     raise DatasetNotFound("\n".join([f"[load] {info.name} was not found{packed} in", *looked, how]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .cifar_names import CIFAR_10, CIFAR_100
 from .registry import MNIST, MNIST_MINI, DataFile, DatasetInfo
 
 _DIGITS = tuple("0123456789")
@@ -26,24 +25,6 @@ def _amat(name: str, archive: str, train: str, test: str) -> DatasetInfo:
         attribution="Larochelle, Erhan, Courville, Bergstra, Bengio (ICML 2007), from MNIST",
         hint=f"unzip {_ICML}/{archive}",
         format="amat",
-    )
-
-
-def _cifar(name: str, classes: tuple[str, ...], sizes: dict[str, int], folder: str) -> DatasetInfo:
-    """``sizes``: the bytes of each file."""
-    archive = f"https://www.cs.toronto.edu/~kriz/{name}-binary.tar.gz"
-    return DatasetInfo(
-        name=name,
-        files=tuple(DataFile(file, size, "") for file, size in sizes.items()),
-        train_size=50_000,
-        test_size=10_000,
-        class_names=classes,
-        image_shape=(3, 32, 32),
-        licence="none stated",
-        attribution="Alex Krizhevsky, Vinod Nair, Geoffrey Hinton (2009)",
-        hint=f"unpack {archive} into $FASTFA_DATA or ~/.cache/fastfa",
-        format="cifar",
-        folder=folder,
     )
 
 
@@ -90,20 +71,6 @@ LOCAL_DATASETS: dict[str, DatasetInfo] = {
             "mnist_rotation_back_image_new.zip",
             "mnist_all_background_images_rotation_normalized_train_valid.amat",
             "mnist_all_background_images_rotation_normalized_test.amat",
-        ),
-        _cifar(
-            "cifar-10",
-            CIFAR_10,
-            dict.fromkeys(
-                [*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"], 30_730_000
-            ),
-            "cifar-10-batches-bin",
-        ),
-        _cifar(
-            "cifar-100",
-            CIFAR_100,
-            {"train.bin": 153_700_000, "test.bin": 30_740_000},
-            "cifar-100-binary",
         ),
         _photographic(MNIST),
         _photographic(MNIST_MINI),

@@ -39,10 +39,10 @@ ROWS = [
      "ValueError: [CropFlip] X has shape (2, 7) and shape was (2, 2); shape must be (H, W) or …"),
     # data.dataset_info
     ('fa.data.dataset_info("mnits")',
-     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of cifar-10, …"),
     # data.fetch_dataset
     ('fa.data.fetch_dataset("mnits")',
-     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of cifar-10, …"),
     ('fa.data.fetch_dataset("mnist", timeout=0)',
      "ValueError: [fetch] timeout was 0; it must be a finite number in (0, inf)"),
     # data.from_arrays
@@ -60,12 +60,12 @@ ROWS = [
      "channels); it must be (channels, height, width), here (3, 28, 28), …"),
     # data.load
     ('fa.data.load("mnits")',
-     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of cifar-10, …"),
     ("fa.data.load(5)",
      "TypeError: [data] name was 5; it must be a string"),
     # data.locate
     ('fa.data.locate("mnits")',
-     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of cifar-10, …"),
     # data.mfcc
     ("fa.data.mfcc([])",
      "ValueError: [mfcc] signal has shape (0,); it must be (160 or more,) and finite"),
