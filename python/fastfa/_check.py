@@ -17,6 +17,8 @@ from . import _core, _frames
 
 _INT64_MAX = 2**63 - 1
 _LONGEST = 200  # characters of a value in a message
+_FEW = (1, 3, 4)  # channels of pictures: grey, colour, colour with transparency
+_SQUARE, _PHOTO = 8, 32  # pixels along a side from which on an input may be taken for a picture
 
 
 def shown(value: Any) -> str:
@@ -225,6 +227,16 @@ def regular_file(where: str, path: str | bytes | os.PathLike[Any]) -> os.stat_re
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"[{where}] {os.fsdecode(path)} is not a regular file; it must be one")
     return status
+
+
+def channels_last(shape: Sequence[int]) -> bool:
+    """Whether a shape looks like (H, W, C) of a picture, and not like (C, H, W)."""
+    if len(shape) != 3:
+        return False
+    height, width, channels = shape
+    square = height == width >= _SQUARE
+    photo = channels > 1 and min(height, width) >= _PHOTO
+    return channels in _FEW and (square or photo)
 
 
 def from_one_hint(low: int, high: int, classes: int) -> str:

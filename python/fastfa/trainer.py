@@ -52,9 +52,9 @@ class Trainer(Whole, Guarded):
     progress
         Whether to show a progress bar (tqdm: on standard error, in a notebook with ipywidgets a widget).
     augment
-        None, a `fastfa.data.Distortion`, or another callable ``(X, shape, *, seed, epoch) -> X`` that
-        makes each epoch's inputs from X (N, n_in), images of the network's input shape. The next epoch's
-        are made in another thread while this one is trained.
+        None, a `fastfa.data.Distortion` or `CropFlip`, or another callable
+        ``(X, shape, *, seed, epoch) -> X`` that makes each epoch's inputs from X (N, n_in), images of
+        the network's input shape. The next epoch's are made in another thread while this one is trained.
     targets
         (low, high), what class labels become. None: (0, 1), or (−0.9, 0.9) for a network with
         tanh outputs (Lillicrap et al. 2016, Supplementary Note 5).

@@ -238,6 +238,47 @@ def test_augment_is_the_librarys_distortion(tmp_path, capsys):
     assert config_of(tmp_path)["augment"] == str(how)
 
 
+def test_augment_crop_is_the_librarys(tmp_path, capsys):
+    crop = ("--augment", "crop", "--augment-padding", 2, "--augment-flip", 0, "--seed", 2)
+    assert train(*QUICK, "--hidden", 15, *crop, "--out", tmp_path) == 0
+    net = fa.Network(
+        (28, 28), [fa.Dense(n, "logistic") for n in (15, 10)], loss="cross_entropy", seed=2
+    )
+    how = fa.data.CropFlip(padding=2, flip=0)
+    trainer = fa.Trainer(net, fa.SGD(0.1), epochs=2, seed=2, augment=how, progress=False)
+    trainer.fit(fa.data.load("mnist-mini").train)
+    assert_same(weights_of(tmp_path), net.state_dict())
+    assert config_of(tmp_path)["augment"] == str(how)
+
+
+def test_a_setting_of_another_augmentation_is_refused(tmp_path, capsys):
+    for arguments, words in [
+        (("crop", "--augment-alpha", 9), "augment_alpha was 9.0; it must not be given: it applies to "
+         "augment 'elastic'"),
+        (("elastic", "--augment-flip", 0.1), "it applies to augment 'crop'"),
+        (("none", "--augment-fill", 0.1), "it applies to augment 'elastic' or 'crop'"),
+        (("crop", "--augment-flip", 2), "augment_flip was 2.0; it must be a finite number in [0, 1]"),
+        (("mirror",), "augment was 'mirror'; it must be one of none, elastic, crop"),
+    ]:  # fmt: skip
+        assert train(*QUICK, "--augment", *arguments, "--out", tmp_path / "o") == 1
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / "o").exists()
+
+
+def test_colours_are_normalised_by_channel_and_lie_on_their_mean(
+    tmp_path, capsys, monkeypatch, rng
+):
+    part = fa.data.Split(rng.random((40, 192), "f4") + 1, np.arange(40) % 4, (3, 8, 8))
+    colours = fa.data.Dataset("cifar-10", part, part, 4, (3, 8, 8))
+    monkeypatch.setattr(fa.data, "load", lambda name, root=None: colours)
+    common = ("cifar-10", "--layers", "conv:2x3x3", "pool:max:2", "--epochs", 1, "--normalise")
+    assert train(*common, "--augment", "crop", "--out", tmp_path) == 0
+    assert config_of(tmp_path)["augment"] == "CropFlip(padding=4, flip=0.5, fill=0.0)"
+    assert config_of(tmp_path)["data"]["normalised"] == "per channel"
+    with np.load(tmp_path / "normalisation.npz") as statistics:
+        assert np.allclose(statistics["mean"][::64], part.images.mean((0, 2, 3)), rtol=1e-5)
+
+
 def fill_of(folder):
     return float(config_of(folder)["augment"].rpartition("fill=")[2].rstrip(")"))
 

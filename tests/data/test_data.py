@@ -120,7 +120,7 @@ def test_a_set_that_is_not_found_is_an_error_that_says_where_and_how(
 def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
     for function in (data.load, data.locate, data.dataset_info, data.fetch_dataset):
         with pytest.raises(
-            ValueError, match="be one of fashion-mnist, mnist, mnist-mini"
+            ValueError, match="be one of cifar-10, cifar-100, fashion-mnist"
         ) as caught:
             function(name)
         assert f"name was {name!r}" in str(caught.value)

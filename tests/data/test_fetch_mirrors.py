@@ -184,7 +184,7 @@ def test_content_range(text: str, expected: tuple) -> None:
 
 
 def test_each_downloadable_set_has_several_mirrors_and_whole_digests() -> None:
-    for info in DATASETS.values():
+    for info in (each for each in DATASETS.values() if each.format == "idx"):
         assert [file.name for file in info.files] == list(NAMES)
         for file in info.files:
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)

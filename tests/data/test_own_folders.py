@@ -111,7 +111,7 @@ def test_a_pair_of_idx_files(tmp_path: Path) -> None:
 
 
 def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"a folder without the IDX files of an image set"):
+    with pytest.raises(ValueError, match=r"a folder without the files of an image set"):
         read_dataset(tmp_path)
     with pytest.raises(FileNotFoundError):
         read_dataset(tmp_path / "MNIST" / "raw")

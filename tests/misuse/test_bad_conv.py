@@ -90,13 +90,3 @@ def test_devices_refuse_them(layers):
         "convolutions or pooling",
         "must be 'cpu'",
     )
-
-
-def test_other_frameworks_refuse_them():
-    net = fa.Network((9, 9), [fa.LocallyConnected2D(1, 2), fa.MaxPool2D(2), DENSE])
-    conv = fa.Network((9, 9), [CONV, DENSE])
-    for module, name in [("torch", "to_module"), ("jax", "to_function"), ("onnx", "to_model")]:
-        pytest.importorskip(module)
-        convert = getattr(getattr(fa.interop, module), name)
-        explained(lambda convert=convert: convert(net), name, "MaxPool2D")
-        explained(lambda convert=convert: convert(conv), name, "Conv2D")

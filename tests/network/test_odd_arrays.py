@@ -129,6 +129,7 @@ NUMBERS = {
     "error_rate": (lambda a: fa.metrics.error_rate(net(), a, LABELS), X, "X"),
     "from_arrays": (lambda a: fa.data.from_arrays(a, LABELS).x, X, "x"),
     "Distortion": (lambda a: fa.data.Distortion()(a, (2, 2)), X, "X"),
+    "CropFlip": (lambda a: fa.data.CropFlip()(a, (2, 2)), X, "X"),
     "normalise mean": (lambda a: fa.data.normalise(X, a, a).x, X[0] ** 2, "mean"),
     "mfcc": (lambda a: fa.data.mfcc(a), SIGNAL, "signal"),
 }  # fmt: skip

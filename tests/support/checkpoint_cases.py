@@ -8,7 +8,7 @@ import json
 import fastfa as fa
 import numpy as np
 from fastfa.checkpoint.saving import described
-from fastfa.data import Distortion
+from fastfa.data import CropFlip, Distortion
 
 EPOCHS = 4
 N, SIDE, CLASSES = 45, 8, 3  # batches of 7 or 10 leave a short one
@@ -101,6 +101,7 @@ CASES = {
         dense(9), "fa", fa.SGD(0.05), {},
         {"augment": Distortion(alpha=4.0, rotate=20.0, translate=1.0)},
     ),
+    "crop": (dense(9), "fa", fa.SGD(0.05), {}, {"augment": CropFlip(padding=2, flip=0.25)}),
     "local": (local(), "kp", fa.SGD(0.05, momentum=0.9, weight_decay=0.1), {}, {}),
     "local sign": (local(padding="same", stride=2), "brsf", fa.Adam(0.01), {}, {}),
 }  # fmt: skip

@@ -8,6 +8,7 @@ import fastfa as fa
 import numpy as np
 from fastfa import callbacks
 from fastfa.data import (
+    CropFlip,
     DataFile,
     Dataset,
     DatasetInfo,
@@ -96,6 +97,7 @@ MADE = {
     Dataset: lambda: Dataset("mine", split(), split(), 12, (1, 2, 2)),
     DataFile: lambda: dataset_info("mnist").files[0],
     DatasetInfo: lambda: dataset_info("mnist"),
+    CropFlip: CropFlip,
     Distortion: Distortion,
     Normalised: lambda: fa.data.normalise(X),
     NormalisedDataset: lambda: fa.data.normalise_dataset(

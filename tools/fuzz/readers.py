@@ -195,6 +195,24 @@ def amat(choice: int, data: bytes) -> None:
         assert np.array_equal(split.labels, values[:, 784])
 
 
+def cifar(choice: int, data: bytes) -> None:
+    """Records of CIFAR; with an even choice the bytes repeated to whole ones."""
+    from fastfa.data import read_cifar
+
+    classes = (10, 20, 100, 10)[choice >> 1 & 3]
+    record = 3073 if classes == 10 else 3074
+    if not choice & 1 and data:
+        data = (data * (record // len(data) + 1))[:record] + data[: len(data) // record * record]
+    path = _write("a.bin", data)
+    split = _reader(lambda: read_cifar(path, classes, limit=LIMIT), path)
+    if split is not None:
+        _check(split)
+        assert len(split) * record == len(data)
+        assert split.labels.max() < classes
+        pixels = np.frombuffer(data, np.uint8).reshape(-1, record)[:, record - 3072 :]
+        assert np.array_equal(split.x, pixels / np.float32(255))
+
+
 def npz(choice: int, data: bytes) -> None:
     from fastfa.data import read
 
@@ -263,6 +281,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "csv": _target(table),
     "libsvm": _target(libsvm),
     "amat": _target(amat),
+    "cifar": _target(cifar),
     "npz": _target(npz),
     "mat": _target(mat),
     "timit": _target(timit),
@@ -281,6 +300,7 @@ TOKENS: dict[str, list[bytes]] = {
         *(b"# Column indices are zero-based\n", b"1e39", b"999999999:1", b":", b"1_0"),
     ],
     "amat": [b"0.5 ", b"1 ", b"9\n", b"1e-9 ", b"nan ", b"\n\n", b"\x0c", b"1.0000001 "],
+    "cifar": [b"\x80\4\x95", b"\x1f\x8b\x08", b"\x09\x0a", b"\x13\x14", b"\x63\x64", b"\0" * 64],
     "npz": [
         *(b"\x93NUMPY\1\0", b"\x93NUMPY\2\0", b"'descr': '|O'", b"'<f8'", b"'fortran_order': True"),
         *(b"PK\3\4", b"PK\1\2", b"PK\5\6", b"(0,)", b"(-1,)", b"'|b1'", b"'<f2'", b"'<i8'", b"|||"),
@@ -401,6 +421,10 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "amat": lambda: [
         b"\n".join(b" ".join([b"0.5"] * 784 + [b"3"]) for _ in range(2)),
         b"0.1 0.2 0.3 1e-3 7\n0 0 0 1 3\n",
+    ],
+    "cifar": lambda: [
+        *(bytes([7]) + bytes(range(256)) * 12, b"\3\x50" + bytes(3072), bytes(2 * 3073)),
+        b"\x80\4\x95" + bytes(3070),
     ],
     "npz": _npz_seeds,
     "mat": _mat_seeds,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _check
-from ..data import Distortion
+from ..data.crop_flip import AUGMENTATIONS
 from ..feedback import Feedback
 from ..layers import KINDS as LAYERS
 from ..optim import OPTIMIZERS
@@ -21,7 +21,7 @@ from .file import DTYPES
 SCHEDULES = (Constant, Steps, Exponential, Plateau, Cosine, Warmup)
 # Settings that came later. At these values they are left out, as in files of before.
 _LATER = {"nesterov": False}
-_KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, Distortion)
+_KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, *AUGMENTATIONS)
 
 Tensors = dict[str, np.ndarray]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _check
 from .. import callbacks as _callbacks
 from ..callbacks import Callback
-from ..data import Distortion
+from ..data.crop_flip import AUGMENTATIONS
 from ..history import History, check_records
 from ..network import Network
 from ..optim import OPTIMIZERS
@@ -81,7 +81,7 @@ class TrainerPlan:
         own["optimizer"] = build(own["optimizer"], *OPTIMIZERS)
         own["schedule"] = _build_part(own["schedule"], "schedule", *SCHEDULES)
         if own["augment"] is not None:
-            own["augment"] = _build_part(own["augment"], "augmentation", Distortion)
+            own["augment"] = _build_part(own["augment"], "augmentation", *AUGMENTATIONS)
         own.pop("schedule_after", None)
         callbacks = [_build_callback(each, tensors) for each in self.callbacks]
         net = self.network.build(tensors)

@@ -1,4 +1,4 @@
-"""What the settings of ``fastfa train`` describe: a network, its rule, an optimizer, distortions."""
+"""What the settings of ``fastfa train`` describe: a network, its rule, an optimizer, augmentation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .settings import default_of, parse_schedule
 
 if TYPE_CHECKING:
     from ..callbacks import Callback, EarlyStopping
-    from ..data import Dataset, Distortion
+    from ..data import CropFlip, Dataset, Distortion
     from ..feedback import Feedback
     from ..network import Network
     from ..optim import Optimizer
@@ -36,15 +36,17 @@ _FEEDBACK = (
     "plasticity",
 )
 _MIRROR = ("mirror_growth", "mirror_decay", "mirror_noise", "mirror_every")
-_ELASTIC = tuple(
-    f"augment_{name}" for name in ("alpha", "sigma", "translate", "rotate", "scale", "fill")
-)
+# The settings of each augmentation, without `augment_`.
+_AUGMENT = {
+    "elastic": ("alpha", "sigma", "translate", "rotate", "scale", "fill"),
+    "crop": ("padding", "flip", "fill"),
+}
 
 
 def build_trainer(
     settings: argparse.Namespace,
     data: Dataset,
-    augment: Distortion | None,
+    augment: Distortion | CropFlip | None,
     seed: int,
     callbacks: Sequence[Callback] = (),
     *,
@@ -179,23 +181,29 @@ def build_optimizer(settings: argparse.Namespace) -> Optimizer:
 
 def build_augment(
     settings: argparse.Namespace, data: Dataset, background: float
-) -> Distortion | None:
-    """The distortions of the training images, or None; ``background`` is what lies outside."""
+) -> Distortion | CropFlip | None:
+    """What each epoch is to have in place of the training images, or None; ``background`` is what lies
+    outside."""
     from .. import _check
-    from ..data import Distortion
+    from ..data import CropFlip, Distortion
 
-    _check.choice("train", "augment", settings.augment, ("none", "elastic"))
-    given = _given(settings, _ELASTIC)
-    if settings.augment == "none":
-        _refuse(given, "augment 'elastic'")
+    chosen = _check.choice("train", "augment", settings.augment, ("none", *_AUGMENT))
+    names = {name for names in _AUGMENT.values() for name in names}
+    given = _given(settings, [f"augment_{name}" for name in sorted(names)])
+    own = {name.removeprefix("augment_"): value for name, value in given.items()}
+    for name, value in own.items():
+        takers = [repr(kind) for kind, taken in _AUGMENT.items() if name in taken]
+        if repr(chosen) not in takers:
+            _refuse({f"augment_{name}": value}, f"augment {' or '.join(takers)}")
+    if chosen == "none":
         return None
     if min(data.image_shape[1:]) == 1:
         raise ValueError(
-            f"[train] augment was {settings.augment!r} with dataset {data.name!r}; it must be "
-            "'none': the examples are no images"
+            f"[train] augment was {chosen!r} with dataset {data.name!r}; it must be 'none': the "
+            "examples are no images"
         )
-    own = {name.removeprefix("augment_"): value for name, value in given.items()}
-    return make("augment_", Distortion, {"fill": background} | own)
+    kind = Distortion if chosen == "elastic" else CropFlip
+    return make("augment_", kind, {"fill": background} | own)
 
 
 def _given(settings: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

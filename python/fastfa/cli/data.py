@@ -73,7 +73,7 @@ def _row(info: DatasetInfo, root: str | None) -> tuple[str, str, str, str, str]:
     paths = list(locate(info.name, root).values())
     there = [path for path in paths if path is not None]
     how = f"to get it: fastfa data fetch {info.name}"
-    if info.format != "idx":
+    if not info.can_be_fetched:
         how = f"to get it: {info.hint}"  # docs/data.md says more
     size = info.download_size
     if info.made_from:

@@ -99,6 +99,7 @@ def _sends_targets(settings: argparse.Namespace) -> bool:
 class Prepared(NamedTuple):
     """The data as a network is given them, and what 0, the background of digits, is in them.
 
+    Images of several channels, each with its own mean, have 0 there: what is their mean.
     ``statistics`` is None where they are as they were.
     """
 
@@ -109,7 +110,7 @@ class Prepared(NamedTuple):
 
 def prepare(settings: argparse.Namespace, data: Dataset) -> Prepared:
     """The data as the settings want them: of mean 0 and standard deviation 1 over the training set, each
-    column of a table by itself, all pixels of images together (Supplementary Note 5)."""
+    column of a table by itself, all pixels of an image's channel together (Supplementary Note 5)."""
     from ..data import normalise, normalise_dataset
 
     wanted = settings.normalise
@@ -119,7 +120,7 @@ def prepare(settings: argparse.Namespace, data: Dataset) -> Prepared:
         return Prepared(data, 0.0)
     found = normalise_dataset(data)
     zero = 0.0
-    if not data.is_table:  # the same bits as in the inputs
+    if not found.mean.ndim:  # the same bits as in the inputs
         zero = float(normalise(data.train.x[:1, :1] * 0, found.mean, found.sd).x[0, 0])
     return Prepared(found.data, zero, found)
 

@@ -89,7 +89,8 @@ def _of_data(prepared: Prepared) -> dict[str, Any]:
         "feature_names": list(data.feature_names),
     }
     if statistics is not None:
-        known["normalised"] = "per feature" if statistics.mean.ndim else "all together"
+        own = "per feature" if data.is_table else "per channel"
+        known["normalised"] = own if statistics.mean.ndim else "all together"
     return {name: value for name, value in known.items() if value}
 
 

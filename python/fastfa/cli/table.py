@@ -149,9 +149,9 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "with tanh outputs -0.9 0.9", "LOW HIGH", 2),
         Setting("normalise", bool, None, "whether to shift and scale the inputs to mean 0 and "
                 "standard deviation 1 (of the training set): of a table each column, of images all "
-                "pixels together; default: of tables only"),
+                "pixels of a channel together; default: of tables only"),
         Setting("augment", str, "none", "elastic: train each epoch on elastic distortions of its "
-                "own; or none", "NAME"),
+                "own; crop: on crops within a border, and mirror images; or none", "NAME"),
         Setting("augment_alpha", float, None, "size of the distortions, in pixels; default: 34; 0 "
                 "leaves only what follows", "ALPHA"),
         Setting("augment_sigma", float, None, "how smooth they are, in pixels; default: 4",
@@ -162,6 +162,9 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "DEGREES"),
         Setting("augment_scale", float, None, "grow or shrink by up to this fraction; default: 0",
                 "FRACTION"),
+        Setting("augment_padding", int, None, "of crop: pixels of the border; default: 4", "PIXELS"),
+        Setting("augment_flip", float, None, "of crop: the share of mirror images; default: 0.5",
+                "SHARE"),
         Setting("augment_fill", float, None, "the value outside an image; default: what 0, the "
                 "digits' background, is after --normalise", "VALUE"),
         Setting("root", str, None, "folder to look in for data first", "DIR"),

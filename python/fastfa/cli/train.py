@@ -18,7 +18,7 @@ from .dataset import Prepared, load_data, measured, prepare, settled
 from .settings import add_options, resolve_settings
 
 if TYPE_CHECKING:
-    from ..data import Dataset, Distortion
+    from ..data import CropFlip, Dataset, Distortion
     from ..trainer import Trainer
     from .report import Unfailing
 
@@ -109,7 +109,7 @@ class _Job:
 
     settings: argparse.Namespace
     prepared: Prepared
-    augment: Distortion | None
+    augment: Distortion | CropFlip | None
     resume: bool
     may_replace: bool
     quiet: bool

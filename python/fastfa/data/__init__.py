@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .amat import read_amat
+from .cifar import read_cifar
+from .crop_flip import CropFlip
 from .dataset import Dataset, Split
 from .distortion import Distortion
 from .idx import read_idx, write_idx
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DATASETS",
     "LOCAL_DATASETS",
+    "CropFlip",
     "DataFile",
     "Dataset",
     "DatasetInfo",
@@ -55,6 +58,7 @@ __all__ = [
     "photo_background",
     "read",
     "read_amat",
+    "read_cifar",
     "read_dataset",
     "read_idx",
     "read_libsvm",

@@ -79,18 +79,7 @@ class Distortion:
         Which distortion image i gets is a Philox stream of (seed, epoch, first + i). float32 stays
         float32; anything else becomes float64.
         """
-        where = "Distortion"
-        x = _check.real_numbers(where, "X", X)
-        x = _check.contiguous(x, np.float32 if x.dtype == np.float32 else np.float64)
-        image = tuple(shape)
-        if len(image) not in (2, 3) or math.prod(image) * len(x) != x.size:
-            raise ValueError(
-                f"[{where}] X has shape {np.shape(X)} and shape was {image}; shape must be (H, W) or "
-                "(C, H, W), and X hold whole images of it"
-            )
-        seed = _check.integer(where, "seed", seed, 0, 2**64 - 1)
-        epoch = _check.integer(where, "epoch", epoch, 0, 2**32 - 1)
-        first = _check.integer(where, "first", first, 0, 2**40)
+        images, seed, epoch, first = images_of("Distortion", X, shape, seed, epoch, first)
         how = _core.Distortion(
             alpha=self.alpha,
             sigma=self.sigma,
@@ -99,6 +88,34 @@ class Distortion:
             scale=self.scale,
             fill=self.fill,
         )
-        channels = image[0] if len(image) == 3 else 1
-        images = x.reshape(len(x), channels, *image[-2:])
-        return _core.distort(images, how, seed, epoch, first).reshape(x.shape)
+        return _core.distort(images, how, seed, epoch, first).reshape(np.shape(X))
+
+
+def images_of(
+    where: str, X: Any, shape: Sequence[int], seed: int, epoch: int, first: int
+) -> tuple[np.ndarray, int, int, int]:
+    """X as (N, C, H, W), C-contiguous, float32 or float64; the other arguments checked.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X isn't whole images of this shape, this looks like (H, W, C), or a number is out of range.
+    """
+    x = _check.real_numbers(where, "X", X)
+    x = _check.contiguous(x, np.float32 if x.dtype == np.float32 else np.float64)
+    image = tuple(shape)
+    if len(image) not in (2, 3) or math.prod(image) * len(x) != x.size:
+        raise ValueError(
+            f"[{where}] X has shape {np.shape(X)} and shape was {image}; shape must be (H, W) or "
+            "(C, H, W), and X hold whole images of it"
+        )
+    if _check.channels_last(image):
+        raise ValueError(
+            f"[{where}] shape was {image}, which looks like (H, W, C); it must be (C, H, W), with the "
+            "images laid out so: X.transpose(0, 3, 1, 2)"
+        )
+    seed = _check.integer(where, "seed", seed, 0, 2**64 - 1)
+    epoch = _check.integer(where, "epoch", epoch, 0, 2**32 - 1)
+    first = _check.integer(where, "first", first, 0, 2**40)
+    channels = image[0] if len(image) == 3 else 1
+    return x.reshape(len(x), channels, *image[-2:]), seed, epoch, first

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from .. import _check
 from ..atomic import publish
+from .archive import in_the_way, most_bytes, unpack, wrong_archive
 from .download import MirrorError, download
 from .known import dataset_info
 from .limit import path_of
@@ -48,18 +49,20 @@ def fetch_dataset(
     """Download a dataset's files into ``<root>/<name>/``, where `load` finds them.
 
     A file that is there and right is left alone. A download that was broken off is continued. A
-    file takes its name only after the SHA-256 of its decompressed bytes has been found right. A
-    mirror that fails, or sends something else, is followed by the next.
+    file takes its name only after the SHA-256 of its decompressed bytes has been found right; of CIFAR
+    the MD5 of the archive, which is all that was published, and the size of each file. A mirror that
+    fails, or sends something else, is followed by the next.
 
     Parameters
     ----------
     name : str
-        ``"mnist"`` or ``"fashion-mnist"``. (``"mnist-mini"`` is part of the package.)
+        ``"mnist"``, ``"fashion-mnist"``, ``"cifar-10"`` or ``"cifar-100"``. (``"mnist-mini"`` is part
+        of the package.)
     root : str or path-like, optional
         Default: ``$FASTFA_DATA``, or else the user's cache.
     mirror : str, optional
-        The http or https address of a folder with the gzip files, to use instead of the known
-        mirrors.
+        The http or https address of a folder with the gzip files, or of CIFAR the archive, to use
+        instead of the known mirrors.
     force : bool
         Download also what is there and right.
     progress : bool
@@ -72,7 +75,8 @@ def fetch_dataset(
     Returns
     -------
     list of Fetched
-        Training images, training labels, test images, test labels.
+        In the order of ``dataset_info(name).files``: training images, training labels, test images,
+        test labels.
 
     Raises
     ------
@@ -94,13 +98,15 @@ def fetch_dataset(
         raise ValueError(f"[fetch] mirror was {mirror!r}; it must begin with http:// or https://")
     if info.embedded:
         return [Fetched(folders(info)[0] / f"{file.name}.gz", None) for file in info.files]
-    if info.format != "idx":
+    if not info.can_be_fetched:
         raise FetchError(f"[fetch] fastfa cannot download {info.name}. To get it: {info.hint}")
     timeout = _check.real("fetch", "timeout", timeout, open_low=True)
     folder = _target(root) / info.name
     folder.mkdir(parents=True, exist_ok=True)
     job = _Job(info, folder, (mirror,) if mirror else info.mirrors, force, progress, say, timeout)
     with _only_one(folder):
+        if info.archive:
+            return job.bring_archive()
         return [job.bring(file) for file in info.files]
 
 
@@ -155,21 +161,44 @@ class _Job:
         if there is not None:
             self.say(f"{there}: already there, and right")
             return Fetched(there, None)
+        # Deflate stores what it cannot compress, with some bytes for each 16 KiB at the worst.
+        limit = file.size + file.size // 100 + 4096
         part = self.folder / f"{file.name}.gz.part"
+        url = self._download(part, limit, lambda: problem_with(part, file, packed=True))
+        publish(part, part.with_suffix(""))
+        return Fetched(part.with_suffix(""), url)
+
+    def bring_archive(self) -> list[Fetched]:
+        """All files of an archive: found there, or downloaded with it and unpacked."""
+        paths = [self.folder / file.name for file in self.info.files]
+        problem = in_the_way(self.folder, self.info)
+        if problem is not None:  # not ours to remove
+            raise FetchError(f"[fetch] {problem}; move it out of the download's way")
+        if not self.force and all(path.is_file() for path in paths):
+            self.say(f"{self.folder}: already there, and of the right sizes")
+            return [Fetched(path, None) for path in paths]
+        part = self.folder / f"{self.info.archive}.part"
+        url = self._download(part, most_bytes(self.info), lambda: wrong_archive(part, self.info))
+        problem = unpack(part, self.folder, self.info)
+        if problem is not None:
+            raise FetchError(f"[fetch] {self.info.archive} {problem}")
+        part.unlink()
+        return [Fetched(path, url) for path in paths]
+
+    def _download(self, part: Path, limit: int, wrong: Callable[[], str | None]) -> str:
+        """Bring `part` to the file that ``wrong`` finds right; the address it came from."""
         if self.force:
             part.unlink(missing_ok=True)
-        failures = []
+        name, failures = part.stem, []
         for mirror in self.mirrors:
-            url = f"{mirror.rstrip('/')}/{file.name}.gz"
-            problem = self._try_mirror(url, file, part)
+            url = f"{mirror.rstrip('/')}/{name}"
+            problem = self._try_mirror(url, limit, part, wrong)
             if problem is None:
-                target = part.with_suffix("")
-                publish(part, target)
-                self.say(f"{target}: downloaded from {url}, and right")
-                return Fetched(target, url)
+                self.say(f"{part.with_suffix('')}: downloaded from {url}, and right")
+                return url
             self.say(f"{url}: {problem}")
             failures.append(f"{url}: {problem}")
-        raise FetchError(f"[fetch] no mirror delivered {file.name}.gz: {'; '.join(failures)}")
+        raise FetchError(f"[fetch] no mirror delivered {name}: {'; '.join(failures)}")
 
     def _already_there(self, file: DataFile) -> Path | None:
         plain, packed = self.folder / file.name, self.folder / f"{file.name}.gz"
@@ -186,11 +215,11 @@ class _Job:
             self.say(f"{packed}: {problem}; downloading it again")
         return None
 
-    def _try_mirror(self, url: str, file: DataFile, part: Path) -> str | None:
+    def _try_mirror(
+        self, url: str, limit: int, part: Path, check: Callable[[], str | None]
+    ) -> str | None:
         """Bring `part` to the right file; None, or in words why this mirror could not."""
         problem = ""
-        # Deflate stores what it cannot compress, with some bytes for each 16 KiB at the worst.
-        limit = file.size + file.size // 100 + 4096
         for _ in range(_MOST_TRIES):
             continued = part.exists() and part.stat().st_size > 0
             try:
@@ -200,7 +229,7 @@ class _Job:
                 if error.gained == 0:
                     return problem
                 continue  # it broke off, but brought us further
-            wrong = problem_with(part, file, packed=True)
+            wrong = check()
             if wrong is None:
                 return None
             part.unlink()

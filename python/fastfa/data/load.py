@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .amat import read_amat
+from .cifar import load_cifar, pickled_in
 from .dataset import Dataset, Split
 from .idx import read_idx
 from .known import dataset_info
@@ -44,9 +45,9 @@ def load(name: str, root: Root = None, *, limit: int | None = None) -> Dataset:
     name : str
         ``"mnist"``, ``"fashion-mnist"`` or ``"mnist-mini"``, which are IDX files; ``"mnist-basic"``,
         ``"mnist-rotation"``, ``"mnist-back-random"``, ``"mnist-back-image"`` or
-        ``"mnist-rotation-back-image"`` (`read_amat`); ``"svhn-grey"`` (`load_svhn`);
-        ``"timit-stops"`` (`load_timit`); ``"mnist-photo-background"`` or
-        ``"mnist-mini-photo-background"`` (`photo_background`).
+        ``"mnist-rotation-back-image"`` (`read_amat`); ``"cifar-10"`` or ``"cifar-100"``
+        (`read_cifar`); ``"svhn-grey"`` (`load_svhn`); ``"timit-stops"`` (`load_timit`);
+        ``"mnist-photo-background"`` or ``"mnist-mini-photo-background"`` (`photo_background`).
     root : str or path-like, optional
         A folder to look in before the others. It must be there.
     limit : int, optional
@@ -105,6 +106,7 @@ def _load_amat(info: DatasetInfo, paths: Paths, limit: int | None) -> Dataset:
 _READERS: dict[str, Callable[[DatasetInfo, Paths, int | None], Dataset]] = {
     "idx": _load_idx,
     "amat": _load_amat,
+    "cifar": load_cifar,
     "svhn": lambda info, paths, limit: load_svhn(_folder(paths), limit=limit),
     "timit": lambda info, paths, limit: load_timit(_folder(paths), limit=limit),
 }
@@ -126,14 +128,15 @@ def _find(info: DatasetInfo, root: Root) -> Mapping[str, Path]:
         if not os.path.isdir(folder):
             looked.append(f"  {folder}: no such folder")
         else:
-            looked.append(f"  {folder}: without {missing}")
+            pickled = pickled_in(info, folder) if info.format == "cifar" else None
+            looked.append(f"  {folder}{f', {pickled}' if pickled else f': without {missing}'}")
     hint = f"; {info.hint}" if info.hint else ""
     how = (
         "  The installed package is damaged: install fastfa again"
         if info.embedded
         else f"  To get it: fastfa data fetch {info.name}{hint}"
     )
-    if info.format != "idx":
+    if not info.can_be_fetched:
         how = f"  fastfa cannot download it. To get it: {info.hint}"
     packed = " (plain or .gz)" if info.format in ("idx", "amat") else ""
     raise DatasetNotFound("\n".join([f"[load] {info.name} was not found{packed} in", *looked, how]))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .. import _check
 from .._class_names import found_names, is_text, numbered, shown_names
+from .cifar import CifarFolder
 from .dataset import Dataset, Split
 from .image_folder import ImageSet
 from .limit import Limit
@@ -44,7 +45,8 @@ def read_dataset(
         A ``.csv``, ``.tsv``, ``.npz``, ``.amat``, ``.libsvm`` or ``.svm`` file, as for `read`; a frame
         of pandas or Polars; a pair (x, labels) of arrays; an IDX file of images; or a folder that
         torchvision has left, such as ``MNIST/raw``, ``KMNIST`` or ``FashionMNIST``. Of one that holds
-        several sets, the beginning of the files' names: ``EMNIST/raw/emnist-letters``.
+        several sets, the beginning of the files' names: ``EMNIST/raw/emnist-letters``. Or a folder of
+        the binary version of CIFAR: ``cifar-10-batches-bin``.
     target : int, str or path-like, optional
         Of a table: the column to predict, by its name, or its place (0 is the first, -1 the last).
         Default: as ``label_column`` of `read`. Of an IDX file of images: the IDX file of their labels.
@@ -232,8 +234,10 @@ def _dataset(
     )
 
 
-def _of_images(images: ImageSet, limit: int | None) -> Dataset:
+def _of_images(images: ImageSet | CifarFolder, limit: int | None) -> Dataset:
     """The two parts as they were published."""
+    if isinstance(images, CifarFolder):
+        return images.load(limit)
     parts, held = [], []
     for part in ("train", "test"):
         x, labels = images.part(part, limit)

@@ -61,7 +61,8 @@ def folders(info: DatasetInfo, root: Root = None) -> list[Path]:
         from importlib.resources import files  # slow to import, and seldom needed
 
         return [Path(str(files("fastfa.data"))) / info.name.replace("-", "_")]
-    return [place / info.name for place in search_roots(root)]
+    names = [info.name, info.folder] if info.folder else [info.name]
+    return [place / name for place in search_roots(root) for name in names]
 
 
 def files_in(folder: Path, info: DatasetInfo) -> dict[str, Path | None]:

@@ -37,7 +37,8 @@ def normalise_dataset(data: Dataset, *, per_feature: bool | None = None) -> Norm
     data : Dataset
     per_feature : bool, optional
         Whether each feature has its own mean and deviation, or all have the same. Default: each its own
-        in a table, where columns have different units, and all the same in images.
+        in a table, where columns have different units; and in images all of a channel the same, so that
+        red, green and blue have their own.
 
     Returns
     -------
@@ -59,9 +60,11 @@ def normalise_dataset(data: Dataset, *, per_feature: bool | None = None) -> Norm
     where = "normalise_dataset"
     if not isinstance(data, Dataset):
         raise TypeError(f"[{where}] data was {_check.shown(data)}; it must be a Dataset")
+    channels = data.image_shape[0] if per_feature is None and not data.is_table else 1
     if per_feature is None:
         per_feature = data.is_table
-    train = normalise(data.train.x, per_feature=_check.flag(where, "per_feature", per_feature))
+    per_feature = _check.flag(where, "per_feature", per_feature)
+    train = normalise(data.train.x, per_feature=per_feature, channels=channels)
     test = normalise(data.test.x, train.mean, train.sd).x if len(data.test) else data.test.x
     mean, sd = 0.0, 1.0
     parts = {"train": data.train.labels, "test": data.test.labels}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._attributes import immutable
+from .cifar_names import CIFAR_10, CIFAR_100
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"
@@ -54,17 +55,21 @@ class DatasetInfo:
     download_size : int
         Bytes to download, 0 where nothing needs to be.
     mirrors : tuple of str
-        Addresses of folders that hold the gzip files.
+        Addresses of folders that hold the gzip files, or the archive.
     embedded : bool
         Whether the files are part of the installed package.
     hint : str
         Another way to get it, besides ``fastfa data fetch``; the only one where there are no
         mirrors.
     format : str
-        How its files are read: ``"idx"``, ``"amat"``, ``"svhn"``, ``"timit"``, or ``"photos"``
-        where it is made from another dataset.
+        How its files are read: ``"idx"``, ``"amat"``, ``"cifar"``, ``"svhn"``, ``"timit"``, or
+        ``"photos"`` where it is made from another dataset.
     made_from : str
         The name of that other dataset.
+    folder : str
+        The folder that its archive unpacks to, in which it is looked for beside that of its name.
+    archive, md5 : str
+        Of one that is published as an archive: the name of that, and its MD5.
     """
 
     name: str
@@ -81,11 +86,19 @@ class DatasetInfo:
     hint: str = ""
     format: str = "idx"
     made_from: str = ""
+    folder: str = ""
+    archive: str = ""
+    md5: str = ""
 
     @property
     def classes(self) -> int:
         """The number of classes."""
         return len(self.class_names)
+
+    @property
+    def can_be_fetched(self) -> bool:
+        """Whether `fetch_dataset` knows how to get it, or need not."""
+        return self.format == "idx" or bool(self.archive)
 
 
 _DIGITS = tuple("0123456789")
@@ -211,4 +224,50 @@ MNIST_MINI = DatasetInfo(
     embedded=True,
 )
 
-DATASETS: dict[str, DatasetInfo] = {info.name: info for info in (MNIST, FASHION_MNIST, MNIST_MINI)}
+
+def _cifar(
+    name: str, classes: tuple[str, ...], sizes: dict[str, int], folder: str, md5: str, size: int
+) -> DatasetInfo:
+    """``sizes``: the bytes of each file."""
+    return DatasetInfo(
+        name=name,
+        files=tuple(DataFile(file, size, "") for file, size in sizes.items()),
+        train_size=50_000,
+        test_size=10_000,
+        class_names=classes,
+        image_shape=(3, 32, 32),
+        licence="none stated",
+        attribution="Alex Krizhevsky, Vinod Nair, Geoffrey Hinton (2009)",
+        download_size=size,
+        mirrors=("https://www.cs.toronto.edu/~kriz/",),
+        format="cifar",
+        folder=folder,
+        archive=f"{name}-binary.tar.gz",
+        md5=md5,
+    )
+
+
+CIFAR = (
+    _cifar(
+        "cifar-10",
+        CIFAR_10,
+        dict.fromkeys(
+            [*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"], 30_730_000
+        ),
+        "cifar-10-batches-bin",
+        "c32a1d4ab5d03f1284b67883e8d87530",
+        170_052_171,
+    ),
+    _cifar(
+        "cifar-100",
+        CIFAR_100,
+        {"train.bin": 153_700_000, "test.bin": 30_740_000},
+        "cifar-100-binary",
+        "03b5dce01913d631647c71ecec9e9cb8",
+        168_513_733,
+    ),
+)
+
+DATASETS: dict[str, DatasetInfo] = {
+    info.name: info for info in (MNIST, FASHION_MNIST, MNIST_MINI, *CIFAR)
+}

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .. import _check, _frames
 from .amat import read_amat
+from .cifar import CifarFolder, find_cifar
 from .csv_table import read_csv
 from .idx import read_idx
 from .image_folder import ImageSet, find_image_set
@@ -34,18 +35,18 @@ class Found(NamedTuple):
     of_classes: bool = False  # the format has no other labels
 
 
-def image_set(source: Any) -> ImageSet | None:
+def image_set(source: Any) -> ImageSet | CifarFolder | None:
     """The set in a folder, if the source is the path of one."""
     if not isinstance(source, str | os.PathLike):
         return None
     path = os.path.expanduser(path_of(_WHERE, "source", source))
     if os.path.isfile(path):
         return None
-    images = find_image_set(path)
+    images = find_cifar(path) or find_image_set(path)
     if images is None and os.path.isdir(path):
         raise ValueError(
-            f"[{_WHERE}] source was {path!r}, a folder without the IDX files of an image set; it must "
-            "be a file or hold such as train-images-idx3-ubyte"
+            f"[{_WHERE}] source was {path!r}, a folder without the files of an image set; it must "
+            "be a file or hold such as train-images-idx3-ubyte or data_batch_1.bin"
         )
     return images
 

@@ -93,6 +93,7 @@ def normalise(
     sd: npt.ArrayLike | None = None,
     *,
     per_feature: bool = False,
+    channels: int = 1,
 ) -> Normalised:
     """Shift and scale to zero mean and unit standard deviation: (x - mean) / sd.
 
@@ -107,20 +108,23 @@ def normalise(
     per_feature : bool
         Without statistics: compute them for each feature over the examples, and not one of each
         over all values. A feature that never varies has sd 1, and so becomes 0.
+    channels : int
+        Without statistics: compute one of each for each of so many channels of images, which lie one
+        after the other in an example, as in (N, channels, height, width).
 
     Returns
     -------
     Normalised
         `x`, new, of the shape and dtype of the input; `mean` and `sd`, float64, as given or
-        computed.
+        computed: of shape () or x.shape[1:], where those of a channel are repeated for its pixels.
 
     Raises
     ------
     TypeError
         `x` is not a float32 or float64 array, or only one of `mean` and `sd` is given.
     ValueError
-        `x` has no examples, the statistics are not finite, `sd` is not positive, or a shape does
-        not fit.
+        `x` has no examples, the statistics are not finite, `sd` is not positive, a shape does not
+        fit, or `channels` are no whole part of an example or given beside `per_feature`.
 
     Examples
     --------
@@ -141,8 +145,13 @@ def normalise(
         raise ValueError(f"[normalise] x has shape {x.shape}; it must hold at least one example")
     if (mean is None) != (sd is None):
         raise TypeError("[normalise] mean and sd must be given both or not at all")
+    channels = _channels(x, channels, per_feature)
     if mean is None or sd is None:
-        centre, spread = _statistics(x, axis=0 if per_feature else None)
+        centre, spread = (
+            _statistics(x, axis=0 if per_feature else None)
+            if channels == 1
+            else _of_channels(x, channels)
+        )
     else:
         centre, spread = (
             _check.real_numbers("normalise", name, value).astype(np.float64)
@@ -160,6 +169,34 @@ def normalise(
     scaled = x - centre.astype(x.dtype)
     scaled /= spread.astype(x.dtype)
     return Normalised(scaled, centre, spread)
+
+
+def _channels(x: npt.NDArray[Any], channels: int, per_feature: bool) -> int:
+    """The number of channels, if the examples have so many."""
+    channels = _check.integer("normalise", "channels", channels, 1)
+    if channels > 1 and per_feature:
+        raise ValueError(
+            f"[normalise] channels was {channels} beside per_feature; it must not be given"
+        )
+    shape = x.shape[1:]
+    stacked = len(shape) > 1  # then they are the first dimension
+    if channels > 1 and (shape[:1] != (channels,) if stacked else math.prod(shape) % channels):
+        raise ValueError(
+            f"[normalise] channels was {channels} for x of shape {x.shape}; x must be (N, channels, "
+            "height, width), or have rows that are so many channels of equal size"
+        )
+    return channels
+
+
+def _of_channels(
+    x: npt.NDArray[Any], channels: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Those of each channel, repeated for its pixels."""
+    apart = x.reshape(len(x), channels, -1)
+    found = [_statistics(apart[:, channel], None) for channel in range(channels)]
+    pixels = apart.shape[2]
+    mean, sd = (np.repeat(each, pixels).reshape(x.shape[1:]) for each in zip(*found, strict=True))
+    return mean, sd
 
 
 def _statistics(

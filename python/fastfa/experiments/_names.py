@@ -31,6 +31,7 @@ NAMES = (
     "svhn",
     "timit",
     "autoencoder",
+    "conv-local",
 )
 
 

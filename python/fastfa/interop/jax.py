@@ -16,11 +16,11 @@ import numpy as np
 
 from .. import _check
 from ..feedback import Feedback
-from ..layers import Dense, LocallyConnected2D, Weighted
+from ..layers import AvgPool2D, Conv2D, Dense, LocallyConnected2D, Pooling, Weighted
 from ..network import Network, _arguments
 from ._matrices import magnitudes
-from ._patches import patches
-from ._peers import check_layers, need
+from ._patches import edges, image_shape, patches
+from ._peers import need
 
 need("interop.jax", "jax", "JAX", "jax")
 
@@ -117,7 +117,6 @@ def to_function(
     """
     if not isinstance(net, Network):
         raise TypeError(f"[to_function] net was {net!r}; it must be a fastfa.Network")
-    check_layers("to_function", net)
     if net.dtype == np.float64 and not jax.config.jax_enable_x64:
         raise ValueError(
             "[to_function] net is float64, which JAX would round to float32; it must be float32, or "
@@ -127,6 +126,7 @@ def to_function(
         _layer(net, i, _matrix_of(net, i) if feedback and i > 0 else None)
         for i in range(len(net.layers))
     ]
+    pools = [_pooling(each, shape) for each, shape in zip(net.pooling, net.shapes, strict=True)]
     size, flat, shape = net.input_size, (net.input_size,), net.input_shape
 
     def apply(parameters: Parameters, x: Any) -> jax.Array:
@@ -137,9 +137,9 @@ def to_function(
                 f"[apply] x has shape {h.shape}; an example's is {flat}"
                 + (f" or {shape}" if shape != flat else "")
             )
-        h = h.reshape(-1, size)
-        for layer, values in zip(layers, parameters, strict=True):
-            h = layer(values["W"], values.get("b", 0.0), h)
+        h = pools[0](h.reshape(-1, size))
+        for layer, pool, values in zip(layers, pools[1:], parameters, strict=True):
+            h = pool(layer(values["W"], values.get("b", 0.0), h))
         return h
 
     parameters = [{"W": jnp.array(w)} for w in net.weights]
@@ -177,7 +177,7 @@ def load_parameters(net: Network, parameters: Sequence[Mapping[str, Any]]) -> No
 def _layer(net: Network, i: int, matrix: Callable[[jax.Array], jax.Array] | None) -> Any:
     """(W, b, h below) -> h of layer i."""
     layer = net.layers[i]
-    act, product = _sigma(layer), _product(layer, net.shapes[i], matrix)
+    act, product = _sigma(layer), _product(layer, net._below[i], matrix)
     return lambda W, b, h: act(product(W, b, h))
 
 
@@ -211,6 +211,43 @@ def _local_product(layer: LocallyConnected2D, shape: tuple[int, ...], matrix: An
         return a.reshape(len(a), -1) + b
 
     return local
+
+
+@_product.register
+def _conv_product(layer: Conv2D, shape: tuple[int, ...], matrix: Any) -> Any:
+    image, (before, after) = image_shape(shape), edges(layer, shape)
+    zeros = list(zip(before, after, strict=True))
+
+    def conv(W: jax.Array, b: Any, h: jax.Array) -> jax.Array:
+        images = h.reshape(-1, *image)
+        a = jax.lax.conv_general_dilated(images, W, layer.stride, zeros)
+        return (a + jnp.reshape(b, (-1, 1, 1))).reshape(len(a), -1)
+
+    return conv
+
+
+def _pooling(
+    pooling: Sequence[Pooling], shape: tuple[int, ...]
+) -> Callable[[jax.Array], jax.Array]:
+    """Units of this shape, flat -> what the layers of pooling leave of them, flat."""
+    steps = []
+    for each in pooling:
+        steps.append((each, image_shape(shape)))
+        shape = each.output_shape(shape)
+
+    def pool(h: jax.Array) -> jax.Array:
+        for each, image in steps:
+            window, stride = (1, 1, *each.size), (1, 1, *each.stride)
+            images = h.reshape(-1, *image)
+            if isinstance(each, AvgPool2D):
+                total = jax.lax.reduce_window(images, 0.0, jax.lax.add, window, stride, "VALID")
+                left = total / (each.size[0] * each.size[1])
+            else:
+                left = jax.lax.reduce_window(images, -jnp.inf, jax.lax.max, window, stride, "VALID")
+            h = left.reshape(len(left), -1)
+        return h
+
+    return pool
 
 
 def _matrix_of(net: Network, i: int) -> Callable[[jax.Array], jax.Array]:

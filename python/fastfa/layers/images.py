@@ -10,9 +10,6 @@ from .layer import shape_below
 
 Padding = Literal["valid", "same"]
 
-_FEW = (1, 3, 4)  # channels of pictures: grey, colour, colour with transparency
-_SQUARE, _PHOTO = 8, 32  # pixels along a side from which on an input may be taken for a picture
-
 
 def image_below(where: str, value: Any) -> tuple[int, int, int]:
     """(C, H, W) of an input (H, W) or (C, H, W)."""
@@ -50,12 +47,8 @@ def positions(
 
 def check_channels_first(shape: tuple[int, ...], where: str, kind: str) -> None:
     """Refuse an input that looks like (H, W, C)."""
-    if len(shape) != 3:
-        return
-    height, width, channels = shape
-    square = height == width >= _SQUARE
-    photo = channels > 1 and min(height, width) >= _PHOTO
-    if channels in _FEW and (square or photo):
+    if _check.channels_last(shape):
+        height, width, channels = shape
         raise ValueError(
             f"[Network] input was {shape}, which looks like (H, W, C) below {where}, a {kind}; it must "
             f"be (C, H, W), here {(channels, height, width)}, with examples of X laid out so: "

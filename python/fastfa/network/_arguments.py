@@ -48,6 +48,9 @@ def inputs(net: Parameters, where: str, name: str, values: Any, *, there: bool =
         shapes = f"(N, {net.input_size})"
         if len(net.input_shape) > 1:
             shapes += f" or (N, {', '.join(map(str, net.input_shape))})"
+        channels, *sides = net.input_shape
+        if len(sides) == 2 and x.shape[1:] == (*sides, channels):
+            shapes += f" (channels first: {name}.transpose(0, 3, 1, 2))"
         raise ValueError(
             f"[{where}] {name} has shape {np.shape(values)}; it must be {shapes}, with N at least 1"
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _check
 from ..callbacks import Callback
-from ..data import Distortion
+from ..data.crop_flip import AUGMENTATIONS
 from ..history import History
 from ..layers import Dense
 from ..network import Network
@@ -61,12 +61,21 @@ def check_augment(augment: Any, net: Network) -> Any:
         return None
     if not callable(augment):
         raise TypeError(
-            f"[Trainer] augment was {augment!r}; it must be a fastfa.data.Distortion or a callable"
+            f"[Trainer] augment was {augment!r}; it must be a fastfa.data.Distortion, a "
+            "fastfa.data.CropFlip or another callable"
         )
-    if isinstance(augment, Distortion) and len(net.input_shape) < 2:
+    if not isinstance(augment, AUGMENTATIONS):
+        return augment
+    shape = net.input_shape
+    if len(shape) < 2:
         raise ValueError(
-            f"[Trainer] augment was {augment!r} for a network with input {net.input_shape[0]}; it "
+            f"[Trainer] augment was {augment!r} for a network with input {shape[0]}; it "
             "must be one whose input is given as (H, W) or (C, H, W)"
+        )
+    if _check.channels_last(shape):
+        raise ValueError(
+            f"[Trainer] augment was {augment!r} for a network with input {shape}, which looks like "
+            "(H, W, C); it must be one whose input is given as (C, H, W)"
         )
     return augment
 

@@ -24,12 +24,25 @@ ROWS = [
      "ValueError: [Distortion] scale was 2; it must be a finite number in [0, 0.99]"),
     ("fa.data.Distortion(fill=None)",
      "TypeError: [Distortion] fill was None; it must be a number in [-1e+09, 1e+09]"),
+    # data.CropFlip
+    ("fa.data.CropFlip(padding=-1)",
+     "ValueError: [CropFlip] padding was -1; it must be an integer in [0, 10000]"),
+    ("fa.data.CropFlip(padding=1.5)",
+     "TypeError: [CropFlip] padding was 1.5; it must be an integer in [0, 10000]"),
+    ("fa.data.CropFlip(flip=2)",
+     "ValueError: [CropFlip] flip was 2; it must be a finite number in [0, 1]"),
+    ("fa.data.CropFlip(flip=True)",
+     "TypeError: [CropFlip] flip was True; it must be a number in [0, 1]"),
+    ("fa.data.CropFlip(fill=np.nan)",
+     "ValueError: [CropFlip] fill was nan; it must be a finite number in [-1e+09, 1e+09]"),
+    ("fa.data.CropFlip()(np.ones((2, 7)), (2, 2))",
+     "ValueError: [CropFlip] X has shape (2, 7) and shape was (2, 2); shape must be (H, W) or …"),
     # data.dataset_info
     ('fa.data.dataset_info("mnits")',
-     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of cifar-10, …"),
     # data.fetch_dataset
     ('fa.data.fetch_dataset("mnits")',
-     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of cifar-10, …"),
     ('fa.data.fetch_dataset("mnist", timeout=0)',
      "ValueError: [fetch] timeout was 0; it must be a finite number in (0, inf)"),
     # data.from_arrays
@@ -42,14 +55,17 @@ ROWS = [
      "(channels, height, width), of product 3"),
     ('fa.data.from_arrays("x", [0])',
      "TypeError: [from_arrays] x has dtype <U1; it must be of real numbers"),
+    ("fa.data.from_arrays(np.ones((2, 28, 28, 3)), [0, 1])",
+     "ValueError: [from_arrays] image_shape was (28, 28, 3), which looks like (height, width, "
+     "channels); it must be (channels, height, width), here (3, 28, 28), …"),
     # data.load
     ('fa.data.load("mnits")',
-     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of cifar-10, …"),
     ("fa.data.load(5)",
      "TypeError: [data] name was 5; it must be a string"),
     # data.locate
     ('fa.data.locate("mnits")',
-     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of fashion-mnist, …"),
+     "ValueError: [data] name was 'mnits' (did you mean mnist?); it must be one of cifar-10, …"),
     # data.mfcc
     ("fa.data.mfcc([])",
      "ValueError: [mfcc] signal has shape (0,); it must be (160 or more,) and finite"),
@@ -60,6 +76,8 @@ ROWS = [
      "TypeError: [normalise] mean and sd must be given both or not at all"),
     ('fa.data.normalise("x")',
      "TypeError: [normalise] x was str; it must be an array of float32 or float64"),
+    ("fa.data.normalise(np.ones((2, 3)), channels=2)",
+     "ValueError: [normalise] channels was 2 for x of shape (2, 3); x must be (N, channels, height, …"),
     # data.one_hot
     ("fa.data.one_hot([0, 3], 3)",
      "ValueError: [one_hot] labels[1] was 3; it must be from 0 to 2"),
@@ -114,6 +132,13 @@ ROWS = [
     # data.read_amat
     ('fa.data.read_amat(file("x"))',
      "ValueError: [read_amat] {tmp}/file.txt: row 1 has 1 fields; it must have 785"),
+    # data.read_cifar
+    ('fa.data.read_cifar(file("x"))',
+     "ValueError: [read_cifar] {tmp}/file.txt has 1 bytes; it must have 3073 for each image, and …"),
+    ('fa.data.read_cifar(file("x"), classes=1000)',
+     "ValueError: [read_cifar] classes was 1000; it must be 10, 100 or 20"),
+    ('fa.data.read_cifar(file("x"), classes="fine")',
+     "TypeError: [read_cifar] classes was 'fine'; it must be an integer of at least 1"),
     # data.read_idx
     ('fa.data.read_idx(file("x"))',
      "IdxError: [read_idx] {tmp}/file.txt: byte 1: the file ends within its header"),

@@ -84,7 +84,7 @@ ROWS = [
     ('fa.Trainer(net, sgd, epochs=1, progress="no")',
      "TypeError: [Trainer] progress was 'no'; it must be True or False"),
     ("fa.Trainer(net, sgd, epochs=1, augment=5)",
-     "TypeError: [Trainer] augment was 5; it must be a fastfa.data.Distortion or a callable"),
+     "TypeError: [Trainer] augment was 5; it must be a fastfa.data.Distortion, a …"),
     ("fa.Trainer(net, sgd, epochs=1, augment=fa.data.Distortion())",
      "ValueError: [Trainer] augment was Distortion(alpha=34.0, sigma=4.0, translate=0.0, …"),
     ("fa.Trainer(net, sgd, epochs=1, targets=(1, 0))",

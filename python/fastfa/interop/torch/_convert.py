@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
 from ... import _check
-from ...layers import Dense, Dropout, Layer, LocallyConnected2D, Weighted
-from ...network import Network
+from ...layers import Conv2D, Dense, Dropout, Layer, LocallyConnected2D, Weighted
+from ...network import Network, _arguments
 from ...network.parameters import LossName
 from .._matrices import changed
-from .._peers import check_layers
 from ._feedback import FeedbackLinear
+from ._images import (
+    conv_of,
+    input_below,
+    padded_conv,
+    pool,
+    pooling_of,
+    to_images,
+    unflattened,
+)
 from ._local import LocallyConnected2d
 
 # fastfa's activations as modules that need no argument.
@@ -59,21 +68,24 @@ def to_module(net: Network, *, share: bool = False, feedback: bool = False) -> n
     """
     if not isinstance(net, Network):
         raise TypeError(f"[to_module] net was {net!r}; it must be a fastfa.Network")
-    check_layers("to_module", net)
     modules: list[nn.Module] = []
+    if net.pooling[0] or isinstance(net.layers[0], Conv2D):
+        modules += to_images(net.input_shape)
+    modules += map(pool, net.pooling[0])
     for i, layer in enumerate(net.layers):
-        if layer.fully_connected and len(net.shapes[i]) > 1:
+        if layer.fully_connected and len(net._below[i]) > 1:
             modules.append(nn.Flatten())
         if net.dropout[i]:
             modules.append(nn.Dropout(net.dropout[i]))
-        module = _weighted(layer, net, i, feedback=feedback and i > 0)
+        *zeros, module = _weighted(layer, net, i, feedback=feedback and i > 0)
         _fill(module, net.weights[i], net.biases[i], share)
         module.requires_grad_(layer.trainable)
-        modules.append(module)
+        modules += [*zeros, module]
         if i == len(net.layers) - 1 and len(net.shapes[-1]) > 1:
             modules.append(nn.Flatten())
         if layer.activation != "linear":
             modules.append(_module(layer))
+        modules += map(pool, net.pooling[i + 1])
     return nn.Sequential(*modules).eval()
 
 
@@ -91,9 +103,11 @@ def from_module(
     ----------
     module : torch.nn.Module
         A layer or a Sequential, nested as you like, of ``Linear`` (also :class:`FeedbackLinear`, whose
-        matrix is not taken over), :class:`LocallyConnected2d`, ``Sigmoid``, ``Tanh``, ``ReLU``,
-        ``LeakyReLU``, ``Hardtanh``, ``Softplus``, ``ELU``, ``GELU``, ``SiLU``, ``Softmax``,
-        ``Identity``, ``Flatten`` and ``Dropout``; float32 or float64.
+        matrix is not taken over), ``Conv2d``, :class:`LocallyConnected2d`, ``AvgPool2d``,
+        ``MaxPool2d``, ``Sigmoid``, ``Tanh``, ``ReLU``, ``LeakyReLU``, ``Hardtanh``, ``Softplus``,
+        ``ELU``, ``GELU``, ``SiLU``, ``Softmax``, ``Identity``, ``Flatten`` and ``Dropout``; float32 or
+        float64. ``ZeroPad2d`` may stand below a ``Conv2d``, and an ``Unflatten`` that makes images of
+        the input below all.
     input : int or tuple of int, optional
         The network's input where its first layer doesn't tell: the shape of an image.
     feedback, loss, seed
@@ -106,33 +120,25 @@ def from_module(
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"[from_module] module was {module!r}; it must be a torch.nn.Module")
-    layers: list[Layer] = []
-    sources: list[nn.Linear | LocallyConnected2d] = []
-    for name, part in _parts(module, "module"):
-        if isinstance(part, nn.Linear | LocallyConnected2d):
-            sources.append(part)
-            layers.append(_description(part))
-        elif isinstance(part, nn.Dropout):
-            layers.append(Dropout(part.p))
-        elif not isinstance(part, nn.Identity | nn.Flatten):
-            activation = _activation(name, part)
-            if not layers or getattr(layers[-1], "activation", None) != "linear":
-                raise ValueError(
-                    f"[from_module] {name} was {part!r}; an activation must follow a layer with weights"
-                )
-            layers[-1] = _description(sources[-1], **activation)
+    layers, sources, shape = _layers(
+        module, None if input is None else _arguments.input_shape(input)
+    )
     if not sources:
         raise ValueError(f"[from_module] module was {module!r}; it must have a layer with weights")
-    first = sources[0]
-    if input is None:
-        input = first.in_features if isinstance(first, nn.Linear) else first.input_shape
-    net = Network(input, layers, feedback, loss=loss, seed=seed, dtype=_dtype(sources))
+    net = Network(
+        shape if len(shape) > 1 else shape[0],
+        layers,
+        feedback,
+        loss=loss,
+        seed=seed,
+        dtype=_dtype(sources),
+    )
     arrays = [_array(source.weight) for source in sources]
     for i, (own, array) in enumerate(zip(net.weights, arrays, strict=True)):
         if own.shape != array.shape:
             raise ValueError(
                 f"[from_module] layer {i}'s weight has shape {array.shape}; above an input of shape "
-                f"{net.shapes[i]} it must be {own.shape}"
+                f"{net._below[i]} it must be {own.shape}"
             )
         _check.finite("from_module", f"layer {i}'s weight", array)
         own[...] = array
@@ -147,23 +153,69 @@ def _dtype_of(net: Network) -> torch.dtype:
     return torch.float64 if net.dtype == np.float64 else torch.float32
 
 
+Source: TypeAlias = nn.Linear | nn.Conv2d | LocallyConnected2d
+
+
+def _layers(
+    module: nn.Module, shape: tuple[int, ...] | None
+) -> tuple[list[Layer], list[Source], tuple[int, ...]]:
+    """The layers, the modules whose weights they have, and the input's shape."""
+    layers: list[Layer] = []
+    sources: list[Source] = []
+    first, zeros = shape, (0, 0, 0, 0)  # around the image: left, right, top, bottom
+    flat = False
+    for name, part in _parts(module, "module"):
+        if any(zeros) and not isinstance(part, nn.Conv2d):
+            raise ValueError(f"[from_module] {name} was {part!r}; a Conv2d must follow a ZeroPad2d")
+        pooling = pooling_of(name, part)
+        if isinstance(part, nn.Identity | nn.Flatten):
+            flat = flat or isinstance(part, nn.Flatten)
+            continue
+        if isinstance(part, nn.ZeroPad2d):
+            zeros = part.padding
+        elif isinstance(part, nn.Unflatten) and not layers:
+            shape = unflattened(name, part, shape)
+            first = shape
+        elif isinstance(part, nn.Dropout):
+            layers.append(Dropout(part.p))
+        elif pooling is not None or isinstance(part, Source):
+            if shape is None:
+                first = shape = input_below(name, part)
+            flat = isinstance(part, nn.Linear)
+            layer = pooling or _description(name, part, shape, zeros)
+            zeros = (0, 0, 0, 0)
+            layers.append(layer)
+            if isinstance(part, Source):
+                sources.append(part)
+            shape = layer._build(shape, f"the layer of {name}", 0.0)[1]
+        else:
+            activation = _activation(name, part)
+            if isinstance(part, nn.Softmax) and not flat:
+                raise ValueError(
+                    f"[from_module] {name} was {part!r} of images; a Flatten must stand below it"
+                )
+            last: Any = layers[-1] if layers else None
+            if getattr(last, "activation", None) != "linear":
+                raise ValueError(
+                    f"[from_module] {name} was {part!r}; an activation must follow a layer with weights"
+                )
+            layers[-1] = dataclasses.replace(last, **activation)
+    return layers, sources, first or (1,)
+
+
 @singledispatch
-def _weighted(layer: Weighted, net: Network, i: int, *, feedback: bool) -> nn.Module:
-    """The module that has layer i's weights."""
+def _weighted(layer: Weighted, net: Network, i: int, *, feedback: bool) -> list[nn.Module]:
+    """The module that has layer i's weights, and perhaps one below it that pads."""
     raise TypeError(
         f"[to_module] layers[{i}] was {layer!r}, a kind of layer that PyTorch isn't told of"
     )
 
 
 @_weighted.register
-def _local(layer: LocallyConnected2D, net: Network, i: int, *, feedback: bool) -> nn.Module:
-    if feedback:
-        raise ValueError(
-            f"[to_module] feedback was True for layers[{i}], a LocallyConnected2D above a layer "
-            "with weights; it must be a Dense"
-        )
-    return LocallyConnected2d(
-        net.shapes[i],
+def _local(layer: LocallyConnected2D, net: Network, i: int, *, feedback: bool) -> list[nn.Module]:
+    _refuse_feedback(layer, i, feedback)
+    local = LocallyConnected2d(
+        net._below[i],
         layer.maps,
         layer.kernel_size,
         stride=layer.stride,
@@ -171,14 +223,29 @@ def _local(layer: LocallyConnected2D, net: Network, i: int, *, feedback: bool) -
         bias=layer.bias,
         dtype=_dtype_of(net),
     )
+    return [local]
 
 
 @_weighted.register
-def _dense(layer: Dense, net: Network, i: int, *, feedback: bool) -> nn.Module:
+def _conv(layer: Conv2D, net: Network, i: int, *, feedback: bool) -> list[nn.Module]:
+    _refuse_feedback(layer, i, feedback)
+    return padded_conv(layer, net._below[i], _dtype_of(net))
+
+
+def _refuse_feedback(layer: Weighted, i: int, feedback: bool) -> None:
+    if feedback:
+        raise ValueError(
+            f"[to_module] feedback was True for layers[{i}], a {type(layer).__name__} above a layer "
+            "with weights; it must be a Dense"
+        )
+
+
+@_weighted.register
+def _dense(layer: Dense, net: Network, i: int, *, feedback: bool) -> list[nn.Module]:
     dtype = _dtype_of(net)
-    units = int(np.prod(net.shapes[i]))
+    units = int(np.prod(net._below[i]))
     if not feedback:
-        return nn.Linear(units, layer.units, layer.bias, dtype=dtype)
+        return [nn.Linear(units, layer.units, layer.bias, dtype=dtype)]
     if not isinstance(net.feedback, tuple):
         raise ValueError(
             f"[to_module] feedback was True for a network with {net.feedback!r}; it must have feedback "
@@ -199,9 +266,10 @@ def _dense(layer: Dense, net: Network, i: int, *, feedback: bool) -> nn.Module:
         )
     elif isinstance(rule.scale, str):
         rule = rule._with_scale(net.feedback_scales[i - 1])
-    return FeedbackLinear(
+    linear = FeedbackLinear(
         units, layer.units, layer.bias, feedback=rule, seed=net.seed, layer=i - 1, dtype=dtype
     )
+    return [linear]
 
 
 def _fill(module: nn.Module, weight: np.ndarray, bias: np.ndarray | None, share: bool) -> None:
@@ -225,13 +293,17 @@ def _parts(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
         yield from _parts(part, f"{name}[{index}]")
 
 
-def _description(source: nn.Linear | LocallyConnected2d, **activation: Any) -> Any:
-    given = activation | {
+def _description(
+    name: str, source: Source, shape: tuple[int, ...], zeros: Sequence[int]
+) -> Weighted:
+    given: dict[str, Any] = {
         "bias": source.bias is not None,
         "trainable": source.weight.requires_grad,
     }
     if isinstance(source, nn.Linear):
         return Dense(source.out_features, **given)
+    if isinstance(source, nn.Conv2d):
+        return conv_of(name, source, shape, zeros, **given)
     layer = source.layer
     return LocallyConnected2D(
         layer.maps, layer.kernel_size, stride=layer.stride, padding=layer.padding, **given
@@ -272,8 +344,9 @@ def _activation(name: str, part: nn.Module) -> dict[str, Any]:
         if type(part) is kind:
             return {"activation": activation}
     raise TypeError(
-        f"[from_module] {name} was {part!r}; it must be a Sequential, Linear, LocallyConnected2d, "
-        "Flatten, Dropout, Identity or one of fastfa's activations"
+        f"[from_module] {name} was {part!r}; it must be a Sequential, Linear, Conv2d, "
+        "LocallyConnected2d, AvgPool2d, MaxPool2d, Flatten, Dropout, Identity or one of fastfa's "
+        "activations"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from ...layers import LocallyConnected2D
-from .._patches import image_shape, patches
+from .._patches import edges, image_shape
 
 
 class LocallyConnected2d(torch.nn.Module):
@@ -54,7 +54,7 @@ class LocallyConnected2d(torch.nn.Module):
         layer._build(tuple(input_shape), "LocallyConnected2d", 0.0)  # refuses what doesn't fit
         self.layer, self.input_shape = layer, tuple(input_shape)
         self._image = image_shape(self.input_shape)
-        (top, left), (bottom, right) = patches(layer, self._image)[2:]
+        (top, left), (bottom, right) = edges(layer, self._image)
         self._edges = (left, right, top, bottom)
         shape = layer.output_shape(self._image)
         patch = (self._image[0], *layer.kernel_size)
