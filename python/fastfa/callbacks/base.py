@@ -11,6 +11,7 @@ from .._attributes import Guarded, Whole, is_ours
 from ..history import History, Record
 
 if TYPE_CHECKING:
+    from ..network import Network
     from ..trainer import Trainer
 
 
@@ -72,6 +73,9 @@ class BuiltIn(Whole, Guarded, Callback):
         "": "it is what the callback was made with, or what it has seen; make another one, and give it "
         "to the trainer: trainer.callbacks = [...]"
     }
+
+    def _end_with(self, net: Network) -> None:
+        """Give the network the weights with which a fit ends, where these aren't the last ones."""
 
 
 class Writing(BuiltIn):

@@ -72,8 +72,11 @@ class BestWeights(BuiltIn):
             self._keep(value, record["epoch"], trainer.net.state_dict())
 
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        self._end_with(trainer.net)
+
+    def _end_with(self, net: Network) -> None:
         if self.restore_at_end and self.state is not None:
-            self.restore(trainer.net)
+            self.restore(net)
 
     def state_dict(self) -> dict[str, Any]:
         return {"value": self.value, "epoch": self.epoch, "state": self.state}
@@ -145,10 +148,12 @@ class AveragedWeights(BuiltIn):
             mean += (now[name] - mean) / self.epochs
 
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        self._end_with(trainer.net)
+
+    def _end_with(self, net: Network) -> None:
         if self.state is not None:
-            own = trainer.net.state_dict()
-            mean = {name: a.astype(own[name].dtype) for name, a in self.state.items()}
-            trainer.net.load_state_dict(mean)
+            own = net.state_dict()
+            net.load_state_dict({name: a.astype(own[name].dtype) for name, a in self.state.items()})
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs": self.epochs, "state": self.state}
@@ -221,7 +226,10 @@ class EarlyStopping(BuiltIn):
             trainer.stop()
 
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
-        self.best.on_fit_end(trainer, history)
+        self._end_with(trainer.net)
+
+    def _end_with(self, net: Network) -> None:
+        self.best._end_with(net)
 
     def state_dict(self) -> dict[str, Any]:
         own = {"waited": self._waited, "stopped_epoch": self.stopped_epoch}
