@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _check
 from ._attributes import Guarded, Whole
-from .callbacks import Callback, check_fit, failure_told
+from .callbacks import Callback, begin_fit, check_fit, failure_told
 from .errors import DivergenceError
 from .history import History, Record
 from .schedules import Schedule, as_schedule, counted_from, restarted
@@ -19,10 +19,12 @@ from .training import settings as _given
 from .training.augment import Ahead
 from .training.chunks import all_finite, order_of, samples_bar, train
 from .training.examples import Examples, Plan, Sets, fingerprint, names_in, prepare_sets
+from .training.together import evaluated, records
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from .ensemble import Ensemble
     from .network import Network
 
 
@@ -31,8 +33,10 @@ class Trainer(Whole, Guarded):
 
     Parameters
     ----------
-    net : fastfa.Network
-        Trained in place.
+    net : fastfa.Network or Ensemble
+        Trained in place. Networks of an ensemble, of one input shape, loss and kind of targets, see the
+        same batches at the same rates, and learn as they would alone, to rounding. The schedule sees
+        their mean measures. Callbacks for one network, and checkpoints, are refused.
     optimizer : fastfa.SGD, Adam, AdamW or RMSprop
         Its ``lr`` is where the schedule starts.
     batch_size
@@ -62,7 +66,9 @@ class Trainer(Whole, Guarded):
     Attributes
     ----------
     history : History
-        The records so far, also after an exception.
+        The records so far, also after an exception; of an ensemble the means.
+    histories : tuple of History
+        Each network's own records, if they are an ensemble; else empty.
     optimizer
         The optimizer of the current epoch: the given one with the schedule's rate.
     epoch, batch, examples : int
@@ -84,7 +90,7 @@ class Trainer(Whole, Guarded):
     itself.
     """
 
-    net: Network
+    net: Any
     optimizer: Any
     batch_size: int
     epochs: int
@@ -96,6 +102,7 @@ class Trainer(Whole, Guarded):
     augment: Any
     targets: Any
     history: History
+    histories: tuple[History, ...]
     epoch: int
     batch: int
     examples: int
@@ -112,8 +119,8 @@ class Trainer(Whole, Guarded):
         "shuffle": lambda self, value: _check.flag("Trainer", "shuffle", value),
         "progress": lambda self, value: _check.flag("Trainer", "progress", value),
         "callbacks": lambda self, value: _given.check_callbacks(value),
-        "augment": lambda self, value: _given.check_augment(value, self.net),
-        "targets": lambda self, value: _given.check_targets(self.net, value),
+        "augment": lambda self, value: _given.check_augment(value, self._one),
+        "targets": lambda self, value: _given.check_targets(self._one, value),
         "history": lambda self, value: _given.check_history(value),
         "epoch": lambda self, value: _check.integer("Trainer", "epoch", value, 0),
         "batch": lambda self, value: _check.integer("Trainer", "batch", value, 0),
@@ -128,7 +135,7 @@ class Trainer(Whole, Guarded):
 
     def __init__(
         self,
-        net: Network,
+        net: Network | Ensemble,
         optimizer: Any,
         *,
         batch_size: int = 100,
@@ -142,8 +149,10 @@ class Trainer(Whole, Guarded):
         targets: tuple[float, float] | None = None,
     ) -> None:
         self._fitting = False  # whether a fit is running
-        self._set(net=_given.check_net(net), has_validation=False)
-        self._set(history=History(), epoch=0, batch=0, examples=0)
+        self._learner = _given.learner_of(net)
+        self._one: Any = getattr(net, "networks", (net,))[0]  # has what all have in common
+        self._set(net=net, has_validation=False, epoch=0, batch=0, examples=0, history=History())
+        self._set(histories=tuple(History() for _ in getattr(net, "networks", ())))
         self._after = 0  # epochs that the schedule doesn't see
         self._trained = False  # whether an epoch has its updates, but isn't in the history yet
         self._set(optimizer=_given.check_optimizer(optimizer))
@@ -246,7 +255,7 @@ class Trainer(Whole, Guarded):
         """
         sets = self._prepare(train, validation, test)
         plan = Plan(self.epoch + self.epochs, {n: fingerprint(part) for n, part in sets.items()})
-        return self._fit(sets, plan, names_in(self.net, train))
+        return self._fit(sets, plan, names_in(self._one, train))
 
     @classmethod
     def resume(
@@ -303,20 +312,19 @@ class Trainer(Whole, Guarded):
 
     def _fit(self, sets: Sets, plan: Plan, names: Any = (), resumed: bool = False) -> History:
         """Epochs up to the plan's end; a resumed fit goes on with its callbacks' state."""
-        good = self.net.state_dict()
+        good = self._learner.state_dict()
         for name, array in good.items():
             _check.finite("fit", f"net's {name}", array)
         measured = {name: part for name, part in sets.items() if name != "train"}
-        examples = sets["train"]
         _given.check_callbacks(self.callbacks)
         check_fit(self, measured)
-        if names:
-            self.net.class_names = names
+        for net in getattr(self.net, "networks", (self.net,)) if names else ():
+            net.class_names = names
         self._set(has_validation="validation" in measured)
         self._stopping, self._plan = self._stopping and resumed, plan
         self._fitting = True
         try:
-            self._run(good, examples, measured, plan, resumed)
+            self._run(good, sets["train"], measured, plan, resumed)
         finally:
             self._fitting = self._trained = False
         self._plan = None
@@ -332,16 +340,11 @@ class Trainer(Whole, Guarded):
     ) -> None:
         """The epochs of a fit and what goes around them; ``good`` are the weights to fall back on."""
         epochs = range(self.epoch + 1, plan.end + 1)
-        with failure_told(self):
-            for callback in self.callbacks:
-                state = callback.state_dict()
-                callback.on_fit_begin(self)
-                if resumed:
-                    callback.load_state_dict(state)
+        begin_fit(self, resumed)
         with (
             failure_told(self),
             samples_bar(self.progress, len(epochs) * len(examples.x)) as bar,
-            Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
+            Ahead(self.augment, examples, self._one.input_shape, self.seed) as ahead,
         ):
             try:
                 for epoch in epochs:
@@ -350,17 +353,17 @@ class Trainer(Whole, Guarded):
                     own = ahead.epoch(epoch, last=epoch == plan.end)
                     if not self._run_epoch(epoch, own, measured, bar):
                         break
-                    good = self.net.state_dict()
+                    good = self._learner.state_dict()
             except DivergenceError:
-                if not all_finite(self.net):
-                    self.net.load_state_dict(good)
+                if not all_finite(self._learner):
+                    self._learner.load_state_dict(good)
                 raise
         for callback in self.callbacks:
             callback.on_fit_end(self, self.history)
 
     def _prepare(self, train: Any, validation: Any, test: Any) -> Sets:
         """The checked examples by name: "train", and the sets to measure after each epoch."""
-        return prepare_sets(self.net, self.targets, self.seed, train, validation, test)
+        return prepare_sets(self._one, self.targets, self.seed, train, validation, test)
 
     def _run_epoch(
         self, epoch: int, examples: Examples, measured: dict[str, Examples], bar: tqdm
@@ -378,18 +381,15 @@ class Trainer(Whole, Guarded):
         self._within = epoch
         loss, error, seconds, seen = train(self, self._order(epoch, len(examples.x)), examples, bar)
         self._trained = True
-        record: Record = {"epoch": epoch, "lr": self._lr, "train_loss": loss, "train_error": error}
-        for name, part in measured.items():
-            x, y, weights = part
-            measures = self.net.evaluate(x, y, sample_weight=weights)
-            record[f"{name}_loss"], record[f"{name}_error"] = map(float, measures)
-        if self.net.output_size == 1:  # which has no classes
-            record = {key: value for key, value in record.items() if not key.endswith("_error")}
-        record |= {"seconds": seconds, "samples_per_second": seen / max(seconds, 1e-9)}
+        measures = {"train_loss": loss, "train_error": error} | evaluated(self._learner, measured)
+        times = {"seconds": seconds, "samples_per_second": seen / max(seconds, 1e-9)}
+        place: Record = {"epoch": epoch, "lr": self._lr}
+        record, *each = records(self._learner, measures, place, times)
         for callback in self.callbacks:
             callback.on_epoch_end(self, record)
         self.schedule._check_keys(record, True)
-        self.history.records.append(record)
+        for history, own in zip((self.history, *self.histories), (record, *each), strict=True):
+            history.records.append(own)
         self._set(epoch=epoch)
         self._within, self._trained = None, False
         for callback in self.callbacks:

@@ -34,7 +34,9 @@ def test_a_finished_runs_file_has_the_best_weights_and_can_go_on_from_the_last(t
     whole = cases.trainer("momentum", keepers(tmp_path / ".."), epochs=6)
     whole.callbacks = whole.callbacks[1:]
     whole.fit(data)
-    longer = fa.Trainer.resume(file, data, epochs=6, into=cases.trainer("momentum", keepers(tmp_path)))
+    longer = fa.Trainer.resume(
+        file, data, epochs=6, into=cases.trainer("momentum", keepers(tmp_path))
+    )
     assert (longer.callbacks[-1].epoch, longer.callbacks[-1].value) == (5, 2)
     assert cases.digest(longer.net) == cases.digest(whole.net)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class BestWeights(BuiltIn):
         The network's ``state_dict()`` at its end.
     """
 
+    _of_one: ClassVar[bool] = True
     monitor: str
     min_delta: float
     restore_at_end: bool
@@ -125,6 +126,7 @@ class AveragedWeights(BuiltIn):
         The mean of the network's ``state_dict()``, float64.
     """
 
+    _of_one: ClassVar[bool] = True
     begin: int
     epochs: int
     state: dict[str, np.ndarray] | None
@@ -190,6 +192,7 @@ class EarlyStopping(BuiltIn):
         The epoch after which this callback ended training.
     """
 
+    _of_one: ClassVar[bool] = True
     monitor: str
     patience: int
     best: BestWeights

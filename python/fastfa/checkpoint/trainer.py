@@ -48,6 +48,10 @@ def describe_trainer(trainer: Trainer) -> tuple[Described, Tensors]:
             f"the trainer was in the middle of epoch {trainer._within}; it must be between epochs: save "
             "from on_epoch_done (as fastfa.Checkpoint does), or save the network"
         )
+    if trainer.histories:
+        raise TypeError(
+            "its networks are an Ensemble: save that, by fastfa.save(path, trainer.net)"
+        )
     network, tensors = describe_network(trainer.net)
     plan = trainer._plan
     progress = {

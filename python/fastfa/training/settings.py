@@ -11,19 +11,25 @@ import numpy as np
 from .. import _check
 from ..callbacks import Callback
 from ..data import Distortion
+from ..ensemble import Ensemble
 from ..history import History
 from ..layers import Dense
 from ..network import Network
 from ..network._arguments import default_targets
 from ..schedules import Cosine, Steps, Warmup
+from .together import Together, check_alike
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
 
-def check_net(net: Any) -> Network:
+def learner_of(net: Any) -> Network | Together:
+    """The network, or an ensemble's networks together, checked."""
+    if isinstance(net, Ensemble):
+        check_alike(net)
+        return Together(net)
     if not hasattr(net, "_train_chunk"):
-        raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network")
+        raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network or Ensemble")
     return net
 
 
