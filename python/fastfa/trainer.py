@@ -17,7 +17,7 @@ from .history import History, Record
 from .schedules import Schedule, as_schedule, counted_from, restarted
 from .training import settings as _given
 from .training.augment import Ahead
-from .training.chunks import all_finite, order_of, samples_bar, train
+from .training.chunks import all_finite, finite_state, order_of, samples_bar, train
 from .training.examples import Examples, Plan, Sets, fingerprint, names_in, prepare_sets
 from .training.together import evaluated, records
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .ensemble import Ensemble
     from .network import Network
+    from .training.own_loss import Loss
 
 
 class Trainer(Whole, Guarded):
@@ -62,6 +63,10 @@ class Trainer(Whole, Guarded):
     targets
         (low, high), what class labels become. None: (0, 1), or (−0.9, 0.9) for a network with
         tanh outputs (Lillicrap et al. 2016, Supplementary Note 5).
+    loss
+        None: the network's. Or a callable ``(output, target) -> (losses, error)`` of yours: arrays (N,
+        n_out), the examples' losses (N,), and −∂L/∂output, (N, n_out); with a network of
+        ``cross_entropy`` −∂L/∂a, to which no σ′ is applied.
 
     Attributes
     ----------
@@ -70,7 +75,7 @@ class Trainer(Whole, Guarded):
     histories : tuple of History
         Each network's own records, if they are an ensemble; else empty.
     optimizer
-        The optimizer of the current epoch: the given one with the schedule's rate.
+        That of the current epoch: the given one with the schedule's rate.
     epoch, batch, examples : int
         Epochs finished, batches and examples trained, over all calls of `fit`.
 
@@ -81,13 +86,12 @@ class Trainer(Whole, Guarded):
 
     Notes
     -----
-    All but ``net`` may be assigned later, under the same names and with the same checks, and counts
-    from the next `fit` on. Callbacks may assign some as well: ``optimizer`` and ``batch_size``, which
-    count at once, ``schedule`` and ``shuffle``, from the next epoch on. A schedule that is assigned
-    starts at the optimizer's rate. An optimizer with another rate than the present one gives the
-    schedule a new start: this rate is used until the schedule, which counts its epochs anew, changes it.
-    ``Steps`` (a dict) keep those to come; a callable or a `Schedule` of your own says every epoch's rate
-    itself.
+    All but ``net`` and ``loss`` may be assigned later, with the same checks, and counts from the next
+    `fit` on. Callbacks may assign ``optimizer`` and ``batch_size``, which count at once, ``schedule``
+    and ``shuffle``, from the next epoch on. A schedule that is assigned starts at the optimizer's rate.
+    An optimizer of another rate gives the schedule a new start: its rate is used until the schedule,
+    which counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come; a callable or a `Schedule`
+    of your own says every epoch's rate itself.
     """
 
     net: Any
@@ -101,6 +105,7 @@ class Trainer(Whole, Guarded):
     progress: bool
     augment: Any
     targets: Any
+    loss: Loss | None
     history: History
     histories: tuple[History, ...]
     epoch: int
@@ -130,7 +135,7 @@ class Trainer(Whole, Guarded):
     _AT_ONCE: ClassVar[tuple[str, ...]] = ("optimizer", "schedule", "batch_size", "shuffle")
     _INSTEAD: ClassVar[dict[str, str]] = {
         "": "it follows from what the trainer is given and does",
-        "net": "make another Trainer; this one's history and schedule belong to its network",
+        **dict.fromkeys(("net", "loss"), "make another Trainer; this one's history belongs to it"),
     }
 
     def __init__(
@@ -147,11 +152,20 @@ class Trainer(Whole, Guarded):
         progress: bool = True,
         augment: Any = None,
         targets: tuple[float, float] | None = None,
+        loss: Loss | None = None,
     ) -> None:
         self._fitting = False  # whether a fit is running
-        self._learner = _given.learner_of(net)
+        self._learner = _given.learner_of(net, loss)
         self._one: Any = getattr(net, "networks", (net,))[0]  # has what all have in common
-        self._set(net=net, has_validation=False, epoch=0, batch=0, examples=0, history=History())
+        self._set(
+            loss=loss,
+            net=net,
+            has_validation=False,
+            epoch=0,
+            batch=0,
+            examples=0,
+            history=History(),
+        )
         self._set(histories=tuple(History() for _ in getattr(net, "networks", ())))
         self._after = 0  # epochs that the schedule doesn't see
         self._trained = False  # whether an epoch has its updates, but isn't in the history yet
@@ -247,11 +261,8 @@ class Trainer(Whole, Guarded):
         ------
         ValueError, TypeError
             If an argument is wrong or a weight isn't finite, before anything is changed.
-        DivergenceError
-            If a value stops being finite. The network ends with its last good weights; the
-            records so far are in ``self.history``.
-        KeyboardInterrupt
-            On Ctrl-C. The network is usable; the records so far are in ``self.history``.
+        DivergenceError, KeyboardInterrupt
+            If a value isn't finite; on Ctrl-C. Weights are the last good ones, the records in `history`.
         """
         sets = self._prepare(train, validation, test)
         plan = Plan(self.epoch + self.epochs, {n: fingerprint(part) for n, part in sets.items()})
@@ -271,10 +282,9 @@ class Trainer(Whole, Guarded):
     ) -> Trainer:
         """Load a trainer and finish the `fit` that it was saved in.
 
-        It ends as if it had never been interrupted: with the same bits in weights, feedback,
-        velocities, history (but for the seconds) and callbacks, also on another number of threads. (On
-        another machine, if its instruction set is the same.) Loggers bring their files to where the
-        checkpoint was and go on.
+        It ends as if it had never been interrupted: with the same bits in weights, feedback, velocities,
+        history (but for the seconds) and callbacks, on any number of threads, and on another machine of
+        the same instruction set. Loggers bring their files to where the checkpoint was and go on.
 
         Parameters
         ----------
@@ -283,11 +293,10 @@ class Trainer(Whole, Guarded):
         train, validation, test
             The same as `fit` was given.
         epochs
-            The epoch after which to end. None: where `fit` would have ended; where it has ended
-            already, nothing is done.
+            The epoch after which to end. None: where `fit` would have; nothing is done if it has.
         into
             None: the trainer is built from the file. Otherwise a trainer made as the first was, needed
-            where the file can't hold all of it: a schedule, augmentation or callback of your own.
+            where the file can't hold all of it: a schedule, augmentation, loss or callback of your own.
             See `fastfa.load`.
         write_outside
             Whether loggers and checkpoints that the file describes may write outside the folder that
@@ -303,8 +312,8 @@ class Trainer(Whole, Guarded):
         CheckpointError
             If the file isn't a trainer's checkpoint, or not one that fits ``into``.
         ValueError, TypeError
-            If the examples are others than before, ``epochs`` lies behind, or the file describes
-            something that writes outside its folder; else as `fit`.
+            If examples are others than before, ``epochs`` lies behind, or the file describes something
+            that writes outside its folder; else as `fit`.
         """
         from .checkpoint.resume import resume  # not for who only trains
 
@@ -312,33 +321,24 @@ class Trainer(Whole, Guarded):
 
     def _fit(self, sets: Sets, plan: Plan, names: Any = (), resumed: bool = False) -> History:
         """Epochs up to the plan's end; a resumed fit goes on with its callbacks' state."""
-        good = self._learner.state_dict()
-        for name, array in good.items():
-            _check.finite("fit", f"net's {name}", array)
-        measured = {name: part for name, part in sets.items() if name != "train"}
         _given.check_callbacks(self.callbacks)
-        check_fit(self, measured)
+        good = finite_state(self._learner)
+        check_fit(self, [name for name in sets if name != "train"])
         for net in getattr(self.net, "networks", (self.net,)) if names else ():
             net.class_names = names
-        self._set(has_validation="validation" in measured)
+        self._set(has_validation="validation" in sets)
         self._stopping, self._plan = self._stopping and resumed, plan
         self._fitting = True
         try:
-            self._run(good, sets["train"], measured, plan, resumed)
+            self._run(good, sets, plan, resumed)
         finally:
             self._fitting = self._trained = False
         self._plan = None
         return self.history
 
-    def _run(
-        self,
-        good: dict[str, np.ndarray],
-        examples: Examples,
-        measured: dict[str, Examples],
-        plan: Plan,
-        resumed: bool,
-    ) -> None:
+    def _run(self, good: dict[str, np.ndarray], sets: Sets, plan: Plan, resumed: bool) -> None:
         """The epochs of a fit and what goes around them; ``good`` are the weights to fall back on."""
+        examples, measured = sets["train"], {k: v for k, v in sets.items() if k != "train"}
         epochs = range(self.epoch + 1, plan.end + 1)
         begin_fit(self, resumed)
         with (

@@ -85,6 +85,8 @@ def configuration_of(trainer: Trainer) -> Described:
         "schedule": _describe_part(trainer.schedule),
         "augment": None if trainer.augment is None else _describe_part(trainer.augment),
     }
+    if trainer.loss is not None:
+        configuration["loss"] = _describe_part(trainer.loss)
     if trainer._after:  # a fastfa that doesn't know it refuses the file
         configuration["schedule_after"] = trainer._after
     return pack(configuration, "trainer", {})

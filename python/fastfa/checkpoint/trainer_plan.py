@@ -83,6 +83,8 @@ class TrainerPlan:
         own["schedule"] = _build_part(own["schedule"], "schedule", *SCHEDULES)
         if own["augment"] is not None:
             own["augment"] = _build_part(own["augment"], "augmentation", Distortion)
+        if "loss" in own:
+            own["loss"] = _build_part(own["loss"], "loss")
         own.pop("schedule_after", None)
         callbacks = [_build_callback(each, tensors) for each in self.callbacks]
         net = self.network.build(tensors)

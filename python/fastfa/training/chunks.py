@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _check
 from .._bar import progress_bar
 from ..data import permutation
 from .examples import Examples
-from .together import Sums, Together
+from .together import Learner, Sums, Together
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from ..network import Network
     from ..trainer import Trainer
 
 _CHUNK_SECONDS = (
@@ -101,6 +101,14 @@ def samples_bar(shown: bool, examples: int) -> tqdm:
     return progress_bar(shown, total=examples, unit=" samples", unit_scale=True)
 
 
-def all_finite(learner: Network | Together) -> bool:
+def finite_state(learner: Learner) -> dict[str, np.ndarray]:
+    """What the network has learned so far, refused if a value isn't finite."""
+    state = learner.state_dict()
+    for name, array in state.items():
+        _check.finite("fit", f"net's {name}", array)
+    return state
+
+
+def all_finite(learner: Learner) -> bool:
     arrays = learner.state_dict()
     return all(np.isfinite(array).all() for name, array in arrays.items() if "feedback" not in name)

@@ -16,21 +16,37 @@ from ..history import History
 from ..layers import Dense
 from ..network import Network
 from ..network._arguments import default_targets
+from ..perturbation import NodePerturbation
 from ..schedules import Cosine, Steps, Warmup
-from .together import Together, check_alike
+from .own_loss import WithLoss
+from .together import Learner, Together, check_alike
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
 
-def learner_of(net: Any) -> Network | Together:
-    """The network, or an ensemble's networks together, checked."""
+def learner_of(net: Any, loss: Any) -> Learner:
+    """What learns: the network, by its own loss or the caller's, or an ensemble's networks together."""
+    if loss is not None and not callable(loss):
+        raise TypeError(
+            f"[Trainer] loss was {loss!r}; it must be None, for the network's, or a callable "
+            "(output, target) -> (losses, error)"
+        )
     if isinstance(net, Ensemble):
+        if loss is not None:
+            raise TypeError(f"[Trainer] loss was {loss!r} for an Ensemble; it must be None")
         check_alike(net)
         return Together(net)
     if not hasattr(net, "_train_chunk"):
         raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network or Ensemble")
-    return net
+    if loss is None:
+        return net
+    if isinstance(net.feedback, NodePerturbation):
+        raise TypeError(
+            f"[Trainer] loss was {loss!r} for a network that learns by NodePerturbation, which measures "
+            "the network's own loss; it must be None"
+        )
+    return WithLoss(net, loss)
 
 
 def check_optimizer(optimizer: Any) -> Any:

@@ -9,13 +9,12 @@ import numpy as np
 from ..history import Record
 from ..network import Network
 from ..network._arguments import default_targets
+from .own_loss import Sums, WithLoss
 
 if TYPE_CHECKING:
     from ..ensemble import Ensemble
     from ..optim import Optimizer
     from .examples import Examples
-
-Sums = tuple[Any, Any, Any]  # Σ w L, Σ w over the wrong, Σ w: numbers, or arrays (networks,)
 
 
 class Together:
@@ -63,7 +62,7 @@ class Together:
         return loss, (sums[0] + total, sums[1] + missed, sums[2] + weight[0])
 
 
-Learner = Network | Together
+Learner = Network | Together | WithLoss
 
 
 def evaluated(learner: Learner, measured: dict[str, Examples]) -> dict[str, Any]:
