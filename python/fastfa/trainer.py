@@ -90,8 +90,8 @@ class Trainer(Whole, Guarded):
     `fit` on. Callbacks may assign ``optimizer`` and ``batch_size``, which count at once, ``schedule``
     and ``shuffle``, from the next epoch on. A schedule that is assigned starts at the optimizer's rate.
     An optimizer of another rate gives the schedule a new start: its rate is used until the schedule,
-    which counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come; a callable or a `Schedule`
-    of your own says every epoch's rate itself.
+    which counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come; a callable or a
+    `Schedule` of your own says every epoch's rate itself.
     """
 
     net: Any
