@@ -138,7 +138,7 @@ class Ensemble(Whole, Guarded):
             After Ctrl-C. All networks have then made the same steps.
         """
         batch_size = _check.integer("train_epoch", "batch_size", batch_size, 1, 2**31 - 1)
-        return self._train("train_epoch", X, Y, optimizer, batch_size, order, sample_weight)
+        return self._train("train_epoch", X, Y, optimizer, batch_size, order, sample_weight)[:, 0]
 
     def _train(
         self,
@@ -150,7 +150,10 @@ class Ensemble(Whole, Guarded):
         order: Any,
         sample_weight: Any,
     ) -> np.ndarray:
-        """`train_epoch`, or another call by this name; without ``batch_size`` all are one batch."""
+        """`train_epoch`, or another call by this name; without ``batch_size`` all are one batch.
+
+        Returns (n, 3): mean loss, weight of the examples that were wrong, weight of all.
+        """
         net = self.networks[0]
         x = _arguments.inputs(net, where, "X", X, there=True)
         y = _arguments.targets(net, where, "Y", Y, len(x), there=True)
@@ -162,8 +165,8 @@ class Ensemble(Whole, Guarded):
         given: Sequence[Optimizer]
         if isinstance(optimizer, Optimizer):
             given = [optimizer] * len(self)
-        elif isinstance(optimizer, Sequence) and len(optimizer) == len(self):
-            given = optimizer
+        elif isinstance(optimizer, Sequence | np.ndarray) and len(optimizer) == len(self):
+            given = list(optimizer)
         else:
             raise ValueError(
                 f"[{where}] optimizer was {optimizer!r}; it must be one, or one for each of "
@@ -182,7 +185,7 @@ class Ensemble(Whole, Guarded):
             error = DivergenceError(message, first.layer, first.step)
             error.stopped = stopped
             raise error
-        return np.array([loss for loss, _, _ in rows])
+        return np.array(rows, np.float64)
 
     def step(
         self,
@@ -193,7 +196,7 @@ class Ensemble(Whole, Guarded):
         sample_weight: Any = None,
     ) -> np.ndarray:
         """One update of every network from all examples as one batch; the losses (n,) before it."""
-        return self._train("step", X, Y, optimizer, None, None, sample_weight)
+        return self._train("step", X, Y, optimizer, None, None, sample_weight)[:, 0]
 
     def evaluate(self, X: Any, Y: Any, *, sample_weight: Any = None) -> list[Any]:
         """`Network.evaluate` of every network."""

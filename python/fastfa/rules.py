@@ -22,6 +22,7 @@ PRESETS: dict[str, Feedback] = {
     "brsf": Feedback("sign", magnitude="redrawn"),  # magnitudes drawn for every batch
     "frsf": Feedback("sign", magnitude="fixed"),  # magnitudes drawn once
     "kp": Feedback("uniform", plasticity="kolen_pollack"),  # Kolen–Pollack
+    "dkp": Feedback("uniform", route="direct", plasticity="kolen_pollack"),  # direct Kolen–Pollack
     "wm": Feedback("uniform", plasticity="weight_mirror"),  # weight mirror
     "pbp": Feedback("pseudoinverse"),  # pseudobackprop
 }

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
@@ -64,6 +64,7 @@ class TensorBoardLogger(Writing):
         If tensorboard isn't installed.
     """
 
+    _of_one: ClassVar[bool] = True
     folder: Path
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -167,6 +168,7 @@ class MLflowLogger(BuiltIn):
         At the start of ``fit``, if the run to go on with was of another seed.
     """
 
+    _of_one: ClassVar[bool] = True
     uri: str
     experiment: str
     run_name: str | None

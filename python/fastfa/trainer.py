@@ -11,19 +11,22 @@ import numpy as np
 
 from . import _check
 from ._attributes import Guarded, Whole
-from .callbacks import Callback, check_fit, failure_told
+from .callbacks import Callback, begin_fit, check_fit, failure_told
 from .errors import DivergenceError
 from .history import History, Record
 from .schedules import Schedule, as_schedule, counted_from, restarted
 from .training import settings as _given
 from .training.augment import Ahead
-from .training.chunks import all_finite, order_of, samples_bar, train
+from .training.chunks import all_finite, finite_state, order_of, samples_bar, train
 from .training.examples import Examples, Plan, Sets, fingerprint, names_in, prepare_sets
+from .training.together import evaluated, records
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from .ensemble import Ensemble
     from .network import Network
+    from .training.own_loss import Loss
 
 
 class Trainer(Whole, Guarded):
@@ -31,8 +34,10 @@ class Trainer(Whole, Guarded):
 
     Parameters
     ----------
-    net : fastfa.Network
-        Trained in place.
+    net : fastfa.Network or Ensemble
+        Trained in place. Networks of an ensemble, of one input shape, loss and kind of targets, see the
+        same batches at the same rates, and learn as they would alone, to rounding. The schedule sees
+        their mean measures. Callbacks for one network, and checkpoints, are refused.
     optimizer : fastfa.SGD, Adam, AdamW or RMSprop
         Its ``lr`` is where the schedule starts.
     batch_size
@@ -58,13 +63,19 @@ class Trainer(Whole, Guarded):
     targets
         (low, high), what class labels become. None: (0, 1), or (−0.9, 0.9) for a network with
         tanh outputs (Lillicrap et al. 2016, Supplementary Note 5).
+    loss
+        None: the network's. Or a callable ``(output, target) -> (losses, error)`` of yours: arrays (N,
+        n_out), the examples' losses (N,), and −∂L/∂output, (N, n_out); with a network of
+        ``cross_entropy`` −∂L/∂a, to which no σ′ is applied.
 
     Attributes
     ----------
     history : History
-        The records so far, also after an exception.
+        The records so far, also after an exception; of an ensemble the means.
+    histories : tuple of History
+        Each network's own records, if they are an ensemble; else empty.
     optimizer
-        The optimizer of the current epoch: the given one with the schedule's rate.
+        That of the current epoch: the given one with the schedule's rate.
     epoch, batch, examples : int
         Epochs finished, batches and examples trained, over all calls of `fit`.
 
@@ -75,16 +86,15 @@ class Trainer(Whole, Guarded):
 
     Notes
     -----
-    All but ``net`` may be assigned later, under the same names and with the same checks, and counts
-    from the next `fit` on. Callbacks may assign some as well: ``optimizer`` and ``batch_size``, which
-    count at once, ``schedule`` and ``shuffle``, from the next epoch on. A schedule that is assigned
-    starts at the optimizer's rate. An optimizer with another rate than the present one gives the
-    schedule a new start: this rate is used until the schedule, which counts its epochs anew, changes it.
-    ``Steps`` (a dict) keep those to come; a callable or a `Schedule` of your own says every epoch's rate
-    itself.
+    All but ``net`` and ``loss`` may be assigned later, with the same checks, and counts from the next
+    `fit` on. Callbacks may assign ``optimizer`` and ``batch_size``, which count at once, ``schedule``
+    and ``shuffle``, from the next epoch on. A schedule that is assigned starts at the optimizer's rate.
+    An optimizer of another rate gives the schedule a new start: its rate is used until the schedule,
+    which counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come; a callable or a
+    `Schedule` of your own says every epoch's rate itself.
     """
 
-    net: Network
+    net: Any
     optimizer: Any
     batch_size: int
     epochs: int
@@ -95,7 +105,9 @@ class Trainer(Whole, Guarded):
     progress: bool
     augment: Any
     targets: Any
+    loss: Loss | None
     history: History
+    histories: tuple[History, ...]
     epoch: int
     batch: int
     examples: int
@@ -112,8 +124,8 @@ class Trainer(Whole, Guarded):
         "shuffle": lambda self, value: _check.flag("Trainer", "shuffle", value),
         "progress": lambda self, value: _check.flag("Trainer", "progress", value),
         "callbacks": lambda self, value: _given.check_callbacks(value),
-        "augment": lambda self, value: _given.check_augment(value, self.net),
-        "targets": lambda self, value: _given.check_targets(self.net, value),
+        "augment": lambda self, value: _given.check_augment(value, self._one),
+        "targets": lambda self, value: _given.check_targets(self._one, value),
         "history": lambda self, value: _given.check_history(value),
         "epoch": lambda self, value: _check.integer("Trainer", "epoch", value, 0),
         "batch": lambda self, value: _check.integer("Trainer", "batch", value, 0),
@@ -123,12 +135,12 @@ class Trainer(Whole, Guarded):
     _AT_ONCE: ClassVar[tuple[str, ...]] = ("optimizer", "schedule", "batch_size", "shuffle")
     _INSTEAD: ClassVar[dict[str, str]] = {
         "": "it follows from what the trainer is given and does",
-        "net": "make another Trainer; this one's history and schedule belong to its network",
+        **dict.fromkeys(("net", "loss"), "make another Trainer; this one's history belongs to it"),
     }
 
     def __init__(
         self,
-        net: Network,
+        net: Network | Ensemble,
         optimizer: Any,
         *,
         batch_size: int = 100,
@@ -140,10 +152,21 @@ class Trainer(Whole, Guarded):
         progress: bool = True,
         augment: Any = None,
         targets: tuple[float, float] | None = None,
+        loss: Loss | None = None,
     ) -> None:
         self._fitting = False  # whether a fit is running
-        self._set(net=_given.check_net(net), has_validation=False)
-        self._set(history=History(), epoch=0, batch=0, examples=0)
+        self._learner = _given.learner_of(net, loss)
+        self._one: Any = getattr(net, "networks", (net,))[0]  # has what all have in common
+        self._set(
+            loss=loss,
+            net=net,
+            has_validation=False,
+            epoch=0,
+            batch=0,
+            examples=0,
+            history=History(),
+        )
+        self._set(histories=tuple(History() for _ in getattr(net, "networks", ())))
         self._after = 0  # epochs that the schedule doesn't see
         self._trained = False  # whether an epoch has its updates, but isn't in the history yet
         self._set(optimizer=_given.check_optimizer(optimizer))
@@ -238,15 +261,12 @@ class Trainer(Whole, Guarded):
         ------
         ValueError, TypeError
             If an argument is wrong or a weight isn't finite, before anything is changed.
-        DivergenceError
-            If a value stops being finite. The network ends with its last good weights; the
-            records so far are in ``self.history``.
-        KeyboardInterrupt
-            On Ctrl-C. The network is usable; the records so far are in ``self.history``.
+        DivergenceError, KeyboardInterrupt
+            If a value isn't finite; on Ctrl-C. Weights are the last good ones, the records in `history`.
         """
         sets = self._prepare(train, validation, test)
         plan = Plan(self.epoch + self.epochs, {n: fingerprint(part) for n, part in sets.items()})
-        return self._fit(sets, plan, names_in(self.net, train))
+        return self._fit(sets, plan, names_in(self._one, train))
 
     @classmethod
     def resume(
@@ -262,10 +282,9 @@ class Trainer(Whole, Guarded):
     ) -> Trainer:
         """Load a trainer and finish the `fit` that it was saved in.
 
-        It ends as if it had never been interrupted: with the same bits in weights, feedback,
-        velocities, history (but for the seconds) and callbacks, also on another number of threads. (On
-        another machine, if its instruction set is the same.) Loggers bring their files to where the
-        checkpoint was and go on.
+        It ends as if it had never been interrupted: with the same bits in weights, feedback, velocities,
+        history (but for the seconds) and callbacks, on any number of threads, and on another machine of
+        the same instruction set. Loggers bring their files to where the checkpoint was and go on.
 
         Parameters
         ----------
@@ -274,11 +293,10 @@ class Trainer(Whole, Guarded):
         train, validation, test
             The same as `fit` was given.
         epochs
-            The epoch after which to end. None: where `fit` would have ended; where it has ended
-            already, nothing is done.
+            The epoch after which to end. None: where `fit` would have; nothing is done if it has.
         into
             None: the trainer is built from the file. Otherwise a trainer made as the first was, needed
-            where the file can't hold all of it: a schedule, augmentation or callback of your own.
+            where the file can't hold all of it: a schedule, augmentation, loss or callback of your own.
             See `fastfa.load`.
         write_outside
             Whether loggers and checkpoints that the file describes may write outside the folder that
@@ -294,8 +312,8 @@ class Trainer(Whole, Guarded):
         CheckpointError
             If the file isn't a trainer's checkpoint, or not one that fits ``into``.
         ValueError, TypeError
-            If the examples are others than before, ``epochs`` lies behind, or the file describes
-            something that writes outside its folder; else as `fit`.
+            If examples are others than before, ``epochs`` lies behind, or the file describes something
+            that writes outside its folder; else as `fit`.
         """
         from .checkpoint.resume import resume  # not for who only trains
 
@@ -303,45 +321,30 @@ class Trainer(Whole, Guarded):
 
     def _fit(self, sets: Sets, plan: Plan, names: Any = (), resumed: bool = False) -> History:
         """Epochs up to the plan's end; a resumed fit goes on with its callbacks' state."""
-        good = self.net.state_dict()
-        for name, array in good.items():
-            _check.finite("fit", f"net's {name}", array)
-        measured = {name: part for name, part in sets.items() if name != "train"}
-        examples = sets["train"]
         _given.check_callbacks(self.callbacks)
-        check_fit(self, measured)
-        if names:
-            self.net.class_names = names
-        self._set(has_validation="validation" in measured)
+        good = finite_state(self._learner)
+        check_fit(self, [name for name in sets if name != "train"])
+        for net in getattr(self.net, "networks", (self.net,)) if names else ():
+            net.class_names = names
+        self._set(has_validation="validation" in sets)
         self._stopping, self._plan = self._stopping and resumed, plan
         self._fitting = True
         try:
-            self._run(good, examples, measured, plan, resumed)
+            self._run(good, sets, plan, resumed)
         finally:
             self._fitting = self._trained = False
         self._plan = None
         return self.history
 
-    def _run(
-        self,
-        good: dict[str, np.ndarray],
-        examples: Examples,
-        measured: dict[str, Examples],
-        plan: Plan,
-        resumed: bool,
-    ) -> None:
+    def _run(self, good: dict[str, np.ndarray], sets: Sets, plan: Plan, resumed: bool) -> None:
         """The epochs of a fit and what goes around them; ``good`` are the weights to fall back on."""
+        examples, measured = sets["train"], {k: v for k, v in sets.items() if k != "train"}
         epochs = range(self.epoch + 1, plan.end + 1)
-        with failure_told(self):
-            for callback in self.callbacks:
-                state = callback.state_dict()
-                callback.on_fit_begin(self)
-                if resumed:
-                    callback.load_state_dict(state)
+        begin_fit(self, resumed)
         with (
             failure_told(self),
             samples_bar(self.progress, len(epochs) * len(examples.x)) as bar,
-            Ahead(self.augment, examples, self.net.input_shape, self.seed) as ahead,
+            Ahead(self.augment, examples, self._one.input_shape, self.seed) as ahead,
         ):
             try:
                 for epoch in epochs:
@@ -350,17 +353,17 @@ class Trainer(Whole, Guarded):
                     own = ahead.epoch(epoch, last=epoch == plan.end)
                     if not self._run_epoch(epoch, own, measured, bar):
                         break
-                    good = self.net.state_dict()
+                    good = self._learner.state_dict()
             except DivergenceError:
-                if not all_finite(self.net):
-                    self.net.load_state_dict(good)
+                if not all_finite(self._learner):
+                    self._learner.load_state_dict(good)
                 raise
         for callback in self.callbacks:
             callback.on_fit_end(self, self.history)
 
     def _prepare(self, train: Any, validation: Any, test: Any) -> Sets:
         """The checked examples by name: "train", and the sets to measure after each epoch."""
-        return prepare_sets(self.net, self.targets, self.seed, train, validation, test)
+        return prepare_sets(self._one, self.targets, self.seed, train, validation, test)
 
     def _run_epoch(
         self, epoch: int, examples: Examples, measured: dict[str, Examples], bar: tqdm
@@ -378,18 +381,15 @@ class Trainer(Whole, Guarded):
         self._within = epoch
         loss, error, seconds, seen = train(self, self._order(epoch, len(examples.x)), examples, bar)
         self._trained = True
-        record: Record = {"epoch": epoch, "lr": self._lr, "train_loss": loss, "train_error": error}
-        for name, part in measured.items():
-            x, y, weights = part
-            measures = self.net.evaluate(x, y, sample_weight=weights)
-            record[f"{name}_loss"], record[f"{name}_error"] = map(float, measures)
-        if self.net.output_size == 1:  # which has no classes
-            record = {key: value for key, value in record.items() if not key.endswith("_error")}
-        record |= {"seconds": seconds, "samples_per_second": seen / max(seconds, 1e-9)}
+        measures = {"train_loss": loss, "train_error": error} | evaluated(self._learner, measured)
+        times = {"seconds": seconds, "samples_per_second": seen / max(seconds, 1e-9)}
+        place: Record = {"epoch": epoch, "lr": self._lr}
+        record, *each = records(self._learner, measures, place, times)
         for callback in self.callbacks:
             callback.on_epoch_end(self, record)
         self.schedule._check_keys(record, True)
-        self.history.records.append(record)
+        for history, own in zip((self.history, *self.histories), (record, *each), strict=True):
+            history.records.append(own)
         self._set(epoch=epoch)
         self._within, self._trained = None, False
         for callback in self.callbacks:

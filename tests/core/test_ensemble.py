@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import fastfa as fa
 import numpy as np
 import pytest
@@ -242,3 +244,14 @@ def test_the_callers_subnormal_numbers_are_left_alone(rng):
     nets = networks(4, SMALL)
     fa.Ensemble(nets).train_epoch(*examples(nets[0], rng), fa.SGD(0.1), batch_size=1)
     assert (np.full(64, 1e-40, np.float32) * np.float32(0.5) > 0).all()
+
+
+@pytest.mark.parametrize("kind", [list, tuple, collections.deque, np.array])
+def test_any_sequence_of_optimizers(kind, rng):
+    rates = [0.01, 0.1, 0.2]
+    nets, alone = networks(3, SMALL), networks(3, SMALL)
+    x, y = examples(nets[0], rng, 20)
+    fa.Ensemble(nets).step(x, y, kind([fa.SGD(rate) for rate in rates]))
+    for net, own, rate in zip(nets, alone, rates, strict=True):
+        own.step(x, y, fa.SGD(rate))
+        assert_same(net, own)

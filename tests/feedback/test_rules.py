@@ -20,6 +20,7 @@ POINTS = {
     "brsf": ("sign", "layerwise", "fixed", "redrawn"),
     "frsf": ("sign", "layerwise", "fixed", "fixed"),
     "kp": ("uniform", "layerwise", "kolen_pollack", "uniform"),
+    "dkp": ("uniform", "direct", "kolen_pollack", "uniform"),
     "wm": ("uniform", "layerwise", "weight_mirror", "uniform"),
     "pbp": ("pseudoinverse", "layerwise", "fixed", "uniform"),
 }

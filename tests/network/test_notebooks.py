@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
-import os
-import subprocess
 import sys
 import typing
 from html.parser import HTMLParser
@@ -17,46 +14,11 @@ import fastfa as fa
 import numpy as np
 import pytest
 from fastfa import _html
+from notebook_cases import executed, needs_kernel, notebook_of
 
 NOTEBOOKS = Path(__file__).parents[2] / "examples" / "notebooks"
 X, Y = np.eye(4), np.eye(4)[:, :2]
 RECORDS = [{"epoch": k, "train_loss": 1 / k, "train_error": 0.5 / k} for k in range(1, 31)]
-
-needs_kernel = pytest.mark.skipif(
-    not all(importlib.util.find_spec(name) for name in ("nbclient", "ipykernel", "matplotlib")),
-    reason="needs nbclient, ipykernel and matplotlib",
-)
-
-EXECUTE = """
-import sys, nbformat
-from nbclient import NotebookClient
-path = sys.argv[1]
-notebook = nbformat.read(path, as_version=4)
-NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-nbformat.write(notebook, path)
-"""
-
-
-def executed(notebook, folder):
-    """The outputs of each cell, once a kernel of this Python has run it."""
-    path = folder / "run.ipynb"
-    path.write_text(json.dumps(notebook))
-    places = {f"JUPYTER_{name}_DIR": str(folder) for name in ("CONFIG", "DATA", "RUNTIME")}
-    done = subprocess.run(
-        [sys.executable, "-c", EXECUTE, path],
-        env=os.environ | places | {"IPYTHONDIR": str(folder), "JUPYTER_PLATFORM_DIRS": "1"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return {
-        cell["id"]: cell["outputs"]
-        for cell in json.loads(path.read_text())["cells"]
-        if cell["cell_type"] == "code"
-    }
 
 
 def kinds(outputs):
@@ -87,12 +49,7 @@ CELLS = {
 
 @needs_kernel
 def test_everything_is_shown_without_settings(tmp_path):
-    cells = [
-        {"cell_type": "code", "id": id, "metadata": {}, "source": source, "outputs": []}
-        | {"execution_count": None}
-        for id, source in CELLS.items()
-    ]
-    out = executed({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, tmp_path)
+    out = executed(notebook_of(CELLS), tmp_path)
     for name in ("history", "net", "ensemble"):
         assert "text/html" in kinds(out[name]), name
     for name in ("plot", "angles", "inline"):

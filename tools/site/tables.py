@@ -16,12 +16,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from defaults_table import defaults
+
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
 PAGES = (
     "README.md",
     "docs/benchmarks.md",
     "docs/biotorch.md",
+    "docs/defaults.md",
     "docs/gallery.md",
     "docs/reproduce.md",
 )
@@ -416,6 +419,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "claims": claims,
     "torch-cost": torch_cost,
     "torch-training": torch_training,
+    "defaults": lambda: defaults(found := load("defaults-2026-11-30.json"), table, measured(found)),
 }
 
 

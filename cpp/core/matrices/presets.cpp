@@ -24,6 +24,9 @@ FeedbackSpec preset(const std::string& name) {
                                    : Magnitude::fixed;
   } else if (name == "kp") {
     f.plasticity = Plasticity::kolen_pollack;
+  } else if (name == "dkp") {
+    f.route = Route::direct;
+    f.plasticity = Plasticity::kolen_pollack;
   } else if (name == "wm") {
     f.plasticity = Plasticity::weight_mirror;
   } else if (name == "pbp") {
@@ -31,7 +34,7 @@ FeedbackSpec preset(const std::string& name) {
   } else {
     refuse("[preset] name was '" + name +
            "'; it must be one of 'bp', 'fa', 'dfa', 'drtp', 'shallow', 'sparse_fa', 'usf', 'brsf', "
-           "'frsf', 'kp', 'wm', 'pbp'");
+           "'frsf', 'kp', 'dkp', 'wm', 'pbp'");
   }
   return f;
 }

@@ -198,7 +198,7 @@ typedef struct fastfa_feedback {
    0}
 
 /* Fills in a published rule: "bp", "fa", "dfa", "drtp", "shallow", "sparse_fa", "usf", "brsf", "frsf",
- * "kp", "wm", "pbp". struct_size must be set, by FASTFA_FEEDBACK_INIT. */
+ * "kp", "dkp", "wm", "pbp". struct_size must be set, by FASTFA_FEEDBACK_INIT. */
 FASTFA_API fastfa_status fastfa_preset(const char* name, fastfa_feedback* feedback);
 
 typedef struct fastfa_config {

@@ -171,7 +171,7 @@ inline LayerSpec dense(std::int64_t units, Activation activation = Activation::l
 }
 
 // A published rule by its name in fastfa.PRESETS: "bp", "fa", "dfa", "drtp", "shallow", "sparse_fa",
-// "usf", "brsf", "frsf", "kp", "wm", "pbp". Throws std::invalid_argument for another.
+// "usf", "brsf", "frsf", "kp", "dkp", "wm", "pbp". Throws std::invalid_argument for another.
 FASTFA_API FeedbackSpec preset(const std::string& name);
 
 // Borrowed weights of a layer, as many dimensions as they have for its kind: dense (n_out, n_in); local

@@ -11,7 +11,7 @@ trained on.
 from __future__ import annotations
 
 from .alignment import Alignment
-from .base import BuiltIn, Callback, Writing, check_fit, failure_told
+from .base import BuiltIn, Callback, Writing, begin_fit, check_fit, failure_told
 from .loggers import CSVLogger, JSONLLogger
 from .weights import AveragedWeights, BestWeights, EarlyStopping
 
@@ -25,6 +25,7 @@ __all__ = [
     "EarlyStopping",
     "JSONLLogger",
     "Writing",
+    "begin_fit",
     "check_fit",
     "failure_told",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class Alignment(BuiltIn):
     Figure 2b of Lillicrap et al. (arXiv 1411.0247).
     """
 
+    _of_one: ClassVar[bool] = True
     X: Any
     Y: Any
     every: int | None

@@ -11,6 +11,7 @@ from .._attributes import Guarded, Whole, is_ours
 from ..history import History, Record
 
 if TYPE_CHECKING:
+    from ..network import Network
     from ..trainer import Trainer
 
 
@@ -68,10 +69,15 @@ class Callback:
 class BuiltIn(Whole, Guarded, Callback):
     """A callback of fastfa's: what it was made with stays."""
 
+    _of_one: ClassVar[bool] = False  # whether it needs a network of its own, not an ensemble
+
     _INSTEAD: ClassVar[dict[str, str]] = {
         "": "it is what the callback was made with, or what it has seen; make another one, and give it "
         "to the trainer: trainer.callbacks = [...]"
     }
+
+    def _end_with(self, net: Network) -> None:
+        """Give the network the weights with which a fit ends, where these aren't the last ones."""
 
 
 class Writing(BuiltIn):
@@ -100,15 +106,30 @@ def check_fit(trainer: Trainer, measured: Collection[str]) -> None:
 
     ``measured`` are the sets that are evaluated after each epoch.
     """
-    own = ["loss", "error"] if trainer.net.output_size > 1 else ["loss"]
+    own = ["loss", "error"] if trainer._one.output_size > 1 else ["loss"]
     keys = ["epoch", "lr", *(f"{name}_{what}" for name in ("train", *measured) for what in own)]
     keys += ["seconds", "samples_per_second"]
     complete = True
-    for callback in trainer.callbacks:
+    for i, callback in enumerate(trainer.callbacks):
+        if trainer.histories and getattr(callback, "_of_one", False):
+            raise TypeError(
+                f"[fit] callbacks[{i}] is {type(callback).__name__}, which is for one network; this "
+                "trainer has an Ensemble: train its networks one by one, or leave the callback out"
+            )
         callback._check_fit(trainer, keys, complete)
         added = callback._adds(trainer)
         keys, complete = [*keys, *(added or ())], complete and added is not None
     trainer.schedule._check_keys(keys, complete)
+
+
+def begin_fit(trainer: Trainer, resumed: bool) -> None:
+    """Tell callbacks that a fit begins; those of a resumed one keep their state."""
+    with failure_told(trainer):
+        for callback in trainer.callbacks:
+            state = callback.state_dict()
+            callback.on_fit_begin(trainer)
+            if resumed:
+                callback.load_state_dict(state)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class BestWeights(BuiltIn):
         The network's ``state_dict()`` at its end.
     """
 
+    _of_one: ClassVar[bool] = True
     monitor: str
     min_delta: float
     restore_at_end: bool
@@ -72,8 +73,11 @@ class BestWeights(BuiltIn):
             self._keep(value, record["epoch"], trainer.net.state_dict())
 
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        self._end_with(trainer.net)
+
+    def _end_with(self, net: Network) -> None:
         if self.restore_at_end and self.state is not None:
-            self.restore(trainer.net)
+            self.restore(net)
 
     def state_dict(self) -> dict[str, Any]:
         return {"value": self.value, "epoch": self.epoch, "state": self.state}
@@ -122,6 +126,7 @@ class AveragedWeights(BuiltIn):
         The mean of the network's ``state_dict()``, float64.
     """
 
+    _of_one: ClassVar[bool] = True
     begin: int
     epochs: int
     state: dict[str, np.ndarray] | None
@@ -145,10 +150,12 @@ class AveragedWeights(BuiltIn):
             mean += (now[name] - mean) / self.epochs
 
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
+        self._end_with(trainer.net)
+
+    def _end_with(self, net: Network) -> None:
         if self.state is not None:
-            own = trainer.net.state_dict()
-            mean = {name: a.astype(own[name].dtype) for name, a in self.state.items()}
-            trainer.net.load_state_dict(mean)
+            own = net.state_dict()
+            net.load_state_dict({name: a.astype(own[name].dtype) for name, a in self.state.items()})
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs": self.epochs, "state": self.state}
@@ -185,6 +192,7 @@ class EarlyStopping(BuiltIn):
         The epoch after which this callback ended training.
     """
 
+    _of_one: ClassVar[bool] = True
     monitor: str
     patience: int
     best: BestWeights
@@ -221,7 +229,10 @@ class EarlyStopping(BuiltIn):
             trainer.stop()
 
     def on_fit_end(self, trainer: Trainer, history: History) -> None:
-        self.best.on_fit_end(trainer, history)
+        self._end_with(trainer.net)
+
+    def _end_with(self, net: Network) -> None:
+        self.best._end_with(net)
 
     def state_dict(self) -> dict[str, Any]:
         own = {"waited": self._waited, "stopped_epoch": self.stopped_epoch}

@@ -20,7 +20,9 @@ class Checkpoint(Writing):
     """Saves the trainer after every ``every``-th epoch and after the last one.
 
     `Trainer.resume` goes on from what it wrote. Each file replaces the one before it in one step, so
-    there is always a whole one, whenever the power fails.
+    there is always a whole one, whenever the power fails. From the last one `fastfa.load` makes the
+    trained network, with the best weights where `EarlyStopping` or `BestWeights` restores them, and
+    `Trainer.resume` a longer run, which goes on from the last epoch's.
 
     Parameters
     ----------

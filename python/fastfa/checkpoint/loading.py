@@ -22,8 +22,18 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 
 
-def load(path: Path, into: Any, write_outside: bool, make_trainer: Callable[..., Trainer]) -> Any:
-    """See `fastfa.load`. ``make_trainer`` makes a trainer from the arguments that the file has."""
+def load(
+    path: Path,
+    into: Any,
+    write_outside: bool,
+    make_trainer: Callable[..., Trainer],
+    *,
+    to_go_on: bool = False,
+) -> Any:
+    """See `fastfa.load`. ``make_trainer`` makes a trainer from the arguments that the file has.
+
+    ``to_go_on``: a fit whose last epoch is done is still not brought to its end, which may be put off.
+    """
     wanted = None if into is None else kind_of("[load] into", into)
     _check.flag("load", "write_outside", write_outside)
     path = _check.path("load", "path", path)
@@ -41,11 +51,13 @@ def load(path: Path, into: Any, write_outside: bool, make_trainer: Callable[...,
             plan.check_like(into)
         tensors = file.read()
         if into is None:
-            made = plan.build(tensors)
+            into = plan.build(tensors)
             if kind == "trainer" and not write_outside:
-                _confine(made, path)
-            return made
-        plan.write(into, tensors)
+                _confine(into, path)
+        else:
+            plan.write(into, tensors)
+        if isinstance(whole, TrainerPlan) and whole.is_over and not to_go_on:
+            whole.end(into, tensors)
         return into
 
 

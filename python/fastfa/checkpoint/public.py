@@ -45,7 +45,8 @@ def load(path: Path, into: Saved | None = None, *, write_outside: bool = False) 
     """The network, ensemble or trainer of a file, ready to go on in the same bits.
 
     Loading runs no code of the file's and writes nothing. A trainer whose `fit` was interrupted ends it
-    with `Trainer.resume`.
+    with `Trainer.resume`. One whose last epoch was done has the weights that `fit` ended with: the best
+    or averaged ones, where `EarlyStopping`, `BestWeights` or `AveragedWeights` keep them.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def resume(
     """See `fastfa.Trainer.resume`; ``examples`` are those for training, validation and test."""
     if into is not None and not isinstance(into, kind):
         raise TypeError(f"[resume] into was {into!r}; it must be a Trainer")
-    trainer = load(path, into, write_outside, kind)
+    trainer = load(path, into, write_outside, kind, to_go_on=True)
     if not isinstance(trainer, kind):
         raise CheckpointError(path, f"holds a {kind_of('what', trainer)}; it must be a trainer")
     plan = trainer._plan

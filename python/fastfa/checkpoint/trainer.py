@@ -48,6 +48,10 @@ def describe_trainer(trainer: Trainer) -> tuple[Described, Tensors]:
             f"the trainer was in the middle of epoch {trainer._within}; it must be between epochs: save "
             "from on_epoch_done (as fastfa.Checkpoint does), or save the network"
         )
+    if trainer.histories:
+        raise TypeError(
+            "its networks are an Ensemble: save that, by fastfa.save(path, trainer.net)"
+        )
     network, tensors = describe_network(trainer.net)
     plan = trainer._plan
     progress = {
@@ -81,6 +85,8 @@ def configuration_of(trainer: Trainer) -> Described:
         "schedule": _describe_part(trainer.schedule),
         "augment": None if trainer.augment is None else _describe_part(trainer.augment),
     }
+    if trainer.loss is not None:
+        configuration["loss"] = _describe_part(trainer.loss)
     if trainer._after:  # a fastfa that doesn't know it refuses the file
         configuration["schedule_after"] = trainer._after
     return pack(configuration, "trainer", {})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _check
 from .. import callbacks as _callbacks
-from ..callbacks import Callback
+from ..callbacks import BuiltIn, Callback
 from ..data.crop_flip import AUGMENTATIONS
 from ..history import History, check_records
 from ..network import Network
@@ -37,6 +37,7 @@ _BUILT_IN: dict[str, type[Callback]] = {
         TensorBoardLogger,
     )
 }
+_KEEP_WEIGHTS = ("AveragedWeights", "BestWeights", "EarlyStopping")  # and may end a fit with them
 _MAY_DIFFER = (
     "epochs",
     "progress",
@@ -82,6 +83,8 @@ class TrainerPlan:
         own["schedule"] = _build_part(own["schedule"], "schedule", *SCHEDULES)
         if own["augment"] is not None:
             own["augment"] = _build_part(own["augment"], "augmentation", *AUGMENTATIONS)
+        if "loss" in own:
+            own["loss"] = _build_part(own["loss"], "loss")
         own.pop("schedule_after", None)
         callbacks = [_build_callback(each, tensors) for each in self.callbacks]
         net = self.network.build(tensors)
@@ -118,6 +121,24 @@ class TrainerPlan:
         for callback, state in pairs:
             callback.load_state_dict(state)
         self._advance(trainer, tensors)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last epoch of a fit was done, but not yet what follows it."""
+        own = self.progress
+        return own["fit"] is not None and (own["stopped"] or own["epoch"] >= own["fit"]["end"])
+
+    def end(self, what: Trainer | Network, tensors: Tensors) -> None:
+        """Bring the trainer, or the network alone, to where the fit has ended."""
+        if isinstance(what, Network):
+            keeping = [each for each in self.callbacks if each["kind"] in _KEEP_WEIGHTS]
+            net, callbacks = what, [_build_callback(each, tensors) for each in keeping]
+        else:
+            net, callbacks = what.net, list(what.callbacks)
+            what._plan = None
+        for callback in callbacks:
+            if isinstance(callback, BuiltIn):
+                callback._end_with(net)
 
     def _advance(self, trainer: Trainer, tensors: Tensors) -> None:
         own, fit = self.progress, self.progress["fit"]

@@ -78,7 +78,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
     ),
     "feedback": (
         Setting("feedback", str, "fa", "the learning rule: bp, fa, dfa, drtp, shallow, sparse_fa, "
-                "usf, brsf, frsf, kp, wm, pbp, or np (node perturbation)", "RULE"),
+                "usf, brsf, frsf, kp, dkp, wm, pbp, or np (node perturbation)", "RULE"),
         Setting("feedback_matrix", str, None, "what carries the error instead of the rule's own "
                 "matrix: uniform, normal, orthogonal, sparse, low_rank, binary, ternary, hadamard, "
                 "procedural, sign, transpose, pseudoinverse, zero", "KIND"),

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _check
 from .._bar import progress_bar
 from ..data import permutation
 from .examples import Examples
+from .together import Learner, Sums, Together
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from ..network import Network
     from ..trainer import Trainer
 
 _CHUNK_SECONDS = (
@@ -27,15 +29,18 @@ _CHUNK_GROWTH = 8  # from one batch up, until the speed is known
 
 def train(
     trainer: Trainer, order: np.ndarray, examples: Examples, bar: tqdm
-) -> tuple[float, float, float, int]:
+) -> tuple[Any, Any, float, int]:
     """The updates of an epoch: mean loss, mean error, seconds and how many examples it saw.
+
+    Of an ensemble the means are arrays with one for each network.
 
     The order is cut into chunks of whole batches, which gives the same updates and sums, hence
     the same bits, as one call.
     """
     own = vars(trainer)  # what changes with every chunk is written there, which is quick
-    sums = (0.0, 0.0, 0.0)  # Σ w L, Σ w over the wrong, Σ w
-    loss = error = math.nan
+    sums: Sums = (0.0, 0.0, 0.0)
+    loss: Any = math.nan
+    error: Any = math.nan
     seconds, seen = 0.0, 0
     while seen < len(order):
         batches, optimizer = _next_chunk(trainer), trainer.optimizer
@@ -46,7 +51,7 @@ def train(
         batches = -(-len(part) // trainer.batch_size)
         own["_lr"] = optimizer.lr  # as used
         begun = perf_counter()
-        _, sums = trainer.net._train_chunk(
+        _, sums = trainer._learner._train_chunk(
             examples.x,
             examples.y,
             optimizer,
@@ -62,8 +67,8 @@ def train(
         own["batch"] += batches
         own["examples"] += len(part)
         _adapt_chunk(trainer, batches, elapsed)
-        errors = f", error {error:.2%}" if trainer.net.output_size > 1 else ""
-        bar.set_postfix_str(f"loss {loss:.4f}{errors}", refresh=False)
+        errors = f", error {np.mean(error):.2%}" if trainer._one.output_size > 1 else ""
+        bar.set_postfix_str(f"loss {np.mean(loss):.4f}{errors}", refresh=False)
         bar.update(len(part))
         for callback in trainer.callbacks:
             if callback.every is not None and trainer.batch % callback.every == 0:
@@ -83,7 +88,8 @@ def order_of(trainer: Trainer, epoch: int, n: int) -> np.ndarray:
 def _next_chunk(trainer: Trainer) -> int:
     """Batches until a callback is due, at most the current chunk."""
     due = [c.every - trainer.batch % c.every for c in trainer.callbacks if c.every is not None]
-    return min([trainer._chunk, *due])
+    most = sys.maxsize if isinstance(trainer._learner, Together) else trainer._chunk
+    return min([most, *due])
 
 
 def _adapt_chunk(trainer: Trainer, batches: int, seconds: float) -> None:
@@ -95,6 +101,14 @@ def samples_bar(shown: bool, examples: int) -> tqdm:
     return progress_bar(shown, total=examples, unit=" samples", unit_scale=True)
 
 
-def all_finite(net: Network) -> bool:
-    arrays = [*net.weights, *(bias for bias in net.biases if bias is not None)]
-    return all(np.isfinite(array).all() for array in arrays)
+def finite_state(learner: Learner) -> dict[str, np.ndarray]:
+    """What the network has learned so far, refused if a value isn't finite."""
+    state = learner.state_dict()
+    for name, array in state.items():
+        _check.finite("fit", f"net's {name}", array)
+    return state
+
+
+def all_finite(learner: Learner) -> bool:
+    arrays = learner.state_dict()
+    return all(np.isfinite(array).all() for name, array in arrays.items() if "feedback" not in name)

@@ -11,20 +11,42 @@ import numpy as np
 from .. import _check
 from ..callbacks import Callback
 from ..data.crop_flip import AUGMENTATIONS
+from ..ensemble import Ensemble
 from ..history import History
 from ..layers import Dense
 from ..network import Network
 from ..network._arguments import default_targets
+from ..perturbation import NodePerturbation
 from ..schedules import Cosine, Steps, Warmup
+from .own_loss import WithLoss
+from .together import Learner, Together, check_alike
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
 
-def check_net(net: Any) -> Network:
+def learner_of(net: Any, loss: Any) -> Learner:
+    """What learns: the network, by its own loss or the caller's, or an ensemble's networks together."""
+    if loss is not None and not callable(loss):
+        raise TypeError(
+            f"[Trainer] loss was {loss!r}; it must be None, for the network's, or a callable "
+            "(output, target) -> (losses, error)"
+        )
+    if isinstance(net, Ensemble):
+        if loss is not None:
+            raise TypeError(f"[Trainer] loss was {loss!r} for an Ensemble; it must be None")
+        check_alike(net)
+        return Together(net)
     if not hasattr(net, "_train_chunk"):
-        raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network")
-    return net
+        raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network or Ensemble")
+    if loss is None:
+        return net
+    if isinstance(net.feedback, NodePerturbation):
+        raise TypeError(
+            f"[Trainer] loss was {loss!r} for a network that learns by NodePerturbation, which measures "
+            "the network's own loss; it must be None"
+        )
+    return WithLoss(net, loss)
 
 
 def check_optimizer(optimizer: Any) -> Any:

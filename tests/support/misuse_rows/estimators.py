@@ -21,6 +21,8 @@ ROWS = [
      "ValueError: [fit] batch_size was 0; it must be an integer in [1, 2147483647]"),
     ("sk.FeedbackAlignmentClassifier(max_epochs=0).fit(X, labels)",
      "ValueError: [fit] max_epochs was 0; it must be an integer of at least 1"),
+    ("sk.FeedbackAlignmentClassifier(tol=-1).fit(X, labels)",
+     "ValueError: [fit] tol was -1; it must be a finite number in [0, inf)"),
     ('sk.FeedbackAlignmentClassifier(dtype="int8").fit(X, labels)',
      "ValueError: [fit] dtype was 'int8'; it must be one of float32, float64"),
     ("sk.FeedbackAlignmentClassifier(image_shape=(2, 2)).fit(X, labels)",

@@ -1,0 +1,40 @@
+"""The tables of docs/defaults.md: what every rule reaches with nothing said but its name."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable
+from typing import Any
+
+WAYS = {
+    "command": "`fastfa train SET --feedback RULE`",
+    "compare": "`fa.compare([RULE], SET)`, which trains by a `Trainer`",
+    "estimator": "`fastfa.sklearn`: `FeedbackAlignmentClassifier(feedback=RULE)` and `…Regressor`",
+}
+Table = Callable[[Iterable[str], Iterable[Iterable[str]]], str]
+
+
+def defaults(result: dict[str, Any], table: Table, measured: str) -> str:
+    """A table for each way of calling: rows are rules, columns are sets."""
+    sets = result["protocol"]["sets"]
+    parts = [measured]
+    for way, title in WAYS.items():
+        runs = [run for run in result["runs"] if run["way"] == way]
+        shown = [name for name in sets if any(run["set"] == name for run in runs)]
+        rows = [
+            [f"`{rule}`", *(_cell(runs, name, rule) for name in shown)]
+            for rule in dict.fromkeys(run["rule"] for run in runs)
+        ]
+        parts += [f"### {title}", table(["", *(sets[name] for name in shown)], rows)]
+    return "\n\n".join(parts)
+
+
+def _cell(runs: list[dict[str, Any]], name: str, rule: str) -> str:
+    """The mean over seeds, and in brackets the lowest and the highest."""
+    errors = [run["error"] for run in runs if (run["set"], run["rule"]) == (name, rule)]
+    if not errors:
+        return "–"
+    if None in errors:
+        return "diverges"
+    mean = f"{statistics.mean(errors):.1f}"
+    return f"{mean} ({min(errors):.1f}–{max(errors):.1f})" if len(errors) > 1 else mean
