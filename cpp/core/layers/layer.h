@@ -39,7 +39,7 @@ struct Pass {
   Buffer<T> dropped;               // (batch, n_out), what dropout leaves of h; empty without dropout
   Buffer<T> slope;                 // (batch, n_out), σ′; empty where it is a function of h
   std::vector<Buffer<T>> scratch;  // what only this kind of layer needs
-  Buffer<T> chosen;  // (batch, n_out), the inputs that max pooling took
+  Buffer<T> chosen;                // (batch, n_out), the inputs that max pooling took
   bool delta_zero = false;
 };
 
