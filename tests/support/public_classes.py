@@ -6,7 +6,7 @@ from unittest import mock
 
 import fastfa as fa
 import numpy as np
-from fastfa import callbacks
+from fastfa import callbacks, processes
 from fastfa.data import (
     CropFlip,
     DataFile,
@@ -113,6 +113,7 @@ OTHERS = {
     fa.layers.Pooling: "a base of those above",
     fa.layers.patches.OfPatches: "a base of those above",
     fa.optim.Optimizer: "a base of those above",
+    processes.Pool: "a helper of fastfa tune and reproduce",
     fa.layers.layer.Stack: "a helper of Network",
     callbacks.BuiltIn: "a base of those above",
     callbacks.Writing: "a base of those above",
