@@ -143,7 +143,7 @@ sanitize-thread: build/sanitize/thread/.built
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread $(call tests_of,$(concurrent))
 
 sanitize-quick: build/sanitize/address-quick/.built build/sanitize/thread-quick/.built ## the part of it that is for every change
-	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi capi_errors capi_learning padding sizes state_file stepwise stepwise_calls stepwise_refusals)
+	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi capi_errors capi_learning conv_kernels padding sizes state_file stepwise stepwise_calls stepwise_refusals)
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread-quick $(call tests_of,locks robust_feedback)
 
 # What the tests run of Python, and of C++ with portable kernels: pages in build/coverage/python and cpp.
