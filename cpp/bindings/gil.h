@@ -85,7 +85,7 @@ class WithGil {
 // Something of Python's that threads without the GIL may let go of. Once the GIL is gone, it is left.
 template <class Object>
 std::shared_ptr<Object> shared_with_core(Object&& object) {
-  return {new Object(std::move(object)), [](Object* held) {
+  return {new Object(std::forward<Object>(object)), [](Object* held) {
             if (gil_is_gone()) return;
             const WithGil gil;
             delete held;

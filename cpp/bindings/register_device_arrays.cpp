@@ -98,7 +98,7 @@ py::capsule make_dlpack(const py::array& array, int id) {
     tensor->deleter(tensor);
   });
   if (!capsule) throw py::error_already_set();
-  sent.release();
+  static_cast<void>(sent.release());  // the capsule owns it now
   return py::reinterpret_steal<py::capsule>(capsule);
 }
 

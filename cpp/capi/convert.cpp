@@ -154,9 +154,7 @@ std::vector<FeedbackSpec> feedback_specs(const fastfa_feedback* feedback, std::i
     refuse("[fastfa_feedback] there were " + std::to_string(n) +
            " of them; the array must be there, and n not negative");
   }
-  // Nothing is reserved, because n is the caller's and may be any number.
   for (std::int64_t i = 0; i < n; ++i) {
-    // NOLINTNEXTLINE(performance-inefficient-vector-operation)
     specs.push_back(feedback_spec(received_feedback(element(feedback, i))));
   }
   if (n == 1 && hidden != 1) {

@@ -108,7 +108,7 @@ struct ThreadTeam::State {
   void work(int thread) {
     int done = 0;
     for (int i = 0; i < size(); ++i) {
-      Share& share = shares[(thread + i) % size()];
+      Share& share = shares[static_cast<std::size_t>((thread + i) % size())];
       for (int tile = share.take(i == 0); tile >= 0; tile = share.take(i == 0)) {
         task(context, tile, tile + 1);
         ++done;

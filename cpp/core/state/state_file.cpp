@@ -189,7 +189,7 @@ void Network<T>::save(const std::string& path) const {
               std::to_string(at) + ", " + std::to_string(end) + "]}";
     at = end;
   }
-  header += "}";
+  header += '}';
   header.resize((header.size() + 7) / 8 * 8, ' ');
 
   AtomicFile file(path);
