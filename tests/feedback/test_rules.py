@@ -175,3 +175,16 @@ def test_citation_of_several_rules_has_each_work_once():
     direct = fa.Feedback("uniform", route="direct", plasticity="kolen_pollack")
     assert "Webster" in fa.citation(network(direct))
     assert keys(fa.citation(network(fa.NodePerturbation(0.1))))
+
+
+def test_direct_kolen_pollack_gives_b_the_step_of_weights_from_there_to_the_output(rng):
+    """Webster, Choi & Ahn (2020): ΔB = η (hᵀδ_output − γ B), whatever lies between."""
+    x, y = rng.standard_normal((6, 5)), rng.random((6, 4))
+    net = network("dkp")
+    output = net.forward_step(x)
+    hidden = net.state.activations[:-1]
+    before = [b.copy() for b in net.feedback_matrices]
+    error = y - output
+    net.apply_error(error, fa.SGD(0.1, weight_decay=0.2))
+    for b, old, h in zip(net.feedback_matrices, before, hidden, strict=True):
+        np.testing.assert_allclose(b - old, 0.1 * (h.T @ error / 6 - 0.2 * old), atol=1e-12)

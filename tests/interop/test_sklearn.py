@@ -87,6 +87,23 @@ def test_it_learns(feedback):
     assert cross_val_score(model, X / 16, y, cv=3).min() > 0.9
 
 
+@pytest.mark.parametrize(
+    ("options", "activation"),
+    [
+        ({}, "relu"),
+        ({"feedback": "drtp"}, "tanh"),
+        ({"feedback": [fa.Feedback("binary", route="target")]}, "tanh"),
+        ({"feedback": fa.NodePerturbation(0.1)}, "relu"),
+        ({"feedback": "drtp", "activation": "elu"}, "elu"),
+    ],
+)
+def test_the_usual_activation_is_the_rules(options, activation):
+    """Targets of classes are never negative, and push relu units until they die."""
+    model = FeedbackAlignmentClassifier((5,), max_epochs=1, **options).fit(*iris())
+    assert [layer.activation for layer in model.network_.layers] == [activation, "softmax"]
+    assert model.get_params()["activation"] == options.get("activation")
+
+
 def test_an_integer_random_state_is_the_networks_seed():
     X, y = iris()
     model = FeedbackAlignmentClassifier(

@@ -133,7 +133,7 @@ fastfa_feedback feedback(Bytes& in, std::vector<std::vector<double>>& kept) {
   fastfa_feedback f = FASTFA_FEEDBACK_INIT;
   if (in.ConsumeBool()) {
     const char* name = word(in, {"bp", "fa", "dfa", "drtp", "shallow", "sparse_fa", "usf", "brsf",
-                                 "frsf", "kp", "wm", "pbp"});
+                                 "frsf", "kp", "dkp", "wm", "pbp"});
     fastfa_preset(name, &f);
     return f;
   }

@@ -18,13 +18,11 @@ def defaults(result: dict[str, Any], table: Table, measured: str) -> str:
     """A table for each way of calling: rows are rules, columns are sets."""
     sets = result["protocol"]["sets"]
     parts = [measured]
+    rules = dict.fromkeys(run["rule"] for run in result["runs"])
     for way, title in WAYS.items():
         runs = [run for run in result["runs"] if run["way"] == way]
         shown = [name for name in sets if any(run["set"] == name for run in runs)]
-        rows = [
-            [f"`{rule}`", *(_cell(runs, name, rule) for name in shown)]
-            for rule in dict.fromkeys(run["rule"] for run in runs)
-        ]
+        rows = [[f"`{rule}`", *(_cell(runs, name, rule) for name in shown)] for rule in rules]
         parts += [f"### {title}", table(["", *(sets[name] for name in shown)], rows)]
     return "\n\n".join(parts)
 
@@ -37,4 +35,7 @@ def _cell(runs: list[dict[str, Any]], name: str, rule: str) -> str:
     if None in errors:
         return "diverges"
     mean = f"{statistics.mean(errors):.1f}"
-    return f"{mean} ({min(errors):.1f}–{max(errors):.1f})" if len(errors) > 1 else mean
+    low, high = f"{min(errors):.1f}", f"{max(errors):.1f}"
+    if low != high:
+        return f"{mean} ({low}–{high})"
+    return mean if len(errors) > 1 else f"{mean} (one seed)"

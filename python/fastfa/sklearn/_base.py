@@ -30,8 +30,10 @@ PARAMETERS = """
     hidden_layer_sizes : int or sequence
         Units of each hidden layer; layers of fastfa's (``LocallyConnected2D``, ``Conv2D``,
         ``Dropout``, …) may stand among them and are taken as they are.
-    activation : str
-        Of the hidden layers that are given as numbers; as for ``fastfa.Dense``.
+    activation : str, optional
+        Of the hidden layers that are given as numbers; as for ``fastfa.Dense``. Default "relu"; of a
+        classifier with the route "target" (drtp) "tanh", for targets of classes are never negative and
+        would push relu units until they die.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         As for ``fastfa.Network``: "fa", "bp", "dfa", …
     gain : float, optional
@@ -124,7 +126,7 @@ class FeedbackAlignment(BaseEstimator):
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: ActivationName = "relu",
+        activation: ActivationName | None = None,
         *,
         feedback: Any = "fa",
         gain: float | None = None,
@@ -321,11 +323,12 @@ class FeedbackAlignment(BaseEstimator):
         given = self.hidden_layer_sizes
         sizes: list[Any] = [given] if isinstance(given, numbers.Integral) else list(given)
         activation, loss = self._output()
+        hidden = self._usual() if self.activation is None else self.activation
         with own_names(units="hidden_layer_sizes"):
             layers = [
                 size
                 if isinstance(size, Layer)
-                else Dense(size, self.activation, weight_scale=self.weight_scale)
+                else Dense(size, hidden, weight_scale=self.weight_scale)
                 for size in sizes
             ]
         with own_names(activation="output_activation"):
@@ -340,6 +343,10 @@ class FeedbackAlignment(BaseEstimator):
                 "sizes must multiply to that"
             )
         return network
+
+    def _usual(self) -> ActivationName:
+        """The activation of hidden layers, where none is given."""
+        return "relu"
 
     def _output(self) -> tuple[ActivationName, LossName]:
         """Activation of the output, and loss."""

@@ -13,6 +13,7 @@ from sklearn.utils.validation import column_or_1d
 from ..layers import ActivationName
 from ..network.parameters import LossName
 from ..optim import Optimizer
+from ..rules import PRESETS
 from ._base import BUILT_FROM, NOTES, PARAMETERS, FeedbackAlignment
 
 
@@ -61,7 +62,7 @@ class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: ActivationName = "relu",
+        activation: ActivationName | None = None,
         *,
         feedback: Any = "fa",
         gain: float | None = None,
@@ -192,6 +193,12 @@ class FeedbackAlignmentClassifier(ClassifierMixin, FeedbackAlignment):
     def _labels(self, y: Any) -> np.ndarray:
         check_classification_targets(y)
         return column_or_1d(y, warn=True)
+
+    def _usual(self) -> ActivationName:
+        each = self.feedback if isinstance(self.feedback, list | tuple) else [self.feedback]
+        rules = [PRESETS.get(rule) if isinstance(rule, str) else rule for rule in each]
+        sends_target = any(getattr(rule, "route", None) == "target" for rule in rules)
+        return "tanh" if sends_target else "relu"
 
     def _output(self) -> tuple[ActivationName, LossName]:
         return self.output_activation, self.loss
