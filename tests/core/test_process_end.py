@@ -53,7 +53,7 @@ WORK = {
     "diverge": diverge,
     "parts": step,
     "custom parts": step,
-    "trainer": lambda: fa.Trainer(net, sgd, epochs=2, batch_size=20).fit((X, Y)),
+    "trainer": lambda: fa.Trainer(network(), sgd, epochs=2, batch_size=20).fit((X, Y)),
 }
 work = WORK[sys.argv[1]]
 work()
