@@ -79,7 +79,7 @@ struct Planes {
 constexpr Index plane_of(Index count) { return padded_cols(count) + padded_cols(1); }
 constexpr Planes seen_planes(const LocalShape& s, Index rows) {
   const Index read = padded_cols(s.out_w) + s.kernel_w, own = s.pad_w + s.width;
-  return {s.channels, (rows - 1) * s.stride_h + s.kernel_h, padded_cols(read > own ? read : own)};
+  return {s.channels, rows + s.kernel_h - 1, padded_cols(read > own ? read : own)};
 }
 constexpr Planes unit_planes(const LocalShape& s, Index rows) {
   return {s.maps, rows, padded_cols(s.out_w)};

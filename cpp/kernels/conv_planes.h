@@ -1,11 +1,10 @@
 // Convolutions with few maps, or few channels on the way back: a vector holds neighbouring positions of
 // a row, since maps would leave most of it empty. Each channel is a plane in scratch, with zeros around
-// it, and rows that may be read a vector beyond their end. Only for a stride of 1 along the row.
+// it, and rows that may be read a vector beyond their end. Only for strides of 1.
 #pragma once
 
 #include "kernels/conv.h"
-#include "kernels/local_update.h"
-#include "kernels/math.h"
+#include "kernels/sums.h"
 
 namespace fastfa {
 namespace {
@@ -16,17 +15,6 @@ constexpr int plane_maps = 8, plane_taps = 5, plane_taps_maps = 4;
 #else
 constexpr int plane_maps = 4, plane_taps = 3, plane_taps_maps = 3;
 #endif
-
-// Calls f(first, Rows<count>) for parts of nearly equal size, at most Most.
-template <int Most, class F>
-inline void for_even_parts(Index count, F&& f) {
-  const Index parts = (count + Most - 1) / Most;
-  for (Index i = 0; i < parts; ++i) {
-    const Index begin = i * count / parts, end = (i + 1) * count / parts;
-    const auto call = [&](auto size) { f(begin, size); };
-    with_rows<decltype(call)&, Most>(static_cast<int>(end - begin), call);
-  }
-}
 
 // Is it worth it for rows of so many values, where there are so many maps?
 template <class T>

@@ -118,12 +118,7 @@ inline void for_each_few(Index count, F&& f) {
 // Calls f(first map, Rows<count>) for all maps, nearly equally many at once.
 template <class F>
 inline void for_maps(Index maps, F&& f) {
-  const Index groups = (maps + local_maps - 1) / local_maps;
-  for (Index g = 0; g < groups; ++g) {
-    const Index begin = g * maps / groups, end = (g + 1) * maps / groups;
-    const auto call = [&](auto count) { f(begin, count); };
-    with_rows<decltype(call)&, local_maps>(static_cast<int>(end - begin), call);
-  }
+  for_even_parts<local_maps>(maps, f);
 }
 
 }  // namespace

@@ -16,23 +16,6 @@ int local_update_tiles(const LocalUpdate<T>& u) {
   return static_cast<int>(position_tiles<T>(u.shape, u.n));
 }
 
-// Lane i of the result is the sum over the lanes of x[i]: log₂(lanes) rounds of folding two vectors into
-// one.
-template <class T, int h = lanes<T> / 2>
-inline Vec<T> sums_of(Vec<T>* x) {
-  Mask<T> own, other;
-  for (int i = 0; i < lanes<T>; ++i) {
-    own[i] = i & h ? lanes<T> + i : i;
-    other[i] = i & h ? lanes<T> + (i ^ h) : i ^ h;
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < h; ++i) {
-    x[i] = __builtin_shuffle(x[i], x[i + h], own) + __builtin_shuffle(x[i], x[i + h], other);
-  }
-  if constexpr (h > 1) return sums_of<T, h / 2>(x);
-  return x[0];
-}
-
 // acc[k · M + m] += x[pixel + k] δ[m] for K neighbouring pixels and M maps, vectors v0 … v1 of examples.
 template <class T, int K, int M>
 inline void local_products(const LocalUpdate<T>& u, const T* x, const T* delta, Index v0, Index v1,

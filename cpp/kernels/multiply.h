@@ -88,15 +88,22 @@ inline void with_rows(int rows, F&& f) {
   f(Rows<M>{});
 }
 
-// Splits `rows` into tiles of nearly equal height (100 rows: 12 + 8 × 11, not 8 × 12 + 4) and calls
-// f(first row, Rows<height>).
+// Calls f(first, Rows<count>) for parts of nearly equal size, at most Most (100 rows: 12 + 8 × 11, not 8
+// × 12 + 4).
+template <int Most, class F>
+inline void for_even_parts(Index count, F&& f) {
+  const Index parts = (count + Most - 1) / Most;
+  for (Index i = 0; i < parts; ++i) {
+    const Index begin = i * count / parts, end = (i + 1) * count / parts;
+    const auto call = [&](auto size) { f(begin, size); };
+    with_rows<decltype(call)&, Most>(static_cast<int>(end - begin), call);
+  }
+}
+
+// The same for the tiles of so many rows.
 template <class F>
 inline void for_row_tiles(Index rows, F&& f) {
-  const Index tiles = (rows + tile_rows - 1) / tile_rows;
-  for (Index t = 0; t < tiles; ++t) {
-    const Index begin = t * rows / tiles, end = (t + 1) * rows / tiles;
-    with_rows(static_cast<int>(end - begin), [&](auto m) { f(begin, m); });
-  }
+  for_even_parts<tile_rows>(rows, f);
 }
 
 // C (M × V vectors at c) = or += the product over ranges r0 … r1.

@@ -21,6 +21,7 @@ template <class T>
 inline Vec<T> load_within(const T* p, Index room) {
   return room > 0 ? load_some(p, room) : Vec<T>{};
 }
+
 // Elements 0, stride, 2 · stride … from p on.
 template <class T>
 inline Vec<T> load_apart(const T* p, Index stride, Index room) {
@@ -35,6 +36,7 @@ inline Vec<T> load_apart(const T* p, Index stride, Index room) {
   for (Index i = 0; i < whole && i * stride < room; ++i) v[i] = p[i * stride];
   return v;
 }
+
 template <class T>
 struct Best {
   Vec<T> value, at;
@@ -93,8 +95,7 @@ void pool_forward_run(const PoolForward<T>& f, int tile, int tile_end) {
   }
 }
 
-// Rows of pixels that pairs of neighbours share a unit of, without overlap: each is written once, as
-// units are read.
+// Patches two pixels wide that don't overlap: each row of pixels is written once, as its units are read.
 template <class T>
 inline void pool_back_pairs(const LocalShape& s, const T* source, const T* chosen, T* below) {
   const T share = T(1) / static_cast<T>(s.kernel_h * s.kernel_w);

@@ -146,12 +146,15 @@ struct Elu : Rare {
   }
 };
 
+constexpr double root_half = 0.70710678118654752;       // √(1/2)
+constexpr double density_at_zero = 0.3989422804014327;  // of the normal distribution: 1 / √(2π)
+
 struct Gelu : KeepsSlope {  // a Φ(a), Φ being the normal distribution function
   template <class N>
   FASTFA_DEVICE ValueAndSlope<N> both(N a) const {
     using T = Element<N>;
-    const N cdf = T(0.5) * Functions<N>::erfc(a * T(-0.70710678118654752));
-    const N density = Functions<N>::exp(a * a * T(-0.5)) * T(0.3989422804014327);
+    const N cdf = T(0.5) * Functions<N>::erfc(a * T(-root_half));
+    const N density = Functions<N>::exp(a * a * T(-0.5)) * T(density_at_zero);
     return {a * cdf, cdf + a * density};
   }
 };

@@ -69,7 +69,7 @@ def test_a_csv_file(rng, capsys):
     assert len(lines_of(task_csv)) <= MOST_LINES
 
 
-# ---- four rules, three seeds, Fashion-MNIST: intervals and p-values ----------------------------------
+# ---- four rules are compared on Fashion-MNIST, with three seeds, intervals and p-values --------------
 
 
 def task_rules():

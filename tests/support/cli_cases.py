@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 from fastfa.cli import main
 
 PLAIN = ("--optimizer", "sgd", "--batch-size", "100")  # and logistic units
@@ -18,8 +19,23 @@ def train(*arguments):
     return main(["train", *map(str, arguments)])
 
 
+def config_of(folder):
+    return json.loads((folder / "config.json").read_text())
+
+
 def settings_of(folder):
-    return json.loads((folder / "config.json").read_text())["settings"]
+    return config_of(folder)["settings"]
+
+
+def weights_of(folder):
+    with np.load(folder / "weights.npz", allow_pickle=False) as weights:
+        return dict(weights)
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
 def write(path, text):

@@ -17,13 +17,16 @@ Table = Callable[[Iterable[str], Iterable[Iterable[str]]], str]
 def defaults(result: dict[str, Any], table: Table, measured: str) -> str:
     """A table for each way of calling: rows are rules, columns are sets."""
     sets = result["protocol"]["sets"]
-    parts = [measured]
+    parts = [f"{measured} The sets: {'; '.join(sets.values())}."]
     rules = dict.fromkeys(run["rule"] for run in result["runs"])
     for way, title in WAYS.items():
         runs = [run for run in result["runs"] if run["way"] == way]
         shown = [name for name in sets if any(run["set"] == name for run in runs)]
         rows = [[f"`{rule}`", *(_cell(runs, name, rule) for name in shown)] for rule in rules]
-        parts += [f"### {title}", table(["", *(sets[name] for name in shown)], rows)]
+        parts += [
+            f"### {title}",
+            table(["", *(sets[name].partition(",")[0] for name in shown)], rows),
+        ]
     return "\n\n".join(parts)
 
 

@@ -41,9 +41,9 @@ void bell(double v, Slope&& slope, double& mean, double& mean_of_square) {
 struct Tail {
   double share, mean, square;
   explicit Tail(double z)
-      : share(std::erfc(z * 0.70710678118654752) / 2),
-        mean(std::exp(-0.5 * z * z) * 0.3989422804014327),  // 1 / √(2π)
-        square(share + z * std::exp(-0.5 * z * z) * 0.3989422804014327) {}
+      : share(std::erfc(z * root_half) / 2),
+        mean(std::exp(-0.5 * z * z) * density_at_zero),
+        square(share + z * std::exp(-0.5 * z * z) * density_at_zero) {}
 };
 
 // Of a σ that is smooth but at 0: by Simpson's rule on either side of it. Beyond |a| = 40 σ is taken as

@@ -21,8 +21,8 @@ class Backend : public Allocator {
   virtual void begin(bool alone) = 0;
   virtual void end() = 0;
 
-  // Is each operation done when its call returns? If not, a value out of range is found later. Updates
-  // that are in the queue by then read Learning::halted, and change nothing.
+  // Is each operation done when its call returns? If not, later updates may wait in the queue already
+  // when a value out of range is found. They read Learning::halted, and then change nothing.
   virtual bool immediate() const = 0;
   virtual void wait() = 0;                          // until all operations are done: the host may look
   virtual double pace() const = 0;                  // multiplications a second, at a cautious guess
@@ -38,7 +38,7 @@ class Backend : public Allocator {
 
   // Streams, which only devices have: work on that one of the caller's, or on the backend's own for 0.
   virtual void use_stream(std::uintptr_t) {}
-  virtual std::uintptr_t stream() const { return 0; }  // the one in use
+  virtual std::uintptr_t stream() const { return 0; }  // which one is in use
   virtual void wait_for(std::uintptr_t) {}  // what comes next waits for the work on that other stream
 
   // A step may be recorded and done again and again without the host. From begin_record() to

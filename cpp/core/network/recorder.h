@@ -1,6 +1,6 @@
-// Repeats a recorded step on the device, without the host. What differs from step to step is in
-// ReplayState, which the device updates. The operations and their order are those of step(), and so are
-// the bits.
+// Records the operations of a step once; the device then repeats them for the next steps, and the host
+// need not start each operation again. What differs from step to step is in ReplayState, which the
+// device updates. The operations and their order are those of step(), so the results have the same bits.
 #pragma once
 
 #include <cstdint>

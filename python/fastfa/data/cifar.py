@@ -26,6 +26,10 @@ from .registry import DATASETS, DatasetInfo
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
+_HOW = (
+    "it must be the binary version, of files that end in .bin "
+    "(https://www.cs.toronto.edu/~kriz/cifar.html)"
+)
 _NAMES = {10: CIFAR_10, 20: SUPERCLASSES, 100: CIFAR_100}
 
 
@@ -135,9 +139,6 @@ def pickled_in(info: DatasetInfo, folder: str | os.PathLike[str]) -> str | None:
     if not all(os.path.isfile(stem) for stem in stems):
         return None
     return f"which holds {info.name} for Python, in files that are pickled; {_HOW}"
-
-
-_HOW = "it must be the binary version, of files that end in .bin (https://www.cs.toronto.edu/~kriz/cifar.html)"
 
 
 def _record(classes: int) -> int:
