@@ -102,14 +102,27 @@ void register_specs(py::module_& m) {
   py::class_<LayerSpec>(m, "LayerSpec")
       .def(py::init([](std::int64_t units, const std::string& activation, double weight_scale, bool bias,
                        bool trainable, double density, const std::optional<LocalSpec>& local,
-                       double dropout, double leaky_slope) {
-             return LayerSpec{
-                 units,   parse<Activation>(activation), weight_scale, bias,       trainable,
-                 density, local.value_or(LocalSpec{}),   dropout,      leaky_slope};
+                       double dropout, double leaky_slope, double lr_scale, double decay_scale,
+                       double bias_lr_scale, double bias_decay_scale) {
+             return LayerSpec{units,
+                              parse<Activation>(activation),
+                              weight_scale,
+                              bias,
+                              trainable,
+                              density,
+                              local.value_or(LocalSpec{}),
+                              dropout,
+                              leaky_slope,
+                              lr_scale,
+                              decay_scale,
+                              bias_lr_scale,
+                              bias_decay_scale};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
            py::arg("bias"), py::arg("trainable"), py::arg("density"), py::arg("local"),
-           py::arg("dropout"), py::arg("leaky_slope"));
+           py::arg("dropout"), py::arg("leaky_slope"), py::arg("lr_scale") = 1.0,
+           py::arg("decay_scale") = 1.0, py::arg("bias_lr_scale") = 1.0,
+           py::arg("bias_decay_scale") = 0.0);
 
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,

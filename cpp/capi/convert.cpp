@@ -87,6 +87,10 @@ LayerSpec layer_spec(const fastfa_layer& given) {
   layer.density = given.density;
   layer.dropout = given.dropout;
   layer.leaky_slope = given.leaky_slope;
+  layer.lr_scale = given.lr_scale;
+  layer.decay_scale = given.decay_scale;
+  layer.bias_lr_scale = given.bias_lr_scale;
+  layer.bias_decay_scale = given.bias_decay_scale;
   if (given.maps != 0) {
     layer.local = {given.channels,
                    given.height,
@@ -212,7 +216,9 @@ Optimizer optimizer_of(const fastfa_optimizer* optimizer) {
                     {"beta2", "beta2", given.beta2, false},
                     {"epsilon", "epsilon", given.epsilon, false},
                     {"nesterov", "nesterov", given.nesterov ? 1.0 : 0.0, true},
-                    {"rho", "rho", given.rho, false}};
+                    {"rho", "rho", given.rho, false},
+                    {"clip_norm", "clip_norm", given.clip_norm, false},
+                    {"clip_value", "clip_value", given.clip_value, false}};
   Optimizer own = optimizer_named(rule);
   const auto read = [&](const char* setting, auto& value) {
     for (Field& field : fields) {

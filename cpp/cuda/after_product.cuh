@@ -62,8 +62,8 @@ __global__ void finish_update_bias(DenseUpdate<T> u, const ReplayState* replay) 
   __syncthreads();
   if (is_halted(u) || of_warp != 0 || o >= u.n_out) return;
   for (int k = 1; k < bias_warps; ++k) sum += sums[k * warp + lane];
-  apply(learning_now(u, u.s, replay), u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum,
-        T(0));
+  const Learning<T> learning = learning_now(u, u.s, replay).of_bias();
+  apply(learning, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum, learning.decay);
 }
 
 }  // namespace fastfa::cuda

@@ -9,6 +9,7 @@
 #include "core/machine/backend.h"
 #include "cuda/activate.cuh"
 #include "cuda/after_product.cuh"
+#include "cuda/apply_gradient.cuh"
 #include "cuda/blas_choice.cuh"
 #include "cuda/dense_forward.cuh"
 #include "cuda/dense_update.cuh"
@@ -188,6 +189,10 @@ class CudaBackend final : public Backend<T> {
     device_->require("activate", p.h, p.slope);
     device_->launch("activate_with_slope", grid_for(p.n * p.cols), plain(), cuda::activate_with_slope<T>,
                     p);
+  }
+  void apply_gradient(const ApplyGradient<T>& u) override {
+    device_->require("apply_gradient", u.gradient, u.w, u.v, u.s, u.halted);
+    device_->launch("apply_gradient", grid_for(u.count), plain(), cuda::apply_gradient<T>, u);
   }
 
   void transpose(const Transpose<T>& t) override {

@@ -21,12 +21,13 @@ __global__ void __launch_bounds__(Size::threads)
         apply(learning, u.w, u.v, u.s, i * u.ldw + o, gradient, u.decay);
       });
   if (!u.bias || blockIdx.y != 0) return;
+  const Learning<T> own = learning.of_bias();
   for (int c = static_cast<int>(threadIdx.x); c < Size::cols; c += Size::threads) {
     const Index o = Index{blockIdx.x} * Size::cols + c;
     if (o >= u.n_out) break;
     LongSum<T> sum(u.n);
     for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n * u.ldd + o]);
-    apply(learning, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum.result(), T(0));
+    apply(own, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum.result(), own.decay);
   }
 }
 

@@ -42,7 +42,7 @@ template <class T>
 __device__ inline Learning<T> learning_now(const Learning<T>& u, const T* s, const ReplayState* replay) {
   Learning<T> now = u;
   if (s && replay) {
-    now.step = static_cast<T>(replay->adam_step);
+    now.step = now.bias_step = static_cast<T>(replay->adam_step);
     now.root = static_cast<T>(replay->adam_root);
   }
   return now;

@@ -58,12 +58,12 @@ __global__ void __launch_bounds__(local_weights)
 template <class T>
 __global__ void local_update_bias(LocalUpdate<T> u, const ReplayState* replay) {
   if (is_halted(u)) return;
-  const Learning<T> learning = learning_now(u, u.s, replay);
+  const Learning<T> learning = learning_now(u, u.s, replay).of_bias();
   for (Index unit = thread_of_grid(); unit < u.shape.units(); unit += threads_of_grid()) {
     LongSum<T> sum(u.n);
     for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n * u.ldd + unit]);
     apply(learning, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, unit, sum.result(),
-          T(0));
+          learning.decay);
   }
 }
 

@@ -114,7 +114,7 @@ int conv_learn_tiles(const ConvLearn<T>& l) {
 
 // Row `row` of the sums is the gradient of a row of parameters. Padding has a sum of zero.
 template <class T>
-inline void learn_row(const ConvLearn<T>& l, Index row, T* w, T* v, T* s, T decay) {
+inline void learn_row(const ConvLearn<T>& l, const Learning<T>& u, Index row, T* w, T* v, T* s) {
   const Index blocks = conv_blocks_of(l.n), size = (l.shape.patch() + 1) * l.lds;
   for (Index c = 0; c < l.shape.maps; c += lanes<T>) {
     DoubleVec<T> sum{};
@@ -124,7 +124,7 @@ inline void learn_row(const ConvLearn<T>& l, Index row, T* w, T* v, T* s, T deca
       sum += part;
     }
     const Slot<T> slot{w + c, v ? v + c : nullptr, s ? s + c : nullptr};
-    apply(l, slot, rounded<T>(sum), decay);
+    apply(u, slot, rounded<T>(sum), u.decay);
   }
 }
 
@@ -133,9 +133,9 @@ void conv_learn_run(const ConvLearn<T>& l, int tile, int tile_end) {
   const Index tiles = conv_learn_tiles(l), rows = l.shape.patch();
   for (Index row = tile * rows / tiles; row < tile_end * rows / tiles; ++row) {
     const Index at = row * l.ldw;
-    learn_row(l, row, l.w + at, l.v ? l.v + at : nullptr, l.s ? l.s + at : nullptr, l.decay);
+    learn_row<T>(l, l, row, l.w + at, l.v ? l.v + at : nullptr, l.s ? l.s + at : nullptr);
   }
-  if (tile_end == tiles && l.bias) learn_row(l, rows, l.bias, l.v_bias, l.s_bias, T(0));
+  if (tile_end == tiles && l.bias) learn_row(l, l.of_bias(), rows, l.bias, l.v_bias, l.s_bias);
 }
 
 }  // namespace

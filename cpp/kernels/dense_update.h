@@ -48,10 +48,11 @@ inline Vec<T> where_kept(const DenseUpdate<T>& u, Index i, Index c, Vec<T> gradi
 template <class T>
 inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
   if (!u.bias) return;
+  const Learning<T> own = u.of_bias();
   for (Index c = c0; c < c1; c += lanes<T>) {
     const Vec<T> sum = sum_of<T>(u.n, [&](Index n) { return load(u.delta + n * u.ldd + c); });
     const Slot<T> p{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
-    apply(u, p, sum, T(0));
+    apply(own, p, sum, own.decay);
   }
 }
 

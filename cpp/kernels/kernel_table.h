@@ -29,6 +29,7 @@ struct KernelSet {
   Op<PropagateHadamard<T>> propagate_hadamard;
   Op<TimesSlope<T>> times_slope;
   Op<Activate<T>> activate;
+  Op<ApplyGradient<T>> apply_gradient;
   Op<Transpose<T>> transpose;
   Op<Draw<T>> draw;
   Op<Dropout<T>> dropout;

@@ -129,9 +129,10 @@ void local_update_run(const LocalUpdate<T>& u, int tile, int tile_end) {
 template <class T>
 void local_update_finish(const LocalUpdate<T>& u) {
   if (!u.bias) return;
+  const Learning<T> own = u.of_bias();
   for (Index c = 0; c < u.shape.units(); c += lanes<T>) {
     const Slot<T> slot{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
-    apply(u, slot, load(u.bias_gradient + c), T(0));
+    apply(own, slot, load(u.bias_gradient + c), own.decay);
   }
 }
 

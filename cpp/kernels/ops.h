@@ -11,6 +11,12 @@
 
 #include "fastfa/types.h"
 
+#if defined(__CUDACC__)
+#define FASTFA_ON_DEVICE __device__
+#else
+#define FASTFA_ON_DEVICE
+#endif
+
 namespace fastfa {
 
 using Index = std::int64_t;
@@ -270,8 +276,18 @@ struct Tally {
 template <class T>
 struct Learning {
   T rate, decay, momentum, fresh, fresh2, step, root, epsilon;
+  T bias_rate, bias_decay, bias_step;  // a bias' own
   bool nesterov, decoupled;
   const int* halted;  // of a device that runs ahead of its checks: not 0 leaves all as it is; else null
+
+  // What it is to a bias.
+  FASTFA_ON_DEVICE Learning of_bias() const {
+    Learning own = *this;
+    own.rate = bias_rate;
+    own.decay = bias_decay;
+    own.step = bias_step;
+    return own;
+  }
 };
 
 // One update, gradient hᵀδ, over the rows in `ranges`; bias likewise without decay.
@@ -298,6 +314,18 @@ struct DenseUpdate : Learning<T> {
   // pending_decays[i]: steps of weight decay not yet applied to row i of w. They are applied first, and
   // the count is set to 0. Null: there are none. With n = 0 they are all that is done.
   std::int32_t* pending_decays = nullptr;
+};
+
+// The optimizer's step with a gradient that is there already, each element of it cut off beyond ±limit.
+// All arrays have `count` elements, padding of rows included.
+template <class T>
+struct ApplyGradient : Learning<T> {
+  const T* gradient;
+  T limit;  // infinity: none
+  T* w;
+  T* v;
+  T* s;
+  Index count;
 };
 
 // A dense layer that learns from small_batch examples at the most: the update that the last batch left,
@@ -404,7 +432,7 @@ struct LocalUpdate : Learning<T> {
 };
 
 // The version of the packs, here and in tiny_ops.h, conv_ops.h and kernel_table.h.
-constexpr std::uint32_t kernel_abi = 16;
+constexpr std::uint32_t kernel_abi = 17;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

@@ -6,12 +6,6 @@
 
 #include "kernels/ops.h"
 
-#if defined(__CUDACC__)
-#define FASTFA_DEVICE __device__
-#else
-#define FASTFA_DEVICE
-#endif
-
 namespace fastfa {
 namespace {
 
@@ -20,12 +14,12 @@ namespace {
 template <class N>
 struct Functions {
   using Element = N;
-  FASTFA_DEVICE static N exp(N a) { return std::exp(a); }
-  FASTFA_DEVICE static N expm1(N a) { return std::expm1(a); }
-  FASTFA_DEVICE static N log1pexp(N a) { return std::log1p(std::exp(a)); }
-  FASTFA_DEVICE static N tanh(N a) { return std::tanh(a); }
-  FASTFA_DEVICE static N erfc(N a) { return std::erfc(a); }
-  FASTFA_DEVICE static N logistic(N a) { return N(1) / (N(1) + exp(-a)); }
+  FASTFA_ON_DEVICE static N exp(N a) { return std::exp(a); }
+  FASTFA_ON_DEVICE static N expm1(N a) { return std::expm1(a); }
+  FASTFA_ON_DEVICE static N log1pexp(N a) { return std::log1p(std::exp(a)); }
+  FASTFA_ON_DEVICE static N tanh(N a) { return std::tanh(a); }
+  FASTFA_ON_DEVICE static N erfc(N a) { return std::erfc(a); }
+  FASTFA_ON_DEVICE static N logistic(N a) { return N(1) / (N(1) + exp(-a)); }
 };
 template <class N>
 using Element = typename Functions<N>::Element;
@@ -50,22 +44,22 @@ struct ValueAndSlope {
 
 struct Linear : Common {
   template <class N>
-  FASTFA_DEVICE N value(N a) const {
+  FASTFA_ON_DEVICE N value(N a) const {
     return a;
   }
   template <class N>
-  FASTFA_DEVICE N slope(N) const {
+  FASTFA_ON_DEVICE N slope(N) const {
     return N{} + Element<N>(1);
   }
 };
 
 struct Logistic : Common {
   template <class N>
-  FASTFA_DEVICE N value(N a) const {
+  FASTFA_ON_DEVICE N value(N a) const {
     return Functions<N>::logistic(a);
   }
   template <class N>
-  FASTFA_DEVICE N slope(N h) const {
+  FASTFA_ON_DEVICE N slope(N h) const {
     return h * (Element<N>(1) - h);
   }
 };
@@ -74,47 +68,47 @@ struct Tanh : Common {
   template <class T>
   static constexpr bool by_number = sizeof(T) == 8;  // Eigen has no vectors of it
   template <class N>
-  FASTFA_DEVICE N value(N a) const {
+  FASTFA_ON_DEVICE N value(N a) const {
     return Functions<N>::tanh(a);
   }
   template <class N>
-  FASTFA_DEVICE N slope(N h) const {
+  FASTFA_ON_DEVICE N slope(N h) const {
     return Element<N>(1) - h * h;
   }
 };
 
 struct Relu : Common {
   template <class N>
-  FASTFA_DEVICE N value(N a) const {
+  FASTFA_ON_DEVICE N value(N a) const {
     return a > 0 ? a : N{};
   }
   template <class N>
-  FASTFA_DEVICE N slope(N h) const {
+  FASTFA_ON_DEVICE N slope(N h) const {
     return h > 0 ? N{} + Element<N>(1) : N{};
   }
 };
 
 struct LeakyRelu : Common {
   double leak;
-  FASTFA_DEVICE explicit LeakyRelu(double below_zero) : leak(below_zero) {}
+  FASTFA_ON_DEVICE explicit LeakyRelu(double below_zero) : leak(below_zero) {}
   template <class N>
-  FASTFA_DEVICE N value(N a) const {
+  FASTFA_ON_DEVICE N value(N a) const {
     return a > 0 ? a : a * static_cast<Element<N>>(leak);
   }
   template <class N>
-  FASTFA_DEVICE N slope(N h) const {
+  FASTFA_ON_DEVICE N slope(N h) const {
     return h > 0 ? N{} + Element<N>(1) : N{} + static_cast<Element<N>>(leak);
   }
 };
 
 struct HardTanh : Rare {
   template <class N>
-  FASTFA_DEVICE N value(N a) const {
+  FASTFA_ON_DEVICE N value(N a) const {
     const N one = N{} + Element<N>(1), least = a > -1 ? a : -one;
     return least < 1 ? least : one;
   }
   template <class N>
-  FASTFA_DEVICE N slope(N h) const {
+  FASTFA_ON_DEVICE N slope(N h) const {
     const auto inside = (h > -1) & (h < 1);
     return inside ? N{} + Element<N>(1) : N{};
   }
@@ -124,11 +118,11 @@ struct Softplus : Rare {
   template <class T>
   static constexpr bool by_number = sizeof(T) == 8;  // as tanh
   template <class N>
-  FASTFA_DEVICE N value(N a) const {
+  FASTFA_ON_DEVICE N value(N a) const {
     return (a > 0 ? a : N{}) + Functions<N>::log1pexp(a > 0 ? -a : a);
   }
   template <class N>
-  FASTFA_DEVICE N slope(N h) const {
+  FASTFA_ON_DEVICE N slope(N h) const {
     return -Functions<N>::expm1(-h);
   }
 };
@@ -137,11 +131,11 @@ struct Elu : Rare {
   template <class T>
   static constexpr bool by_number = true;  // the C library's expm1 is more exact
   template <class N>
-  FASTFA_DEVICE N value(N a) const {
+  FASTFA_ON_DEVICE N value(N a) const {
     return a > 0 ? a : Functions<N>::expm1(a);
   }
   template <class N>
-  FASTFA_DEVICE N slope(N h) const {
+  FASTFA_ON_DEVICE N slope(N h) const {
     return h > 0 ? N{} + Element<N>(1) : h + Element<N>(1);
   }
 };
@@ -151,7 +145,7 @@ constexpr double density_at_zero = 0.3989422804014327;  // of the normal distrib
 
 struct Gelu : KeepsSlope {  // a Φ(a), Φ being the normal distribution function
   template <class N>
-  FASTFA_DEVICE ValueAndSlope<N> both(N a) const {
+  FASTFA_ON_DEVICE ValueAndSlope<N> both(N a) const {
     using T = Element<N>;
     const N cdf = T(0.5) * Functions<N>::erfc(a * T(-root_half));
     const N density = Functions<N>::exp(a * a * T(-0.5)) * T(density_at_zero);
@@ -161,7 +155,7 @@ struct Gelu : KeepsSlope {  // a Φ(a), Φ being the normal distribution functio
 
 struct Silu : KeepsSlope {
   template <class N>
-  FASTFA_DEVICE ValueAndSlope<N> both(N a) const {
+  FASTFA_ON_DEVICE ValueAndSlope<N> both(N a) const {
     using T = Element<N>;
     const N s = T(1) / (T(1) + Functions<N>::exp(-a));
     return {a * s, s + a * s * (T(1) - s)};
@@ -170,7 +164,7 @@ struct Silu : KeepsSlope {
 
 // f(σ), σ being one of the structs above. softmax is the output kernel's work.
 template <class F>
-FASTFA_DEVICE inline auto with_sigma(Sigma activation, F&& f) {
+FASTFA_ON_DEVICE inline auto with_sigma(Sigma activation, F&& f) {
   switch (activation.kind) {
     case Activation::logistic:
       return f(Logistic{});
@@ -200,7 +194,7 @@ FASTFA_DEVICE inline auto with_sigma(Sigma activation, F&& f) {
 // σ(a), that with σ′(a), and σ′ in terms of what feedback reads: h = σ(a), or σ′ itself where it was
 // kept.
 template <class S, class N>
-FASTFA_DEVICE inline N value_of(S sigma, N a) {
+FASTFA_ON_DEVICE inline N value_of(S sigma, N a) {
   if constexpr (S::keeps_slope) {
     return sigma.both(a).value;
   } else {
@@ -208,7 +202,7 @@ FASTFA_DEVICE inline N value_of(S sigma, N a) {
   }
 }
 template <class S, class N>
-FASTFA_DEVICE inline ValueAndSlope<N> value_and_slope(S sigma, N a) {
+FASTFA_ON_DEVICE inline ValueAndSlope<N> value_and_slope(S sigma, N a) {
   if constexpr (S::keeps_slope) {
     return sigma.both(a);
   } else {
@@ -217,7 +211,7 @@ FASTFA_DEVICE inline ValueAndSlope<N> value_and_slope(S sigma, N a) {
   }
 }
 template <class S, class N>
-FASTFA_DEVICE inline N slope_of(S sigma, N h) {
+FASTFA_ON_DEVICE inline N slope_of(S sigma, N h) {
   if constexpr (S::keeps_slope) {
     return h;
   } else {

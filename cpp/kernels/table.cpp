@@ -1,5 +1,6 @@
 // One kernel library: this file, compiled for one instruction set. It exports one function.
 #include "kernels/activate.h"
+#include "kernels/apply_gradient.h"
 #include "kernels/conv_table.h"
 #include "kernels/dense_forward.h"
 #include "kernels/dense_online.h"
@@ -43,6 +44,7 @@ constexpr KernelSet<T> kernels{
     {propagate_hadamard_tiles<T>, propagate_hadamard_run<T>, nullptr},
     {times_slope_tiles<T>, times_slope_run<T>, nullptr},
     {activate_tiles<T>, activate_run<T>, nullptr},
+    {apply_gradient_tiles<T>, apply_gradient_run<T>, nullptr},
     {transpose_tiles<T>, transpose_run<T>, nullptr},
     {draw_tiles<T>, draw_run<T>, nullptr},
     {dropout_tiles<T>, dropout_run<T>, nullptr},

@@ -75,6 +75,10 @@ class LayerSpec:
         local: LocalSpec | None,
         dropout: float,
         leaky_slope: float,
+        lr_scale: float = ...,
+        decay_scale: float = ...,
+        bias_lr_scale: float = ...,
+        bias_decay_scale: float = ...,
     ) -> None: ...
 
 class FeedbackSpec:

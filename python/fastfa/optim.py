@@ -23,6 +23,11 @@ class _Setting(NamedTuple):
 _share = partial(_check.real, high=1.0, open_high=True)
 _reduction = partial(_check.choice, known=_core.REDUCTIONS)
 
+
+def _limit(where: str, name: str, value: Any) -> float | None:
+    return None if value is None else _check.real(where, name, value, open_low=True)
+
+
 SETTINGS = {
     "lr": _Setting(_check.real, "eta: the learning rate", "ETA"),
     "momentum": _Setting(_share, "alpha", "ALPHA"),
@@ -33,6 +38,8 @@ SETTINGS = {
     "epsilon": _Setting(partial(_check.real, open_low=True), "added to the root", "EPSILON"),
     "weight_decay": _Setting(_check.real, "gamma", "GAMMA"),
     "reduction": _Setting(_reduction, "mean or sum of a batch's updates", "NAME"),
+    "clip_norm": _Setting(_limit, "the largest norm of all gradients together", "NORM"),
+    "clip_value": _Setting(_limit, "the largest size of an element of a gradient", "SIZE"),
 }
 
 
@@ -47,6 +54,11 @@ class Optimizer:
         for name, value in self._settings().items():
             checked = SETTINGS[name].check(self._kind().__name__, name, value)
             object.__setattr__(self, name, checked)
+        limits = [f"{n} {v}" for n, v in self._settings().items() if "clip" in n and v is not None]
+        if len(limits) > 1:
+            raise ValueError(
+                f"[{self._kind().__name__}] there were {' and '.join(limits)}; it must be one of them"
+            )
 
     def _settings(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self._kind())}
@@ -57,7 +69,9 @@ class Optimizer:
         return next(kind for kind in cls.__mro__ if kind in OPTIMIZERS)
 
     def _spec(self) -> _core.Optimizer:
-        return _core.Optimizer(self._kind().__name__.lower(), **self._settings())
+        # no limit is None here, 0 in the core
+        given = {name: 0.0 if value is None else value for name, value in self._settings().items()}
+        return _core.Optimizer(self._kind().__name__.lower(), **given)
 
 
 @immutable
@@ -84,6 +98,13 @@ class SGD(Optimizer):
         Whether a batch's examples are averaged or added.
     nesterov : bool
         Nesterov's momentum, as PyTorch has it: ``W ← W + g + α v`` with the new v. It needs α above 0.
+    clip_norm : float, optional
+        The largest Euclidean norm of all gradients together, of weights and biases that learn, before
+        decay: longer ones are scaled down to it (Pascanu et al., 2013). Such a step forms all gradients
+        first, so it needs memory for them. Default: no limit.
+    clip_value : float, optional
+        The largest size of each element of a gradient; larger ones are cut off there. Not with
+        clip_norm.
 
     Raises
     ------
@@ -93,7 +114,7 @@ class SGD(Optimizer):
     References
     ----------
     Sutskever, Martens, Dahl & Hinton, International Conference on Machine Learning (2013), of Nesterov's
-    momentum.
+    momentum. Pascanu, Mikolov & Bengio, the same conference, of clip_norm.
     """
 
     _rate = 0.1
@@ -102,6 +123,8 @@ class SGD(Optimizer):
     weight_decay: float = 0.0
     reduction: Literal["mean", "sum"] = "mean"
     nesterov: bool = False
+    clip_norm: float | None = None
+    clip_value: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -134,6 +157,8 @@ class Adam(Optimizer):
         ε, above 0.
     weight_decay : float
         γ, at least 0.
+    clip_norm, clip_value : float, optional
+        As those of `SGD`.
 
     Raises
     ------
@@ -151,6 +176,8 @@ class Adam(Optimizer):
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
 
 
 @immutable
@@ -171,6 +198,8 @@ class AdamW(Optimizer):
         ε, above 0.
     weight_decay : float
         γ, at least 0. Training refuses η γ above 1. In float32 an η γ below 3e-8 is lost in rounding.
+    clip_norm, clip_value : float, optional
+        As those of `SGD`.
 
     Raises
     ------
@@ -189,6 +218,8 @@ class AdamW(Optimizer):
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.01
+    clip_norm: float | None = None
+    clip_value: float | None = None
 
 
 @immutable
@@ -212,6 +243,8 @@ class RMSprop(Optimizer):
         ε, above 0.
     weight_decay : float
         γ, at least 0.
+    clip_norm, clip_value : float, optional
+        As those of `SGD`.
 
     Raises
     ------
@@ -228,6 +261,8 @@ class RMSprop(Optimizer):
     rho: float = 0.99
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
 
 
 # All there are: error messages, commands, estimators and checkpoints read them here.

@@ -40,6 +40,8 @@ OPTIMIZERS = {
     "adamw": fa.AdamW(0.001),
     "adamw --weight-decay 0 --lr 0.01": fa.AdamW(0.01, weight_decay=0),
     "rmsprop --rho 0.9 --epsilon 1e-6": fa.RMSprop(0.001, rho=0.9, epsilon=1e-6),
+    "adam --clip-norm 1": fa.Adam(0.001, clip_norm=1.0),
+    "sgd --clip-value 0.5": fa.SGD(0.1, clip_value=0.5),
 }
 
 

@@ -17,6 +17,7 @@ OPTIMIZERS = {
     "nesterov": fa.SGD(0.02, momentum=0.9, nesterov=True),
     "adamw": fa.AdamW(0.01),
     "rmsprop": fa.RMSprop(0.01),
+    "limited": fa.SGD(0.05, clip_norm=0.1),
 }
 SIZES = {
     "tiny": (7, 6, 5, 4),  # all of a step in one operation

@@ -37,6 +37,9 @@ CASES: dict[str, Case | str] = {
     "propagate_hadamard": plain_case((5, 67, 35, 3), rules=("hadamard",), batch=4),
     "times_slope": plain_case((5, 33, 7), rules=("custom",), batch=5),
     "activate_with_slope": plain_case((5, 33, 7), hidden=("gelu",), batch=5),
+    "apply_gradient": plain_case(
+        (5, 33, 7), adam=True, weight_decay=0.1, batch=5, limits=(("clip_value", 0.01),)
+    ),
     "transpose": local_case((7, 6), LOCAL, 4, rules=("bp",), batch=34),
     "draw": plain_case((5, 33, 18, 3), rules=("brsf",), batch=5),
     "dropout": "dropped",

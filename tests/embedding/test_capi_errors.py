@@ -155,6 +155,18 @@ def shifted(a: np.ndarray) -> np.ndarray:
             r"rho was 1; it must be in \[0, 1\)",
         ),
         (
+            lambda net, x, y: net.call(
+                "step", view(x), view(y), c.byref(Optimizer(clip_norm=-1.0)), None
+            ),
+            r"\[SGD\] clip_norm was -1; it must be above 0, or 0 for no limit",
+        ),
+        (
+            lambda net, x, y: net.call(
+                "step", view(x), view(y), c.byref(Optimizer(clip_norm=1.0, clip_value=2.0)), None
+            ),
+            r"there were clip_norm 1 and clip_value 2; it must be one of them",
+        ),
+        (
             lambda net, x, y: net.call("weights", c.c_int64(3), c.byref(capi.Tensor())),
             r"in \[0, 2\]",
         ),

@@ -65,6 +65,20 @@ def test_an_optimizer_of_before_there_were_nesterov_and_rho(rule, same, rng):
     assert_same(ours, net)
 
 
+def test_a_layer_has_rates_of_its_own_and_gradients_a_limit(rng):
+    own = {"lr_scale": 0.5, "decay_scale": 2.0, "bias_lr_scale": 0.25, "bias_decay_scale": 3.0}
+    ours = Network(7, [Layer(units=12, activation=b"tanh", **own), Layer(units=4)], [], seed=5)
+    assert ours.status == 0, last_error()
+    net = fa.Network(7, [fa.Dense(12, "tanh", **own), fa.Dense(4)], "fa", seed=5)
+    x, y = examples(rng, "float32")
+    for limits in ({}, {"clip_norm": 0.1}, {"clip_value": 0.01}):
+        step = Optimizer(lr=0.1, weight_decay=0.1, **limits)
+        for _ in range(3):
+            net.step(x, y, fa.SGD(0.1, weight_decay=0.1, **limits))
+            assert ours.call("step", view(x), view(y), c.byref(step), None) == 0, last_error()
+    assert_same(ours, net)
+
+
 def test_divergence_has_a_layer_and_a_step(rng):
     net, _ = pair("fa")
     x, y = examples(rng, "float32")

@@ -52,9 +52,32 @@ class Layer(Sized):
     _fields_ = fields(
         "units:i activation:s weight_scale:d density:d dropout:d bias:n trainable:n channels:i height:i "
         "width:i maps:i kernel_h:i kernel_w:i stride_h:i stride_w:i same_padding:n "
-        "leaky_slope:d patches:s"
+        "leaky_slope:d patches:s lr_scale:d decay_scale:d bias_lr_scale:d bias_decay_scale:d"
     )
-    defaults = (0, b"linear", -1.0, 1.0, 0.0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0.05, b"own")
+    defaults = (
+        0,
+        b"linear",
+        -1.0,
+        1.0,
+        0.0,
+        1,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        1,
+        1,
+        0,
+        0.05,
+        b"own",
+        1.0,
+        1.0,
+        1.0,
+        0.0,
+    )
 
 
 class Feedback(Sized):
@@ -104,9 +127,10 @@ class Config(Sized):
 
 class Optimizer(Sized):
     _fields_ = fields(
-        "rule:s lr:d momentum:d weight_decay:d sum:n beta1:d beta2:d epsilon:d nesterov:n rho:d"
+        "rule:s lr:d momentum:d weight_decay:d sum:n beta1:d beta2:d epsilon:d nesterov:n rho:d "
+        "clip_norm:d clip_value:d"
     )
-    defaults = (b"sgd", 0.1, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99)
+    defaults = (b"sgd", 0.1, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99, 0.0, 0.0)
 
 
 class Matrix(c.Structure):

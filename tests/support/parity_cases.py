@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import fastfa as fa
 import numpy as np
@@ -77,6 +77,10 @@ class Case:
     weight_decay: float = 0.0
     adam: bool = False
     other: str = ""  # "nesterov", "adamw" or "rmsprop" in its place
+    limits: Sequence[tuple[str, float]] = ()  # of gradients, settings of the optimizer
+    scales: Sequence[
+        float
+    ] = ()  # each layer's lr_scale, decay_scale, bias_lr_scale, bias_decay_scale
     reduction: str = "mean"
     batch: int = 1
     short: int = 0  # examples missing from the last batch
@@ -174,6 +178,8 @@ def build(case: Case, dtype: str, rng: np.random.Generator) -> fa.Network:
     for i, patches in enumerate(case.local):
         plain = layers[i]
         layers[i] = patches.layer(plain.activation, bias=plain.bias, trainable=plain.trainable)
+    if case.scales:  # turned from layer to layer, so that each has its own
+        layers = [replace(each, **scales_of(case, i)) for i, each in enumerate(layers)]
     feedback = feedback_of(case, rng)
     net = fa.Network(
         case.image or case.widths[0],
@@ -189,6 +195,12 @@ def build(case: Case, dtype: str, rng: np.random.Generator) -> fa.Network:
         if b is not None:
             b[...] = 0.3 * rng.standard_normal(b.shape)
     return net
+
+
+def scales_of(case: Case, layer: int) -> dict[str, float]:
+    """The layer's factors: those of the case, larger from layer to layer."""
+    names = ("lr_scale", "decay_scale", "bias_lr_scale", "bias_decay_scale")
+    return {name: (1 + layer) * s for name, s in zip(names, case.scales, strict=True)}
 
 
 def draw_data(
@@ -241,18 +253,22 @@ def optimizer_of(case: Case) -> fa.optim.Optimizer:
     lr = 0.5 * (1 - case.momentum) / (1 + max(fan_ins(case)))
     if case.perturbation:  # a step's noise is as long as the gradient times √units
         lr /= 10
+    limits = dict(case.limits)
     if case.other == "adamw":
-        return fa.AdamW(0.1 * lr, beta2=0.99, epsilon=1e-2, weight_decay=case.weight_decay)
+        return fa.AdamW(
+            0.1 * lr, beta2=0.99, epsilon=1e-2, weight_decay=case.weight_decay, **limits
+        )
     if case.other == "rmsprop":
-        return fa.RMSprop(0.1 * lr, rho=0.9, epsilon=1e-2, weight_decay=case.weight_decay)
+        return fa.RMSprop(0.1 * lr, rho=0.9, epsilon=1e-2, weight_decay=case.weight_decay, **limits)
     if case.adam:
-        return fa.Adam(0.1 * lr, beta2=0.99, epsilon=1e-2, weight_decay=case.weight_decay)
+        return fa.Adam(0.1 * lr, beta2=0.99, epsilon=1e-2, weight_decay=case.weight_decay, **limits)
     return fa.SGD(
         lr if case.reduction == "mean" else lr / case.batch,
         momentum=case.momentum,
         weight_decay=case.weight_decay,
         reduction=case.reduction,
         nesterov=case.other == "nesterov",
+        **limits,
     )
 
 

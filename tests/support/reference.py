@@ -17,6 +17,8 @@ Equations (Lillicrap, Cownden, Tweed & Akerman 2016, with a bias and a σ at eve
     Adam             m ← β1 m + (1-β1) g,   v ← β2 v + (1-β2) g²,
                      W ← W + η (m / (1-β1ᵗ)) / (√(v / (1-β2ᵗ)) + ε)
     AdamW            Adam on g without γ,   W ← W - η γ W
+    limits           g times min(1, c / |g|), |g| the norm of all of W's and b's; or g within ±c
+    a layer's own    η and γ times its factors; a B that learns has those of the layer δ_s is of
     RMSprop          v ← ρ v + (1-ρ) g²,   W ← W + η g / (√v + ε)
     Kolen-Pollack    B_l moves as W does, on g = s h_lᵀ δ_s - γ B_l
     weight mirror    ξ ~ U(-√3 ν, √3 ν);  z = σ(W_(l+1) ξ + b_(l+1)), centred less σ(b_(l+1));
@@ -145,6 +147,15 @@ def kind_of(optimizer) -> str:
     return "momentum" if optimizer.momentum else "plain"
 
 
+def limit_of(optimizer, gradients: list[np.ndarray]):
+    """What an optimizer's limit makes of a gradient g, of a step that has these."""
+    norm, value = (getattr(optimizer, name, None) for name in ("clip_norm", "clip_value"))
+    if norm is not None:
+        size = np.sqrt(sum(float(np.sum(g**2)) for g in gradients))
+        return lambda g: g * min(1.0, norm / size) if size else g
+    return lambda g: g if value is None else np.clip(g, -value, value)
+
+
 @dataclass
 class Network:
     """weights[l] is (n_out, n_in); biases[l] is (n_out,) or None; one Feedback per hidden layer.
@@ -152,7 +163,7 @@ class Network:
     A layer may be a ``reference_local.Local``, with weights[l] of its shape.
 
     ``perturbation`` is node perturbation's σ; it then has no feedback. ``state`` holds each array's
-    velocity or moments by name.
+    velocity or moments by name. ``scales`` are the layers' factors on η and γ: of W, then of b.
     """
 
     layers: list[Layer | reference_local.Local]
@@ -166,8 +177,10 @@ class Network:
     state: dict = field(default_factory=dict)
     kind: str = "plain"  # of the optimizer that the state belongs to
     adam_steps: int = 0
+    scales: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.scales = self.scales or [(1.0, 1.0, 1.0, 0.0)] * len(self.layers)
         self.weights = [np.array(w, dtype=np.float64) for w in self.weights]
         self.biases = [None if b is None else np.array(b, dtype=np.float64) for b in self.biases]
         self.masks = [
@@ -270,17 +283,18 @@ class Network:
 
     # ---- learning --------------------------------------------------------------------------------
 
-    def moved(self, name: str, value, g, optimizer, gamma: float = 0.0) -> np.ndarray:
-        """The value after one step of the optimizer along g, with decay γ; its state is kept under
-        ``name``."""
+    def moved(self, name: str, value, g, optimizer, gamma=0.0, factor=1.0) -> np.ndarray:
+        """The value after one step of the optimizer along g, with decay γ, and η times a factor; its
+        state is kept under ``name``."""
+        eta = factor * optimizer.lr
         if type(optimizer).__name__ == "AdamW":
-            value = value - optimizer.lr * gamma * value
+            value = value - eta * gamma * value
         else:
             g = g - gamma * value
         if self.kind == "rmsprop":
             v = optimizer.rho * self.state.get(name, 0.0) + (1 - optimizer.rho) * g**2
             self.state[name] = v
-            return value + optimizer.lr * g / (np.sqrt(v) + optimizer.epsilon)
+            return value + eta * g / (np.sqrt(v) + optimizer.epsilon)
         if self.kind == "adam":
             m, v = self.state.get(name, (0.0, 0.0))
             m = optimizer.beta1 * m + (1 - optimizer.beta1) * g
@@ -288,11 +302,11 @@ class Network:
             self.state[name] = m, v
             m_hat = m / (1 - optimizer.beta1**self.adam_steps)
             v_hat = v / (1 - optimizer.beta2**self.adam_steps)
-            return value + optimizer.lr * m_hat / (np.sqrt(v_hat) + optimizer.epsilon)
-        v = optimizer.momentum * self.state.get(name, 0.0) + optimizer.lr * g
+            return value + eta * m_hat / (np.sqrt(v_hat) + optimizer.epsilon)
+        v = optimizer.momentum * self.state.get(name, 0.0) + eta * g
         self.state[name] = v
         ahead = getattr(optimizer, "nesterov", False)
-        return value + (optimizer.lr * g + optimizer.momentum * v if ahead else v)
+        return value + (eta * g + optimizer.momentum * v if ahead else v)
 
     def step(self, x: np.ndarray, y: np.ndarray, optimizer, w: np.ndarray | None = None) -> float:
         """One update on one batch; the mean loss before it. Fields are those of fastfa's classes."""
@@ -309,20 +323,25 @@ class Network:
         for i, (delta, h) in enumerate(zip(deltas, inputs, strict=True)):
             if self.layers[i].trainable and not self.silent(i):
                 g = s * self.layers[i].kept(delta.T @ h) * self.masks[i]
-                moves.append((self.weights, i, f"W{i}", g, optimizer.weight_decay))
+                lr, decay, bias_lr, bias_decay = self.scales[i]
+                moves.append((self.weights, i, f"W{i}", g, decay, lr))
                 if self.biases[i] is not None:
-                    moves.append((self.biases, i, f"b{i}", s * self.bias_gradient(i, delta), 0.0))
+                    g = s * self.bias_gradient(i, delta)
+                    moves.append((self.biases, i, f"b{i}", g, bias_decay, bias_lr))
+        limited = limit_of(optimizer, [g for _, _, _, g, _, _ in moves])
         for i, fb in enumerate(self.feedback):
             learns = fb.route == "direct" or (
                 self.layers[i + 1].trainable and not self.silent(i + 1)
             )
             if fb.plasticity == "kolen_pollack" and learns:
-                source = deltas[i + 1] if fb.route == "layerwise" else deltas[-1]
-                g = s * fb.kept(inputs[i + 1].T @ source) * self.mask_of_b(i)
-                gamma = optimizer.weight_decay
-                fb.matrix = self.moved(f"B{i}", fb.matrix, g, optimizer, gamma)
-        for arrays, i, name, g, gamma in moves:
-            arrays[i] = self.moved(name, arrays[i], g, optimizer, gamma)
+                source = i + 1 if fb.route == "layerwise" else -1
+                g = s * fb.kept(inputs[i + 1].T @ deltas[source]) * self.mask_of_b(i)
+                lr, decay, _, _ = self.scales[source]
+                gamma = decay * optimizer.weight_decay
+                fb.matrix = self.moved(f"B{i}", fb.matrix, limited(g), optimizer, gamma, lr)
+        for arrays, i, name, g, decay, lr in moves:
+            gamma = decay * optimizer.weight_decay
+            arrays[i] = self.moved(name, arrays[i], limited(g), optimizer, gamma, lr)
         if self.kind == "plain":
             self.state = {}
         self.steps += 1
@@ -379,4 +398,13 @@ def of(net) -> Network:
         net.seed,
         net.steps,
         getattr(net.feedback, "sigma", 0.0),
+        scales=scales_of(net),
     )
+
+
+def scales_of(net) -> list[tuple[float, float, float, float]]:
+    """Each layer's factors on η and γ: of W, then of b."""
+    return [
+        (each.lr_scale, each.decay_scale, each.bias_lr_scale, each.bias_decay_scale)
+        for each in net.layers
+    ]

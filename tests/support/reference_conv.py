@@ -302,5 +302,6 @@ def of(net) -> Network:
         net.seed,
         net.steps,
         getattr(net.feedback, "sigma", 0.0),
+        scales=reference.scales_of(net),
         pools=pools,
     )

@@ -86,14 +86,14 @@ class ConvLayer final : public Layer<T> {
   }
 
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
-             const std::vector<ColumnRange>&, Index n, const Buffer<T>& weights,
-             const Moments<T>& moments, bool with_bias) const override {
+             const std::vector<ColumnRange>&, Index n, const Parameters<T>& parameters) const override {
     const Buffer<T>& errors = this->delta;
     backend.conv_gradient({geometry_, below.data(), below.ld(), errors.data(), errors.ld(), n,
                            sums_.data(), sums_.ld(), scratch_.data()});
-    backend.conv_learn({learning, geometry_, n, sums_.data(), sums_.ld(), weights.data(), weights.ld(),
-                        moments.v.data(), moments.s.data(), with_bias ? this->bias.data() : nullptr,
-                        this->of_bias.v.data(), this->of_bias.s.data()});
+    backend.conv_learn({learning, geometry_, n, sums_.data(), sums_.ld(), parameters.w.data(),
+                        parameters.w.ld(), parameters.of_w.v.data(), parameters.of_w.s.data(),
+                        parameters.bias.data(), parameters.of_bias.v.data(),
+                        parameters.of_bias.s.data()});
   }
 
  private:

@@ -76,10 +76,9 @@ class DenseLayer final : public Layer<T> {
   }
 
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
-             const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& weights,
-             const Moments<T>& moments, bool with_bias) const override {
-    backend.dense_update(
-        update_pack(learning, below, ranges, n, this->delta, weights, moments, with_bias));
+             const std::vector<ColumnRange>& ranges, Index n,
+             const Parameters<T>& parameters) const override {
+    backend.dense_update(update_pack(learning, below, ranges, n, this->delta, parameters));
   }
 
   bool can_defer() const override { return !mask_; }
@@ -109,7 +108,7 @@ class DenseLayer final : public Layer<T> {
  private:
   DenseUpdate<T> update_pack(const Learning<T>& learning, const Buffer<T>& below,
                              const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& d,
-                             const Buffer<T>& weights, const Moments<T>& moments, bool with_bias) const {
+                             const Parameters<T>& parameters) const {
     return {learning,
             below.data(),
             below.ld(),
@@ -120,19 +119,20 @@ class DenseLayer final : public Layer<T> {
             d.data(),
             d.ld(),
             this->n_out,
-            weights.data(),
-            weights.ld(),
-            moments.v.data(),
-            moments.s.data(),
-            with_bias ? this->bias.data() : nullptr,
-            this->of_bias.v.data(),
-            this->of_bias.s.data(),
-            with_bias ? mask_.data() : nullptr,
+            parameters.w.data(),
+            parameters.w.ld(),
+            parameters.of_w.v.data(),
+            parameters.of_w.s.data(),
+            parameters.bias.data(),
+            parameters.of_bias.v.data(),
+            parameters.of_bias.s.data(),
+            mask_.data(),
             mask_.ld()};
   }
   DenseUpdate<T> deferred_pack() const {
     const DeferredUpdate<T>& d = deferred_;
-    DenseUpdate<T> pack = update_pack(d.learning, d.h, *d.ranges, d.n, d.delta, this->w, {}, d.n > 0);
+    DenseUpdate<T> pack = update_pack(d.learning, d.h, *d.ranges, d.n, d.delta, *this);
+    if (d.n == 0) pack.bias = nullptr;
     pack.pending_decays = d.pending_decays.data();
     return pack;
   }

@@ -31,6 +31,19 @@ struct Moments {
   }
 };
 
+// What a step changes: W as the pattern lays it out, a bias (1, biases), and the optimizer's memory of
+// them. Empty: there is none.
+template <class T>
+struct Parameters {
+  Buffer<T> w, bias;
+  Moments<T> of_w, of_bias;
+
+  void reserve_memory(Allocator& allocator, Memory memory) {
+    if (w) of_w.reserve(allocator, memory, w.rows(), w.cols());
+    if (bias) of_bias.reserve(allocator, memory, 1, bias.cols());
+  }
+};
+
 // A layer's buffers for the current batch.
 template <class T>
 struct Pass {
@@ -49,15 +62,13 @@ inline bool keeps_slope(Activation activation) {
 }
 
 template <class T>
-class Layer : public Pass<T> {
+class Layer : public Pass<T>, public Parameters<T> {
  public:
   const LayerSpec spec;
   const Sigma sigma;
   const std::unique_ptr<Pattern<T>> pattern;
   const Index n_in, n_out;
   const std::vector<ColumnRange> units;  // all units, as ranges of columns
-  Buffer<T> w, bias;  // W as the pattern lays it out, bias (1, biases); empty: there is none
-  Moments<T> of_w, of_bias;
 
   virtual ~Layer() = default;
   Layer(const Layer&) = delete;
@@ -68,15 +79,15 @@ class Layer : public Pass<T> {
                        const std::vector<ColumnRange>& ranges, Index n, Sigma activation,
                        const Buffer<T>& to, T* partial, int* bad) = 0;
 
-  // The optimizer's step with gradient s hᵀδ on `weights`, which are laid out as W; with_bias: they are
-  // W, and the bias learns too.
+  // The optimizer's step with gradient s hᵀδ: on the layer's own parameters, or on others of their
+  // shape.
   virtual void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
-                     const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& weights,
-                     const Moments<T>& moments, bool with_bias) const = 0;
+                     const std::vector<ColumnRange>& ranges, Index n,
+                     const Parameters<T>& parameters) const = 0;
 
   // product.delta (n, n_in) = Wᵀ product.source (n, n_out) ∘ σ′, or the derivative of a layer without W
   virtual void derive(Backend<T>& backend, const FeedbackProduct<T>& product) const {
-    pattern->send_back(backend, product, w);
+    pattern->send_back(backend, product, this->w);
   }
 
   // Deferred updates: the step on W is left to the next forward pass, which reads W anyway. Only for
@@ -102,11 +113,6 @@ class Layer : public Pass<T> {
     if (keeps_slope(spec.activation)) this->slope = Buffer<T>(allocator, batch, n_out);
   }
 
-  void reserve_memory(Allocator& allocator, Memory memory) {
-    if (w) of_w.reserve(allocator, memory, w.rows(), w.cols());
-    if (bias) of_bias.reserve(allocator, memory, 1, bias.cols());
-  }
-
   // The input of the layer above: h, or what dropout leaves of it.
   const Buffer<T>& output(bool learning) const {
     return learning && this->dropped ? this->dropped : this->h;
@@ -128,10 +134,10 @@ class Layer : public Pass<T> {
         pattern(std::move(made)),
         n_in(pattern->n_in),
         n_out(pattern->n_out),
-        units(all_columns(n_out)),
-        w(pattern->make(allocator)) {
-    if (s.bias) bias = Buffer<T>(allocator, 1, pattern->biases);
-    pattern->draw(w, seed, Purpose::weights, index, pattern->weight_scale(s));
+        units(all_columns(n_out)) {
+    this->w = pattern->make(allocator);
+    if (s.bias) this->bias = Buffer<T>(allocator, 1, pattern->biases);
+    pattern->draw(this->w, seed, Purpose::weights, index, pattern->weight_scale(s));
   }
 };
 

@@ -97,8 +97,7 @@ class LocalLayer final : public Layer<T> {
   }
 
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
-             const std::vector<ColumnRange>&, Index n, const Buffer<T>& weights,
-             const Moments<T>& moments, bool with_bias) const override {
+             const std::vector<ColumnRange>&, Index n, const Parameters<T>& parameters) const override {
     backend.local_update({learning,
                           geometry_,
                           below.data(),
@@ -109,13 +108,13 @@ class LocalLayer final : public Layer<T> {
                           this->scratch[0].data(),
                           this->scratch[1].data(),
                           this->scratch[1].ld(),
-                          weights.data(),
-                          weights.ld(),
-                          moments.v.data(),
-                          moments.s.data(),
-                          with_bias ? this->bias.data() : nullptr,
-                          this->of_bias.v.data(),
-                          this->of_bias.s.data(),
+                          parameters.w.data(),
+                          parameters.w.ld(),
+                          parameters.of_w.v.data(),
+                          parameters.of_w.s.data(),
+                          parameters.bias.data(),
+                          parameters.of_bias.v.data(),
+                          parameters.of_bias.s.data(),
                           weights_.data(),
                           bias_gradient_.data(),
                           whole_.data()});

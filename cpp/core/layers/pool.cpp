@@ -76,7 +76,7 @@ class PoolLayer final : public Layer<T> {
     pattern().back(backend, product, this->chosen);
   }
   void learn(Backend<T>&, const Learning<T>&, const Buffer<T>&, const std::vector<ColumnRange>&, Index,
-             const Buffer<T>&, const Moments<T>&, bool) const override {}
+             const Parameters<T>&) const override {}
 
  private:
   PoolPattern<T>& pattern() const { return static_cast<PoolPattern<T>&>(*Layer<T>::pattern); }

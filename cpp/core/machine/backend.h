@@ -68,6 +68,7 @@ class Backend : public Allocator {
   virtual void propagate(const PropagateHadamard<T>&) = 0;
   virtual void times_slope(const TimesSlope<T>&) = 0;
   virtual void activate(const Activate<T>&) = 0;
+  virtual void apply_gradient(const ApplyGradient<T>&) = 0;
   virtual void transpose(const Transpose<T>&) = 0;
   virtual void draw(const Draw<T>&) = 0;
   virtual void dropout(const Dropout<T>&) = 0;

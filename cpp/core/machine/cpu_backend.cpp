@@ -60,6 +60,7 @@ class CpuBackend final : public Backend<T> {
   void propagate(const PropagateHadamard<T>& args) override { run(kernels_.propagate_hadamard, args); }
   void times_slope(const TimesSlope<T>& args) override { run(kernels_.times_slope, args); }
   void activate(const Activate<T>& args) override { run(kernels_.activate, args); }
+  void apply_gradient(const ApplyGradient<T>& args) override { run(kernels_.apply_gradient, args); }
   void transpose(const Transpose<T>& args) override { run(kernels_.transpose, args); }
   void draw(const Draw<T>& args) override { run(kernels_.draw, args); }
   void dropout(const Dropout<T>& args) override { run(kernels_.dropout, args); }

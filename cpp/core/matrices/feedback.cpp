@@ -218,7 +218,7 @@ Feedback<T> derivative(Allocator& allocator, const LayerSpec& above, const Layer
   spec.matrix = Matrix::transpose;
   const MatrixKind<T> kind = matrix_kind<T>(spec, shape);
   const MatrixRequest request{allocator, spec, above, shape.n_in, shape.n_out, 0.0, 0, 0};
-  return {spec, kind.traits, 0.0, shape.n_out, kind.make(request), {}, {}};
+  return {spec, kind.traits, 0.0, shape.n_out, kind.make(request), {}, {}, {}};
 }
 
 }  // namespace
@@ -262,7 +262,7 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
                       ": a smaller gain or growth or a larger density makes it smaller");
     }
     const MatrixKind<T> kind = matrix_kind<T>(spec, above);
-    Feedback<T> f{spec, kind.traits, scale, n_source, nullptr, {}, {}};
+    Feedback<T> f{spec, kind.traits, scale, n_source, nullptr, {}, {}, {}};
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
     const double bytes =
         static_cast<double>(sizeof(T)) * static_cast<double>(n_l) * static_cast<double>(n_source);

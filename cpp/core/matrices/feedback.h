@@ -52,6 +52,7 @@ struct Feedback {
   Index n_source = 0;
   std::unique_ptr<FeedbackMatrix<T>> matrix;  // null: nothing is sent
   Moments<T> of_b;                            // for Kolen–Pollack
+  Parameters<T> gradient;                     // of B, where gradients are limited
   // Of a B that learns to be Wᵀ of the layer above: which elements of Bᵀ (n_source, n_l) exist, those
   // of W's weights. Empty: all.
   Buffer<std::uint32_t> mask;

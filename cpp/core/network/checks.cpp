@@ -51,6 +51,14 @@ void check_spec(const NetworkSpec& spec) {
     if (!(layer.leaky_slope >= 0 && layer.leaky_slope <= 1)) {
       refuse(where + ".leaky_slope was " + text(layer.leaky_slope) + "; it must be in [0, 1]");
     }
+    const auto check_scale = [&](const char* which, double scale) {
+      if (scale >= 0 && scale <= 1e9) return;
+      refuse(where + "." + which + " was " + text(scale) + "; it must be in [0, 1e+09]");
+    };
+    check_scale("lr_scale", layer.lr_scale);
+    check_scale("decay_scale", layer.decay_scale);
+    check_scale("bias_lr_scale", layer.bias_lr_scale);
+    check_scale("bias_decay_scale", layer.bias_decay_scale);
     const std::string sigma = name(layer.activation);
     if (layer.activation == Activation::softmax && !output) {
       refuse(where + ".activation was 'softmax'; softmax is for the output layer only");

@@ -134,7 +134,7 @@ double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
   const auto pass = [&] {
     own.forward(*net.backend_, below, ranges, n, own.sigma, own.h, net.partial_.data(),
                 net.checks_.bad());
-    own.learn(*net.backend_, still, below, ranges, n, own.w, {}, true);
+    own.learn(*net.backend_, still, below, ranges, n, {own.w, own.bias, {}, {}});
   };
   pass();
   net.backend_->wait();

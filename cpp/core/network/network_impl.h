@@ -64,7 +64,13 @@ class Network<T>::Impl final : public ForkListener {
   void perturb(double sigma, Batch<T>& batch, Index row0);                   // δ_l = −(L′ − L) ξ_l / σ²
   void update(Batch<T>& batch, const OptimizerStep<T>& change);              // W_l ← W_l + v_l
   void learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change);      // Kolen–Pollack
-  void mirror(Index n);                                                      // weight mirror
+  // update() with limited gradients, in limits.cpp; `change` is what is left of the step for others.
+  void update_within_limits(Batch<T>& batch, OptimizerStep<T>& change);
+  double squares_of(const Buffer<T>& g);
+  void make_gradient(Parameters<T>& gradient, const Parameters<T>& of);
+  void apply_gradient(const OptimizerStep<T>& change, const Learning<T>& learning,
+                      const Parameters<T>& gradient, const Parameters<T>& to);
+  void mirror(Index n);  // weight mirror
 
   // A step in parts, in stepwise.cpp.
   void forward_step(MatrixView<const T> x, MatrixView<T> out);
@@ -135,7 +141,9 @@ class Network<T>::Impl final : public ForkListener {
   StagedPass<T> pass_{layers_, batch_};
   Probe<T> probe_;
   std::vector<ColumnRange> all_inputs_;
-  Buffer<T> partial_;  // of one-row products
+  Buffer<T> partial_;                     // of one-row products
+  std::vector<Parameters<T>> gradients_;  // of the layers, where they are limited
+  Buffer<double> squares_;                // of their rows
   Counter steps_;
   Memory memory_ = Memory::none;
   std::int64_t adam_steps_ = 0;

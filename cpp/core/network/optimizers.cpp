@@ -1,5 +1,5 @@
-// Of each optimizer three functions: check, memory, and learning, which fills in what a step of it is to
-// the kernels. Python checks the same where it is said, for a better message; check is for embedders.
+// Of each optimizer three functions: check, memory, and learning, which fills in what a step of it is.
+// Python checks the same where it is said, for a better message; check is for embedders.
 #include "core/network/optimizers.h"
 
 #include <cmath>
@@ -22,6 +22,20 @@ void check_rate(const char* kind, double lr) {
 void check_epsilon(const char* kind, double epsilon) {
   if (!(epsilon >= 1e-30)) {
     refuse(where(kind, "epsilon") + text(epsilon) + "; it must be at least 1e-30");
+  }
+}
+
+template <class O>
+void check_limits(const O& o) {
+  const auto check_limit = [&](const char* setting, double limit) {
+    if (limit >= 0 && std::isfinite(limit)) return;
+    refuse(where(name(o), setting) + text(limit) + "; it must be above 0, or 0 for no limit");
+  };
+  check_limit("clip_norm", o.clip_norm);
+  check_limit("clip_value", o.clip_value);
+  if (o.clip_norm > 0 && o.clip_value > 0) {
+    refuse(std::string("[") + name(o) + "] there were clip_norm " + text(o.clip_norm) +
+           " and clip_value " + text(o.clip_value) + "; it must be one of them");
   }
 }
 
@@ -61,9 +75,11 @@ void check(const Sgd& o, Index batch_size) {
 Memory memory(const Sgd& o) { return o.momentum != 0 ? Memory::velocity : Memory::none; }
 
 template <class T>
-void learning(const Sgd& o, double n, double, Learning<T>& u) {
-  const double s = o.reduction == Reduction::mean ? 1.0 / n : 1.0;
-  u.rate = static_cast<T>(o.lr * s);
+void learning(const Sgd& o, double n, double, OptimizerStep<T>& step) {
+  Learning<T>& u = step.learning;
+  step.share = o.reduction == Reduction::mean ? 1.0 / n : 1.0;
+  step.outer_decay = true;
+  u.rate = static_cast<T>(o.lr * step.share);
   u.decay = static_cast<T>(o.lr * o.weight_decay);
   u.momentum = static_cast<T>(o.momentum);
   u.nesterov = o.nesterov;
@@ -82,8 +98,10 @@ void check_moments(const O& o) {
 }
 
 template <class O, class T>
-void moments(const O& o, double n, double t, Learning<T>& u) {
-  u.rate = static_cast<T>(1.0 / n);
+void moments(const O& o, double n, double t, OptimizerStep<T>& step) {
+  Learning<T>& u = step.learning;
+  step.share = 1.0 / n;
+  u.rate = static_cast<T>(step.share);
   u.fresh = static_cast<T>(1 - o.beta1);
   u.fresh2 = static_cast<T>(1 - o.beta2);
   u.step = static_cast<T>(o.lr / (1 - std::pow(o.beta1, t)));
@@ -99,9 +117,9 @@ void check(const Adam& o, Index) {
 Memory memory(const Adam&) { return Memory::adam; }
 
 template <class T>
-void learning(const Adam& o, double n, double t, Learning<T>& u) {
-  moments(o, n, t, u);
-  u.decay = static_cast<T>(o.weight_decay);
+void learning(const Adam& o, double n, double t, OptimizerStep<T>& step) {
+  moments(o, n, t, step);
+  step.learning.decay = static_cast<T>(o.weight_decay);
 }
 
 void check(const AdamW& o, Index) {
@@ -112,10 +130,11 @@ void check(const AdamW& o, Index) {
 Memory memory(const AdamW&) { return Memory::adam; }
 
 template <class T>
-void learning(const AdamW& o, double n, double t, Learning<T>& u) {
-  moments(o, n, t, u);
-  u.decay = static_cast<T>(o.lr * o.weight_decay);
-  u.decoupled = true;
+void learning(const AdamW& o, double n, double t, OptimizerStep<T>& step) {
+  moments(o, n, t, step);
+  step.outer_decay = true;
+  step.learning.decay = static_cast<T>(o.lr * o.weight_decay);
+  step.learning.decoupled = true;
 }
 
 // ---- RMSprop: Adam's kernel with v = g, which isn't kept, and no correction for the start ----------
@@ -130,8 +149,10 @@ void check(const RmsProp& o, Index) {
 Memory memory(const RmsProp&) { return Memory::squares; }
 
 template <class T>
-void learning(const RmsProp& o, double n, double, Learning<T>& u) {
-  u.rate = static_cast<T>(1.0 / n);
+void learning(const RmsProp& o, double n, double, OptimizerStep<T>& step) {
+  Learning<T>& u = step.learning;
+  step.share = 1.0 / n;
+  u.rate = static_cast<T>(step.share);
   u.decay = static_cast<T>(o.weight_decay);
   u.fresh2 = static_cast<T>(1 - o.rho);
   u.step = static_cast<T>(o.lr);
@@ -160,8 +181,32 @@ Optimizer named(const std::string& word, std::index_sequence<I...>) {
 
 }  // namespace
 
-void check_optimizer(const Optimizer& optimizer, Index batch_size) {
-  std::visit([&](const auto& o) { check(o, batch_size); }, optimizer);
+void check_optimizer(const Optimizer& optimizer, Index batch_size,
+                     const std::vector<LayerSpec>& layers) {
+  std::visit(
+      [&](const auto& o) {
+        check(o, batch_size);
+        check_limits(o);
+        for (std::size_t l = 0; l < layers.size(); ++l) {
+          const LayerSpec& layer = layers[l];
+          const auto check_scaled = [&](const std::string& what, double lr_scale, double decay_scale) {
+            if (lr_scale == 1 && decay_scale <= 1) return;
+            auto own = o;
+            own.lr *= lr_scale;
+            own.weight_decay *= decay_scale;
+            try {
+              check(own, batch_size);
+            } catch (const std::invalid_argument& error) {
+              refuse(std::string(error.what()) + " (" + what + " of layers[" + std::to_string(l) +
+                     "] included)");
+            }
+          };
+          check_scaled("lr_scale and decay_scale", layer.lr_scale, layer.decay_scale);
+          check_scaled("bias_lr_scale and bias_decay_scale", layer.bias_lr_scale,
+                       layer.bias_decay_scale);
+        }
+      },
+      optimizer);
 }
 
 Memory memory_of(const Optimizer& optimizer) {
@@ -173,11 +218,43 @@ OptimizerStep<T> step_of(const Optimizer& optimizer, Index n, std::int64_t t) {
   OptimizerStep<T> step{};
   step.memory = memory_of(optimizer);
   std::visit(
-      [&](const auto& o) { learning(o, static_cast<double>(n), static_cast<double>(t), step.learning); },
+      [&](const auto& o) {
+        learning(o, static_cast<double>(n), static_cast<double>(t), step);
+        step.clip_norm = o.clip_norm;
+        step.clip_value = o.clip_value;
+      },
       optimizer);
+  step.learning.bias_rate = step.learning.rate;
+  step.learning.bias_step = step.learning.step;
   return step;
 }
 
+// Steps of SGD are as large as `rate`, those of the others as `step`. Decay that is taken from W itself
+// contains the learning rate.
+template <class T>
+Learning<T> OptimizerStep<T>::of(const LayerSpec& layer) const {
+  Learning<T> own = learning;
+  if (!has_scales(layer)) return own;
+  const auto lr = static_cast<T>(layer.lr_scale), bias_lr = static_cast<T>(layer.bias_lr_scale);
+  if (keeps_squares(memory)) {
+    own.step *= lr;
+    own.bias_step *= bias_lr;
+  } else {
+    own.rate *= lr;
+    own.bias_rate *= bias_lr;
+  }
+  own.decay *= static_cast<T>(layer.decay_scale) * (outer_decay ? lr : T(1));
+  own.bias_decay =
+      learning.decay * static_cast<T>(layer.bias_decay_scale) * (outer_decay ? bias_lr : T(1));
+  return own;
+}
+
+bool limits_gradients(const Optimizer& optimizer) {
+  return std::visit([](const auto& o) { return o.clip_norm > 0 || o.clip_value > 0; }, optimizer);
+}
+
+template struct OptimizerStep<float>;
+template struct OptimizerStep<double>;
 template OptimizerStep<float> step_of<float>(const Optimizer&, Index, std::int64_t);
 template OptimizerStep<double> step_of<double>(const Optimizer&, Index, std::int64_t);
 

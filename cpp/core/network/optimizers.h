@@ -9,22 +9,46 @@
 namespace fastfa {
 
 // Throws std::invalid_argument where an optimizer is not what it must be. Where it is, an update of
-// allowed activations and deltas (value_limit) stays finite.
-void check_optimizer(const Optimizer& optimizer, Index batch_size);
+// allowed activations and deltas (value_limit) stays finite, with the layers' own factors, too.
+void check_optimizer(const Optimizer& optimizer, Index batch_size, const std::vector<LayerSpec>& layers);
 
 Memory memory_of(const Optimizer& optimizer);
 
 // Do steps with this memory count, for Adam's t?
 inline bool counts_steps(Memory memory) { return memory == Memory::adam; }
 
+// Has the layer factors of its own on the learning rate or the decay?
+inline bool has_scales(const LayerSpec& layer) {
+  return layer.lr_scale != 1 || layer.decay_scale != 1 || layer.bias_lr_scale != 1 ||
+         layer.bias_decay_scale != 0;
+}
+
+// Must gradients be known before any weight changes?
+bool limits_gradients(const Optimizer& optimizer);
+
 // What the kernels need to know of an optimizer for one step.
 template <class T>
 struct OptimizerStep {
   Memory memory;
   Learning<T> learning;
+  bool outer_decay;              // decay is taken from W itself, not a part of the gradient
+  double clip_norm, clip_value;  // 0: no limit
+  double share;                  // s: times the sum over a batch it is the gradient
 
-  // Does a weight move where its gradient is zero?
-  bool moves_anyway() const { return memory != Memory::none || learning.decay != 0; }
+  Learning<T> of(const LayerSpec& layer) const;  // what it is to the parameters of this layer
+
+  // A step that adds the sum of the gradients over a batch, and does nothing else.
+  Learning<T> sum() const {
+    Learning<T> plain{};
+    plain.rate = plain.bias_rate = T(1);
+    plain.halted = learning.halted;
+    return plain;
+  }
+
+  // Does a weight of this layer move where its gradient is zero?
+  bool moves_anyway(const LayerSpec& layer) const {
+    return memory != Memory::none || of(layer).decay != 0;
+  }
 };
 
 // A step with n examples, the t-th since the memory was zero.

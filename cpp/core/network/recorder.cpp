@@ -12,7 +12,12 @@ constexpr std::size_t most_layers = 256;
 }  // namespace
 
 template <class T>
-bool Recorder<T>::can_record() const {
+bool Recorder<T>::can_record(const Optimizer& optimizer) const {
+  if (limits_gradients(optimizer)) return false;
+  const bool scheduled = keeps_squares(memory_of(optimizer));
+  for (const LayerSpec& layer : net_.spec_.layers) {
+    if (scheduled && has_scales(layer)) return false;  // its steps are others than the schedule's
+  }
   if (!net_.backend_->can_record() || net_.rule_.perturbation > 0 || net_.layers_.size() > most_layers) {
     return false;
   }

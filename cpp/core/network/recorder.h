@@ -22,8 +22,9 @@ class Recorder {
 
   explicit Recorder(Impl& net) : net_(net) {}
 
-  // Does each step consist of the same operations, all of them on the device?
-  bool can_record() const;
+  // Does each step consist of the same operations, all of them on the device, and differ in nothing but
+  // what ReplayState has?
+  bool can_record(const Optimizer& optimizer) const;
 
   // Does `count` steps with the examples order[0 …), all batches whole. A step must have been done
   // before, so that all buffers exist. Returns false if so few steps aren't worth a recording; then

@@ -16,6 +16,7 @@ bool TinyRunner<T>::small_layers() const {
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) {
     if (!layer.can_be_tiny() || layer.spec.dropout > 0 || layer.n_out > tiny_units) return false;
+    if (has_scales(layer.spec)) return false;
     bytes += layer.w.bytes();
   }
   return bytes <= tiny_bytes;
@@ -84,7 +85,7 @@ bool TinyRunner<T>::can_forward() {
 // Of the optimizers they have plain SGD alone.
 template <class T>
 bool TinyRunner<T>::can_step(const Optimizer& optimizer) {
-  if (memory_of(optimizer) != Memory::none) return false;
+  if (memory_of(optimizer) != Memory::none || limits_gradients(optimizer)) return false;
   lay_out();
   return feedback_;
 }

@@ -45,7 +45,7 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
   if (batch_size < 1) {
     refuse("[train_epoch] batch_size was " + std::to_string(batch_size) + "; it must be positive");
   }
-  check_optimizer(optimizer, std::min(batch_size, n));
+  check_optimizer(optimizer, std::min(batch_size, n), spec_.layers);
   for (Index i = 0; i < n; ++i) {
     if (order[i] < 0 || order[i] >= x.rows) {
       refuse("[train_epoch] order[" + std::to_string(i) + "] was " + std::to_string(order[i]) +
@@ -58,7 +58,7 @@ void Network<T>::Impl::check_training(MatrixView<const T> x, MatrixView<const T>
 // The kernels of tiny networks don't apply deferred updates, so networks that use them defer none.
 template <class T>
 bool Network<T>::Impl::can_defer(const Optimizer& optimizer) {
-  const bool plain = memory_of(optimizer) == Memory::none;
+  const bool plain = memory_of(optimizer) == Memory::none && !limits_gradients(optimizer);
   if (!backend_->immediate() || !plain || tiny_.can_forward()) return false;
   for (std::size_t l = 0; l < rule_.feedback.size(); ++l) {
     const Feedback<T>& f = rule_.feedback[l];
@@ -110,7 +110,7 @@ void Network<T>::Impl::train(MatrixView<const T> x, MatrixView<const T> y, const
   // Steps are done in whole runs by the kernels of tiny networks, as replays of a recorded step, or one
   // by one. Updates may be left to the next forward pass.
   const bool tiny = batch_size == 1 && tiny_.can_step(optimizer), ahead = !backend_->immediate();
-  bool recording = ahead && !tiny && recorder_.can_record();
+  bool recording = ahead && !tiny && recorder_.can_record(optimizer);
   if (ahead) checks_.begin_sums(result);
   const Deferring deferring(*this, batch_size <= small_batch && can_defer(optimizer));
   for (Index at = 0; at < n;) {

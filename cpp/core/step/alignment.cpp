@@ -57,6 +57,19 @@ struct Dots {
   }
 };
 
+// Two buffers are exchanged while it lives.
+template <class T>
+class Exchanged {
+ public:
+  Exchanged(Buffer<T>& a, Buffer<T>& b) : a_(a), b_(b) { std::swap(a_, b_); }
+  ~Exchanged() { std::swap(a_, b_); }
+  Exchanged(const Exchanged&) = delete;
+  Exchanged& operator=(const Exchanged&) = delete;
+
+ private:
+  Buffer<T>&a_, &b_;
+};
+
 template <class T>
 class Instruments {
  public:
@@ -187,12 +200,11 @@ class Instruments {
     plain.rate = T(1);
     const auto gradient = [&](Buffer<T>& delta) {
       stop_if_asked();
-      Buffer<T> g = layer.pattern->make(*net_.backend_);
-      std::swap(layer.delta, delta);
-      layer.learn(*net_.backend_, plain, h, net_.all_inputs_, n_, g, {}, false);
+      const Parameters<T> g{layer.pattern->make(*net_.backend_), {}, {}, {}};
+      const Exchanged now(layer.delta, delta);
+      layer.learn(*net_.backend_, plain, h, net_.all_inputs_, n_, g);
       net_.backend_->wait();
-      std::swap(layer.delta, delta);
-      return g;
+      return g.w;
     };
     const Buffer<T> own = gradient(net_.probe_.own[l]), bp = gradient(net_.probe_.bp[l]);
     return Dots(*net_.backend_, own, bp, own.rows(), own.cols()).angle();

@@ -16,16 +16,25 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& c
     if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
     const Layer<T>& source = source_layer(f.spec.route, l);
     if (f.spec.route == Route::layerwise && (!source.spec.trainable || source.delta_zero)) continue;
-    const Buffer<T> b = f.matrix->learned();
     const Buffer<T>& h = layers_[l].output(learning_);
-    if (f.matrix->learns_as_weights()) {  // B is laid out as W
-      source.learn(*backend_, change.learning, h, layers_[l].units, batch.n, b, f.of_b, false);
+    const auto learn = [&](const Learning<T>& learning, const Parameters<T>& b) {
+      if (f.matrix->learns_as_weights()) {  // B is laid out as W
+        return source.learn(*backend_, learning, h, layers_[l].units, batch.n, b);
+      }
+      backend_->dense_update({learning, source.delta.data(), source.delta.ld(), batch.n, source.n_out,
+                              source.units.data(), static_cast<Index>(source.units.size()), h.data(),
+                              h.ld(), layers_[l].n_out, b.w.data(), b.w.ld(), b.of_w.v.data(),
+                              b.of_w.s.data(), nullptr, nullptr, nullptr, f.mask.data(), f.mask.ld()});
+    };
+    const Parameters<T> b{f.matrix->learned(), {}, f.of_b, {}};
+    const Learning<T> learning = change.of(source.spec);
+    if (change.clip_value == 0) {
+      learn(learning, b);
       continue;
     }
-    backend_->dense_update({change.learning, source.delta.data(), source.delta.ld(), batch.n,
-                            source.n_out, source.units.data(), static_cast<Index>(source.units.size()),
-                            h.data(), h.ld(), layers_[l].n_out, b.data(), b.ld(), f.of_b.v.data(),
-                            f.of_b.s.data(), nullptr, nullptr, nullptr, f.mask.data(), f.mask.ld()});
+    make_gradient(f.gradient, b);
+    learn(change.sum(), f.gradient);
+    apply_gradient(change, learning, f.gradient, b);
   }
 }
 

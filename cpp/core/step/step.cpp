@@ -16,8 +16,12 @@ void Network<T>::Impl::step(Batch<T>& batch, const Optimizer& optimizer, const P
 
 template <class T>
 void Network<T>::Impl::finish(Batch<T>& batch, const Optimizer& optimizer) {
-  const OptimizerStep<T> change = optimizer_step(optimizer, batch.n);
-  update(batch, change);
+  OptimizerStep<T> change = optimizer_step(optimizer, batch.n);
+  if (limits_gradients(optimizer)) {
+    update_within_limits(batch, change);
+  } else {
+    update(batch, change);
+  }
   learn_feedback(batch, change);
   ++steps_;
   mirror(batch.n);
@@ -154,14 +158,15 @@ void Network<T>::Impl::update(Batch<T>& batch, const OptimizerStep<T>& change) {
     const Buffer<T>& below = *h;
     h = &layer.output(learning_);
     if (!layer.spec.trainable || layer.delta_zero) continue;
-    const std::vector<ColumnRange>& ranges = l > 0                   ? layers_[l - 1].units
-                                             : change.moves_anyway() ? all_inputs_
-                                                                     : batch.ranges;
+    const Learning<T> learning = change.of(layer.spec);
+    const std::vector<ColumnRange>& ranges = l > 0                             ? layers_[l - 1].units
+                                             : change.moves_anyway(layer.spec) ? all_inputs_
+                                                                               : batch.ranges;
     if (deferring_ && layer.can_defer()) {
-      layer.defer(*backend_, change.learning, below, l > 0 ? ranges : all_inputs_, batch.n, l == 0);
+      layer.defer(*backend_, learning, below, l > 0 ? ranges : all_inputs_, batch.n, l == 0);
       continue;
     }
-    layer.learn(*backend_, change.learning, below, ranges, batch.n, layer.w, layer.of_w, true);
+    layer.learn(*backend_, learning, below, ranges, batch.n, layer);
   }
 }
 

@@ -167,7 +167,7 @@ void Network<T>::update_step(const Optimizer& optimizer) {
   if (impl_->pass_.stage() == Stage::forward) {
     out_of_order("update_step", "no error came since forward_step(); call feedback_step() first");
   }
-  check_optimizer(optimizer, impl_->batch_.n);
+  check_optimizer(optimizer, impl_->batch_.n, impl_->spec_.layers);
   impl_->update_step(optimizer);
 }
 
@@ -176,7 +176,7 @@ void Network<T>::apply_error(MatrixView<const T> e, const Optimizer& optimizer,
                              MatrixView<const T> target) {
   const Session<T> session(*impl_);
   impl_->check_error("apply_error", e, target);
-  check_optimizer(optimizer, impl_->batch_.n);
+  check_optimizer(optimizer, impl_->batch_.n, impl_->spec_.layers);
   impl_->feedback_step(e, target);
   impl_->update_step(optimizer);
 }

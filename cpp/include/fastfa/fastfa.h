@@ -134,9 +134,33 @@ typedef struct fastfa_layer {
   double leaky_slope;   /* of leaky_relu below zero, in [0, 1] */
   const char* patches; /* "own": weights of the position's own (locally connected), "shared": the same at
                           all positions (a convolution), "average", "max": pooling */
+  /* Times the optimizer's lr and weight_decay: for the weights, and for the bias. */
+  double lr_scale, decay_scale, bias_lr_scale, bias_decay_scale;
 } fastfa_layer;
 #define FASTFA_LAYER_INIT \
-  {sizeof(fastfa_layer), 0, "linear", -1.0, 1.0, 0.0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0.05, "own"}
+  {sizeof(fastfa_layer),  \
+   0,                     \
+   "linear",              \
+   -1.0,                  \
+   1.0,                   \
+   0.0,                   \
+   1,                     \
+   1,                     \
+   0,                     \
+   0,                     \
+   0,                     \
+   0,                     \
+   0,                     \
+   0,                     \
+   1,                     \
+   1,                     \
+   0,                     \
+   0.05,                  \
+   "own",                 \
+   1.0,                   \
+   1.0,                   \
+   1.0,                   \
+   0.0}
 
 /* Feedback of the caller's own: delta (n, n_source), row by row, to what reaches the hidden layer, out
  * (n, n_l), before the slope. Both are float64 for every network. Called in the middle of a step, in the
@@ -231,17 +255,21 @@ typedef struct fastfa_optimizer {
   double lr, momentum, weight_decay;
   int32_t sum;
   double beta1, beta2, epsilon;
-  /* A struct that ends before these has 0 and 0.99. */
+  /* A struct that ends before these has 0 and 0.99, and no limits. */
   int32_t nesterov;
   double rho;
+  /* All gradients together are scaled down to this norm, or each element is cut off at this size; not
+   * both. 0: no limit. */
+  double clip_norm, clip_value;
 } fastfa_optimizer;
-#define FASTFA_SGD_INIT {sizeof(fastfa_optimizer), "sgd", 0.1, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99}
+#define FASTFA_SGD_INIT \
+  {sizeof(fastfa_optimizer), "sgd", 0.1, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99, 0.0, 0.0}
 #define FASTFA_ADAM_INIT \
-  {sizeof(fastfa_optimizer), "adam", 0.001, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99}
+  {sizeof(fastfa_optimizer), "adam", 0.001, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99, 0.0, 0.0}
 #define FASTFA_ADAMW_INIT \
-  {sizeof(fastfa_optimizer), "adamw", 0.001, 0.0, 0.01, 0, 0.9, 0.999, 1e-8, 0, 0.99}
+  {sizeof(fastfa_optimizer), "adamw", 0.001, 0.0, 0.01, 0, 0.9, 0.999, 1e-8, 0, 0.99, 0.0, 0.0}
 #define FASTFA_RMSPROP_INIT \
-  {sizeof(fastfa_optimizer), "rmsprop", 0.001, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99}
+  {sizeof(fastfa_optimizer), "rmsprop", 0.001, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99, 0.0, 0.0}
 
 /* ---- networks --------------------------------------------------------------------------------------
  */

@@ -88,6 +88,9 @@ struct LayerSpec {
   LocalSpec local;
   double dropout = 0.0;       // share of h that is dropped while learning; not of an output layer
   double leaky_slope = 0.05;  // of leaky_relu below zero, at least 0 and below 1; 1/20 is the paper's
+  // Times the optimizer's learning rate and weight decay: those of W, and of the bias.
+  double lr_scale = 1.0, decay_scale = 1.0;
+  double bias_lr_scale = 1.0, bias_decay_scale = 0.0;
 };
 
 // Is it pooling, which has no weights? Wherever a layer is named by its number, pooling isn't counted.

@@ -20,7 +20,14 @@ from .file import DTYPES
 
 SCHEDULES = (Constant, Steps, Exponential, Plateau, Cosine, Warmup)
 # Settings that came later. At these values they are left out, as in files of before.
-_LATER = {"nesterov": False}
+_LATER = {
+    "nesterov": False,
+    "clip_norm": None,
+    "clip_value": None,
+    "lr_scale": 1.0,
+    "decay_scale": 1.0,
+    "bias_decay_scale": 0.0,
+}
 _KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, *AUGMENTATIONS)
 
 Tensors = dict[str, np.ndarray]
@@ -34,7 +41,8 @@ def is_known(thing: Any) -> bool:
 def describe(thing: Any) -> dict[str, Any]:
     """``{"kind": name of its class, argument: value, …}``."""
     fields = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
-    fields = {n: v for n, v in fields.items() if n not in _LATER or v != _LATER[n]}
+    usual = _LATER | {"bias_lr_scale": fields.get("lr_scale")}
+    fields = {n: v for n, v in fields.items() if n not in usual or v != usual[n]}
     if isinstance(thing, Steps):  # JSON's keys are strings
         fields["rates"] = [list(step) for step in thing.rates.items()]
     if isinstance(thing, Warmup):

@@ -233,6 +233,10 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "weight_scale": _NUMBER,
     "density": _NUMBER,
     "leaky_slope": _NUMBER,
+    "lr_scale": _NUMBER,
+    "decay_scale": _NUMBER,
+    "bias_lr_scale": _NUMBER,
+    "bias_decay_scale": _NUMBER,
     "bias": _TRUTH,
     "trainable": _TRUTH,
 }

@@ -38,6 +38,9 @@ def _of_optimizers() -> list[Setting]:
         if not own:
             continue
         values = list(own.values())
+        if values[0] is None:  # no limit
+            rows.append(Setting(name, float, None, f"{words}; default: none", metavar))
+            continue
         same = len(set(values)) == 1
         # What is off by default, or a word, stands in a run's settings; a number where it is given.
         default = values[0] if same and (not values[0] or isinstance(values[0], str)) else None

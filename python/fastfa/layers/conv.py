@@ -36,7 +36,8 @@ class Conv2D(OfPatches):
     padding : {"valid", "same"}
         ``valid``: all patches lie inside, (size − kernel) // stride + 1 positions. ``same``: zeros
         around the input, as evenly as possible (the extra one at the end), ⌈size / stride⌉ positions.
-    activation, bias, weight_scale, trainable, leaky_slope
+    activation, bias, weight_scale, trainable, leaky_slope, lr_scale, decay_scale, bias_lr_scale, \
+bias_decay_scale
         As for :class:`Dense`; the default weight_scale is 1/√(channels · kernel height · width). There
         is one bias for each map.
 

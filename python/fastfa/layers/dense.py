@@ -11,6 +11,7 @@ from .. import _check
 from .._attributes import immutable
 from .activation import ActivationName, checked
 from .layer import Weighted, shape_below
+from .scales import checked_scales
 
 
 @immutable
@@ -43,6 +44,11 @@ class Dense(Weighted):
     leaky_slope : float, optional
         Of ``leaky_relu`` below zero, in [0, 1]. Default: 1/20, as in the paper's supplement (Note 5).
         Not for other activations.
+    lr_scale, decay_scale : float
+        Factors, from 0 to 1e9, on the optimizer's learning rate and weight decay, for this layer's W. A
+        B that learns takes the rate of the layer that its error comes from.
+    bias_lr_scale, bias_decay_scale : float, optional
+        The same for b. Default: b learns at the rate of W, and doesn't decay.
 
     Raises
     ------
@@ -59,6 +65,10 @@ class Dense(Weighted):
     density: float
     trainable: bool
     leaky_slope: float | None
+    lr_scale: float
+    decay_scale: float
+    bias_lr_scale: float
+    bias_decay_scale: float
 
     def __init__(
         self,
@@ -70,6 +80,10 @@ class Dense(Weighted):
         density: float = 1.0,
         trainable: bool = True,
         leaky_slope: float | None = None,
+        lr_scale: float = 1.0,
+        decay_scale: float = 1.0,
+        bias_lr_scale: float | None = None,
+        bias_decay_scale: float = 0.0,
     ) -> None:
         if weight_scale is not None:
             weight_scale = _check.real("Dense", "weight_scale", weight_scale)
@@ -80,6 +94,7 @@ class Dense(Weighted):
             "weight_scale": weight_scale,
             "density": _check.real("Dense", "density", density, high=1.0, open_low=True),
             "trainable": _check.flag("Dense", "trainable", trainable),
+            **checked_scales("Dense", lr_scale, decay_scale, bias_lr_scale, bias_decay_scale),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)

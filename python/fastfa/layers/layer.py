@@ -51,6 +51,10 @@ class Weighted(Layer):
     bias: bool
     weight_scale: float | None
     trainable: bool
+    lr_scale: float
+    decay_scale: float
+    bias_lr_scale: float
+    bias_decay_scale: float
 
     @abstractmethod
     def weight_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
@@ -103,6 +107,10 @@ class Weighted(Layer):
             local=self._local_spec(shape),
             dropout=dropout,
             leaky_slope=_core.LEAKY_SLOPE if self.leaky_slope is None else self.leaky_slope,
+            lr_scale=self.lr_scale,
+            decay_scale=self.decay_scale,
+            bias_lr_scale=self.bias_lr_scale,
+            bias_decay_scale=self.bias_decay_scale,
         )
         return spec, out
 

@@ -11,6 +11,7 @@ from .. import _check, _core
 from .activation import ActivationName, checked
 from .images import Padding, image_below, pair, positions
 from .layer import Weighted
+from .scales import checked_scales
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class OfPatches(Weighted):
     weight_scale: float | None
     trainable: bool
     leaky_slope: float | None
+    lr_scale: float
+    decay_scale: float
+    bias_lr_scale: float
+    bias_decay_scale: float
 
     def __init__(
         self,
@@ -41,6 +46,10 @@ class OfPatches(Weighted):
         weight_scale: float | None = None,
         trainable: bool = True,
         leaky_slope: float | None = None,
+        lr_scale: float = 1.0,
+        decay_scale: float = 1.0,
+        bias_lr_scale: float | None = None,
+        bias_decay_scale: float = 0.0,
     ) -> None:
         where = type(self).__name__
         if weight_scale is not None:
@@ -54,6 +63,7 @@ class OfPatches(Weighted):
             "bias": _check.flag(where, "bias", bias),
             "weight_scale": weight_scale,
             "trainable": _check.flag(where, "trainable", trainable),
+            **checked_scales(where, lr_scale, decay_scale, bias_lr_scale, bias_decay_scale),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)

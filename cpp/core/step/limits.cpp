@@ -1,0 +1,85 @@
+// A step whose gradients are limited: they are formed first, and each parameter takes its step after
+// that.
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "core/network/network_impl.h"
+
+namespace fastfa {
+// Sets a gradient to zero, in the shape of these parameters.
+template <class T>
+void Network<T>::Impl::make_gradient(Parameters<T>& gradient, const Parameters<T>& of) {
+  const auto make = [&](Buffer<T>& g, const Buffer<T>& shape) {
+    if (g) return backend_->clear(g.data(), g.rows() * g.ld());
+    with_room([] { return std::string("[optimizer] a gradient, for clip_norm or clip_value,"); },
+              static_cast<double>(shape.bytes()),
+              [&] { g = Buffer<T>(*backend_, shape.rows(), shape.cols()); });
+  };
+  make(gradient.w, of.w);
+  if (of.bias) make(gradient.bias, of.bias);
+}
+
+// Σ g² of all elements, which the host reads.
+template <class T>
+double Network<T>::Impl::squares_of(const Buffer<T>& g) {
+  if (!g) return 0;
+  if (squares_.cols() < 3 * g.rows()) squares_ = Buffer<double>(*backend_, 1, 3 * g.rows());
+  backend_->row_dots({g.data(), g.ld(), g.data(), g.ld(), g.rows(), g.cols(), squares_.data()});
+  backend_->wait();
+  double sum = 0;
+  for (Index r = 0; r < g.rows(); ++r) sum += squares_.data()[3 * r];
+  return sum;
+}
+
+template <class T>
+void Network<T>::Impl::apply_gradient(const OptimizerStep<T>& change, const Learning<T>& learning,
+                                      const Parameters<T>& gradient, const Parameters<T>& to) {
+  const double limit =
+      change.clip_value > 0 ? change.clip_value / change.share : std::numeric_limits<double>::infinity();
+  const auto apply = [&](const Learning<T>& own, const Buffer<T>& g, const Buffer<T>& w,
+                         const Moments<T>& memory) {
+    backend_->apply_gradient({own, g.data(), static_cast<T>(limit), w.data(), memory.v.data(),
+                              memory.s.data(), w.rows() * w.ld()});
+  };
+  apply(learning, gradient.w, to.w, to.of_w);
+  if (to.bias) apply(learning.of_bias(), gradient.bias, to.bias, to.of_bias);
+}
+
+// The norm is that of the gradients of all weights and biases that learn, as one vector. Where it is
+// above the limit, all of them shrink by the same factor, and so do those of B.
+template <class T>
+void Network<T>::Impl::update_within_limits(Batch<T>& batch, OptimizerStep<T>& change) {
+  gradients_.resize(layers_.size());
+  const auto for_learning = [&](auto&& visit) {
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      if (layers_[l].spec.trainable && !layers_[l].delta_zero) visit(l, layers_[l], gradients_[l]);
+    }
+  };
+  double squares = 0;
+  for_learning([&](std::size_t l, Layer<T>& layer, Parameters<T>& gradient) {
+    make_gradient(gradient, layer);
+    layer.learn(*backend_, change.sum(), l > 0 ? layers_[l - 1].output(learning_) : batch.input,
+                l > 0 ? layers_[l - 1].units : batch.ranges, batch.n, gradient);
+    if (change.clip_norm > 0) squares += squares_of(gradient.w) + squares_of(gradient.bias);
+  });
+  const double norm = change.share * std::sqrt(squares);
+  if (change.clip_norm > 0 && norm > change.clip_norm) {
+    const auto factor = static_cast<T>(change.clip_norm / norm);
+    change.learning.rate *= factor;
+    change.learning.bias_rate *= factor;
+  }
+  for_learning([&](std::size_t, Layer<T>& layer, Parameters<T>& gradient) {
+    apply_gradient(change, change.of(layer.spec), gradient, layer);
+  });
+}
+
+#define FASTFA_INSTANTIATE(T)                                                                 \
+  template void Network<T>::Impl::make_gradient(Parameters<T>&, const Parameters<T>&);        \
+  template void Network<T>::Impl::apply_gradient(const OptimizerStep<T>&, const Learning<T>&, \
+                                                 const Parameters<T>&, const Parameters<T>&); \
+  template void Network<T>::Impl::update_within_limits(Batch<T>&, OptimizerStep<T>&)
+FASTFA_INSTANTIATE(float);
+FASTFA_INSTANTIATE(double);
+
+}  // namespace fastfa
