@@ -98,7 +98,7 @@ format: $(VENV)/.lint ## make it so
 cuda: $(VENV)/.requirements ## compile the device kernels with nvcc; UPDATE=--update records what they use
 	$(BIN)/python tools/cuda_resources.py --build build/cuda $(UPDATE)
 
-emulator := $(wildcard cpp/cuda/*.cu cpp/cuda/*.cuh cpp/cuda/emulate/*) cpp/core/machine/backend.h cpp/kernels/ops.h
+emulator := $(wildcard cpp/cuda/*.cu cpp/cuda/*.cuh cpp/cuda/emulate/*) cpp/core/machine/backend.h cpp/kernels/ops.h cpp/kernels/conv_ops.h
 build/sanitize/fastfa_cuda_emulated.so: $(emulator)
 	mkdir -p build/sanitize
 	$(CXX) -std=c++17 -shared -fPIC -fvisibility=hidden -g -O1 -fno-omit-frame-pointer \

@@ -404,7 +404,7 @@ struct LocalUpdate : Learning<T> {
 };
 
 // The version of the packs, here and in tiny_ops.h, conv_ops.h and kernel_table.h.
-constexpr std::uint32_t kernel_abi = 16;
+constexpr std::uint32_t kernel_abi = 17;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

@@ -94,12 +94,12 @@ class Layer : public Pass<T> {
   // Sets weights that don't exist to zero, after the caller may have written to them.
   virtual void clear_removed() {}
 
-  virtual void reserve(Allocator& allocator, Index batch) {
-    this->h = Buffer<T>(allocator, batch, n_out);
-    this->delta = Buffer<T>(allocator, batch, n_out);
+  virtual void reserve(Backend<T>& backend, Index batch) {
+    this->h = Buffer<T>(backend, batch, n_out);
+    this->delta = Buffer<T>(backend, batch, n_out);
     this->noisy = {};
-    if (spec.dropout > 0) this->dropped = Buffer<T>(allocator, batch, n_out);
-    if (keeps_slope(spec.activation)) this->slope = Buffer<T>(allocator, batch, n_out);
+    if (spec.dropout > 0) this->dropped = Buffer<T>(backend, batch, n_out);
+    if (keeps_slope(spec.activation)) this->slope = Buffer<T>(backend, batch, n_out);
   }
 
   void reserve_memory(Allocator& allocator, Memory memory) {
