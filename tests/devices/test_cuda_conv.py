@@ -190,16 +190,20 @@ def test_arrays_of_the_device_are_used_where_they_are():
     states_equal(*nets)
 
 
-def test_divergence_names_the_layer_and_the_step():
-    found = []
+@pytest.mark.parametrize(("value", "layer"), [(1e200, -1), (1e139, 0)])  # at the input, or above it
+def test_divergence_stops_in_the_layer_and_the_step(value, layer):
+    found, nets = [], [lenet("bp", device=device) for device in ("cpu", DEVICE)]
     x, y = examples(60)
-    x[33, 5] = 1e200
-    for device in ("cpu", DEVICE):
-        net = lenet("bp", device=device)
+    x[33] = value
+    for net in nets:
         for w in net.weights:
             w *= 30
         with pytest.raises(fa.DivergenceError) as caught:
-            net.train_epoch(x, y, SGD, batch_size=4)
+            net.train_epoch(x, y, SGD, batch_size=4, order=np.arange(60))
         found.append((str(caught.value), caught.value.layer, caught.value.step, net.steps))
     assert found[0] == found[1]
-    assert found[0][2] == 8
+    assert found[0][1:3] == (layer, 8)
+    for (name, own), expected in zip(
+        nets[1].state_dict().items(), nets[0].state_dict().values(), strict=True
+    ):
+        assert relative_error(own, expected) < 1e-9, name
