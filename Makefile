@@ -98,7 +98,7 @@ format: $(VENV)/.lint ## make it so
 cuda: $(VENV)/.requirements ## compile the device kernels with nvcc; UPDATE=--update records what they use
 	$(BIN)/python tools/cuda_resources.py --build build/cuda $(UPDATE)
 
-emulator := $(wildcard cpp/cuda/*.cu cpp/cuda/*.cuh cpp/cuda/emulate/*) cpp/core/machine/backend.h cpp/kernels/ops.h
+emulator := $(wildcard cpp/cuda/*.cu cpp/cuda/*.cuh cpp/cuda/emulate/*) cpp/core/machine/backend.h cpp/kernels/ops.h cpp/kernels/conv_ops.h
 build/sanitize/fastfa_cuda_emulated.so: $(emulator)
 	mkdir -p build/sanitize
 	$(CXX) -std=c++17 -shared -fPIC -fvisibility=hidden -g -O1 -fno-omit-frame-pointer \
@@ -108,7 +108,7 @@ build/sanitize/fastfa_cuda_emulated.so: $(emulator)
 cuda-sanitize: install build/sanitize/fastfa_cuda_emulated.so ## every device kernel under ASan and UBSan
 	FASTFA_EMULATED_LIBRARY=$(CURDIR)/build/sanitize/fastfa_cuda_emulated.so ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/devices/test_cuda_kernels.py
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/devices/test_cuda_kernels.py tests/devices/test_cuda_conv.py
 
 # Builds with sanitizers, in folders of their own: address and thread, with every instruction set, and the same
 # with -quick, of one portable level, which compile in a few minutes.
@@ -124,7 +124,7 @@ tests_of = $(foreach name,$(1),$(or $(wildcard tests/*/test_$(name).py),$(error 
 
 # What goes through the core, its bindings and its kernels; and what does so from several threads.
 sanitized := activations adam alignment arrays bad_feedback bad_input bad_learning bad_local capi capi_errors capi_learning \
-  checkpoint_files checkpoint_reading checkpoint_writing conv conv_kernels conv_use cuda_arrays \
+  checkpoint_files checkpoint_reading checkpoint_writing conv conv_kernels conv_use cuda_arrays cuda_conv \
   cuda_ensemble cuda_graphs cuda_training custom_feedback density distortion divergence dropout ensemble \
   feedback_matrices finite_differences fork learning local local_network local_oracles locks network_api network_state \
   node_perturbation online oracles padding philox plasticity plasticity_sparse process_end \

@@ -4,9 +4,9 @@
     python tools/bits.py compare old.json    # with the new one; exit status 1 if anything differs
 
 The networks are drawn from rules, layers, optimizers, batches, dtypes, ways of training, numbers of
-threads, ensembles, and runs that are saved and go on. Each instruction set that the machine has is a
-process of its own. Scales of B are numbers, so that a change of a default scale isn't taken for a
-change of arithmetic.
+threads, ensembles, and runs that are saved and go on; a fifth of them have convolutions. Each
+instruction set that the machine has is a process of its own. Scales of B are numbers, so that a change
+of a default scale isn't taken for a change of arithmetic.
 """
 
 from __future__ import annotations
@@ -60,7 +60,58 @@ def draw(rng: np.random.Generator, n: int) -> dict:
     }  # fmt: skip
 
 
+def draw_conv(rng: np.random.Generator, n: int) -> dict:
+    """The same with two convolutions, each with pooling or without, below the dense layers."""
+    c = draw(rng, n)
+    convs = [
+        {
+            "maps": int(rng.choice(parity_cases.WIDTHS[:10])), "kernel": int(rng.integers(1, 6)),
+            "stride": int(rng.choice([1, 1, 2, 3])), "activation": str(rng.choice(parity_cases.HIDDEN)),
+            "pool": str(rng.choice(["", "AvgPool2D", "MaxPool2D"])), "size": int(rng.integers(1, 4)),
+        }
+        for _ in range(2)
+    ]  # fmt: skip
+    image = [int(rng.choice([1, 2, 3, 16])), *map(int, rng.integers(3, 14, 2))]
+    batch = int(rng.choice([1, 2, 5, 16]))
+    return c | {"image": image, "convs": convs, "local": False, "batch": batch}
+
+
+def build_conv(c: dict, seed: int, rng: np.random.Generator) -> fa.Network:
+    shape, layers, landings, units = tuple(c["image"]), [], [], []
+    for conv in c["convs"]:
+        layers.append(
+            fa.Conv2D(conv["maps"], conv["kernel"], stride=conv["stride"], padding="same",
+                      activation=conv["activation"], bias=c["bias"])
+        )  # fmt: skip
+        shape = layers[-1].output_shape(shape)
+        units.append(int(np.prod(shape)))
+        if conv["pool"]:
+            size = tuple(min(conv["size"], side) for side in shape[1:])
+            layers.append(getattr(fa, conv["pool"])(size, conv["stride"]))
+            shape = layers[-1].output_shape(shape)
+        landings.append(int(np.prod(shape)))
+    if c["dropout"]:
+        layers.append(fa.Dropout(c["dropout"]))
+    layers.append(fa.Dense(c["widths"][-1], c["output"], bias=c["bias"], density=c["density"]))
+    units.append(c["widths"][-1])
+    rules: object = fa.NodePerturbation(c["sigma"]) if c["sigma"] else []
+    for n, above in [] if c["sigma"] else zip(landings, units[1:], strict=True):
+        sources = {"layerwise": above, "direct": units[-1], "target": units[-1]}
+        rules.append(scaled(parity_cases.rule_of(c["rule"], n, sources, rng)))
+    return fa.Network(
+        tuple(c["image"]),
+        layers,
+        rules,
+        loss=c["loss"],
+        seed=seed,
+        dtype=c["dtype"],
+        device=c["device"],
+    )
+
+
 def build(c: dict, seed: int, rng: np.random.Generator) -> fa.Network:
+    if "convs" in c:
+        return build_conv(c, seed, rng)
     image, layers = c["widths"][0], []
     widths = list(c["widths"])
     if c["local"]:
@@ -106,7 +157,7 @@ def trained(c: dict) -> str:
     )
     x, y = parity_cases.draw_data(case, count, c["dtype"], rng)
     order = rng.integers(0, count, 12 * c["batch"] + c["batch"] // 2)
-    lr = 0.02 / (1 + max(c["widths"])) ** 0.5
+    lr = 0.02 / (1 + max(c["widths"])) ** 0.5 / (50 if "convs" in c else 1)
     optimizer: object = fa.Adam(lr, weight_decay=c["decay"])
     if not c["adam"]:
         optimizer = fa.SGD(lr, momentum=c["momentum"], weight_decay=c["decay"])
@@ -131,9 +182,12 @@ def trained(c: dict) -> str:
 
 def hashes(count: int) -> dict[str, str]:
     """By configuration: the digest, or the error that it ended in."""
-    rng, found = np.random.default_rng(20261129), {}
-    while len(found) < count:
-        c = draw(rng, len(found))
+    found: dict[str, str] = {}
+    rng, own = np.random.default_rng(20261129), np.random.default_rng(20261130)
+    while (
+        len(found) < count + count // 4
+    ):  # convolutions last, so that the others keep their numbers
+        c = draw(rng, len(found)) if len(found) < count else draw_conv(own, len(found))
         try:
             found[json.dumps(c)] = trained(c)
         except (ValueError, fa.DivergenceError, fa.DeviceError) as error:
@@ -156,7 +210,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("record", "compare", "hashes"))
     parser.add_argument("file", nargs="?")
-    parser.add_argument("--count", type=int, default=400, help="networks for each instruction set")
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=400,
+        help="networks without convolutions, for each instruction set",
+    )
     given = parser.parse_args()
     if given.what == "hashes":
         print(json.dumps(hashes(given.count)))

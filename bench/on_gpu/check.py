@@ -39,6 +39,10 @@ def main() -> None:
         two = [*local[:1], fa.LocallyConnected2D(2, 2, activation="tanh"), fa.Dense(5)]
         net = fa.Network((5, 6), two, fa.NodePerturbation(0.1), dtype=dtype, device=DEVICE)
         net.train_epoch(x, y, fa.SGD(0.01), batch_size=19)
+        conv = [fa.Conv2D(35, 2, padding="same", activation="tanh"), fa.MaxPool2D(2),
+                fa.Conv2D(3, 2, stride=2, padding="same"), fa.AvgPool2D(1), fa.Dense(5)]  # fmt: skip
+        net = fa.Network((5, 6), conv, "bp", dtype=dtype, device=DEVICE)
+        net.train_epoch(x, y, fa.Adam(0.01), batch_size=3)
         tiny = [fa.Network(30, [fa.Dense(9, "tanh"), fa.Dense(5)], seed=i, dtype=dtype,
                            device=DEVICE) for i in range(3)]  # fmt: skip
         fa.Ensemble(tiny).train_epoch(x, y, fa.SGD(0.01), batch_size=1)

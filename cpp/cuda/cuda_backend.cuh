@@ -6,7 +6,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/machine/backend.h"
 #include "cuda/activate.cuh"
 #include "cuda/after_product.cuh"
 #include "cuda/apply_gradient.cuh"
@@ -17,11 +16,9 @@
 #include "cuda/dropout.cuh"
 #include "cuda/gather.cuh"
 #include "cuda/launch.cuh"
-#include "cuda/local_back.cuh"
-#include "cuda/local_forward.cuh"
-#include "cuda/local_update.cuh"
 #include "cuda/next_batch.cuh"
 #include "cuda/output.cuh"
+#include "cuda/patch_backend.cuh"
 #include "cuda/propagate.cuh"
 #include "cuda/propagate_bits.cuh"
 #include "cuda/propagate_hadamard.cuh"
@@ -37,9 +34,9 @@
 namespace fastfa::cuda {
 
 template <class T>
-class CudaBackend final : public Backend<T> {
+class CudaBackend final : public PatchBackend<T> {
  public:
-  explicit CudaBackend(int ordinal) : device_(std::make_shared<Device>(ordinal)) {}
+  explicit CudaBackend(int ordinal) : PatchBackend<T>(ordinal) {}
 
   void begin(bool) override { device_->make_current(); }
   void end() override {
@@ -203,12 +200,12 @@ class CudaBackend final : public Backend<T> {
   void draw(const Draw<T>& d) override {
     device_->require("draw", d.out, d.a, d.bad);
     device_->launch("draw", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::draw<T>, d,
-                    static_cast<const ReplayState*>(replay_));
+                    recorded());
   }
   void dropout(const Dropout<T>& d) override {
     device_->require("dropout", d.x, d.to);
     device_->launch("dropout", grid_for(ceil_div(d.rows, 4) * d.cols), plain(), cuda::dropout<T>, d,
-                    static_cast<const ReplayState*>(replay_));
+                    recorded());
   }
   void row_dots(const RowDots<T>& d) override {
     device_->require("row_dots", d.x, d.y, d.out);
@@ -226,7 +223,7 @@ class CudaBackend final : public Backend<T> {
     const auto own = [&](const DenseUpdate<T>& update) {
       with_tile<T>(u.n_in, u.n_out, tf32_, [&](auto size, dim3 grid, dim3 block) {
         using Size = decltype(size);
-        const auto* replay = static_cast<const ReplayState*>(replay_);
+        const auto* replay = recorded();
         if (u.n > k_block) {
           device_->launch("dense_update", grid, block, cuda::dense_update<T, Size, true>, update,
                           replay);
@@ -264,40 +261,13 @@ class CudaBackend final : public Backend<T> {
                         u.ldw, u.n_in, u.n_out, before, n == 0);
       }
       device_->launch("finish_update", grid_for(u.n_in * u.n_out), plain(), cuda::finish_update<T>,
-                      update, gradient, u.ldw, static_cast<const double*>(before),
-                      static_cast<const ReplayState*>(replay_));
+                      update, gradient, u.ldw, static_cast<const double*>(before), recorded());
       if (!u.bias) return;
       device_->launch("finish_update_bias", grid_of(ceil_div(u.n_out, warp)), block_of(warp, bias_warps),
-                      cuda::finish_update_bias<T>, update, static_cast<const ReplayState*>(replay_));
+                      cuda::finish_update_bias<T>, update, recorded());
     };
     if (memory) blas_choice_->decide(product, tf32, [&] { own(rehearsal); }, [&] { theirs(rehearsal); });
     blas_choice_->forms(product, tf32) ? theirs(u) : own(u);
-  }
-
-  void local_forward(const LocalForward<T>& f) override {
-    device_->require("local_forward", f.x, f.x_across, f.w, f.bias, f.a, f.bad);
-    transpose({f.x, f.ldx, f.n, f.shape.inputs(), f.x_across, f.ldc});
-    const Index positions = least(f.shape.positions(), most_y);
-    device_->launch("local_forward", grid_of(ceil_div(f.n, warp), positions),
-                    block_of(warp, local_warps), cuda::local_forward<T>, f);
-  }
-  void local_back(const LocalBack<T>& b) override {
-    device_->require("local_back", b.delta, b.w, b.below);
-    const Index rows = least(ceil_div(b.shape.inputs(), rows_of_warps), most_y);
-    device_->launch("local_back", grid_of(ceil_div(b.n, warp), rows), warps(), cuda::local_back<T>, b);
-  }
-  void local_update(const LocalUpdate<T>& u) override {
-    device_->require("local_update", u.x, u.x_across, u.delta, u.across, u.w, u.v, u.s, u.bias, u.v_bias,
-                     u.s_bias, u.halted);
-    transpose({u.x, u.ldx, u.n, u.shape.inputs(), u.x_across, u.ldc});
-    transpose({u.delta, u.ldd, u.n, u.shape.units(), u.across, u.ldc});
-    const Index parts = ceil_div(u.shape.patch() * u.shape.maps, local_weights);
-    device_->launch("local_update", grid_of(least(u.shape.positions() * parts, Index{65535})),
-                    block_of(local_weights), cuda::local_update<T>, u,
-                    static_cast<const ReplayState*>(replay_));
-    if (!u.bias) return;
-    device_->launch("local_update_bias", grid_for(u.shape.units()), plain(), cuda::local_update_bias<T>,
-                    u, static_cast<const ReplayState*>(replay_));
   }
 
   bool use_tf32(bool on) override {
@@ -323,12 +293,13 @@ class CudaBackend final : public Backend<T> {
   Index lanes() const override { return 0; }
 
  private:
+  using PatchBackend<T>::device_, PatchBackend<T>::replay_, PatchBackend<T>::rows_of_warps,
+      PatchBackend<T>::recorded;
+
   static const char* environment(const char* name) {
     const char* value = std::getenv(name);
     return value ? value : "";
   }
-  static constexpr int rows_of_warps = 8;
-  static constexpr Index most_y = 65535;
   bool in_tf32(const Product<T>& p) const {
     return tf32_ && p.rows >= enough_for_tensors && p.cols >= enough_for_tensors;
   }
@@ -350,11 +321,9 @@ class CudaBackend final : public Backend<T> {
     device_->require(name, p.source, p.h, p.delta, p.bad, more...);
   }
 
-  std::shared_ptr<Device> device_;
   std::unique_ptr<BlasChoice<T>> blas_choice_;  // null: all products are our own
   Scratch input_copies_[8];
-  Scratch tiny_;                   // what tiny_run is told, and tells
-  ReplayState* replay_ = nullptr;  // while a step is recorded
+  Scratch tiny_;  // what tiny_run is told, and tells
   Index allocations_ = 0;
   bool tf32_ = false;
   bool records_ = std::string(environment("FASTFA_CUDA_GRAPHS")) != "0";

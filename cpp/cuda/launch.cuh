@@ -16,8 +16,8 @@ struct Scratch {
   std::size_t bytes = 0;
 };
 
-inline dim3 grid_of(Index x, Index y = 1) {
-  return {static_cast<unsigned>(x), static_cast<unsigned>(y), 1};
+inline dim3 grid_of(Index x, Index y = 1, Index z = 1) {
+  return {static_cast<unsigned>(x), static_cast<unsigned>(y), static_cast<unsigned>(z)};
 }
 inline dim3 block_of(int x, int y = 1) {
   return {static_cast<unsigned>(x), static_cast<unsigned>(y), 1};

@@ -21,13 +21,22 @@ struct Phase {
   }
 };
 
+// Wᵀ, which lies at the beginning of scratch.
 template <class T>
-int conv_turn_tiles(const ConvTurn<T>& t) {
+struct Turned {
+  T* w;
+  Index ld;
+  explicit Turned(const ConvBack<T>& b) : w(b.scratch), ld(turned_ld<T>(b.shape)) {}
+};
+
+template <class T>
+int conv_turn_tiles(const ConvBack<T>& t) {
   return conv_tiles_of(t.shape.kernel_h, t.shape.patch() * t.shape.maps);
 }
 template <class T>
-void conv_turn_run(const ConvTurn<T>& t, int tile, int tile_end) {
+void conv_turn_run(const ConvBack<T>& t, int tile, int tile_end) {
   const LocalShape& s = t.shape;
+  const Turned<T> turned(t);
   const Index tiles = conv_turn_tiles(t);
   constexpr Index whole = lanes<T>;
   for (Index ky = tile * s.kernel_h / tiles; ky < tile_end * s.kernel_h / tiles; ++ky) {
@@ -36,7 +45,7 @@ void conv_turn_run(const ConvTurn<T>& t, int tile, int tile_end) {
       for (Index j = 0; j < of.count; ++j) {
         const Index kx = of.first + (of.count - 1 - j) * s.stride_w;
         const T* const from = t.w + (ky * s.kernel_w + kx) * s.channels * t.ldw;
-        T* const to = t.turned + (ky * s.kernel_w + of.place + j) * s.maps * t.ldt;
+        T* const to = turned.w + (ky * s.kernel_w + of.place + j) * s.maps * turned.ld;
         for (Index c = 0; c < s.channels; c += whole) {
           for (Index m = 0; m < s.maps; m += whole) {
             Vec<T> block[lanes<T>];
@@ -44,7 +53,8 @@ void conv_turn_run(const ConvTurn<T>& t, int tile, int tile_end) {
               block[i] = c + i < s.channels ? load(from + (c + i) * t.ldw + m) : Vec<T>{};
             }
             transpose_block<T>(block);
-            for (Index i = 0; i < min(whole, s.maps - m); ++i) store(to + (m + i) * t.ldt + c, block[i]);
+            for (Index i = 0; i < min(whole, s.maps - m); ++i)
+              store(to + (m + i) * turned.ld + c, block[i]);
           }
         }
       }
@@ -78,19 +88,20 @@ template <class T, int V>
 inline void conv_back_row(const ConvBack<T>& b, const UnitLayout& layout, const T* units, Index oy0,
                           Index y, Index channel, T* row, Index ld) {
   const LocalShape& s = b.shape;
+  const Turned<T> turned(b);
   Index first, end;
   positions_of(y, s.pad_h, s.kernel_h, s.stride_h, s.out_h, first, end);
-  const Index ky = y + s.pad_h - first * s.stride_h, kernel_row = s.kernel_w * s.maps * b.ldt;
+  const Index ky = y + s.pad_h - first * s.stride_h, kernel_row = s.kernel_w * s.maps * turned.ld;
   for (Index phase = 0; phase < min(s.stride_w, s.width); ++phase) {
     const Phase of(s, phase);
     const Index pixels = (s.width - phase + s.stride_w - 1) / s.stride_w;
     // The first unit that sees pixel `phase`.
     const Index unit = (phase + s.pad_w - of.first) / s.stride_w - (of.count - 1) + layout.left;
     const T* const delta = units + ((first - oy0) * layout.cols + unit) * s.maps;
-    const T* const w = b.turned + ky * kernel_row + of.place * s.maps * b.ldt + channel;
+    const T* const w = turned.w + ky * kernel_row + of.place * s.maps * turned.ld + channel;
     for_row_tiles(pixels, [&](Index i, auto rows) {
       back_tile<T, decltype(rows)::value, V>(
-          {delta + i * s.maps, s.maps, 1, w, b.ldt}, of.count * s.maps, of.count ? end - first : 0,
+          {delta + i * s.maps, s.maps, 1, w, turned.ld}, of.count * s.maps, of.count ? end - first : 0,
           layout.cols * s.maps, s.stride_h * kernel_row, row + (phase + i * s.stride_w) * ld + channel,
           s.stride_w * ld);
     });
@@ -121,12 +132,13 @@ inline void back_rows(const ConvBack<T>& b, const Piece& piece, T* scratch) {
 template <class T>
 inline void back_by_planes(const ConvBack<T>& b, const Piece& piece, T* scratch) {
   const LocalShape& s = b.shape;
-  const Index rows = piece.y1 - piece.y0, count = rows * s.width, down = s.kernel_w * s.maps * b.ldt;
+  const Turned<T> turned(b);
+  const Index rows = piece.y1 - piece.y0, count = rows * s.width, down = s.kernel_w * s.maps * turned.ld;
   const Planes units = back_planes(s, rows);
   lay_planes(units, b.delta + piece.example * b.ldd, s.out_h, s.out_w,
              piece.y0 + s.pad_h - s.kernel_h + 1, s.kernel_w - 1 - s.pad_w, scratch);
-  const PlaneKernel<T> kernel{s.kernel_h, s.kernel_w, b.turned + (s.kernel_h - 1) * down,
-                              -down,      b.ldt,      nullptr};
+  const PlaneKernel<T> kernel{s.kernel_h, s.kernel_w, turned.w + (s.kernel_h - 1) * down,
+                              -down,      turned.ld,  nullptr};
   T* const below = b.below + piece.example * b.ldb + piece.y0 * s.width;
   planes_product(units, kernel, scratch, s.channels, rows, s.width, scratch + units.size(),
                  [&](Index channel, const T* values) {
@@ -138,7 +150,7 @@ template <class T>
 void conv_back_run(const ConvBack<T>& b, int tile, int tile_end) {
   const LocalShape& s = b.shape;
   const Index tiles = conv_back_tiles(b), pieces = back_pieces(s, b.n);
-  T* const scratch = b.scratch + tile * back_scratch(s);
+  T* const scratch = b.scratch + turned_size<T>(s) + tile * back_scratch(s);
   for (Index i = tile * pieces / tiles; i < tile_end * pieces / tiles; ++i) {
     const Piece piece(i, s.width, s.height);
     if (by_planes<T>(s, s.width, s.channels)) {

@@ -5,10 +5,11 @@
 
 namespace fastfa {
 
-// A convolution is computed in pieces: one example, and a band of rows of its units (or of its pixels,
-// on the way back). What a piece reads is laid out in scratch, the channels of a pixel side by side and
-// zeros around the image; what it makes is turned back into the usual order, channel by channel. So a
-// vector holds neighbouring columns of W, which are maps, and all weights of a row of W serve at once.
+// The CPU computes a convolution in pieces: one example, and a band of rows of its units (or of its
+// pixels, on the way back). What a piece reads is laid out in scratch, the channels of a pixel side by
+// side and zeros around the image; what it makes is turned back into the usual order, channel by
+// channel. So a vector holds neighbouring columns of W, which are maps, and all weights of a row of W
+// serve at once.
 constexpr Index conv_tiles = 32;  // of one operation, at the most
 
 // Rows of a band of an image of this size: bands are of nearly equal height, with about 256 pixels.
@@ -90,6 +91,18 @@ constexpr Planes back_planes(const LocalShape& s, Index rows) {
   return {s.maps, rows + s.kernel_h - 1, padded_cols(read > own ? read : own)};
 }
 
+// Wᵀ as conv_back has it: row (ky, place of kx, map), column channel. Rows that are a multiple of 1 KiB
+// apart would fall into few cache sets.
+template <class T>
+constexpr Index turned_ld(const LocalShape& s) {
+  const Index ld = padded_cols(s.channels);
+  return ld * Index{sizeof(T)} % 1024 == 0 ? ld + 16 : ld;
+}
+template <class T>
+constexpr Index turned_size(const LocalShape& s) {
+  return s.kernel_h * s.kernel_w * s.maps * turned_ld<T>(s);
+}
+
 // Scratch of a tile: what is read, and what is made.
 constexpr Index larger(Index a, Index b) { return a > b ? a : b; }
 constexpr Index conv_scratch(const LocalShape& s) {
@@ -104,7 +117,13 @@ constexpr Index back_scratch(const LocalShape& s) {
                 back_planes(s, rows).size() + s.channels * plane_of(pixels));
 }
 
+// The gradient's parts on the CPU: blocks of examples.
+constexpr Index conv_blocks = 8;
+constexpr Index conv_blocks_of(Index n) { return n < conv_blocks ? n : conv_blocks; }
+
 // One kernel of each map serves all positions. W is a matrix: row (ky, kx, channel), column map.
+
+// What they work in is scratch, as much as the backend asks for (Backend::conv_room).
 
 // a = σ(W x + b), (n, units), overwritten
 template <class T>
@@ -119,18 +138,8 @@ struct ConvForward {
   Sigma activation;
   T* a;
   Index lda;
-  T* scratch;  // conv_tiles · conv_scratch(shape)
+  T* scratch;
   int* bad;
-};
-
-// Wᵀ for ConvBack: row (ky, place of kx, map), column channel.
-template <class T>
-struct ConvTurn {
-  LocalShape shape;
-  const T* w;
-  Index ldw;
-  T* turned;
-  Index ldt;
 };
 
 // below = Wᵀδ for each pixel, overwritten
@@ -140,43 +149,33 @@ struct ConvBack {
   const T* delta;
   Index ldd;
   Index n;
-  const T* turned;
-  Index ldt;
+  const T* w;
+  Index ldw;
   T* below;
   Index ldb;
-  T* scratch;  // conv_tiles · back_scratch(shape)
+  T* scratch;
 };
 
-// The gradient of W and the bias, in parts: examples are cut into blocks, each with sums of its own.
-constexpr Index conv_blocks = 8;
-constexpr Index conv_blocks_of(Index n) { return n < conv_blocks ? n : conv_blocks; }
+// One update of W and the bias; x (n, inputs), δ (n, units). The gradient is first formed in parts, each
+// with sums of its own.
 template <class T>
-struct ConvGradient {
+struct ConvUpdate : Learning<T> {
   LocalShape shape;
   const T* x;
   Index ldx;
   const T* delta;
   Index ldd;
   Index n;
-  double* sums;  // conv_blocks times (patch + 1, maps), the last row of each for the bias
-  Index lds;
-  T* scratch;  // conv_tiles · conv_scratch(shape)
-};
-
-// The optimizer's step with that gradient.
-template <class T>
-struct ConvLearn : Learning<T> {
-  LocalShape shape;
-  Index n;
-  const double* sums;
-  Index lds;
   T* w;
   Index ldw;
-  T* v;     // null: no momentum
+  T* v;     // null: no momentum, and no mean of g
   T* s;     // null: SGD
   T* bias;  // (maps); null: none
   T* v_bias;
   T* s_bias;
+  T* scratch;
+  double* sums;  // for each part (patch + 1, maps), the last row for the bias
+  Index lds;
 };
 
 // a = the mean or the largest of each patch, channel by channel: x (n, inputs) → a (n, units).

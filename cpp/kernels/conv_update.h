@@ -11,7 +11,7 @@ namespace fastfa {
 namespace {
 
 template <class T>
-int conv_gradient_tiles(const ConvGradient<T>& g) {
+int conv_gradient_tiles(const ConvUpdate<T>& g) {
   return conv_tiles_of(conv_blocks_of(g.n), conv_work(g.shape, g.n));
 }
 
@@ -34,7 +34,7 @@ template <class T, int M, int V>
 
 // sums += those of a band.
 template <class T>
-inline void add_patches(const ConvGradient<T>& g, const Piece& piece, T* scratch, double* sums) {
+inline void add_patches(const ConvUpdate<T>& g, const Piece& piece, T* scratch, double* sums) {
   const LocalShape& s = g.shape;
   const PatchLayout layout = patch_layout(s);
   const Index rows = piece.y1 - piece.y0, positions = rows * s.out_w, ld = padded_cols(s.maps);
@@ -60,7 +60,7 @@ inline void add_patches(const ConvGradient<T>& g, const Piece& piece, T* scratch
   });
 }
 template <class T>
-inline void add_planes(const ConvGradient<T>& g, const Piece& piece, T* scratch, double* sums) {
+inline void add_planes(const ConvUpdate<T>& g, const Piece& piece, T* scratch, double* sums) {
   const LocalShape& s = g.shape;
   const Index rows = piece.y1 - piece.y0;
   const Planes seen = seen_planes(s, rows), units = unit_planes(s, rows);
@@ -88,7 +88,7 @@ inline void add_planes(const ConvGradient<T>& g, const Piece& piece, T* scratch,
 }
 
 template <class T>
-void conv_gradient_run(const ConvGradient<T>& g, int tile, int tile_end) {
+void conv_gradient_run(const ConvUpdate<T>& g, int tile, int tile_end) {
   const LocalShape& s = g.shape;
   const Index tiles = conv_gradient_tiles(g), blocks = conv_blocks_of(g.n),
               bands = bands_of(s.out_w, s.out_h), size = (s.patch() + 1) * g.lds;
@@ -108,13 +108,13 @@ void conv_gradient_run(const ConvGradient<T>& g, int tile, int tile_end) {
 }
 
 template <class T>
-int conv_learn_tiles(const ConvLearn<T>& l) {
+int conv_learn_tiles(const ConvUpdate<T>& l) {
   return conv_tiles_of(l.shape.patch(), l.shape.patch() * l.shape.maps * 8);
 }
 
 // Row `row` of the sums is the gradient of a row of parameters. Padding has a sum of zero.
 template <class T>
-inline void learn_row(const ConvLearn<T>& l, const Learning<T>& u, Index row, T* w, T* v, T* s) {
+inline void learn_row(const ConvUpdate<T>& l, const Learning<T>& u, Index row, T* w, T* v, T* s) {
   const Index blocks = conv_blocks_of(l.n), size = (l.shape.patch() + 1) * l.lds;
   for (Index c = 0; c < l.shape.maps; c += lanes<T>) {
     DoubleVec<T> sum{};
@@ -129,7 +129,7 @@ inline void learn_row(const ConvLearn<T>& l, const Learning<T>& u, Index row, T*
 }
 
 template <class T>
-void conv_learn_run(const ConvLearn<T>& l, int tile, int tile_end) {
+void conv_learn_run(const ConvUpdate<T>& l, int tile, int tile_end) {
   const Index tiles = conv_learn_tiles(l), rows = l.shape.patch();
   for (Index row = tile * rows / tiles; row < tile_end * rows / tiles; ++row) {
     const Index at = row * l.ldw;

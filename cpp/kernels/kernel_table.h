@@ -53,10 +53,10 @@ struct KernelSet {
 template <class T>
 struct ConvSet {
   Op<ConvForward<T>> conv_forward;
-  Op<ConvTurn<T>> conv_turn;
+  Op<ConvBack<T>> conv_turn;  // comes before conv_back
   Op<ConvBack<T>> conv_back;
-  Op<ConvGradient<T>> conv_gradient;
-  Op<ConvLearn<T>> conv_learn;
+  Op<ConvUpdate<T>> conv_gradient;  // comes before conv_learn
+  Op<ConvUpdate<T>> conv_learn;
   Op<PoolForward<T>> pool_forward;
   Op<PoolBack<T>> pool_back;
 };

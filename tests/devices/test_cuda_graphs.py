@@ -5,6 +5,7 @@ from __future__ import annotations
 import fastfa as fa
 import numpy as np
 import pytest
+from conv_cases import examples, lenet
 from devices import ORDERS, emulated, kernels_run
 from local_cases import Patches, local_case
 from parity_cases import ALL_RULES, build, draw_data, optimizer_of, plain_case
@@ -34,23 +35,30 @@ def state(net: fa.Network) -> dict[str, np.ndarray]:
     return found
 
 
-def twins(case, monkeypatch) -> list[fa.Network]:
+def two(make, monkeypatch) -> list[fa.Network]:
     """Two networks that are the same, the first of which records its steps."""
-    nets = [build(case, "float32", np.random.default_rng(3))]
+    nets = [make()]
     monkeypatch.setenv("FASTFA_CUDA_GRAPHS", "0")
-    nets.append(build(case, "float32", np.random.default_rng(3)))
+    nets.append(make())
     monkeypatch.delenv("FASTFA_CUDA_GRAPHS")
     return nets
 
 
+def twins(case, monkeypatch) -> list[fa.Network]:
+    return two(lambda: build(case, "float32", np.random.default_rng(3)), monkeypatch)
+
+
 def compare(case, monkeypatch, recorded: bool = True) -> None:
+    data = draw_data(case, 12 * case.batch - 1, "float32", np.random.default_rng(5))
+    compare_nets(twins(case, monkeypatch), *data, case.batch, optimizer_of(case), recorded)
+
+
+def compare_nets(nets, x, y, batch, optimizer, recorded: bool = True) -> None:
     """Two epochs with a short last batch: the same losses, weights and feedback."""
-    nets, rng = twins(case, monkeypatch), np.random.default_rng(5)
-    x, y = draw_data(case, 12 * case.batch - 1, "float32", rng)
-    order, optimizer = rng.permutation(len(x)), optimizer_of(case)
+    order = np.random.default_rng(6).permutation(len(x))
     before = kernels_run()
     losses = [
-        [net.train_epoch(x, y, optimizer, batch_size=case.batch, order=order) for _ in range(2)]
+        [net.train_epoch(x, y, optimizer, batch_size=batch, order=order) for _ in range(2)]
         for net in nets
     ]
     assert losses[0] == losses[1]
@@ -79,6 +87,17 @@ def test_locally_connected_layers(rule, monkeypatch):
     patches = (Patches(2, 3, padding="same"), Patches(3, (2, 1), stride=2))
     case = local_case((5, 4), patches, 3, rules=(rule,), batch=3, adam=True, device=DEVICE)
     compare(case, monkeypatch, recorded=rule != "usf")
+
+
+@pytest.mark.parametrize("optimizer", [fa.SGD(0.05, momentum=0.5), fa.Adam(1e-3)])
+@pytest.mark.parametrize("rule", ["fa", "dfa", "bp", "kp", "usf", "direct kp"])
+def test_convolutions_and_pooling(rule, optimizer, monkeypatch):
+    feedback = (
+        fa.Feedback("uniform", route="direct", plasticity="kolen_pollack") if " " in rule else rule
+    )
+    nets = two(lambda: lenet(feedback, dtype="float32", drop=0.25, device=DEVICE), monkeypatch)
+    data = examples(12 * 5 - 1, "float32")
+    compare_nets(nets, *data, 5, optimizer, recorded=rule != "usf")
 
 
 def test_node_perturbation_goes_step_by_step(monkeypatch):

@@ -14,6 +14,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference
+from conv_kernel_cases import check_kernels
 from devices import ORDERS, emulated, kernels_run
 from local_cases import Patches, local_case
 from parity import TOLERANCE, check, relative_error
@@ -64,6 +65,12 @@ CASES: dict[str, Case | str] = {
     ),
     "add_part": plain_case((3, 2), batch=4099, matmul_library="cublas"),
     "finish_update_bias": plain_case((5, 67, 33), adam=True, batch=35, matmul_library="cublas"),
+    "conv_forward": "convolved",
+    "conv_back": "convolved",
+    "conv_gradient": "convolved",
+    "conv_learn": "convolved",
+    "pool_forward": "pooled",
+    "pool_back": "pooled",
     "local_update_bias": local_case((2, 7, 6), LOCAL, 4, adam=True, batch=3),
 }
 
@@ -92,6 +99,35 @@ def measured(device: str, dtype: str) -> None:
             np.testing.assert_allclose(
                 getattr(actual, name), getattr(expected, name), rtol=TOLERANCE[dtype] * 10
             )
+
+
+def convolved(device: str, dtype: str) -> None:
+    """Rows, columns and parts that fill no tile; phases of a stride."""
+    check_kernels((3, 9, 17), (35, 3), (34, (2, 3)), (1, 2), "same", 2, dtype=dtype, device=device)
+
+
+def pooled(device: str, dtype: str) -> None:
+    """Patches that overlap, touch, or leave pixels out, of images with many equal values."""
+    x = np.random.default_rng(0).integers(0, 3, (5, 110)).astype(dtype)
+    y = np.zeros((5, 2), dtype)
+    for kind in (fa.AvgPool2D, fa.MaxPool2D):
+        for pool in (
+            kind(2),
+            kind(3, 2),
+            kind((1, 3), (2, 1)),
+            kind((2, 3), (3, 5)),
+            kind((11, 10)),
+        ):
+            layers = [fa.Conv2D(3, 1, activation="tanh"), pool, fa.Dense(2)]
+            nets = [
+                fa.Network((11, 10), layers, "bp", dtype=dtype, device=name)
+                for name in ("cpu", device)
+            ]
+            outputs = [net.forward(x) for net in nets]
+            assert relative_error(outputs[1], np.float64(outputs[0])) < TOLERANCE[dtype]
+            deltas = [net.deltas(x, y)[0] for net in nets]
+            assert relative_error(deltas[1], np.float64(deltas[0])) < TOLERANCE[dtype]
+            assert ((deltas[0] == 0) == (deltas[1] == 0)).all()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

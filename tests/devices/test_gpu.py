@@ -11,6 +11,8 @@ from dataclasses import replace
 import fastfa as fa
 import numpy as np
 import pytest
+from conv_cases import DTYPES, agrees, check_random, examples, lenet
+from conv_kernel_cases import check_kernels
 from local_cases import Patches, local_case
 from parity import check, relative_error
 from parity_cases import ALL_RULES, plain_case
@@ -41,6 +43,21 @@ def test_every_rule(rule, dtype):
 def test_locally_connected_layers(rule):
     patches = (Patches(3, (2, 3), stride=(2, 1), padding="same"), Patches(5, 2))
     check(local_case((2, 7, 6), patches, 4, rules=(rule,), batch=35, device="cuda"), "float64")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rule", ["bp", "fa", "dfa", "usf", "kp"])
+def test_convolutions_and_pooling(rule, dtype):
+    agrees(lenet(rule, dtype=dtype, device="cuda"), *examples(dtype=dtype))
+    for depth in (1, 2, 3):
+        check_random(17, depth, dtype, device="cuda")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_large_convolutions(dtype):
+    """Large tiles, and many parts of the gradient."""
+    check_kernels((3, 33, 32), (131, 3), (129, 3), 1, "same", 20, dtype=dtype, device="cuda")
+    check_kernels((3, 65, 64), (67, 5), (33, 3), 2, "same", 9, dtype=dtype, device="cuda")
 
 
 @pytest.mark.parametrize("rule", ["fa", "bp", "dfa"])

@@ -9,12 +9,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference_conv
-from test_conv import DTYPES, SGD, examples, lenet
-
-
-def states_equal(left: fa.Network, right: fa.Network) -> None:
-    for name, array in left.state_dict().items():
-        np.testing.assert_array_equal(array, right.state_dict()[name], err_msg=name)
+from conv_cases import DTYPES, SGD, examples, lenet, states_equal
 
 
 def test_shapes_and_views():

@@ -81,12 +81,16 @@ def test_feedback_is_counted_by_layers_with_weights():
 
 
 @pytest.mark.parametrize(
-    "layers", [[CONV], [fa.AvgPool2D(2)], [fa.LocallyConnected2D(1, 2), fa.MaxPool2D(2)]]
+    ("shape", "layer", "count"),
+    [
+        ((2**15, 2**15), fa.Conv2D(1, 1, stride=2**14), 2**30),
+        ((2**10, 2**10), fa.Conv2D(2**10, 1), 2**30),
+        ((1, 1), fa.Conv2D(2**15, 2**8, padding="same"), 2**31),
+    ],
 )
-def test_devices_refuse_them(layers):
+def test_more_than_kernels_can_number(shape, layer, count):
     explained(
-        lambda: fa.Network((9, 9), [*layers, DENSE], device="cuda-emulated"),
-        "device was 'cuda-emulated'",
-        "convolutions or pooling",
-        "must be 'cpu'",
+        lambda: fa.Network(shape, [layer, DENSE]),
+        rf"layers\[0\] has {count} inputs, units or weights",
+        "fewer than 2\\^30",
     )

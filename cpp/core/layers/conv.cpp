@@ -8,12 +8,19 @@
 namespace fastfa {
 namespace {
 
+constexpr Index most_of_conv = Index{1} << 30;  // devices count inputs, units and weights in 32 bits
+
 Index check_conv(const LayerSpec& layer, Index n_in, const std::string& where) {
   const LocalShape k = check_geometry(layer, n_in, where);
   size_product(where + ": its weights are", {k.channels, k.kernel_h, k.kernel_w, padded<float>(k.maps)});
   size_product(where + ": its inputs and their border are",
                {k.channels, k.height + k.kernel_h, k.width + k.kernel_w});
   size_product(where + ": its units are", {k.maps, k.out_h, k.out_w});
+  for (Index size : {k.inputs(), k.units(), k.maps * k.patch()}) {
+    if (size < most_of_conv) continue;
+    refuse(where + " has " + std::to_string(size) +
+           " inputs, units or weights; a convolution must have fewer than 2^30 of each");
+  }
   if (layer.density != 1) refuse(where + ".density must be 1 for a convolution");
   return k.units();
 }
@@ -48,12 +55,9 @@ class ConvPattern final : public Pattern<T> {
   void send_back(Backend<T>& backend, const FeedbackProduct<T>& product,
                  const Buffer<T>& weights) override {
     const LocalShape& g = geometry_;
-    if (!turned_) {
-      turned_ = Buffer<T>(backend, g.kernel_h * g.kernel_w * g.maps, g.channels);
-      scratch_ = Buffer<T>(backend, conv_tiles, back_scratch(g));
-    }
-    backend.conv_turn({g, weights.data(), weights.ld(), turned_.data(), turned_.ld()});
-    backend.conv_back({g, product.source, product.lds, product.n, turned_.data(), turned_.ld(),
+    const Index room = backend.conv_room(g, product.n).back;
+    if (scratch_.cols() < room) scratch_ = Buffer<T>(backend, 1, room);
+    backend.conv_back({g, product.source, product.lds, product.n, weights.data(), weights.ld(),
                        product.delta, product.ldd, scratch_.data()});
     backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h, product.ldh,
                          product.activation, nullptr, product.bad});
@@ -61,7 +65,7 @@ class ConvPattern final : public Pattern<T> {
 
  private:
   LocalShape geometry_;
-  Buffer<T> turned_, scratch_;  // of the kernels: the weights transposed, and working memory
+  Buffer<T> scratch_;
 };
 
 template <class T>
@@ -71,12 +75,13 @@ class ConvLayer final : public Layer<T> {
       : Layer<T>(allocator, s, std::make_unique<ConvPattern<T>>(geometry(s.local)), seed, index),
         geometry_(geometry(s.local)) {}
 
-  void reserve(Allocator& allocator, Index batch) override {
-    Layer<T>::reserve(allocator, batch);
-    if (scratch_) return;
+  void reserve(Backend<T>& backend, Index batch) override {
+    Layer<T>::reserve(backend, batch);
     const LocalShape& g = geometry_;
-    scratch_ = Buffer<T>(allocator, conv_tiles, conv_scratch(g));
-    sums_ = Buffer<double>(allocator, conv_blocks * (g.patch() + 1), g.maps);
+    const auto room = backend.conv_room(g, batch);
+    const Index rows = room.parts * (g.patch() + 1);
+    if (scratch_.cols() < room.forward) scratch_ = Buffer<T>(backend, 1, room.forward);
+    if (sums_.rows() < rows) sums_ = Buffer<double>(backend, rows, g.maps);
   }
 
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>&, Index n,
@@ -88,18 +93,16 @@ class ConvLayer final : public Layer<T> {
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>&, Index n, const Parameters<T>& parameters) const override {
     const Buffer<T>& errors = this->delta;
-    backend.conv_gradient({geometry_, below.data(), below.ld(), errors.data(), errors.ld(), n,
-                           sums_.data(), sums_.ld(), scratch_.data()});
-    backend.conv_learn({learning, geometry_, n, sums_.data(), sums_.ld(), parameters.w.data(),
-                        parameters.w.ld(), parameters.of_w.v.data(), parameters.of_w.s.data(),
-                        parameters.bias.data(), parameters.of_bias.v.data(),
-                        parameters.of_bias.s.data()});
+    backend.conv_update({learning, geometry_, below.data(), below.ld(), errors.data(), errors.ld(), n,
+                         parameters.w.data(), parameters.w.ld(), parameters.of_w.v.data(),
+                         parameters.of_w.s.data(), parameters.bias.data(), parameters.of_bias.v.data(),
+                         parameters.of_bias.s.data(), scratch_.data(), sums_.data(), sums_.ld()});
   }
 
  private:
   LocalShape geometry_;
-  Buffer<T> scratch_;    // of the kernels: working memory,
-  Buffer<double> sums_;  // and the gradient
+  Buffer<T> scratch_;
+  Buffer<double> sums_;  // of the gradient's parts
 };
 
 }  // namespace

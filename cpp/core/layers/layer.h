@@ -105,12 +105,12 @@ class Layer : public Pass<T>, public Parameters<T> {
   // Sets weights that don't exist to zero, after the caller may have written to them.
   virtual void clear_removed() {}
 
-  virtual void reserve(Allocator& allocator, Index batch) {
-    this->h = Buffer<T>(allocator, batch, n_out);
-    this->delta = Buffer<T>(allocator, batch, n_out);
+  virtual void reserve(Backend<T>& backend, Index batch) {
+    this->h = Buffer<T>(backend, batch, n_out);
+    this->delta = Buffer<T>(backend, batch, n_out);
     this->noisy = {};
-    if (spec.dropout > 0) this->dropped = Buffer<T>(allocator, batch, n_out);
-    if (keeps_slope(spec.activation)) this->slope = Buffer<T>(allocator, batch, n_out);
+    if (spec.dropout > 0) this->dropped = Buffer<T>(backend, batch, n_out);
+    if (keeps_slope(spec.activation)) this->slope = Buffer<T>(backend, batch, n_out);
   }
 
   // The input of the layer above: h, or what dropout leaves of it.

@@ -77,14 +77,14 @@ class LocalLayer final : public Layer<T> {
       : Layer<T>(allocator, s, std::make_unique<LocalPattern<T>>(geometry(s.local)), seed, index),
         geometry_(geometry(s.local)) {}
 
-  void reserve(Allocator& allocator, Index batch) override {
-    Layer<T>::reserve(allocator, batch);
+  void reserve(Backend<T>& backend, Index batch) override {
+    Layer<T>::reserve(backend, batch);
     // Inputs and units with examples side by side.
-    this->scratch = {Buffer<T>(allocator, this->n_in, batch), Buffer<T>(allocator, this->n_out, batch)};
-    weights_ = Buffer<T>(allocator, 1, local_tiles * geometry_.template scratch<T>());
-    bias_gradient_ = Buffer<T>(allocator, 1, this->n_out);
+    this->scratch = {Buffer<T>(backend, this->n_in, batch), Buffer<T>(backend, this->n_out, batch)};
+    weights_ = Buffer<T>(backend, 1, local_tiles * geometry_.template scratch<T>());
+    bias_gradient_ = Buffer<T>(backend, 1, this->n_out);
     if (batch > k_block && geometry_.template whole<T>() > 0) {
-      whole_ = Buffer<double>(allocator, 1, local_tiles * geometry_.template whole<T>());
+      whole_ = Buffer<double>(backend, 1, local_tiles * geometry_.template whole<T>());
     }
   }
 

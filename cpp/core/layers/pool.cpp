@@ -63,9 +63,9 @@ class PoolLayer final : public Layer<T> {
                  seed, index),
         geometry_(geometry(s.local)) {}
 
-  void reserve(Allocator& allocator, Index batch) override {
-    Layer<T>::reserve(allocator, batch);
-    if (takes_largest(this->spec)) this->chosen = Buffer<T>(allocator, batch, this->n_out);
+  void reserve(Backend<T>& backend, Index batch) override {
+    Layer<T>::reserve(backend, batch);
+    if (takes_largest(this->spec)) this->chosen = Buffer<T>(backend, batch, this->n_out);
   }
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>&, Index n,
                Sigma, const Buffer<T>& to, T*, int*) override {

@@ -82,15 +82,17 @@ class Backend : public Allocator {
   virtual void local_forward(const LocalForward<T>&) = 0;
   virtual void local_back(const LocalBack<T>&) = 0;
   virtual void local_update(const LocalUpdate<T>&) = 0;
-  // Convolutions and pooling. A network with such layers is refused where there are none of these.
-  virtual bool runs_conv() const { return false; }
-  virtual void conv_forward(const ConvForward<T>&) {}
-  virtual void conv_turn(const ConvTurn<T>&) {}
-  virtual void conv_back(const ConvBack<T>&) {}
-  virtual void conv_gradient(const ConvGradient<T>&) {}
-  virtual void conv_learn(const ConvLearn<T>&) {}
-  virtual void pool_forward(const PoolForward<T>&) {}
-  virtual void pool_back(const PoolBack<T>&) {}
+  // Convolutions and pooling. The caller keeps what convolutions work in: `forward` values of T for
+  // conv_forward and conv_update, `back` for conv_back, and sums of `parts` of the gradient.
+  struct ConvRoom {
+    Index forward, back, parts;
+  };
+  virtual ConvRoom conv_room(const LocalShape&, Index batch) const = 0;
+  virtual void conv_forward(const ConvForward<T>&) = 0;
+  virtual void conv_back(const ConvBack<T>&) = 0;
+  virtual void conv_update(const ConvUpdate<T>&) = 0;
+  virtual void pool_forward(const PoolForward<T>&) = 0;
+  virtual void pool_back(const PoolBack<T>&) = 0;
   // Products of large matrices in TF32 from now on, or exact again. False: it can't.
   virtual bool use_tf32(bool on) { return !on; }
   // Dense products by the cuBLAS at that path from now on, always or where it is measured to be faster.

@@ -77,12 +77,18 @@ class CpuBackend final : public Backend<T> {
     lay_across(args);
     run(kernels_.local_update, args);
   }
-  bool runs_conv() const override { return true; }
+  typename Backend<T>::ConvRoom conv_room(const LocalShape& s, Index) const override {
+    return {conv_tiles * conv_scratch(s), turned_size<T>(s) + conv_tiles * back_scratch(s), conv_blocks};
+  }
   void conv_forward(const ConvForward<T>& args) override { run(conv_.conv_forward, args); }
-  void conv_turn(const ConvTurn<T>& args) override { run(conv_.conv_turn, args); }
-  void conv_back(const ConvBack<T>& args) override { run(conv_.conv_back, args); }
-  void conv_gradient(const ConvGradient<T>& args) override { run(conv_.conv_gradient, args); }
-  void conv_learn(const ConvLearn<T>& args) override { run(conv_.conv_learn, args); }
+  void conv_back(const ConvBack<T>& args) override {
+    run(conv_.conv_turn, args);
+    run(conv_.conv_back, args);
+  }
+  void conv_update(const ConvUpdate<T>& args) override {
+    run(conv_.conv_gradient, args);
+    run(conv_.conv_learn, args);
+  }
   void pool_forward(const PoolForward<T>& args) override { run(conv_.pool_forward, args); }
   void pool_back(const PoolBack<T>& args) override { run(conv_.pool_back, args); }
   void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }

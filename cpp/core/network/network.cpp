@@ -57,7 +57,6 @@ OrderError::OrderError(const std::string& what) : std::logic_error(what) {}
 template <class T>
 Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_backend<T>(spec.device)) {
   check_spec<T>(spec);
-  check_kinds();
   spec_.feedback.clear();  // arrays may be large, and the matrices have them
   stream_ = backend_->stream();
   for (const LayerSpec& layer : spec.layers) {
@@ -76,17 +75,6 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
   Index widest = 1;
   for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.n_out);
   partial_ = Buffer<T>(*backend_, partial_rows, padded_cols(widest));
-}
-
-// Are there kernels for all kinds of layer?
-template <class T>
-void Network<T>::Impl::check_kinds() const {
-  for (std::size_t l = 0; l < spec_.layers.size() && !backend_->runs_conv(); ++l) {
-    const LocalSpec& local = spec_.layers[l].local;
-    if (local.maps == 0 || local.patches == Patches::own) continue;
-    refuse("[Network] device was '" + spec_.device + "'; with convolutions or pooling (layers[" +
-           std::to_string(l) + "]) it must be 'cpu', for devices have no kernels for them yet");
-  }
 }
 
 template <class T>

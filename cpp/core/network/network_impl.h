@@ -112,8 +112,7 @@ class Network<T>::Impl final : public ForkListener {
                                         const AlignmentChoice& choice, const Poll& poll);
 
   void in_child() override;
-  void check_kinds() const;   // throws std::invalid_argument where the device has no kernels for a layer
-  void check_usable() const;  // throws ForkedWithin where lost_
+  void check_usable() const;   // throws ForkedWithin where lost_
   void check_reentry() const;  // the same, and where this thread would wait for itself
   void reserve(Index batch);
   void reserve_memory(Memory memory);

@@ -23,8 +23,6 @@ class Conv2D(OfPatches):
     kernel of its own, one weight for every weight of the layer), ``"sign"`` and ``"transpose"`` (true
     backprop); other matrices are dense, and ``"pseudoinverse"`` and the weight mirror are not there.
 
-    Networks with this layer live on the CPU.
-
     Parameters
     ----------
     maps : int

@@ -89,7 +89,7 @@ class AvgPool2D(Pooling):
     no weights and is not counted as a layer of the network: ``net.layers``, ``net.weights`` and
     ``net.deltas`` have no entry for it, ``net.pooling`` says where it is. Errors come back through its
     derivative, under every kind of feedback; B of the layer below it leads to what pooling leaves of
-    that layer's units. Networks with pooling live on the CPU.
+    that layer's units.
 
     Parameters
     ----------
