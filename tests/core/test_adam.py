@@ -33,6 +33,7 @@ def gradients(net, x, y) -> list[np.ndarray]:
 def test_fields_and_defaults():
     adam = fa.Adam(0.1)
     values = {"lr": 0.1, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0}
+    values |= {"clip_norm": None, "clip_value": None}
     assert dataclasses.asdict(adam) == values
     with pytest.raises(dataclasses.FrozenInstanceError):
         adam.lr = 0.2

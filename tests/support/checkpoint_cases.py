@@ -53,6 +53,10 @@ CASES = {
     "nesterov": (dense(9, 7), "kp", fa.SGD(0.05, momentum=0.9, nesterov=True), {}, {}),
     "adamw": (dense(9, 7), "kp", fa.AdamW(0.01), {}, {}),
     "rmsprop": (dense(9, 7), "kp", fa.RMSprop(0.01, weight_decay=1e-3), {"dtype": "float64"}, {}),
+    "limits": (
+        dense(9, 7, lr_scale=0.5, bias_decay_scale=2.0),
+        "kp", fa.Adam(0.01, clip_value=0.05, weight_decay=1e-3), {}, {},
+    ),
     "dropout": (
         [fa.Dropout(0.2), *dense(9)[:1], fa.Dropout(0.5), *dense(7)],
         "bp", fa.SGD(0.05), {}, {"shuffle": False},

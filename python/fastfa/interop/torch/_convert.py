@@ -59,7 +59,8 @@ def to_module(net: Network, *, share: bool = False, feedback: bool = False) -> n
     torch.nn.Sequential
         Takes (N, n_in) or (N, *input_shape), gives (N, n_out). In evaluation mode, so that dropout is
         off as in ``forward``; ``.train()`` turns it on. Layers that are not trainable don't require
-        gradients.
+        gradients. Rates of a layer's own (``lr_scale`` and the like) stay behind: with PyTorch they are
+        parameter groups of its optimizer.
 
     Raises
     ------
