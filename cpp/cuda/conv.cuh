@@ -51,19 +51,27 @@ class Places {
   Index example_, at_;
 };
 
-// The sizes that lead from a position to its patch.
-struct PatchPlan {
-  int height, width, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
-  Divider positions, of_row, channels, of_kernel_row;
-  explicit PatchPlan(const LocalShape& s)
+// Sizes of a layer of patches, in 32 bits, in which a device counts faster.
+struct Sizes {
+  int height, width, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+  explicit Sizes(const LocalShape& s)
       : height(static_cast<int>(s.height)),
         width(static_cast<int>(s.width)),
+        out_h(static_cast<int>(s.out_h)),
+        out_w(static_cast<int>(s.out_w)),
         kernel_h(static_cast<int>(s.kernel_h)),
         kernel_w(static_cast<int>(s.kernel_w)),
         stride_h(static_cast<int>(s.stride_h)),
         stride_w(static_cast<int>(s.stride_w)),
         pad_h(static_cast<int>(s.pad_h)),
-        pad_w(static_cast<int>(s.pad_w)),
+        pad_w(static_cast<int>(s.pad_w)) {}
+};
+
+// What leads from a position to its patch.
+struct PatchPlan : Sizes {
+  Divider positions, of_row, channels, of_kernel_row;
+  explicit PatchPlan(const LocalShape& s)
+      : Sizes(s),
         positions(s.positions()),
         of_row(s.out_w),
         channels(s.channels),

@@ -7,24 +7,14 @@
 
 namespace fastfa::cuda {
 
-struct BackPlan {
-  int height, width, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+struct BackPlan : Sizes {
   int phases_w;              // in a row of pixels
   unsigned phases;           // in all
   Index pixels;              // of a channel, in the largest phase,
   Divider of_phase, of_row;  // and what leads to them
   Divider maps, many, few;   // a phase has many or few columns of the kernel, one fewer
   explicit BackPlan(const LocalShape& s)
-      : height(static_cast<int>(s.height)),
-        width(static_cast<int>(s.width)),
-        out_h(static_cast<int>(s.out_h)),
-        out_w(static_cast<int>(s.out_w)),
-        kernel_h(static_cast<int>(s.kernel_h)),
-        kernel_w(static_cast<int>(s.kernel_w)),
-        stride_h(static_cast<int>(s.stride_h)),
-        stride_w(static_cast<int>(s.stride_w)),
-        pad_h(static_cast<int>(s.pad_h)),
-        pad_w(static_cast<int>(s.pad_w)),
+      : Sizes(s),
         phases_w(static_cast<int>(least(s.stride_w, s.width))),
         phases(static_cast<unsigned>(least(s.stride_h, s.height) * phases_w)),
         pixels(ceil_div(s.height, s.stride_h) * ceil_div(s.width, s.stride_w)),
@@ -35,10 +25,13 @@ struct BackPlan {
         few(many.by() > 1 ? many.by() - 1 : 1) {}
 };
 
-// In one direction: the first of the kernel's taps that reach pixels `phase` (mod stride), how many
-// there are, one for each stride, and which unit sees pixel `phase` through the first.
+// In one direction, pixels phase, phase + stride, phase + 2 stride … are seen through the same taps of
+// the kernel: tap, tap + stride, tap + 2 stride …
 struct Phase {
-  int pixel, tap, taps, unit;
+  int pixel;  // the first of them
+  int tap;    // the first tap
+  int taps;   // how many taps
+  int unit;   // the unit that sees the first pixel through the first tap
   __device__ Phase(int phase, int pad, int stride, int kernel)
       : pixel(phase),
         tap((phase + pad) % stride),

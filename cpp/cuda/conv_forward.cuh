@@ -1,5 +1,6 @@
 // a = σ(W x + b) of a convolution, (n, units), overwritten: the product of W (maps, patch) and the
-// patches of all positions, which are read from the image where they are needed.
+// patches of all positions. Patches are never stored: each value is read from the image when the product
+// needs it.
 #pragma once
 
 #include "cuda/conv.cuh"

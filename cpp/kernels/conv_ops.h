@@ -1,15 +1,14 @@
 // The operations of convolutions and pooling: one argument pack each, as in ops.h.
 #pragma once
 
-#include "kernels/ops.h"
+#include "kernels/local_ops.h"
 
 namespace fastfa {
 
-// The CPU computes a convolution in pieces: one example, and a band of rows of its units (or of its
-// pixels, on the way back). What a piece reads is laid out in scratch, the channels of a pixel side by
-// side and zeros around the image; what it makes is turned back into the usual order, channel by
-// channel. So a vector holds neighbouring columns of W, which are maps, and all weights of a row of W
-// serve at once.
+// The CPU computes a convolution in pieces. A piece is a band of rows of one example: rows of units, or
+// of pixels where errors go back. Its input is copied to scratch memory first. There the channels of a
+// pixel lie side by side, and the image has a border of zeros. Its result is copied to the usual order,
+// channel by channel. In this layout a vector of W has the weights of neighbouring maps.
 constexpr Index conv_tiles = 32;  // of one operation, at the most
 
 // Rows of a band of an image of this size: bands are of nearly equal height, with about 256 pixels.
@@ -159,20 +158,13 @@ struct ConvBack {
 // One update of W and the bias; x (n, inputs), δ (n, units). The gradient is first formed in parts, each
 // with sums of its own.
 template <class T>
-struct ConvUpdate : Learning<T> {
+struct ConvUpdate : Learning<T>, ParameterArrays<T> {
   LocalShape shape;
   const T* x;
   Index ldx;
   const T* delta;
   Index ldd;
   Index n;
-  T* w;
-  Index ldw;
-  T* v;     // null: no momentum, and no mean of g
-  T* s;     // null: SGD
-  T* bias;  // (maps); null: none
-  T* v_bias;
-  T* s_bias;
   T* scratch;
   double* sums;  // for each part (patch + 1, maps), the last row for the bias
   Index lds;

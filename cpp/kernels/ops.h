@@ -290,9 +290,21 @@ struct Learning {
   }
 };
 
-// One update, gradient hᵀδ, over the rows in `ranges`; bias likewise without decay.
+// What an update changes: W, a bias, and the optimizer's memory of them.
 template <class T>
-struct DenseUpdate : Learning<T> {
+struct ParameterArrays {
+  T* w;
+  Index ldw;
+  T* v;     // null: no momentum, and no mean of g
+  T* s;     // null: SGD
+  T* bias;  // null: none
+  T* v_bias;
+  T* s_bias;
+};
+
+// One update, gradient hᵀδ, over the rows in `ranges`; of the bias Σ δ.
+template <class T>
+struct DenseUpdate : Learning<T>, ParameterArrays<T> {
   const T* h;
   Index ldh;
   Index n, n_in;
@@ -301,13 +313,6 @@ struct DenseUpdate : Learning<T> {
   const T* delta;
   Index ldd;
   Index n_out;
-  T* w;
-  Index ldw;
-  T* v;     // null: no momentum, and no mean of g
-  T* s;     // null: SGD
-  T* bias;  // null: none
-  T* v_bias;
-  T* s_bias;
   // Bit c % 32 of word [i · ldm + c / 32]: whether W[i, c] exists; null: all do.
   const std::uint32_t* mask;
   Index ldm;
@@ -338,101 +343,8 @@ struct DenseOnline {
   DenseUpdate<T> last;
 };
 
-constexpr Index local_tiles = 32;          // of one operation, at the most
-constexpr Index local_few_weights = 1024;  // of a position, so few that those of many fit into a cache
-
-// A locally connected layer: each position (oy, ox) of each of `maps` has weights of its own for the
-// patch of kernel_h × kernel_w pixels of all channels that begins at (oy · stride − pad, ox · stride −
-// pad). Pixels outside the image are zero. Units are numbered (map, oy, ox), inputs (channel, y, x).
-// Weights are kept position by position: row p = oy · out_w + ox of w has one block for each channel,
-// `block` elements apart, in which
-// [(ky, kx), map] lie with maps contiguous.
-struct LocalShape {
-  Index channels, height, width;
-  Index maps, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
-  Index out_h, out_w;
-
-  constexpr Index positions() const { return out_h * out_w; }
-  constexpr Index patch() const { return channels * kernel_h * kernel_w; }
-  constexpr Index block() const { return padded_cols(kernel_h * kernel_w * maps); }
-  constexpr Index inputs() const { return channels * height * width; }
-  constexpr Index units() const { return maps * positions(); }
-  constexpr bool few_weights() const { return channels * block() <= local_few_weights; }
-  // Scratch of a tile of T: weights of as many positions as the widest vector has lanes, or of one
-  // channel.
-  template <class T>
-  constexpr Index scratch() const {
-    return few_weights() ? 64 / Index{sizeof(T)} * channels * block() : block();
-  }
-  // The same in double, and of the biases, for a batch of more than k_block.
-  template <class T>
-  constexpr Index whole() const {
-    return few_weights() ? 64 / Index{sizeof(T)} * (channels * block() + maps) : 0;
-  }
-};
-
-// Arrays named `across` have examples side by side, padded to whole vectors: inputs or units in rows, n
-// in columns. They are scratch that a backend lays out where its kernels want it.
-
-// a = σ(W x + b), (n, units), overwritten
-template <class T>
-struct LocalForward {
-  LocalShape shape;
-  const T* x;
-  Index ldx;
-  Index n;
-  const T* w;
-  Index ldw;
-  const T* bias;  // (units); null: none
-  Sigma activation;
-  T* x_across;
-  T* across;
-  Index ldc;   // of both
-  T* scratch;  // local_tiles rows of shape.scratch<T>()
-  T* a;
-  Index lda;
-  int* bad;
-};
-
-// below = Wᵀδ for each pixel, overwritten
-template <class T>
-struct LocalBack {
-  LocalShape shape;
-  const T* delta;  // (units, n)
-  Index ldd;
-  Index n;
-  const T* w;
-  Index ldw;
-  T* below;  // (inputs, n)
-  Index ldb;
-};
-
-// One update of W and the bias; x (n, inputs), δ (n, units).
-template <class T>
-struct LocalUpdate : Learning<T> {
-  LocalShape shape;
-  const T* x;
-  Index ldx;
-  const T* delta;
-  Index ldd;
-  Index n;
-  T* x_across;
-  T* across;
-  Index ldc;  // of both
-  T* w;
-  Index ldw;
-  T* v;     // null: no momentum, and no mean of g
-  T* s;     // null: SGD
-  T* bias;  // (units); null: none
-  T* v_bias;
-  T* s_bias;
-  T* scratch;        // local_tiles rows of shape.scratch<T>()
-  T* bias_gradient;  // scratch: (units), padding zero
-  double* whole;     // local_tiles rows of shape.whole<T>(); null where n ≤ k_block
-};
-
-// The version of the packs, here and in tiny_ops.h, conv_ops.h and kernel_table.h.
-constexpr std::uint32_t kernel_abi = 17;
+// The version of the packs, here and in tiny_ops.h, local_ops.h, conv_ops.h and kernel_table.h.
+constexpr std::uint32_t kernel_abi = 18;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

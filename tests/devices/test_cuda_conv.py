@@ -5,13 +5,15 @@ from __future__ import annotations
 import fastfa as fa
 import numpy as np
 import pytest
-import reference_conv
 from conv_cases import (
     DTYPES,
     SGD,
     THROUGH,
     agrees,
+    check_large_batch,
+    check_noise_and_weights,
     check_random,
+    check_rule,
     examples,
     lenet,
     states_equal,
@@ -64,16 +66,7 @@ def test_random_networks(batch, depth, dtype):
 @pytest.mark.parametrize("batch", [256, 257, 1000])
 def test_large_batches(batch, dtype):
     """Sums over positions and examples that are formed in parts."""
-    rng = np.random.default_rng(0)
-    layers = [fa.Conv2D(7, 3, activation="relu"), fa.Dense(2)]
-    net = fa.Network((1, 6, 7), layers, dtype=dtype, device=DEVICE)
-    x, y = rng.random((batch, 42)).astype(dtype), rng.random((batch, 2)).astype(dtype)
-    ref = reference_conv.of(net)
-    ref.step(x, y, fa.SGD(0.01))
-    net.step(x, y, fa.SGD(0.01))
-    bound = 1e-6 if dtype == "float32" else 1e-13
-    for own, expected in zip([*net.weights, *net.biases], [*ref.weights, *ref.biases], strict=True):
-        assert np.abs(own - expected).max() < bound
+    check_large_batch(batch, dtype, DEVICE)
 
 
 # ---- every rule ----------------------------------------------------------------------------------
@@ -81,12 +74,7 @@ def test_large_batches(batch, dtype):
 
 @pytest.mark.parametrize("rule", THROUGH)
 def test_every_rule_into_both_convolutions(rule):
-    rng = np.random.default_rng(1)
-    for place in (0, 1):
-        n, above = (60, 30) if place == 0 else (5, 6)
-        rules = ["fa", "dfa", "bp"]
-        rules[place] = rule_of(rule, n, {"layerwise": above, "direct": 3, "target": 3}, rng)
-        agrees(lenet(rules, device=DEVICE), *examples())
+    check_rule(rule, DEVICE)
 
 
 @pytest.mark.parametrize("rule", ["wm", "pbp", "pseudoinverse 3"])
@@ -98,11 +86,7 @@ def test_rules_of_dense_layers_below_one(rule):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_node_perturbation_and_examples_that_count(dtype):
-    x, y = examples(dtype=dtype)
-    net = lenet(fa.NodePerturbation(0.3), dtype=dtype, device=DEVICE)
-    agrees(net, x, y, optimizer=fa.SGD(1e-3))
-    w = np.array([0, 1, 2, 0.5, 1, 1, 0, 3, 1], dtype=dtype)
-    agrees(lenet(["fa", "drtp", "kp"], dtype=dtype, device=DEVICE), x, y, w=w)
+    check_noise_and_weights(dtype, DEVICE)
 
 
 OPTIMIZERS = [

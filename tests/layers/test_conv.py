@@ -8,7 +8,18 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference_conv
-from conv_cases import DTYPES, SGD, THROUGH, agrees, check_random, examples, lenet
+from conv_cases import (
+    DTYPES,
+    SGD,
+    THROUGH,
+    agrees,
+    check_large_batch,
+    check_noise_and_weights,
+    check_random,
+    check_rule,
+    examples,
+    lenet,
+)
 from parity_cases import rule_of
 
 
@@ -24,12 +35,7 @@ def test_random_networks(batch, depth, dtype):
 
 @pytest.mark.parametrize("rule", THROUGH)
 def test_every_rule_into_both_convolutions(rule):
-    rng = np.random.default_rng(1)
-    for place in (0, 1):
-        n, above = (60, 30) if place == 0 else (5, 6)
-        rules = ["fa", "dfa", "bp"]
-        rules[place] = rule_of(rule, n, {"layerwise": above, "direct": 3, "target": 3}, rng)
-        agrees(lenet(rules), *examples())
+    check_rule(rule)
 
 
 @pytest.mark.parametrize("rule", ["wm", "pbp", "pseudoinverse 3"])
@@ -72,25 +78,14 @@ def test_a_kernel_as_feedback_is_backprop(dtype, pooling):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_node_perturbation_and_examples_that_count(dtype):
-    x, y = examples(dtype=dtype)
-    agrees(lenet(fa.NodePerturbation(0.3), dtype=dtype), x, y, optimizer=fa.SGD(1e-3))
-    w = np.array([0, 1, 2, 0.5, 1, 1, 0, 3, 1], dtype=dtype)
-    agrees(lenet(["fa", "drtp", "kp"], dtype=dtype), x, y, w=w)
+    check_noise_and_weights(dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("batch", [256, 257, 1000])
 def test_large_batches(batch, dtype):
     """Sums over positions and examples that are formed in parts."""
-    rng = np.random.default_rng(0)
-    net = fa.Network((1, 6, 7), [fa.Conv2D(7, 3, activation="relu"), fa.Dense(2)], dtype=dtype)
-    x, y = rng.random((batch, 42)).astype(dtype), rng.random((batch, 2)).astype(dtype)
-    ref = reference_conv.of(net)
-    ref.step(x, y, fa.SGD(0.01))
-    net.step(x, y, fa.SGD(0.01))
-    bound = 1e-6 if dtype == "float32" else 1e-13
-    for own, expected in zip([*net.weights, *net.biases], [*ref.weights, *ref.biases], strict=True):
-        assert np.abs(own - expected).max() < bound
+    check_large_batch(batch, dtype)
 
 
 def test_a_convolution_is_a_local_layer_with_equal_weights():

@@ -8,31 +8,24 @@ import fastfa as fa
 import numpy as np
 import pytest
 import reference_conv
+from local_cases import THROUGH, draw_kernel
 from parity import KINK, TOLERANCE, errors, ill_posed, kink_distance
 from parity_cases import ALL_RULES, HIDDEN, OUTPUTS, rule_of
 
 DTYPES = ["float64", "float32"]
 STEPS = 5
-# through a convolution: no mirror, no pseudoinverse; brsf's draws are the core's own
-ABSENT = ("wm", "pbp", "pseudoinverse", "brsf")
-THROUGH = [rule for rule in ALL_RULES if not rule.startswith(ABSENT)]
 
 
 def draw_layer(shape, rng, activation, budget):
     """A layer with patches that fits above (C, H, W)."""
-    kernel, stride = rng.integers(1, 6, 2), rng.integers(1, 4, 2)
-    if rng.random() < 0.5:
-        kernel, stride = kernel[[0, 0]], stride[[0, 0]]
-    padding = ("valid", "same")[rng.integers(2)]
-    if padding == "valid":
-        kernel = np.minimum(kernel, shape[1:])
+    kernel, stride, padding = draw_kernel(shape, rng, 5)
     kind = fa.Conv2D if rng.random() < 0.8 else fa.LocallyConnected2D
     positions = max(1, shape[1] * shape[2] // int(np.prod(stride)))
     maps = int(rng.integers(1, max(2, min(17, budget // positions))))
     return kind(
         maps,
-        tuple(map(int, kernel)),
-        stride=tuple(map(int, stride)),
+        kernel,
+        stride=stride,
         padding=padding,
         activation=activation,
         bias=bool(rng.random() < 0.7),
@@ -214,6 +207,39 @@ def agrees(net, x, y, steps=3, optimizer=SGD, w=None):
         net.step(x, y, optimizer, sample_weight=w)
     found = dict(errors(net, ref, x, y, w))
     assert max(found.values()) < TOLERANCE[net.dtype.name], found
+
+
+def check_rule(rule: str, device="cpu") -> None:
+    """The rule into either convolution of the small network."""
+    rng = np.random.default_rng(1)
+    for place in (0, 1):
+        n, above = (60, 30) if place == 0 else (5, 6)
+        rules = ["fa", "dfa", "bp"]
+        rules[place] = rule_of(rule, n, {"layerwise": above, "direct": 3, "target": 3}, rng)
+        agrees(lenet(rules, device=device), *examples())
+
+
+def check_noise_and_weights(dtype: str, device="cpu") -> None:
+    """Node perturbation, and examples that have weights."""
+    x, y = examples(dtype=dtype)
+    net = lenet(fa.NodePerturbation(0.3), dtype=dtype, device=device)
+    agrees(net, x, y, optimizer=fa.SGD(1e-3))
+    w = np.array([0, 1, 2, 0.5, 1, 1, 0, 3, 1], dtype=dtype)
+    agrees(lenet(["fa", "drtp", "kp"], dtype=dtype, device=device), x, y, w=w)
+
+
+def check_large_batch(batch: int, dtype: str, device="cpu") -> None:
+    """One step, whose sums are as exact as those of a small batch."""
+    rng = np.random.default_rng(0)
+    layers = [fa.Conv2D(7, 3, activation="relu"), fa.Dense(2)]
+    net = fa.Network((1, 6, 7), layers, dtype=dtype, device=device)
+    x, y = rng.random((batch, 42)).astype(dtype), rng.random((batch, 2)).astype(dtype)
+    ref = reference_conv.of(net)
+    ref.step(x, y, fa.SGD(0.01))
+    net.step(x, y, fa.SGD(0.01))
+    bound = 1e-6 if dtype == "float32" else 1e-13
+    for own, expected in zip([*net.weights, *net.biases], [*ref.weights, *ref.biases], strict=True):
+        assert np.abs(own - expected).max() < bound
 
 
 def states_equal(left: fa.Network, right: fa.Network) -> None:

@@ -13,7 +13,7 @@ from parity import relative_error
 from parity_cases import ALL_RULES, HIDDEN, OUTPUTS, Case, plain_case
 
 BATCHES = [1, 2, 7, 16, 17, 33, 100, 130, 300]
-# through a locally connected layer: no mirror, no pseudoinverse; brsf's draws are the core's own
+# through a layer of patches: no mirror, no pseudoinverse; brsf's draws are the core's own
 ABSENT = ("wm", "pbp", "pseudoinverse", "brsf")
 THROUGH = [rule for rule in ALL_RULES if not rule.startswith(ABSENT)]
 
@@ -50,17 +50,21 @@ def local_case(image: tuple[int, ...], local: Sequence[Patches], *dense: int, **
     return plain_case((*widths, *dense), image=image, local=tuple(local), **changes)
 
 
-def draw_patches(shape, rng) -> tuple[Patches, tuple[int, int, int]]:
-    """A layer that fits above (C, H, W), half the time square, and its own shape."""
-    kernel, stride = rng.integers(1, 7, 2), rng.integers(1, 4, 2)
+def draw_kernel(shape, rng, most: int) -> tuple[tuple[int, int], tuple[int, int], str]:
+    """Kernel (no side beyond ``most``), stride and padding above (C, H, W), half the time square."""
+    kernel, stride = rng.integers(1, most + 1, 2), rng.integers(1, 4, 2)
     if rng.random() < 0.5:
         kernel, stride = kernel[[0, 0]], stride[[0, 0]]
     padding = ("valid", "same")[rng.integers(2)]
     if padding == "valid":
         kernel = np.minimum(kernel, shape[1:])
-    patches = Patches(
-        int(rng.integers(1, 10)), tuple(kernel.tolist()), tuple(stride.tolist()), padding
-    )
+    return tuple(kernel.tolist()), tuple(stride.tolist()), padding
+
+
+def draw_patches(shape, rng) -> tuple[Patches, tuple[int, int, int]]:
+    """A layer that fits above (C, H, W), and its own shape."""
+    kernel, stride, padding = draw_kernel(shape, rng, 6)
+    patches = Patches(int(rng.integers(1, 10)), kernel, stride, padding)
     return patches, reference_local.of(patches.layer("linear"), shape).shape[:3]
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
 from typing import Any
+
+from site_table import load, measured, table
 
 WAYS = {
     "command": "`fastfa train SET --feedback RULE`",
     "compare": "`fa.compare([RULE], SET)`, which trains by a `Trainer`",
     "estimator": "`fastfa.sklearn`: `FeedbackAlignmentClassifier(feedback=RULE)` and `…Regressor`",
 }
-Table = Callable[[Iterable[str], Iterable[Iterable[str]]], str]
 
 
-def defaults(result: dict[str, Any], table: Table, measured: str) -> str:
+def defaults(name: str) -> str:
     """A table for each way of calling: rows are rules, columns are sets."""
+    result = load(name)
     sets = result["protocol"]["sets"]
-    parts = [f"{measured} The sets: {'; '.join(sets.values())}."]
+    parts = [f"{measured(result)} The sets: {'; '.join(sets.values())}."]
     rules = dict.fromkeys(run["rule"] for run in result["runs"])
     for way, title in WAYS.items():
         runs = [run for run in result["runs"] if run["way"] == way]

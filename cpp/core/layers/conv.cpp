@@ -93,10 +93,8 @@ class ConvLayer final : public Layer<T> {
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>&, Index n, const Parameters<T>& parameters) const override {
     const Buffer<T>& errors = this->delta;
-    backend.conv_update({learning, geometry_, below.data(), below.ld(), errors.data(), errors.ld(), n,
-                         parameters.w.data(), parameters.w.ld(), parameters.of_w.v.data(),
-                         parameters.of_w.s.data(), parameters.bias.data(), parameters.of_bias.v.data(),
-                         parameters.of_bias.s.data(), scratch_.data(), sums_.data(), sums_.ld()});
+    backend.conv_update({learning, parameters.arrays(), geometry_, below.data(), below.ld(),
+                         errors.data(), errors.ld(), n, scratch_.data(), sums_.data(), sums_.ld()});
   }
 
  private:

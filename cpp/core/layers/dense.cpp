@@ -110,6 +110,7 @@ class DenseLayer final : public Layer<T> {
                              const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& d,
                              const Parameters<T>& parameters) const {
     return {learning,
+            parameters.arrays(),
             below.data(),
             below.ld(),
             n,
@@ -119,13 +120,6 @@ class DenseLayer final : public Layer<T> {
             d.data(),
             d.ld(),
             this->n_out,
-            parameters.w.data(),
-            parameters.w.ld(),
-            parameters.of_w.v.data(),
-            parameters.of_w.s.data(),
-            parameters.bias.data(),
-            parameters.of_bias.v.data(),
-            parameters.of_bias.s.data(),
             mask_.data(),
             mask_.ld()};
   }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "fastfa/types.h"
-#include "kernels/ops.h"
+#include "kernels/local_ops.h"
 
 namespace fastfa {
 

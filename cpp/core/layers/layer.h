@@ -38,11 +38,25 @@ struct Parameters {
   Buffer<T> w, bias;
   Moments<T> of_w, of_bias;
 
+  // As the kernels take them.
+  ParameterArrays<T> arrays() const {
+    return {w.data(),    w.ld(),           of_w.v.data(),   of_w.s.data(),
+            bias.data(), of_bias.v.data(), of_bias.s.data()};
+  }
+
   void reserve_memory(Allocator& allocator, Memory memory) {
     if (w) of_w.reserve(allocator, memory, w.rows(), w.cols());
     if (bias) of_bias.reserve(allocator, memory, 1, bias.cols());
   }
 };
+
+// A step that adds the sum of the gradients over a batch, and does nothing else.
+template <class T>
+Learning<T> sum_of_gradients() {
+  Learning<T> plain{};
+  plain.rate = plain.bias_rate = T(1);
+  return plain;
+}
 
 // A layer's buffers for the current batch.
 template <class T>

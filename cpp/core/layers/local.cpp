@@ -98,26 +98,10 @@ class LocalLayer final : public Layer<T> {
 
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>&, Index n, const Parameters<T>& parameters) const override {
-    backend.local_update({learning,
-                          geometry_,
-                          below.data(),
-                          below.ld(),
-                          this->delta.data(),
-                          this->delta.ld(),
-                          n,
-                          this->scratch[0].data(),
-                          this->scratch[1].data(),
-                          this->scratch[1].ld(),
-                          parameters.w.data(),
-                          parameters.w.ld(),
-                          parameters.of_w.v.data(),
-                          parameters.of_w.s.data(),
-                          parameters.bias.data(),
-                          parameters.of_bias.v.data(),
-                          parameters.of_bias.s.data(),
-                          weights_.data(),
-                          bias_gradient_.data(),
-                          whole_.data()});
+    backend.local_update({learning, parameters.arrays(), geometry_, below.data(), below.ld(),
+                          this->delta.data(), this->delta.ld(), n, this->scratch[0].data(),
+                          this->scratch[1].data(), this->scratch[1].ld(), weights_.data(),
+                          bias_gradient_.data(), whole_.data()});
   }
 
  private:

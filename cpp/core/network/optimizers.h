@@ -37,18 +37,8 @@ struct OptimizerStep {
 
   Learning<T> of(const LayerSpec& layer) const;  // what it is to the parameters of this layer
 
-  // A step that adds the sum of the gradients over a batch, and does nothing else.
-  Learning<T> sum() const {
-    Learning<T> plain{};
-    plain.rate = plain.bias_rate = T(1);
-    plain.halted = learning.halted;
-    return plain;
-  }
-
-  // Does a weight of this layer move where its gradient is zero?
-  bool moves_anyway(const LayerSpec& layer) const {
-    return memory != Memory::none || of(layer).decay != 0;
-  }
+  // Does a weight that learns so move where its gradient is zero?
+  bool moves_anyway(const Learning<T>& own) const { return memory != Memory::none || own.decay != 0; }
 };
 
 // A step with n examples, the t-th since the memory was zero.

@@ -178,16 +178,13 @@ class Instruments {
   double angle_of_gradients(std::size_t l) {
     const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
     const std::vector<ColumnRange>& inputs = l == 0 ? net_.all_inputs_ : net_.layers_[l - 1].units;
-    Learning<T> plain{};
-    plain.rate = T(1);
     const auto gradient = [&](const Buffer<T>& delta) {
       stop_if_asked();
-      Buffer<T> g(*net_.backend_, h.cols(), delta.cols());
-      net_.backend_->dense_update({plain, h.data(), h.ld(), n_, h.cols(), inputs.data(),
-                                   static_cast<Index>(inputs.size()), delta.data(), delta.ld(),
-                                   delta.cols(), g.data(), g.ld(), nullptr, nullptr, nullptr, nullptr,
-                                   nullptr, nullptr, 0});
-      return g;
+      const Parameters<T> g{Buffer<T>(*net_.backend_, h.cols(), delta.cols()), {}, {}, {}};
+      net_.backend_->dense_update({sum_of_gradients<T>(), g.arrays(), h.data(), h.ld(), n_, h.cols(),
+                                   inputs.data(), static_cast<Index>(inputs.size()), delta.data(),
+                                   delta.ld(), delta.cols(), nullptr, 0});
+      return g.w;
     };
     const Buffer<T> own = gradient(net_.probe_.own[l]), bp = gradient(net_.probe_.bp[l]);
     return Dots(*net_.backend_, own, bp, own.rows(), own.cols()).angle();
@@ -196,13 +193,11 @@ class Instruments {
   double angle_of_kernels(std::size_t l) {
     Layer<T>& layer = net_.layers_[l];
     const Buffer<T>& h = l == 0 ? net_.batch_.input : net_.layers_[l - 1].h;
-    Learning<T> plain{};
-    plain.rate = T(1);
     const auto gradient = [&](Buffer<T>& delta) {
       stop_if_asked();
       const Parameters<T> g{layer.pattern->make(*net_.backend_), {}, {}, {}};
       const Exchanged now(layer.delta, delta);
-      layer.learn(*net_.backend_, plain, h, net_.all_inputs_, n_, g);
+      layer.learn(*net_.backend_, sum_of_gradients<T>(), h, net_.all_inputs_, n_, g);
       net_.backend_->wait();
       return g.w;
     };

@@ -7,7 +7,7 @@
 #include "core/network/network_impl.h"
 
 namespace fastfa {
-// Sets a gradient to zero, in the shape of these parameters.
+// A gradient for these parameters, zero at first.
 template <class T>
 void Network<T>::Impl::make_gradient(Parameters<T>& gradient, const Parameters<T>& of) {
   const auto make = [&](Buffer<T>& g, const Buffer<T>& shape) {
@@ -59,7 +59,7 @@ void Network<T>::Impl::update_within_limits(Batch<T>& batch, OptimizerStep<T>& c
   double squares = 0;
   for_learning([&](std::size_t l, Layer<T>& layer, Parameters<T>& gradient) {
     make_gradient(gradient, layer);
-    layer.learn(*backend_, change.sum(), l > 0 ? layers_[l - 1].output(learning_) : batch.input,
+    layer.learn(*backend_, sum_of_gradients<T>(), l > 0 ? layers_[l - 1].output(learning_) : batch.input,
                 l > 0 ? layers_[l - 1].units : batch.ranges, batch.n, gradient);
     if (change.clip_norm > 0) squares += squares_of(gradient.w) + squares_of(gradient.bias);
   });

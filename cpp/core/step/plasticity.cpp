@@ -21,10 +21,9 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& c
       if (f.matrix->learns_as_weights()) {  // B is laid out as W
         return source.learn(*backend_, learning, h, layers_[l].units, batch.n, b);
       }
-      backend_->dense_update({learning, source.delta.data(), source.delta.ld(), batch.n, source.n_out,
-                              source.units.data(), static_cast<Index>(source.units.size()), h.data(),
-                              h.ld(), layers_[l].n_out, b.w.data(), b.w.ld(), b.of_w.v.data(),
-                              b.of_w.s.data(), nullptr, nullptr, nullptr, f.mask.data(), f.mask.ld()});
+      backend_->dense_update({learning, b.arrays(), source.delta.data(), source.delta.ld(), batch.n,
+                              source.n_out, source.units.data(), static_cast<Index>(source.units.size()),
+                              h.data(), h.ld(), layers_[l].n_out, f.mask.data(), f.mask.ld()});
     };
     const Parameters<T> b{f.matrix->learned(), {}, f.of_b, {}};
     const Learning<T> learning = change.of(source.spec);
@@ -33,7 +32,7 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& c
       continue;
     }
     make_gradient(f.gradient, b);
-    learn(change.sum(), f.gradient);
+    learn(sum_of_gradients<T>(), f.gradient);
     apply_gradient(change, learning, f.gradient, b);
   }
 }
@@ -81,15 +80,14 @@ void Network<T>::Impl::mirror(Index n) {
     const double decay = f.spec.mirror_decay >= 0
                              ? f.spec.mirror_decay
                              : std::min(1.0, examples / (20.0 * static_cast<double>(layer.n_out)));
-    const Buffer<T> b = f.matrix->learned();
+    const Parameters<T> b{f.matrix->learned(), {}, {}, {}};
     Learning<T> change{};
     change.rate = static_cast<T>(f.spec.mirror_growth > 0 ? f.spec.mirror_growth
                                                           : decay / (examples * sigma * sigma));
     change.decay = static_cast<T>(decay);
-    backend_->dense_update({change, above.h.data(), above.h.ld(), n, above.n_out, above.units.data(),
-                            static_cast<Index>(above.units.size()), noise.data(), noise.ld(),
-                            layer.n_out, b.data(), b.ld(), nullptr, nullptr, nullptr, nullptr, nullptr,
-                            f.mask.data(), f.mask.ld()});
+    backend_->dense_update({change, b.arrays(), above.h.data(), above.h.ld(), n, above.n_out,
+                            above.units.data(), static_cast<Index>(above.units.size()), noise.data(),
+                            noise.ld(), layer.n_out, f.mask.data(), f.mask.ld()});
   }
 }
 

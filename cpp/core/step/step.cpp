@@ -159,9 +159,9 @@ void Network<T>::Impl::update(Batch<T>& batch, const OptimizerStep<T>& change) {
     h = &layer.output(learning_);
     if (!layer.spec.trainable || layer.delta_zero) continue;
     const Learning<T> learning = change.of(layer.spec);
-    const std::vector<ColumnRange>& ranges = l > 0                             ? layers_[l - 1].units
-                                             : change.moves_anyway(layer.spec) ? all_inputs_
-                                                                               : batch.ranges;
+    const std::vector<ColumnRange>& ranges = l > 0                           ? layers_[l - 1].units
+                                             : change.moves_anyway(learning) ? all_inputs_
+                                                                             : batch.ranges;
     if (deferring_ && layer.can_defer()) {
       layer.defer(*backend_, learning, below, l > 0 ? ranges : all_inputs_, batch.n, l == 0);
       continue;
