@@ -184,6 +184,35 @@ def test_ensembles_have_the_bits_of_networks_alone(optimizer, rng):
         assert bits(left) == bits(right)
 
 
+def test_without_memory_for_gradients_nothing_changes(run_python):
+    """B as well as W is as before, and so is Adam's count of steps."""
+    run_python(
+        """
+import resource
+import numpy as np, fastfa as fa
+fa.set_num_threads(1)
+net, twin = (fa.Network(4, [fa.Dense(6000, "tanh"), fa.Dense(6000, "tanh"), fa.Dense(3)], "kp", seed=1)
+             for _ in range(2))
+x, y = np.ones((5, 4)), np.ones((5, 3))
+for each in (net, twin):
+    each.step(x, y, fa.Adam(0.001))
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)
+try:
+    net.step(x, y, fa.Adam(0.001, clip_value=0.1))
+except MemoryError as error:
+    assert "a gradient, for clip_norm or clip_value, takes about" in str(error), error
+else:
+    raise AssertionError("there was enough memory")
+for each in (net, twin):
+    each.step(x, y, fa.Adam(0.001))
+for left, right in zip(net.weights + net.feedback_matrices, twin.weights + twin.feedback_matrices):
+    assert (np.asarray(left) == right).all()
+"""
+    )
+
+
 def test_the_reference_limits(rng):
     """The reference itself: 3-4-5, by hand."""
     limited = reference.limit_of(fa.SGD(1.0, clip_norm=1.0), [np.array([3.0]), np.array([[4.0]])])

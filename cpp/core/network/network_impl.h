@@ -67,7 +67,8 @@ class Network<T>::Impl final : public ForkListener {
   // update() with limited gradients, in limits.cpp; `change` is what is left of the step for others.
   void update_within_limits(Batch<T>& batch, OptimizerStep<T>& change);
   double squares_of(const Buffer<T>& g);
-  void make_gradient(Parameters<T>& gradient, const Parameters<T>& of);
+  void reserve_gradients(const Optimizer& optimizer);
+  void clear(const Parameters<T>& gradient);
   void apply_gradient(const OptimizerStep<T>& change, const Learning<T>& learning,
                       const Parameters<T>& gradient, const Parameters<T>& to);
   void mirror(Index n);  // weight mirror

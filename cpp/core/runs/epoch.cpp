@@ -78,6 +78,7 @@ void Network<T>::Impl::ready(const Optimizer& optimizer, Index batch) {
   pass_.drop();
   reserve(batch);
   reserve_memory(memory_of(optimizer));
+  reserve_gradients(optimizer);
 }
 
 template <class T>

@@ -1,5 +1,6 @@
 // A step whose gradients are limited: they are formed first, and each parameter takes its step after
 // that.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -7,24 +8,43 @@
 #include "core/network/network_impl.h"
 
 namespace fastfa {
-// A gradient for these parameters, zero at first.
+
+// Room for all gradients, before a step changes anything.
 template <class T>
-void Network<T>::Impl::make_gradient(Parameters<T>& gradient, const Parameters<T>& of) {
-  const auto make = [&](Buffer<T>& g, const Buffer<T>& shape) {
-    if (g) return backend_->clear(g.data(), g.rows() * g.ld());
+void Network<T>::Impl::reserve_gradients(const Optimizer& optimizer) {
+  if (!limits_gradients(optimizer)) return;
+  const auto make = [&](Buffer<T>& g, const Buffer<T>& of) {
+    if (g || !of) return;
     with_room([] { return std::string("[optimizer] a gradient, for clip_norm or clip_value,"); },
-              static_cast<double>(shape.bytes()),
-              [&] { g = Buffer<T>(*backend_, shape.rows(), shape.cols()); });
+              static_cast<double>(of.bytes()), [&] { g = Buffer<T>(*backend_, of.rows(), of.cols()); });
   };
-  make(gradient.w, of.w);
-  if (of.bias) make(gradient.bias, of.bias);
+  gradients_.resize(layers_.size());
+  Index rows = 1;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    if (!layers_[l].spec.trainable) continue;
+    make(gradients_[l].w, layers_[l].w);
+    make(gradients_[l].bias, layers_[l].bias);
+    rows = std::max(rows, layers_[l].w.rows());
+  }
+  if (squares_.cols() < 3 * rows) squares_ = Buffer<double>(*backend_, 1, 3 * rows);
+  const bool by_value = std::visit([](const auto& o) { return o.clip_value > 0; }, optimizer);
+  for (Feedback<T>& f : rule_.feedback) {
+    if (by_value && f.spec.plasticity == Plasticity::kolen_pollack)
+      make(f.gradient.w, f.matrix->learned());
+  }
+}
+
+template <class T>
+void Network<T>::Impl::clear(const Parameters<T>& gradient) {
+  for (const Buffer<T>& g : {gradient.w, gradient.bias}) {
+    if (g) backend_->clear(g.data(), g.rows() * g.ld());
+  }
 }
 
 // Σ g² of all elements, which the host reads.
 template <class T>
 double Network<T>::Impl::squares_of(const Buffer<T>& g) {
   if (!g) return 0;
-  if (squares_.cols() < 3 * g.rows()) squares_ = Buffer<double>(*backend_, 1, 3 * g.rows());
   backend_->row_dots({g.data(), g.ld(), g.data(), g.ld(), g.rows(), g.cols(), squares_.data()});
   backend_->wait();
   double sum = 0;
@@ -50,7 +70,6 @@ void Network<T>::Impl::apply_gradient(const OptimizerStep<T>& change, const Lear
 // above the limit, all of them shrink by the same factor, and so do those of B.
 template <class T>
 void Network<T>::Impl::update_within_limits(Batch<T>& batch, OptimizerStep<T>& change) {
-  gradients_.resize(layers_.size());
   const auto for_learning = [&](auto&& visit) {
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       if (layers_[l].spec.trainable && !layers_[l].delta_zero) visit(l, layers_[l], gradients_[l]);
@@ -58,7 +77,7 @@ void Network<T>::Impl::update_within_limits(Batch<T>& batch, OptimizerStep<T>& c
   };
   double squares = 0;
   for_learning([&](std::size_t l, Layer<T>& layer, Parameters<T>& gradient) {
-    make_gradient(gradient, layer);
+    clear(gradient);
     layer.learn(*backend_, sum_of_gradients<T>(), l > 0 ? layers_[l - 1].output(learning_) : batch.input,
                 l > 0 ? layers_[l - 1].units : batch.ranges, batch.n, gradient);
     if (change.clip_norm > 0) squares += squares_of(gradient.w) + squares_of(gradient.bias);
@@ -75,7 +94,8 @@ void Network<T>::Impl::update_within_limits(Batch<T>& batch, OptimizerStep<T>& c
 }
 
 #define FASTFA_INSTANTIATE(T)                                                                 \
-  template void Network<T>::Impl::make_gradient(Parameters<T>&, const Parameters<T>&);        \
+  template void Network<T>::Impl::reserve_gradients(const Optimizer&);                        \
+  template void Network<T>::Impl::clear(const Parameters<T>&);                                \
   template void Network<T>::Impl::apply_gradient(const OptimizerStep<T>&, const Learning<T>&, \
                                                  const Parameters<T>&, const Parameters<T>&); \
   template void Network<T>::Impl::update_within_limits(Batch<T>&, OptimizerStep<T>&)

@@ -31,7 +31,7 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& c
       learn(learning, b);
       continue;
     }
-    make_gradient(f.gradient, b);
+    clear(f.gradient);
     learn(sum_of_gradients<T>(), f.gradient);
     apply_gradient(change, learning, f.gradient, b);
   }

@@ -134,6 +134,7 @@ template <class T>
 void Network<T>::Impl::update_step(const Optimizer& optimizer) {
   const FlagGuard now(learning_);
   reserve_memory(memory_of(optimizer));
+  reserve_gradients(optimizer);
   pass_.reach(Stage::done);
   finish(batch_, optimizer);
 }
