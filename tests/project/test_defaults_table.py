@@ -27,7 +27,10 @@ def test_cells_tell_one_seed_from_several_and_what_is_missing(monkeypatch):
     def table(columns, rows):
         return repr([list(columns), *map(list, rows)])
 
-    told = module.defaults(result, table, "measured somewhere")
+    monkeypatch.setattr(module, "load", {"result.json": result}.get)
+    monkeypatch.setattr(module, "table", table)
+    monkeypatch.setattr(module, "measured", lambda result: "measured somewhere")
+    told = module.defaults("result.json")
     assert "['', 'A', 'B']" in told
     assert "['`fa`', '3.0 (2.0–4.0)', '1.0 (one seed)']" in told
     assert "['`bp`', '3.0', '–']" in told
