@@ -28,20 +28,52 @@ endif()
 set(FASTFA_KERNELS "")
 set(FASTFA_LEVELS "")
 set(export_map ${PROJECT_SOURCE_DIR}/cmake/kernels.map)
+
+function(fastfa_kernel_options target level)
+  set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/cpp ${PROJECT_SOURCE_DIR}/cpp/include)
+  target_include_directories(${target} SYSTEM PRIVATE ${FASTFA_EIGEN_DIR})
+  # GCC 12 takes the deliberately undefined values of its own AVX-512 intrinsics for mistakes.
+  target_compile_options(${target} PRIVATE ${optimised} -ffp-contract=fast -fno-math-errno ${flags_${level}}
+                                           "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>")
+  target_compile_definitions(${target} PRIVATE FASTFA_LEVEL="${level}" FASTFA_VECTOR_BYTES=${bytes_${level}}
+                                               EIGEN_MPL2_ONLY EIGEN_DONT_PARALLELIZE)
+  target_link_libraries(${target} PRIVATE fastfa_flags)
+endfunction()
+
+# The products in bf16 once more for each kind of instructions, in the library of their level; which of
+# them a processor has is asked at run time.
+include(CheckCXXCompilerFlag)
+set(flags_of_emulated "")
+set(flags_of_avx512_bf16 -mavx512bf16)
+set(flags_of_amx -mavx512bf16 -mamx-tile -mamx-bf16)
+check_cxx_compiler_flag("-mavx512bf16" FASTFA_HAS_AVX512_BF16)
+check_cxx_compiler_flag("-mamx-tile -mamx-bf16" FASTFA_HAS_AMX)
+
 foreach(level ${levels})
   set(kernels fastfa_kernels_${level})
   add_library(${kernels} MODULE ${PROJECT_SOURCE_DIR}/cpp/kernels/table.cpp
                                 ${PROJECT_SOURCE_DIR}/cpp/kernels/conv_table.cpp
                                 ${PROJECT_SOURCE_DIR}/cpp/kernels/linear_algebra.cpp)
-  set_target_properties(${kernels} PROPERTIES PREFIX "" INTERPROCEDURAL_OPTIMIZATION OFF)
-  target_include_directories(${kernels} PRIVATE ${PROJECT_SOURCE_DIR}/cpp ${PROJECT_SOURCE_DIR}/cpp/include)
-  target_include_directories(${kernels} SYSTEM PRIVATE ${FASTFA_EIGEN_DIR})
-  # GCC 12 takes the deliberately undefined values of its own AVX-512 intrinsics for mistakes.
-  target_compile_options(${kernels} PRIVATE ${optimised} -ffp-contract=fast -fno-math-errno ${flags_${level}}
-                                            "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>")
-  target_compile_definitions(${kernels} PRIVATE FASTFA_LEVEL="${level}" FASTFA_VECTOR_BYTES=${bytes_${level}}
-                                                EIGEN_MPL2_ONLY EIGEN_DONT_PARALLELIZE)
-  target_link_libraries(${kernels} PRIVATE fastfa_flags)
+  set_target_properties(${kernels} PROPERTIES PREFIX "")
+  fastfa_kernel_options(${kernels} ${level})
+  set(ways emulated)
+  if(level STREQUAL "v4" AND FASTFA_HAS_AVX512_BF16)
+    list(APPEND ways avx512_bf16)
+    target_compile_definitions(${kernels} PRIVATE FASTFA_AVX512_BF16)
+    if(FASTFA_HAS_AMX)
+      list(APPEND ways amx)
+      target_compile_definitions(${kernels} PRIVATE FASTFA_AMX)
+    endif()
+  endif()
+  foreach(way ${ways})
+    set(products ${kernels}_bf16_${way})
+    add_library(${products} OBJECT ${PROJECT_SOURCE_DIR}/cpp/kernels/bf16_table.cpp)
+    fastfa_kernel_options(${products} ${level})
+    target_compile_options(${products} PRIVATE ${flags_of_${way}})
+    target_compile_definitions(${products} PRIVATE FASTFA_BF16_WAY=${way})
+    target_sources(${kernels} PRIVATE $<TARGET_OBJECTS:${products}>)
+  endforeach()
   target_link_options(${kernels} PRIVATE -Wl,--version-script=${export_map})
   set_target_properties(${kernels} PROPERTIES LINK_DEPENDS ${export_map})
   list(APPEND FASTFA_KERNELS ${kernels})

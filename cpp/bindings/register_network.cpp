@@ -72,6 +72,7 @@ void register_class(py::module_& m, const char* name) {
              return net.reaches(reinterpret_cast<const void*>(pointer), bytes);
            })
       .def("use_tf32", &Net::use_tf32, py::call_guard<WithoutGil>())
+      .def("use_bf16", &Net::use_bf16, py::call_guard<WithoutGil>())
       .def("use_cublas", &Net::use_cublas, py::call_guard<WithoutGil>())
       .def("use_stream", &Net::use_stream, py::call_guard<WithoutGil>())
       .def("stream", &Net::stream)

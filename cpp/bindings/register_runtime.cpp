@@ -23,6 +23,8 @@ void register_runtime(py::module_& m) {
     d["isa"] = info.isa;
     d["isa_available"] = info.isa_available;
     d["threads"] = get_num_threads();
+    d["bf16"] = info.bf16;
+    d["bf16_available"] = info.bf16_available;
     d["eigen"] = info.eigen;
     d["compiler"] = info.compiler;
     d["cuda"] = info.cuda.empty() ? py::object(py::none()) : py::str(info.cuda);

@@ -196,6 +196,11 @@ NetworkSpec network_spec(const fastfa_config* config) {
   return spec;
 }
 
+std::string matmul_precision(const fastfa_config* config) {
+  const char* const given = received("fastfa_config", config, config_defaults).matmul_precision;
+  return given ? given : "NULL";
+}
+
 Optimizer optimizer_of(const fastfa_optimizer* optimizer) {
   if (!optimizer) {
     refuse("[fastfa_optimizer] was null; it must be an optimizer, such as FASTFA_SGD_INIT makes");

@@ -9,6 +9,7 @@
 namespace fastfa {
 
 NetworkSpec network_spec(const fastfa_config* config);
+std::string matmul_precision(const fastfa_config* config);
 // One for each hidden layer; one alone is for all of them.
 std::vector<FeedbackSpec> feedback_specs(const fastfa_feedback* feedback, std::int64_t n,
                                          std::int64_t hidden);

@@ -29,6 +29,24 @@ std::int64_t ask(const fastfa_network* net, F&& f) {
 
 using namespace fastfa;
 
+namespace {
+
+template <class T>
+std::unique_ptr<Network<T>> network_of(const NetworkSpec& spec, const std::string& precision) {
+  auto net = std::make_unique<Network<T>>(spec);
+  if (precision == "bf16") {
+    net->use_bf16(true);
+  } else if (precision == "tf32") {
+    net->use_tf32(true);
+  } else if (precision != "float32") {
+    refuse("[fastfa_config] matmul_precision was '" + precision +
+           "'; it must be one of float32, bf16, tf32");
+  }
+  return net;
+}
+
+}  // namespace
+
 extern "C" {
 
 fastfa_status fastfa_network_create(const fastfa_config* config, fastfa_network** net) {
@@ -39,9 +57,9 @@ fastfa_status fastfa_network_create(const fastfa_config* config, fastfa_network*
     const NetworkSpec spec = network_spec(config);
     auto made = std::make_unique<fastfa_network>();
     if (config->dtype == FASTFA_FLOAT32) {
-      made->f32 = std::make_unique<Network<float>>(spec);
+      made->f32 = network_of<float>(spec, matmul_precision(config));
     } else if (config->dtype == FASTFA_FLOAT64) {
-      made->f64 = std::make_unique<Network<double>>(spec);
+      made->f64 = network_of<double>(spec, matmul_precision(config));
     } else {
       refuse("[fastfa_config] dtype was " + std::to_string(config->dtype) +
              "; it must be FASTFA_FLOAT32 or FASTFA_FLOAT64");

@@ -1,20 +1,12 @@
 // What a library of kernels, one for each instruction set, has for the core.
 #pragma once
 
+#include "kernels/bf16_ops.h"
 #include "kernels/conv_ops.h"
 #include "kernels/ops.h"
 #include "kernels/tiny_ops.h"
 
 namespace fastfa {
-
-// How many independent tiles an operation has (from its shape alone, never from the thread count), the
-// function that does some of them, and what remains to be done when all are (null: nothing).
-template <class Args>
-struct Op {
-  int (*tiles)(const Args&);
-  void (*run)(const Args&, int begin, int end);
-  void (*finish)(const Args&);
-};
 
 template <class T>
 struct KernelSet {
@@ -79,6 +71,7 @@ struct KernelTable {
   LinearAlgebra linear_algebra;
   const ConvSet<float>* conv_f32;
   const ConvSet<double>* conv_f64;
+  const Bf16Set* bf16[3];  // by AMX, by AVX512-BF16, emulated; null: not built
 };
 
 }  // namespace fastfa

@@ -1,6 +1,7 @@
 // One kernel library: this file, compiled for one instruction set. It exports one function.
 #include "kernels/activate.h"
 #include "kernels/apply_gradient.h"
+#include "kernels/bf16_table.h"
 #include "kernels/conv_table.h"
 #include "kernels/dense_forward.h"
 #include "kernels/dense_online.h"
@@ -25,6 +26,16 @@
 #include "kernels/tiny.h"
 #include "kernels/transpose.h"
 
+#ifdef FASTFA_AVX512_BF16
+#define FASTFA_AVX512_BF16_SET &bf16_avx512_bf16
+#else
+#define FASTFA_AVX512_BF16_SET nullptr
+#endif
+#ifdef FASTFA_AMX
+#define FASTFA_AMX_SET &bf16_amx
+#else
+#define FASTFA_AMX_SET nullptr
+#endif
 #define FASTFA_TEXT_(x) #x
 #define FASTFA_TEXT(x) FASTFA_TEXT_(x)
 
@@ -70,7 +81,8 @@ constexpr KernelTable table{kernel_abi,
                             kernels<double>,
                             {pseudoinverse, orthonormalise},
                             &conv_f32,
-                            &conv_f64};
+                            &conv_f64,
+                            {FASTFA_AMX_SET, FASTFA_AVX512_BF16_SET, &bf16_emulated}};
 
 }  // namespace
 }  // namespace fastfa

@@ -36,12 +36,14 @@ def build_info() -> dict[str, Any]:
 
     Keys: ``version``; ``isa``, the instruction-set level in use (``v4``, ``v3``, ``v2`` for x86-64, or
     ``portable``; ``$FASTFA_ISA`` chooses another); ``isa_available``, the levels that are built and that
-    this processor has; ``threads``; ``eigen`` and ``compiler``, versions; ``cuda``, the toolkit's
+    this processor has; ``bf16``, how products of ``matmul_precision="bf16"`` are done (``amx``,
+    ``avx512_bf16`` or ``emulated``; ``$FASTFA_BF16`` chooses another), and ``bf16_available``;
+    ``threads``; ``eigen`` and ``compiler``, versions; ``cuda``, the toolkit's
     version and the targets that device kernels were compiled for, or None: not built.
 
     Raises
     ------
     RuntimeError
-        If ``$FASTFA_ISA`` asks for a level that is not available.
+        If ``$FASTFA_ISA`` or ``$FASTFA_BF16`` asks for what is not available.
     """
     return _core.build_info()

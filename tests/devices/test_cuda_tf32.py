@@ -82,6 +82,13 @@ def test_it_is_refused_where_it_cannot_be(device, dtype):
 
 def test_names_that_are_none():
     with pytest.raises(
-        ValueError, match=r"matmul_precision was 'bf16'; it must be one of float32, tf32"
+        ValueError, match=r"matmul_precision was 'fp8'; it must be one of float32, bf16, tf32"
+    ):
+        network(5, 4, precision="fp8")
+
+
+def test_bf16_is_the_processors():
+    with pytest.raises(
+        ValueError, match=r"matmul_precision was 'bf16'; it must be 'float32' .*'cuda"
     ):
         network(5, 4, precision="bf16")

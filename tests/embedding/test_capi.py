@@ -180,6 +180,18 @@ def test_looking_is_pythons_with_any_strides(rng):
     np.testing.assert_array_equal(b, net.feedback_matrices[0])
 
 
+def test_products_may_be_in_bf16(rng):
+    x, y = (rng.standard_normal((40, n)).astype("f4") for n in (50, 34))
+    layers = [Layer(units=n, activation=b"tanh") for n in (60, 34)]
+    ours = Network(50, layers, loss=b"squared_error", seed=5, matmul_precision=b"bf16")
+    assert ours.status == 0, last_error()
+    layers = [fa.Dense(n, "tanh") for n in (60, 34)]
+    net = fa.Network(50, layers, seed=5, matmul_precision="bf16")
+    assert ours.call("step", view(x), view(y), c.byref(Optimizer()), None) == 0, last_error()
+    net.step(x, y, fa.SGD(0.1))
+    assert_same(ours, net)
+
+
 @pytest.mark.parametrize("device", ["cpu", pytest.param(ORDERS[0], marks=emulated)])
 def test_rows_may_lie_in_any_order_on_any_device(device, rng):
     """From the last example in memory to the first, with others between them."""

@@ -85,6 +85,12 @@ def test_nulls_are_refused_by_every_function():
         ({"struct_size": 8}, r"\[fastfa_config\] struct_size was 8"),
         ({"perturbation": -1.0}, r"perturbation was -1"),
         ({"device": None}, r"device was null"),
+        (
+            {"matmul_precision": None},
+            r"matmul_precision was 'NULL'; it must be one of float32, bf16",
+        ),
+        ({"matmul_precision": b"tf32"}, r"matmul_precision was 'tf32'; it must be 'float32'"),
+        ({"matmul_precision": b"bf16", "dtype": 1}, r"matmul_precision was 'bf16'; it must be"),
     ],
 )
 def test_a_bad_description_is_told(change, told):

@@ -112,7 +112,8 @@ def test_all_names_exist_once():
 
 def test_build_info_tells_what_was_built():
     info = fa.build_info()
-    assert set(info) == {"version", "isa", "isa_available", "threads", "eigen", "compiler", "cuda"}
+    told = {"version", "isa", "isa_available", "bf16", "bf16_available", "threads", "eigen"}
+    assert set(info) == told | {"compiler", "cuda"}
     assert re.fullmatch(r"\d+\.\d+(\.\d+)?([a-z.+].*)?", info["version"])
     assert info["version"] == fa.__version__
     assert info["isa"] in info["isa_available"]

@@ -121,8 +121,9 @@ class Config(Sized):
         ("input_dropout", c.c_double),
         ("perturbation", c.c_double),
         ("device", c.c_char_p),
+        ("matmul_precision", c.c_char_p),
     ]
-    defaults = (0, None, 0, None, 0, b"squared_error", 0, 0, 0.0, 0.0, b"cpu")
+    defaults = (0, None, 0, None, 0, b"squared_error", 0, 0, 0.0, 0.0, b"cpu", b"float32")
 
 
 class Optimizer(Sized):

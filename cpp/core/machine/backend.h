@@ -95,6 +95,8 @@ class Backend : public Allocator {
   virtual void pool_back(const PoolBack<T>&) = 0;
   // Products of large matrices in TF32 from now on, or exact again. False: it can't.
   virtual bool use_tf32(bool on) { return !on; }
+  // The same in bf16.
+  virtual bool use_bf16(bool on) { return !on; }
   // Dense products by the cuBLAS at that path from now on, always or where it is measured to be faster.
   // Throws std::runtime_error if it isn't to be had.
   virtual void use_cublas(const std::string&, bool) { throw std::runtime_error("it is for a GPU"); }

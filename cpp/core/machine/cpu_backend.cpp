@@ -1,7 +1,9 @@
 // The CPU: kernels of the best instruction set at hand, their tiles shared out to the thread team.
 #include <algorithm>
+#include <type_traits>
 
 #include "core/machine/backend.h"
+#include "core/machine/buffer.h"
 #include "core/machine/isa.h"
 #include "core/machine/thread_team.h"
 
@@ -48,9 +50,18 @@ class CpuBackend final : public Backend<T> {
   void clear(T* values, Index count) override { std::fill_n(values, count, T(0)); }
   void copy(const T* from, T* to, Index count) override { std::copy_n(from, count, to); }
   void gather(const Gather<T>& args) override { run(kernels_.gather, args); }
-  void dense_forward(const DenseForward<T>& args) override { run(kernels_.dense_forward, args); }
+  void dense_forward(const DenseForward<T>& args) override {
+    const RoundFactor<T> left{args.h, args.ldh, args.n, args.ranges, args.n_ranges, false, nullptr, 0};
+    if (did_in_bf16(&Bf16Set::dense_forward, args, left, args.n_in, args.n_out)) return;
+    run(kernels_.dense_forward, args);
+  }
   void output(const Output<T>& args) override { run(kernels_.output, args); }
-  void propagate(const Propagate<T>& args) override { run(kernels_.propagate, args); }
+  void propagate(const Propagate<T>& args) override {
+    const RoundFactor<T> left{args.source,   args.lds, args.n,  args.ranges,
+                              args.n_ranges, false,    nullptr, 0};
+    if (did_in_bf16(&Bf16Set::propagate, args, left, args.n_src, args.n_l)) return;
+    run(kernels_.propagate, args);
+  }
   void propagate(const PropagateSign<T>& args) override { run(kernels_.propagate_sign, args); }
   void propagate(const PropagateBits<T>& args) override { run(kernels_.propagate_bits, args); }
   void propagate(const PropagateProcedural<T>& args) override {
@@ -66,7 +77,11 @@ class CpuBackend final : public Backend<T> {
   void dropout(const Dropout<T>& args) override { run(kernels_.dropout, args); }
   void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
   void tally(const Tally&) override {}  // the host adds up each step's losses
-  void dense_update(const DenseUpdate<T>& args) override { run(kernels_.dense_update, args); }
+  void dense_update(const DenseUpdate<T>& args) override {
+    const RoundFactor<T> left{args.h, args.ldh, args.n, args.ranges, args.n_ranges, true, nullptr, 0};
+    if (did_in_bf16(&Bf16Set::dense_update, args, left, args.n_in, args.n_out)) return;
+    run(kernels_.dense_update, args);
+  }
   void dense_online(const DenseOnline<T>& args) override { run(kernels_.dense_online, args); }
   void local_forward(const LocalForward<T>& args) override {
     lay_across(args);
@@ -91,6 +106,10 @@ class CpuBackend final : public Backend<T> {
   }
   void pool_forward(const PoolForward<T>& args) override { run(conv_.pool_forward, args); }
   void pool_back(const PoolBack<T>& args) override { run(conv_.pool_back, args); }
+  bool use_bf16(bool on) override {
+    if (std::is_same_v<T, float>) bf16_ = on ? &bf16_products() : nullptr;
+    return on == (bf16_ != nullptr);
+  }
   void tiny_run(const TinyRun<T>& args) override { kernels_.tiny_run(args); }
   bool tiny_forward(const TinyStep<T>& args) override { return kernels_.tiny_forward(args); }
   bool tiny_feedback(const TinyStep<T>& args) override { return kernels_.tiny_feedback(args); }
@@ -104,6 +123,25 @@ class CpuBackend final : public Backend<T> {
     if (kernels_.local_by_rows(f.shape)) return;
     transpose({f.x, f.ldx, f.n, f.shape.inputs(), f.x_across, f.ldc});
   }
+  // Forms a product of the left factor (n, k) with a matrix (k, cols), or of its transpose, in bf16, if
+  // that was asked for and the product is large enough.
+  template <class Pack, class Args>
+  bool did_in_bf16([[maybe_unused]] Op<WithBf16<Pack>> Bf16Set::* op, [[maybe_unused]] const Args& args,
+                   [[maybe_unused]] RoundFactor<T> left, [[maybe_unused]] Index k,
+                   [[maybe_unused]] Index cols) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (!bf16_ || std::min({left.n, k, cols}) < bf16_least) return false;
+      // Room for the left factor either way round: a step's update then never waits for memory.
+      const Index room = std::max(bf16_size(left.n, k), bf16_size(k, left.n));
+      if (!left_ || left_.cols() < room) left_ = Buffer<Bf16>(host_allocator(), 1, room);
+      left.to = left_.data();
+      left.ldt = bf16_ld(left.across ? left.n : k);
+      run(bf16_->round_factor, left);
+      run(bf16_->*op, {args, left.to, left.ldt});
+      return true;
+    }
+    return false;
+  }
   template <class Args>
   void run(const Op<Args>& op, const Args& args) {
     if (team_) {
@@ -116,6 +154,8 @@ class CpuBackend final : public Backend<T> {
 
   const KernelSet<T>& kernels_ = kernel_set<T>();
   const ConvSet<T>& conv_ = conv_set<T>();
+  const Bf16Set* bf16_ = nullptr;  // null: products are formed in T
+  Buffer<Bf16> left_;              // the left factor of a product
   std::shared_ptr<ThreadTeam> team_;
 };
 

@@ -17,6 +17,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace fastfa {
@@ -55,6 +59,24 @@ bool processor_has(const std::string& level) {
 #else
   return false;
 #endif
+}
+
+// The ways of KernelTable::bf16.
+bool processor_has_bf16(const std::string& way) {
+  if (way == "emulated") return true;
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & 1u << 5)) return false;  // AVX512-BF16
+  if (way == "avx512_bf16") return true;
+#if defined(__linux__)
+  __get_cpuid_count(7, 0, &a, &b, &c, &d);
+  constexpr unsigned amx = 1u << 22 | 1u << 24;  // BF16 and TILE
+  // Linux gives the memory of tiles to those who ask for it, once for each process.
+  constexpr long ask_for = 0x1023, tiles = 18;
+  return (d & amx) == amx && syscall(SYS_arch_prctl, ask_for, tiles) == 0;
+#endif
+#endif
+  return false;
 }
 
 std::vector<std::string> available() {
@@ -112,6 +134,37 @@ const KernelTable& kernels() {
   return *table.load(std::memory_order_relaxed);
 }
 
+// The ways to do products in bf16 that the kernels and the processor have, best first.
+static std::vector<const Bf16Set*> ways_of_bf16() {
+  std::vector<const Bf16Set*> ways;
+  for (const Bf16Set* set : kernels().bf16) {
+    if (set && processor_has_bf16(set->how)) ways.push_back(set);
+  }
+  return ways;
+}
+
+static std::vector<std::string> names_of(const std::vector<const Bf16Set*>& ways) {
+  std::vector<std::string> names;
+  for (const Bf16Set* way : ways) names.push_back(way->how);
+  return names;
+}
+
+static const Bf16Set& choose_bf16() {
+  const std::vector<const Bf16Set*> ways = ways_of_bf16();
+  const char* asked = std::getenv("FASTFA_BF16");
+  if (!asked || !*asked) return *ways.front();
+  for (const Bf16Set* way : ways) {
+    if (std::string(asked) == way->how) return *way;
+  }
+  throw std::runtime_error("[fastfa] FASTFA_BF16 was '" + std::string(asked) +
+                           "'; this build and processor have: " + joined(names_of(ways)));
+}
+
+const Bf16Set& bf16_products() {
+  static const Bf16Set& chosen = choose_bf16();
+  return chosen;
+}
+
 const char* version() { return FASTFA_VERSION; }
 
 BuildInfo build_info() {
@@ -121,7 +174,8 @@ BuildInfo build_info() {
 #else
   const std::string compiler = "gcc " __VERSION__;
 #endif
-  return {table.level, available(), table.eigen, compiler, FASTFA_CUDA};
+  return {table.level, available(), bf16_products().how, names_of(ways_of_bf16()),
+          table.eigen, compiler,    FASTFA_CUDA};
 }
 
 }  // namespace fastfa

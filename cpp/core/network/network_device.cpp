@@ -15,6 +15,14 @@ void Network<T>::use_tf32(bool on) {
   impl_->recorder_.drop();
 }
 template <class T>
+void Network<T>::use_bf16(bool on) {
+  Session<T> session(*impl_);
+  if (!impl_->backend_->use_bf16(on)) {
+    refuse("[Network] matmul_precision was 'bf16'; it must be 'float32' for a network on '" +
+           impl_->spec_.device + "' of this dtype: bf16 is float32's on 'cpu'");
+  }
+}
+template <class T>
 void Network<T>::use_cublas(const std::string& path, bool always) {
   Session<T> session(*impl_);
   if (impl_->backend_->immediate()) {
@@ -70,6 +78,7 @@ void Network<T>::Impl::copy_out(const Buffer<T>& from, Index n, MatrixView<T> to
 
 #define FASTFA_INSTANTIATE(T)                                               \
   template void Network<T>::use_tf32(bool);                                 \
+  template void Network<T>::use_bf16(bool);                                 \
   template void Network<T>::use_cublas(const std::string&, bool);           \
   template bool Network<T>::reaches(const void*, std::size_t) const;        \
   template OwnedMatrix<T> Network<T>::allocate(std::int64_t, std::int64_t); \

@@ -236,11 +236,13 @@ typedef struct fastfa_config {
   int32_t dtype;    /* FASTFA_FLOAT32 or FASTFA_FLOAT64 */
   uint64_t seed;
   double input_dropout;
-  double perturbation; /* above 0: node perturbation with noise of this size, and no feedback */
-  const char* device;  /* "cpu", or "cuda", "cuda:1", ... */
+  double perturbation;          /* above 0: node perturbation with noise of this size, and no feedback */
+  const char* device;           /* "cpu", or "cuda", "cuda:1", ... */
+  const char* matmul_precision; /* "float32"; on the CPU "bf16", on a GPU "tf32": dense products */
 } fastfa_config;
-#define FASTFA_CONFIG_INIT \
-  {sizeof(fastfa_config), 0, NULL, 0, NULL, 0, "squared_error", FASTFA_FLOAT32, 0, 0.0, 0.0, "cpu"}
+#define FASTFA_CONFIG_INIT                                                \
+  {sizeof(fastfa_config), 0, NULL, 0,   NULL,  0,        "squared_error", \
+   FASTFA_FLOAT32,        0, 0.0,  0.0, "cpu", "float32"}
 
 /* "sgd":     v <- momentum v + g with g = lr (s gradient - weight_decay W), W <- W + v; with nesterov
  *            W <- W + g + momentum v. s is 1/N, or 1 with sum.

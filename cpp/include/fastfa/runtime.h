@@ -14,8 +14,10 @@ FASTFA_API void set_num_threads(int n);  // throws std::invalid_argument below 1
 FASTFA_API int get_num_threads();
 
 struct BuildInfo {
-  std::string isa;                         // level in use: v2, v3, v4 or portable
-  std::vector<std::string> isa_available;  // levels that are built and that this processor has
+  std::string isa;                          // level in use: v2, v3, v4 or portable
+  std::vector<std::string> isa_available;   // levels that are built and that this processor has
+  std::string bf16;                         // how bf16 products are done: amx, avx512_bf16, emulated
+  std::vector<std::string> bf16_available;  // ways that are built and that this processor has
   std::string eigen;
   std::string compiler;
   std::string cuda;  // version of the toolkit and targets; empty: built without CUDA

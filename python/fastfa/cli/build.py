@@ -125,6 +125,7 @@ def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Net
         loss=settings.loss,
         seed=seed,
         dtype=settings.dtype,
+        matmul_precision=settings.matmul_precision,
     )
     if len(data.class_names) == max(net.output_size, 2):
         net.class_names = data.class_names

@@ -121,7 +121,7 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         seed: int = 0,
         dtype: Any = "float32",
         device: str = "cpu",
-        matmul_precision: Literal["float32", "tf32"] = "float32",
+        matmul_precision: Literal["float32", "bf16", "tf32"] = "float32",
         matmul_library: Literal["fastfa", "cublas", "fastest"] = "fastfa",
     ) -> None:
         shape = _arguments.input_shape(input)
@@ -137,7 +137,7 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
             dtype=_arguments.dtype(dtype),
             device=_arguments.device(device),
             matmul_precision=_check.choice(
-                "Network", "matmul_precision", matmul_precision, ("float32", "tf32")
+                "Network", "matmul_precision", matmul_precision, ("float32", "bf16", "tf32")
             ),
             matmul_library=_check.choice(
                 "Network", "matmul_library", matmul_library, ("fastfa", "cublas", "fastest")
@@ -160,6 +160,8 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         )
         if matmul_precision == "tf32":
             self._net.use_tf32(True)
+        if matmul_precision == "bf16":
+            self._net.use_bf16(True)
         if matmul_library != "fastfa":
             path = _cublas.path(self.device)
             self._net.use_cublas(path, matmul_library == "cublas")

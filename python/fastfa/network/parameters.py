@@ -34,7 +34,7 @@ class Parameters(Guarded):
     seed: int
     dtype: np.dtype
     device: str
-    matmul_precision: Literal["float32", "tf32"]
+    matmul_precision: Literal["float32", "bf16", "tf32"]
     matmul_library: Literal["fastfa", "cublas", "fastest"]
     class_names: tuple[str, ...]
     _net: _core.NetworkFloat32 | _core.NetworkFloat64

@@ -71,6 +71,8 @@ PARAMETERS = """
         What a row of X is, for layers that look at patches of an image.
     dtype : {"float32", "float64"}, optional
         In which the network computes; default that of X, float64 if X is neither.
+    matmul_precision : {"float32", "bf16"}
+        As of `fastfa.Network`; bf16 needs the dtype float32.
     random_state : int, RandomState or None
         Seed of weights, feedback, shuffles and the validation split. An integer is the seed of the
         network itself.
@@ -98,7 +100,7 @@ NOTES = """
     With ``warm_start``, and in ``partial_fit``, a network goes on learning. A changed parameter is
     then honoured: ``feedback`` and ``gain`` by new feedback matrices. Those from which the network was
     built are refused by a ValueError: its layers and their first weights, ``image_shape``, ``dtype``,
-    ``random_state``, and what its output and loss are.
+    ``matmul_precision``, ``random_state``, and what its output and loss are.
 
     Copies and pickles of an estimator carry its network with the optimizer's memory: they go on in the
     same bits.
@@ -111,6 +113,7 @@ BUILT_FROM = (
     "weight_scale",
     "image_shape",
     "dtype",
+    "matmul_precision",
     "random_state",
 )
 
@@ -145,6 +148,7 @@ class FeedbackAlignment(BaseEstimator):
         tol: float = 1e-4,
         image_shape: Sequence[int] | None = None,
         dtype: str | None = None,
+        matmul_precision: Any = "float32",
         random_state: Any = None,
         warm_start: bool = False,
         verbose: bool = False,
@@ -168,6 +172,7 @@ class FeedbackAlignment(BaseEstimator):
         self.tol = tol
         self.image_shape = image_shape
         self.dtype = dtype
+        self.matmul_precision = matmul_precision
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -336,7 +341,15 @@ class FeedbackAlignment(BaseEstimator):
         with own_names():
             feedback = self._rules(len(_arguments.layers(layers)[0]) - 1)
         shape = X.shape[1] if self.image_shape is None else tuple(self.image_shape)
-        network = Network(shape, layers, feedback, loss=loss, seed=seed, dtype=X.dtype)
+        network = Network(
+            shape,
+            layers,
+            feedback,
+            loss=loss,
+            seed=seed,
+            dtype=X.dtype,
+            matmul_precision=self.matmul_precision,
+        )
         if network.input_size != X.shape[1]:
             raise ValueError(
                 f"[fit] image_shape was {self.image_shape!r}; X has {X.shape[1]} features, and its "

@@ -50,7 +50,8 @@ ROWS = [
     ('fa.Network(3, [fa.Dense(1)], device="gpu")',
      "ValueError: [Network] device was 'gpu'; it must be 'cpu', 'cuda' or 'cuda:<number>'"),
     ('fa.Network(3, [fa.Dense(1)], matmul_precision="tf16")',
-     "ValueError: [Network] matmul_precision was 'tf16'; it must be one of float32, tf32"),
+     "ValueError: [Network] matmul_precision was 'tf16'; it must be one of float32, bf16, tf32 "
+     "(did you mean 'bf16'?)"),
     ('fa.Network(3, [fa.Dense(1)], matmul_library="mkl")',
      "ValueError: [Network] matmul_library was 'mkl'; it must be one of fastfa, cublas, fastest"),
     # Network.forward

@@ -1,0 +1,165 @@
+// Factors of bf16 products: the left one rounded before the product, the right one a panel at a time.
+#pragma once
+
+#include "kernels/bf16.h"
+#include "kernels/panels.h"
+
+namespace fastfa {
+namespace {
+
+inline Index columns_in(const ColumnRange* ranges, Index n_ranges) {
+  Index count = 0;
+  for (Index r = 0; r < n_ranges; ++r) count += ranges[r].end - ranges[r].begin;
+  return count;
+}
+
+// Calls f(first, place, count) for stretches of neighbouring columns, at most 2 · lanes of them, that
+// are at `place` when only columns in `ranges` are counted.
+template <class F>
+inline void for_stretches(const ColumnRange* ranges, Index n_ranges, F&& f) {
+  Index place = 0;
+  for (Index r = 0; r < n_ranges;) {
+    Index end = ranges[r].end;
+    const Index begin = ranges[r].begin;
+    for (++r; r < n_ranges && ranges[r].begin == end; ++r) end = ranges[r].end;
+    for (Index c = begin; c < end; c += 2 * n_lanes) {
+      const Index count = min(end - c, 2 * n_lanes);
+      f(c, place, count);
+      place += count;
+    }
+  }
+}
+
+// A row, or rows as long as a vector, rounded at once.
+inline int round_factor_tiles(const RoundFactor<float>& f) {
+  const Index rows = f.across ? columns_in(f.ranges, f.n_ranges) : f.n;
+  return static_cast<int>((rows + n_lanes - 1) / n_lanes);
+}
+
+inline Floats load_some(const float* p, Index count) {
+  return count <= 0 ? Floats{} : load_unaligned(p, count);
+}
+
+inline void round_row(const RoundFactor<float>& f, Index row) {
+  const float* const x = f.x + row * f.ldx;
+  Bf16* const to = f.to + row * f.ldt;
+  Index end = 0;
+  for_stretches(f.ranges, f.n_ranges, [&](Index c, Index place, Index count) {
+    const Words words = words_of(load_some(x + c, count), load_some(x + c + n_lanes, count - n_lanes));
+    std::memcpy(to + place, &words, sizeof words);  // what is too much is written over, or pads
+    end = place + count;
+  });
+  std::memset(to + end, 0, static_cast<std::size_t>(f.ldt - end) * sizeof(Bf16));
+}
+
+// Rows first … first + lanes of the transposed factor.
+inline void round_columns(const RoundFactor<float>& f, Index first, const Index* columns, Index count) {
+  const bool together = count == n_lanes && columns[count - 1] - columns[0] == count - 1;
+  for (Index e = 0; e < bf16_padded(f.n); e += 2 * n_lanes) {
+    Floats half[2][n_lanes];
+    for (Index h = 0; h < 2; ++h) {
+      for (Index i = 0; i < n_lanes; ++i) {
+        const Index row = e + h * n_lanes + i;
+        half[h][i] = Floats{};
+        if (row >= f.n) continue;
+        const float* const x = f.x + row * f.ldx;
+        if (together) {
+          half[h][i] = load_unaligned(x + columns[0]);
+        } else {
+          for (Index c = 0; c < count; ++c) half[h][i][c] = x[columns[c]];
+        }
+      }
+      transpose_block<float>(half[h]);
+    }
+    for (Index c = 0; c < count; ++c) {
+      const Words words = words_of(half[0][c], half[1][c]);
+      std::memcpy(f.to + (first + c) * f.ldt + e, &words, sizeof words);
+    }
+  }
+}
+
+// The inputs that rows first … first + count of a product stand for, where only those in `ranges` do.
+struct ActiveColumns {
+  const ColumnRange* range;
+  const ColumnRange* end;
+  Index at;
+  ActiveColumns(const ColumnRange* ranges, Index n_ranges, Index skip = 0)
+      : range(ranges), end(ranges + n_ranges), at(n_ranges > 0 ? ranges->begin : 0) {
+    while (range != end && skip >= range->end - range->begin) {
+      skip -= range->end - range->begin;
+      next_range();
+    }
+    at += skip;
+  }
+  Index next() {
+    const Index column = at++;
+    if (at == range->end) next_range();
+    return column;
+  }
+
+ private:
+  void next_range() {
+    if (++range != end) at = range->begin;
+  }
+};
+
+inline void round_factor_run(const RoundFactor<float>& f, int tile, int tile_end) {
+  const Index rows = f.across ? columns_in(f.ranges, f.n_ranges) : f.n;
+  for (; tile < tile_end; ++tile) {
+    const Index first = tile * Index{n_lanes}, count = min(n_lanes, rows - first);
+    if (!f.across) {
+      for (Index r = first; r < first + count; ++r) round_row(f, r);
+      continue;
+    }
+    Index columns[n_lanes];
+    ActiveColumns active(f.ranges, f.n_ranges, first);
+    for (Index c = 0; c < count; ++c) columns[c] = active.next();
+    round_columns(f, first, columns, count);
+  }
+}
+
+// Two rows of a panel become one of words. `wide`: there is a second vector.
+inline void pair_rows(const float* low, const float* high, bool wide, Word* to) {
+  const auto vector = [](const float* p, Index at) { return p ? load(p + at) : Floats{}; };
+  store_words(to, word_pairs(vector(low, 0), vector(high, 0)));
+  store_words(to + n_lanes, wide ? word_pairs(vector(low, n_lanes), vector(high, n_lanes)) : Words{});
+}
+
+// Words of the rows that row(k) gives, k0 ≤ k < k1, one after the other, a panel wide; zeros up to
+// `padded` words.
+template <class Row>
+inline void pack_pairs(Index k0, Index k1, Index padded, bool wide, Word* to, Row&& row) {
+  Word* const end = to + padded * panel_words;
+  for (Index k = k0; k < k1; k += 2, to += panel_words) {
+    const float* const low = row(k);
+    pair_rows(low, k + 1 < k1 ? row(k + 1) : nullptr, wide, to);
+  }
+  std::memset(to, 0, static_cast<std::size_t>(end - to) * sizeof(Word));
+}
+
+// The same from a transposed source, row j of which is column j of the panel; k0 is a multiple of 2 ·
+// lanes, and rows are padded with zeros to whole vectors.
+inline void pack_pairs_across(const float* b, Index ldb, Index cols, Index k0, Index k1, Index padded,
+                              Word* to) {
+  Word* const end = to + padded * panel_words;
+  for (Index k = k0; k < k1; k += 2 * n_lanes, to += n_lanes * panel_words) {
+    for (int v = 0; v < tile_vecs; ++v) {
+      Floats words[n_lanes];
+      for (Index j = 0; j < n_lanes; ++j) {
+        const Index column = v * n_lanes + j;
+        const float* const row = b + column * ldb + k;
+        words[j] = Floats{};
+        if (column >= cols) continue;
+        words[j] = (Floats)words_of(load_some(row, k1 - k), load_some(row + n_lanes, k1 - k - n_lanes));
+      }
+      transpose_block<float>(words);
+      for (Index i = 0; i < n_lanes && to + i * panel_words < end; ++i) {
+        store_words(to + i * panel_words + v * n_lanes, (Words)words[i]);
+      }
+    }
+  }
+  if (to < end) std::memset(to, 0, static_cast<std::size_t>(end - to) * sizeof(Word));
+}
+
+}  // namespace
+}  // namespace fastfa

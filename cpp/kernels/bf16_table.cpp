@@ -1,0 +1,149 @@
+// Dense products with factors rounded to bf16: a file of its own, which is compiled with other flags
+// than the rest of its level for each FASTFA_BF16_WAY.
+#include "kernels/bf16_table.h"
+
+#include "kernels/bf16_factors.h"
+#include "kernels/dense_forward.h"
+#include "kernels/dense_update.h"
+#include "kernels/propagate.h"
+
+namespace fastfa {
+namespace {
+
+// Rows of W or B lie too far apart for the processor to expect them: they are asked for so early.
+constexpr Index rows_ahead = 16;
+
+// Rows r0 … r1 of a product with a panel of the right factor, over k: pack(k0, k1, padded, to) lays
+// words down, finish(r, rows, c) takes the sums of some rows.
+template <class Pack, class Finish>
+inline void bf16_product(const Bf16* a, Index lda, Index r0, Index r1, Index k, Pack&& pack,
+                         Finish&& finish) {
+  Bf16Scratch s;
+  const auto lay = [&](Index k0) {
+    const Index k1 = min(k0 + chunk_k, k);
+    const Index words = round_up(k1 - k0, 32) / 2;
+    pack(k0, k1, words, s.b);
+    return words;
+  };
+  const bool once = k <= chunk_k;
+  Index words = once ? lay(0) : 0;
+  const Index chunks = (r1 - r0 + chunk_rows - 1) / chunk_rows;
+  for (Index i = 0; i < chunks; ++i) {
+    const Index row = r0 + i * (r1 - r0) / chunks, rows = r0 + (i + 1) * (r1 - r0) / chunks - row;
+    const Unit unit(rows);
+    for (Index k0 = 0; k0 < k; k0 += chunk_k) {
+      if (!once) words = lay(k0);
+      unit.multiply(a + row * lda + k0, lda, rows, s.b, words, s.c, k0 > 0);
+    }
+    if (k == 0) std::memset(s.c, 0, sizeof s.c);
+    finish(row, rows, s.c);
+  }
+}
+
+// Copies sums to columns c … c + cols of a matrix, whole vectors.
+inline void put_sums(const float* sums, Index rows, Index cols, float* to, Index ld) {
+  for (Index r = 0; r < rows; ++r) {
+    for (Index i = 0; i < cols; i += n_lanes) store(to + r * ld + i, load(sums + r * panel_words + i));
+  }
+}
+
+// Packs the rows in `ranges` of a matrix, at column c.
+inline auto pack_active(const float* w, Index ldw, const ColumnRange* ranges, Index n_ranges, Index c,
+                        Index cols) {
+  return [=](Index k0, Index k1, Index padded, Word* to) {
+    ActiveColumns active(ranges, n_ranges, k0);
+    pack_pairs(k0, k1, padded, cols > n_lanes, to, [&](Index) {
+      const float* const row = w + active.next() * ldw + c;
+      fetch(row + rows_ahead * ldw);
+      return row;
+    });
+  };
+}
+
+int forward_tiles(const WithBf16<DenseForward<float>>& f) { return forward_grid(f.of).tiles(); }
+void forward_run(const WithBf16<DenseForward<float>>& with, int tile, int tile_end) {
+  const DenseForward<float>& f = with.of;
+  const Grid g = forward_grid(f);
+  const Index k = columns_in(f.ranges, f.n_ranges);
+  for (; tile < tile_end; ++tile) {
+    const Block t = block_of(g, tile, f.n, f.n_out);
+    for_panels<float>(t.c0, t.c1, [&](Index c, Index cols, auto) {
+      bf16_product(with.a, with.lda, t.r0, t.r1, k,
+                   pack_active(f.w, f.ldw, f.ranges, f.n_ranges, c, cols),
+                   [&](Index r, Index rows, const float* sums) {
+                     put_sums(sums, rows, cols, f.a + r * f.lda + c, f.lda);
+                     finish_forward(f, r, r + rows, c, cols);
+                   });
+    });
+  }
+}
+
+int back_tiles(const WithBf16<Propagate<float>>& p) { return product_grid(p.of).tiles(); }
+void back_run(const WithBf16<Propagate<float>>& with, int tile, int tile_end) {
+  const Propagate<float>& p = with.of;
+  const Grid g = product_grid(p);
+  const Index k = columns_in(p.ranges, p.n_ranges);
+  for (; tile < tile_end; ++tile) {
+    const Block t = block_of(g, tile, p.n, p.n_l);
+    for_panels<float>(t.c0, t.c1, [&](Index c, Index cols, auto) {
+      const auto finish = [&](Index r, Index rows, const float* sums) {
+        put_sums(sums, rows, cols, p.delta + r * p.ldd + c, p.ldd);
+        finish_product(p, r, r + rows, c, cols);
+      };
+      if (p.transposed) {  // then all source units are in the ranges
+        bf16_product(
+            with.a, with.lda, t.r0, t.r1, k,
+            [&](Index k0, Index k1, Index padded, Word* to) {
+              pack_pairs_across(p.b + c * p.ldb, p.ldb, cols, k0, k1, padded, to);
+            },
+            finish);
+      } else {
+        bf16_product(with.a, with.lda, t.r0, t.r1, k,
+                     pack_active(p.b, p.ldb, p.ranges, p.n_ranges, c, cols), finish);
+      }
+    });
+  }
+}
+
+int update_tiles(const WithBf16<DenseUpdate<float>>& u) { return update_grid(u.of).tiles(); }
+void update_run(const WithBf16<DenseUpdate<float>>& with, int tile, int tile_end) {
+  const DenseUpdate<float>& u = with.of;
+  const Grid g = update_grid(u);
+  for (; tile < tile_end; ++tile) {
+    const Block t = block_of(g, tile, columns_in(u.ranges, u.n_ranges), u.n_out);
+    if (t.r0 == 0) update_bias(u, t.c0, t.c1);
+    for_panels<float>(t.c0, t.c1, [&](Index c, Index, auto vecs) {
+      constexpr int V = decltype(vecs)::value;
+      bf16_product(
+          with.a, with.lda, t.r0, t.r1, u.n,
+          [&](Index k0, Index k1, Index padded, Word* to) {
+            pack_pairs(k0, k1, padded, V > 1, to, [&](Index k) { return u.delta + k * u.ldd + c; });
+          },
+          [&](Index r, Index rows, const float* sums) {
+            ActiveColumns active(u.ranges, u.n_ranges, r);
+            for (Index i = 0; i < rows; ++i, sums += panel_words) {
+              Floats gradient[1][V];
+              for (int v = 0; v < V; ++v) gradient[0][v] = load(sums + v * n_lanes);
+              const Index row = active.next();
+              fetch(u.w + (row + rows_ahead) * u.ldw + c);
+              learn_tile(u, row, c, gradient);
+            }
+          });
+    });
+  }
+}
+
+}  // namespace
+
+#define FASTFA_TEXT_(x) #x
+#define FASTFA_TEXT(x) FASTFA_TEXT_(x)
+#define FASTFA_JOINED_(x, y) x##y
+#define FASTFA_JOINED(x, y) FASTFA_JOINED_(x, y)
+
+const Bf16Set FASTFA_JOINED(bf16_, FASTFA_BF16_WAY) = {FASTFA_TEXT(FASTFA_BF16_WAY),
+                                                       {round_factor_tiles, round_factor_run, nullptr},
+                                                       {forward_tiles, forward_run, nullptr},
+                                                       {back_tiles, back_run, nullptr},
+                                                       {update_tiles, update_run, nullptr}};
+
+}  // namespace fastfa
