@@ -49,6 +49,9 @@ struct Bf16Set {
   Op<RoundFactor<float>> round_factor;
   Op<WithBf16<DenseForward<float>>> dense_forward;
   Op<WithBf16<Propagate<float>>> propagate;
+  Op<WithBf16<PropagateSign<float>>> propagate_sign;
+  Op<WithBf16<PropagateBits<float>>> propagate_bits;
+  Op<WithBf16<PropagateProcedural<float>>> propagate_procedural;
   Op<WithBf16<DenseUpdate<float>>> dense_update;
 };
 

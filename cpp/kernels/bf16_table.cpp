@@ -6,6 +6,9 @@
 #include "kernels/dense_forward.h"
 #include "kernels/dense_update.h"
 #include "kernels/propagate.h"
+#include "kernels/propagate_bits.h"
+#include "kernels/propagate_procedural.h"
+#include "kernels/propagate_sign.h"
 
 namespace fastfa {
 namespace {
@@ -78,31 +81,85 @@ void forward_run(const WithBf16<DenseForward<float>>& with, int tile, int tile_e
   }
 }
 
-int back_tiles(const WithBf16<Propagate<float>>& p) { return product_grid(p.of).tiles(); }
-void back_run(const WithBf16<Propagate<float>>& with, int tile, int tile_end) {
-  const Propagate<float>& p = with.of;
+template <class Args>
+int back_tiles(const WithBf16<Args>& p) {
+  return product_grid(p.of).tiles();
+}
+// pack_of(c, cols, Rows<V>) gives what packs the panel at column c.
+template <class Args, class PackOf>
+inline void back(const WithBf16<Args>& with, int tile, int tile_end, PackOf&& pack_of) {
+  const Args& p = with.of;
   const Grid g = product_grid(p);
   const Index k = columns_in(p.ranges, p.n_ranges);
   for (; tile < tile_end; ++tile) {
     const Block t = block_of(g, tile, p.n, p.n_l);
-    for_panels<float>(t.c0, t.c1, [&](Index c, Index cols, auto) {
-      const auto finish = [&](Index r, Index rows, const float* sums) {
-        put_sums(sums, rows, cols, p.delta + r * p.ldd + c, p.ldd);
-        finish_product(p, r, r + rows, c, cols);
-      };
-      if (p.transposed) {  // then all source units are in the ranges
-        bf16_product(
-            with.a, with.lda, t.r0, t.r1, k,
-            [&](Index k0, Index k1, Index padded, Word* to) {
-              pack_pairs_across(p.b + c * p.ldb, p.ldb, cols, k0, k1, padded, to);
-            },
-            finish);
-      } else {
-        bf16_product(with.a, with.lda, t.r0, t.r1, k,
-                     pack_active(p.b, p.ldb, p.ranges, p.n_ranges, c, cols), finish);
-      }
+    for_panels<float>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
+      bf16_product(with.a, with.lda, t.r0, t.r1, k, pack_of(c, cols, vecs),
+                   [&](Index r, Index rows, const float* sums) {
+                     put_sums(sums, rows, cols, p.delta + r * p.ldd + c, p.ldd);
+                     finish_product(p, r, r + rows, c, cols);
+                   });
     });
   }
+}
+
+void back_run(const WithBf16<Propagate<float>>& with, int tile, int tile_end) {
+  const Propagate<float>& p = with.of;
+  if (!p.transposed) {
+    return back(with, tile, tile_end, [&](Index c, Index cols, auto) {
+      return pack_active(p.b, p.ldb, p.ranges, p.n_ranges, c, cols);
+    });
+  }
+  back(with, tile, tile_end, [&](Index c, Index cols, auto) {
+    return [&p, c, cols](Index k0, Index k1, Index padded, Word* to) {
+      pack_pairs_across(p.b + c * p.ldb, p.ldb, cols, k0, k1, padded, to);
+    };
+  });
+}
+
+// A B that is made where it is used: make(k0, k1, to) lays rows of Bᵀ down as floats.
+template <class Make>
+inline auto pack_made(bool wide, Make make) {
+  return [=](Index k0, Index k1, Index padded, Word* to) {
+    constexpr Index most = 32;
+    alignas(64) float rows[most * panel_words];
+    for (Index k = k0; k < k1; k += most) {
+      const Index end = min(k + most, k1), words = min(most / 2, padded - (k - k0) / 2);
+      make(k, end, rows);
+      pack_pairs(0, end - k, words, wide, to + (k - k0) / 2 * panel_words,
+                 [&](Index i) { return rows + i * panel_words; });
+    }
+  };
+}
+inline Floats signed_size(const PropagateSign<float>& p, Index at) {
+  const Floats w = load(p.w + at), size = p.magnitude ? load(p.magnitude + at) : Floats{} + p.scale;
+  return w > 0 ? size : w < 0 ? -size : Floats{};
+}
+void back_sign_run(const WithBf16<PropagateSign<float>>& with, int tile, int tile_end) {
+  const PropagateSign<float>& p = with.of;
+  back(with, tile, tile_end, [&](Index c, Index cols, auto vecs) {
+    constexpr int V = decltype(vecs)::value;
+    return pack_made(V > 1, [&p, c, cols](Index k0, Index k1, float* to) {
+      pack_transposed<float, V>(cols, k0, k1, to,
+                                [&](Index j, Index k) { return signed_size(p, (c + j) * p.ldb + k); });
+    });
+  });
+}
+void back_bits_run(const WithBf16<PropagateBits<float>>& with, int tile, int tile_end) {
+  const PropagateBits<float>& p = with.of;
+  back(with, tile, tile_end, [&](Index c, Index, auto vecs) {
+    constexpr int V = decltype(vecs)::value;
+    return pack_made(
+        V > 1, [&p, c](Index k0, Index k1, float* to) { spread_bits<float, V>(p, c, k0, k1, to); });
+  });
+}
+void back_procedural_run(const WithBf16<PropagateProcedural<float>>& with, int tile, int tile_end) {
+  const PropagateProcedural<float>& p = with.of;
+  back(with, tile, tile_end, [&](Index c, Index, auto vecs) {
+    constexpr int V = decltype(vecs)::value;
+    return pack_made(V > 1,
+                     [&p, c](Index k0, Index k1, float* to) { draw_panel<float, V>(p, c, k0, k1, to); });
+  });
 }
 
 int update_tiles(const WithBf16<DenseUpdate<float>>& u) { return update_grid(u.of).tiles(); }
@@ -140,10 +197,14 @@ void update_run(const WithBf16<DenseUpdate<float>>& with, int tile, int tile_end
 #define FASTFA_JOINED_(x, y) x##y
 #define FASTFA_JOINED(x, y) FASTFA_JOINED_(x, y)
 
-const Bf16Set FASTFA_JOINED(bf16_, FASTFA_BF16_WAY) = {FASTFA_TEXT(FASTFA_BF16_WAY),
-                                                       {round_factor_tiles, round_factor_run, nullptr},
-                                                       {forward_tiles, forward_run, nullptr},
-                                                       {back_tiles, back_run, nullptr},
-                                                       {update_tiles, update_run, nullptr}};
+const Bf16Set FASTFA_JOINED(bf16_, FASTFA_BF16_WAY) = {
+    FASTFA_TEXT(FASTFA_BF16_WAY),
+    {round_factor_tiles, round_factor_run, nullptr},
+    {forward_tiles, forward_run, nullptr},
+    {back_tiles<Propagate<float>>, back_run, nullptr},
+    {back_tiles<PropagateSign<float>>, back_sign_run, nullptr},
+    {back_tiles<PropagateBits<float>>, back_bits_run, nullptr},
+    {back_tiles<PropagateProcedural<float>>, back_procedural_run, nullptr},
+    {update_tiles, update_run, nullptr}};
 
 }  // namespace fastfa

@@ -44,7 +44,11 @@ def draw(rng, n: int, n_in: int, units: int) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-@pytest.mark.parametrize("rule", ["fa", "bp", "dfa", "drtp", "kp"])
+RULES = ["fa", "bp", "dfa", "drtp", "kp", "usf", "frsf", "brsf"]
+RULES += [fa.Feedback(m, scale=0.1) for m in ("normal", "binary", "ternary", "procedural")]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize("size", SIZES)
 def test_each_product_is_that_of_the_rounded_factors(size, rule, rng):
     n, n_in, units = size

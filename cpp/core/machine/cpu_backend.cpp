@@ -57,15 +57,16 @@ class CpuBackend final : public Backend<T> {
   }
   void output(const Output<T>& args) override { run(kernels_.output, args); }
   void propagate(const Propagate<T>& args) override {
-    const RoundFactor<T> left{args.source,   args.lds, args.n,  args.ranges,
-                              args.n_ranges, false,    nullptr, 0};
-    if (did_in_bf16(&Bf16Set::propagate, args, left, args.n_src, args.n_l)) return;
-    run(kernels_.propagate, args);
+    send_back(kernels_.propagate, &Bf16Set::propagate, args);
   }
-  void propagate(const PropagateSign<T>& args) override { run(kernels_.propagate_sign, args); }
-  void propagate(const PropagateBits<T>& args) override { run(kernels_.propagate_bits, args); }
+  void propagate(const PropagateSign<T>& args) override {
+    send_back(kernels_.propagate_sign, &Bf16Set::propagate_sign, args);
+  }
+  void propagate(const PropagateBits<T>& args) override {
+    send_back(kernels_.propagate_bits, &Bf16Set::propagate_bits, args);
+  }
   void propagate(const PropagateProcedural<T>& args) override {
-    run(kernels_.propagate_procedural, args);
+    send_back(kernels_.propagate_procedural, &Bf16Set::propagate_procedural, args);
   }
   void propagate(const PropagateSparse<T>& args) override { run(kernels_.propagate_sparse, args); }
   void propagate(const PropagateHadamard<T>& args) override { run(kernels_.propagate_hadamard, args); }
@@ -141,6 +142,12 @@ class CpuBackend final : public Backend<T> {
       return true;
     }
     return false;
+  }
+  template <class Args, class Pack>
+  void send_back(const Op<Args>& op, Op<WithBf16<Pack>> Bf16Set::* in_bf16, const Args& args) {
+    const RoundFactor<T> left{args.source,   args.lds, args.n,  args.ranges,
+                              args.n_ranges, false,    nullptr, 0};
+    if (!did_in_bf16(in_bf16, args, left, args.n_src, args.n_l)) run(op, args);
   }
   template <class Args>
   void run(const Op<Args>& op, const Args& args) {
