@@ -78,6 +78,10 @@ def summed(pairs: dict[str, dict[str, Any]], key: str) -> dict[str, Any]:
     }
 
 
+def summary(pairs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {key: summed(pairs, key) for key in dict.fromkeys(k.rpartition("/")[0] for k in pairs)}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     command.limit_threads(options.threads)
@@ -99,12 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         result["pairs"][key] = {p: train(sets[data], net, rule, seed, p) for p in PRECISIONS}
         print(key, result["pairs"][key], flush=True)
+        result["table"] = summary(result["pairs"])
         if options.out:
             record.save(options.out, result)
-    keys = dict.fromkeys(key.rpartition("/")[0] for key in result["pairs"])
-    result["table"] = {key: summed(result["pairs"], key) for key in keys}
-    if options.out:
-        record.save(options.out, result)
     columns = ("data", "network", "rule", "seeds", "float32 %", "bf16 %", "bf16 − float32")
     rows = [
         (
@@ -114,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{each['bf16 %']:.2f}",
             f"{each['difference']:+.2f} ± {each['half_interval']:.2f}",
         )
-        for key, each in result["table"].items()
+        for key, each in summary(result["pairs"]).items()
     ]
     print(record.markdown(columns, rows))
     return 0

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from defaults_table import defaults
 from experiment_tables import claims, counts, gallery, local_mnist, mnist, paper
+from precision_tables import bf16_batches, bf16_learning, bf16_steps
 from site_table import ROOT
 from speed_tables import local_layer, local_memory, local_training, speed
 from torch_tables import torch_cost, torch_training
@@ -24,6 +25,7 @@ PAGES = (
     "docs/biotorch.md",
     "docs/defaults.md",
     "docs/gallery.md",
+    "docs/precision.md",
     "docs/reproduce.md",
 )
 _MARKED = re.compile(r"(<!-- begin ([\w-]+) -->\n).*?(<!-- end \2 -->)", re.S)
@@ -44,6 +46,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "claims": claims,
     "torch-cost": torch_cost,
     "torch-training": torch_training,
+    "bf16-steps": bf16_steps,
+    "bf16-batches": bf16_batches,
+    "bf16-learning": bf16_learning,
     "defaults": lambda: defaults("defaults-2026-11-30.json"),
 }
 
