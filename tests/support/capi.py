@@ -1,4 +1,4 @@
-"""libfastfa's C interface by ctypes: the structs of fastfa.h, and the library that the package loads."""
+"""libfastfa's C interface by ctypes: the structs of description.h, and the library that is loaded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from pathlib import Path
 import fastfa as fa
 import numpy as np
 
-HEADER = Path(fa.get_include()) / "fastfa" / "fastfa.h"
+HEADERS = Path(fa.get_include()) / "fastfa"
 LIBRARY = c.CDLL(str(next(Path(fa.get_library_dir()).glob("libfastfa.*"))))
-FUNCTIONS = re.findall(r"^FASTFA_API [^;(]*?(fastfa_\w+)\(", HEADER.read_text("utf-8"), re.M)
+FUNCTIONS = re.findall(
+    r"^FASTFA_API [^;(]*?(fastfa_\w+)\(", (HEADERS / "fastfa.h").read_text("utf-8"), re.M
+)
 STATUS = {
     name: int(value)
-    for name, value in re.findall(r"FASTFA_([A-Z_]+) = (\d+)", HEADER.read_text("utf-8"))
+    for name, value in re.findall(
+        r"FASTFA_([A-Z_]+) = (\d+)", (HEADERS / "description.h").read_text("utf-8")
+    )
 }
 PROPAGATE = c.CFUNCTYPE(
     c.c_int32,
