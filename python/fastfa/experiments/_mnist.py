@@ -181,9 +181,10 @@ def trainer(
     """Minibatches, with the rates of ``spec["lr"]``, pairs of an epoch and η from there on."""
     kind = {"adam": Adam, "sgd": SGD}[spec["optimizer"]]
     rates = {int(epoch): float(rate) for epoch, rate in spec["lr"]}
+    limit = {"clip_norm": spec["clip_norm"]} if "clip_norm" in spec else {}
     return Trainer(
         net,
-        kind(rates[1], weight_decay=spec["weight_decay"]),
+        kind(rates[1], weight_decay=spec["weight_decay"], **limit),
         batch_size=spec["batch_size"],
         epochs=spec["epochs"],
         seed=seed,
