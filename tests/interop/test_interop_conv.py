@@ -148,6 +148,30 @@ def test_shared_weights_of_a_convolution_are_the_networks(torch, batch):
     assert (net.weights[0] != before).all()
 
 
+@pytest.mark.parametrize("activation", ["ReLU", "Tanh", "LeakyReLU", "Hardtanh"])
+def test_an_activation_may_stand_above_max_pooling(torch, activation, rng):
+    """As in most LeNets: outputs and the gradients of backprop are PyTorch's."""
+    from fastfa.interop.torch import from_module
+
+    nn, sigma = torch.nn, getattr(torch.nn, activation)
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        *(nn.Conv2d(2, 5, 3), nn.MaxPool2d(2), sigma(), nn.Conv2d(5, 4, 2), nn.MaxPool2d(2, 1)),
+        *(nn.MaxPool2d(1), sigma(), nn.Flatten(), nn.LazyLinear(3)),
+    ).double()
+    x, y = rng.standard_normal((6, 2, 9, 8)), rng.standard_normal((6, 3))
+    out = module(torch.from_numpy(x))
+    net = from_module(module, input=(2, 9, 8), feedback="bp")
+    flat = x.reshape(6, -1)
+    assert difference(net.forward(flat), out.detach().numpy()) < 1e-12
+    before = [np.array(w) for w in net.weights]
+    net.step(flat, y, fa.SGD(1.0))
+    (0.5 * ((torch.from_numpy(y) - out) ** 2).sum(1).mean()).backward()
+    gradients = [part.weight.grad.numpy() for part in module if hasattr(part, "weight")]
+    for w, old, gradient in zip(net.weights, before, gradients, strict=True):
+        assert difference(old - w, gradient) < 1e-10
+
+
 def refusals(nn):
     conv, dense = nn.Conv2d(2, 3, 3), nn.Linear(3 * 7 * 6, 2)
     return [
@@ -164,7 +188,9 @@ def refusals(nn):
         ([conv, nn.AvgPool2d(2, ceil_mode=True)], SHAPE, "ceil_mode was True; it must be False"),
         ([conv, nn.AvgPool2d(2, divisor_override=3)], SHAPE, "divisor_override was 3"),
         ([conv, nn.MaxPool2d(2, dilation=2)], SHAPE, "module[1].dilation was 2; it must be 1"),
-        ([conv, nn.MaxPool2d(2), nn.ReLU()], SHAPE, "an activation must follow a layer with w"),
+        ([conv, nn.AvgPool2d(2), nn.ReLU()], SHAPE, "an activation must follow a layer with w"),
+        ([conv, nn.MaxPool2d(2), nn.GELU()], SHAPE, "or, if it never falls, max pooling above one"),
+        ([nn.MaxPool2d(2), nn.ReLU()], SHAPE, "an activation must follow a layer with w"),
         ([conv, nn.Softmax(dim=1)], SHAPE, "of images; a Flatten must stand below it"),
         ([nn.ZeroPad2d(1), nn.MaxPool2d(2)], SHAPE, "a Conv2d must follow a ZeroPad2d"),
         (
@@ -182,7 +208,7 @@ def refusals(nn):
     ]
 
 
-@pytest.mark.parametrize("number", range(19))
+@pytest.mark.parametrize("number", range(21))
 def test_what_fastfa_has_not_is_named(torch, number):
     from fastfa.interop.torch import from_module
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ... import _check
-from ...layers import Conv2D, Dense, Dropout, Layer, LocallyConnected2D, Weighted
+from ...layers import Conv2D, Dense, Dropout, Layer, LocallyConnected2D, MaxPool2D, Weighted
 from ...network import Network, _arguments
 from ...network.parameters import LossName
 from .._matrices import changed
@@ -107,7 +107,8 @@ def from_module(
         matrix is not taken over), ``Conv2d``, :class:`LocallyConnected2d`, ``AvgPool2d``,
         ``MaxPool2d``, ``Sigmoid``, ``Tanh``, ``ReLU``, ``LeakyReLU``, ``Hardtanh``, ``Softplus``,
         ``ELU``, ``GELU``, ``SiLU``, ``Softmax``, ``Identity``, ``Flatten`` and ``Dropout``; float32 or
-        float64. ``ZeroPad2d`` may stand below a ``Conv2d``, and an ``Unflatten`` that makes images of
+        float64. An activation that never falls may stand above ``MaxPool2d``: below it is the same.
+        ``ZeroPad2d`` may stand below a ``Conv2d``, and an ``Unflatten`` that makes images of
         the input below all.
     input : int or tuple of int, optional
         The network's input where its first layer doesn't tell: the shape of an image.
@@ -195,13 +196,27 @@ def _layers(
                 raise ValueError(
                     f"[from_module] {name} was {part!r} of images; a Flatten must stand below it"
                 )
-            last: Any = layers[-1] if layers else None
+            at = _activated(layers, activation["activation"])
+            last: Any = layers[at] if layers else None
             if getattr(last, "activation", None) != "linear":
                 raise ValueError(
-                    f"[from_module] {name} was {part!r}; an activation must follow a layer with weights"
+                    f"[from_module] {name} was {part!r}; an activation must follow a layer with "
+                    "weights, or, if it never falls, max pooling above one"
                 )
-            layers[-1] = dataclasses.replace(last, **activation)
+            layers[at] = dataclasses.replace(last, **activation)
     return layers, sources, first or (1,)
+
+
+# σ(max a) = max σ(a) for those that never fall, so that they may stand above max pooling in PyTorch.
+_FALLING = ("gelu", "silu", "softmax")
+
+
+def _activated(layers: Sequence[Layer], activation: str) -> int:
+    """The place of the layer whose outputs an activation is of."""
+    at = len(layers) - 1
+    while at > 0 and isinstance(layers[at], MaxPool2D) and activation not in _FALLING:
+        at -= 1
+    return at
 
 
 @singledispatch
