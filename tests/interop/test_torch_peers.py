@@ -266,3 +266,51 @@ def test_direct_feedback_is_biotorchs_with_its_b(rng):
             torch.testing.assert_close(own.weight.grad, other.weight.grad, rtol=1e-4, atol=1e-6)
             torch.testing.assert_close(own.bias.grad, other.bias.grad, rtol=1e-4, atol=1e-6)
     assert math.isfinite(float(ours[0].weight.grad.norm()))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("mode", ["fa", "usf", "frsf"])
+def test_the_cores_convolutions_learn_as_biotorchs_with_the_same_b(mode, rng):
+    made = pytest.importorskip("biotorch.layers.fa_constructor", reason="needs BioTorch")
+    scale = 0.3
+    rule = fa.Feedback("sign", scale=scale) if mode == "usf" else mode
+    layers = [fa.Conv2D(5, 3, activation="tanh"), fa.Conv2D(4, 2, activation="tanh"), fa.Dense(3)]
+    net = fa.Network((2, 7, 6), layers, rule, seed=8, dtype="float64")
+    options = {"constrain_weights": False, "gradient_clip": False, "init": "xavier"}
+    config = {"type": mode, "options": options}
+    theirs = [
+        made.Conv2d(2, 5, 3, layer_config=config),
+        made.Conv2d(5, 4, 2, layer_config=config),
+        made.Linear(48, 3, layer_config=config),
+    ]
+    for i, (layer, w, b) in enumerate(zip(theirs, net.weights, net.biases, strict=True)):
+        layer.double()
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(w))
+            layer.bias.copy_(torch.from_numpy(b).reshape(layer.bias.shape))
+            if i == 0:
+                continue
+            if mode == "usf":
+                layer.scaling_factor = scale
+            else:  # of frsf the sizes
+                kernel = _as_weights(net, i - 1, w.shape)
+                own = np.array(kernel if mode == "fa" else abs(kernel))
+                layer.weight_backward.copy_(torch.from_numpy(own))
+    model = nn.Sequential(theirs[0], nn.Tanh(), theirs[1], nn.Tanh(), nn.Flatten(), theirs[2])
+    x, y = rng.standard_normal((6, 2, 7, 6)), rng.standard_normal((6, 3))
+    before = [np.array(w) for w in net.weights]
+    net.step(x.reshape(6, -1), y, fa.SGD(1.0))
+    (0.5 * ((torch.from_numpy(y) - model(torch.from_numpy(x))) ** 2).sum(1).mean()).backward()
+    for layer, w, old in zip(theirs, net.weights, before, strict=True):
+        assert difference(layer.weight.grad.numpy(), old - w) < 1e-10
+
+
+def _as_weights(net: fa.Network, hidden: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A layerwise B by the weights' places: what reaches inputs from units of the layer above."""
+    b = net.feedback_matrices[hidden]  # (n_l, n_source)
+    if len(shape) == 2:
+        return b.T
+    maps, channels, height, width = shape
+    rows, cols = net.shapes[hidden + 1][1:]
+    whole = b.reshape(channels, rows, cols, maps, *net.shapes[hidden + 2][1:])
+    return whole[:, :height, :width, :, 0, 0].transpose(3, 0, 1, 2)
