@@ -1,126 +1,83 @@
-"""Training steps of convolutional networks: fastfa beside PyTorch, and how near each is to the floor.
+#!/usr/bin/env python3
+"""Training steps of convolutional networks beside PyTorch and JAX, and how near they are to the floor.
 
-    python bench/conv.py                       # three networks, two threads
+    python bench/conv.py --out conv.json       # three networks, two threads
     python bench/conv.py --threads 1 --rounds 30 --only lenet
     python bench/conv.py --layers              # fastfa's layers one by one
 
-One step of backprop with plain SGD on the mean over the batch, float32, interleaved in one process; the
-table has medians. The floor is what a step's multiply-adds (forward, and both gradients but for that of
-the input) take at the rate of fastfa's own dense product of 512 × 1024 × 1024, measured beside them.
+One step of backprop, and in fastfa of feedback alignment too, with plain SGD on the mean over the batch,
+float32. All take turns in one process; the table has medians. The floor is what a step's multiply-adds
+(forward, and both gradients but for that of the input) take at the rate of fastfa's own dense product of
+512 × 1024 × 1024, measured beside them. Memory is the peak of a process of its own, above what it had
+before.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
-import fastfa as fa
-import numpy as np
+from measuring import command
 
-
-def same(maps: int) -> fa.Conv2D:
-    return fa.Conv2D(maps, 3, padding="same", activation="relu")
-
-
-NETWORKS = {
-    "lenet": (
-        (1, 28, 28),
-        100,
-        [
-            fa.Conv2D(6, 5, padding="same", activation="tanh"),
-            fa.MaxPool2D(2),
-            fa.Conv2D(16, 5, activation="tanh"),
-            fa.MaxPool2D(2),
-            fa.Dense(120, "tanh"),
-            fa.Dense(84, "tanh"),
-            fa.Dense(10),
-        ],
-    ),
-    "32-64-128": (
-        (1, 28, 28),
-        64,
-        [part for maps in (32, 64, 128) for part in (same(maps), fa.MaxPool2D(2))] + [fa.Dense(10)],
-    ),
-    "32-32-64-64": (
-        (3, 32, 32),
-        50,
-        [part for m in (32, 64) for part in (same(m), same(m), fa.MaxPool2D(2))] + [fa.Dense(10)],
-    ),
-}
-
-
-def multiplications(net: fa.Network, batch: int) -> float:
-    """Of a step: three products for each layer, two for the first."""
-    sizes = [
-        batch * np.prod(shape) * w[0].size
-        for shape, w in zip(net.shapes[1:], net.weights, strict=True)
-    ]
-    return float(3 * sum(sizes) - sizes[0])
-
-
-def fastfa_step(net: fa.Network, x, y) -> Callable[[], None]:
-    sgd = fa.SGD(1e-4)
-    return lambda: net.step(x, y, sgd)
-
-
-def torch_steps(net: fa.Network, x, y) -> dict[str, Callable[[], None]]:
-    """The same network in PyTorch, in both layouts; none if it isn't installed."""
-    try:
-        import torch
-        from torch import nn
-    except ImportError:
-        return {}
-    torch.set_num_threads(fa.get_num_threads())
-
-    def stepper(memory_format) -> Callable[[], None]:
-        parts: list[nn.Module] = []
-        for i, (layer, pooling) in enumerate(zip(net.layers, net.pooling[1:], strict=True)):
-            if isinstance(layer, fa.Dense):
-                parts += [nn.Flatten(), nn.Linear(net.weights[i].shape[1], layer.units)]
-            else:
-                channels = net.weights[i].shape[1]
-                parts.append(
-                    nn.Conv2d(channels, layer.maps, layer.kernel_size, padding=layer.padding)
-                )
-            parts += [{"tanh": nn.Tanh, "relu": nn.ReLU, "linear": nn.Identity}[layer.activation]()]
-            parts += [nn.MaxPool2d(each.size, each.stride) for each in pooling]
-        model = nn.Sequential(*parts).to(memory_format=memory_format)
-        images = torch.from_numpy(x).reshape(-1, *net.input_shape).to(memory_format=memory_format)
-        targets, sgd = torch.from_numpy(y), torch.optim.SGD(model.parameters(), 1e-4)
-
-        def step() -> None:
-            sgd.zero_grad()
-            loss = 0.5 * ((targets - model(images)) ** 2).sum(dim=1).mean()
-            loss.backward()
-            sgd.step()
-
-        return step
-
-    return {
-        "torch": stepper(torch.contiguous_format),
-        "torch, channels last": stepper(torch.channels_last),
-    }
+SCHEMA = "fastfa-bench-conv/1"
+NAMES = ("lenet", "32-64-128", "32-32-64-64")
+LR = 1e-4
 
 
 def product_rate() -> Callable[[], float]:
     """Multiply-adds a second of a large dense product."""
+    import fastfa as fa
+
     net = fa.Network(1024, [fa.Dense(1024), fa.Dense(1024)], "bp")
     return lambda: 512 * 1024**2 / net._net.time_feedback(0, 512, 1)
 
 
-def compare(name: str, rounds: int) -> None:
-    shape, batch, layers = NETWORKS[name]
-    nets = {
-        "fastfa, bp": fa.Network(shape, layers, "bp"),
-        "fastfa, fa": fa.Network(shape, layers, "fa"),
+def agreeing(net: Any, x: Any, y: Any, peers: dict[str, Any]) -> dict[str, Any]:
+    """Those of the peers whose first update is that of `net`, which isn't changed."""
+    import copy
+
+    import fastfa as fa
+    import numpy as np
+
+    other = copy.copy(net)
+    other.step(x, y, fa.SGD(LR))
+    kept = {}
+    for name, each in peers.items():
+        each.step()
+        errors = [
+            np.linalg.norm(theirs - ours) / np.linalg.norm(ours - before)
+            for theirs, ours, before in zip(each.weights(), other.weights, net.weights, strict=True)
+        ]
+        if max(errors) < 1e-2:  # of a small difference of float32 weights
+            kept[name] = each
+        else:
+            print(f"{name} isn't timed: its first update is {max(errors):.1e} off")
+    return kept
+
+
+def compare(name: str, rounds: int) -> dict[str, Any]:
+    import fastfa as fa
+
+    from convolutions import jax, torch
+    from convolutions.networks import PLANS, Contestant, batch_of, multiplications
+
+    shape, batch, layers = PLANS[name]
+    nets = {f"fastfa, {rule}": fa.Network(shape, layers, rule) for rule in ("bp", "fa")}
+    net, sgd = nets["fastfa, bp"], fa.SGD(LR)
+    x, y = batch_of(net, batch)
+    peers = torch.steps(net, x, y, LR) | jax.steps(net, x, y, LR)
+    own = {
+        key: Contestant(lambda net=net: net.step(x, y, sgd), lambda net=net: list(net.weights))
+        for key, net in nets.items()
     }
-    net = nets["fastfa, bp"]
-    rng = np.random.default_rng(0)
-    x = rng.random((batch, net.input_size), dtype=np.float32)
-    y = rng.random((batch, 10), dtype=np.float32)
-    steps = {key: fastfa_step(each, x, y) for key, each in nets.items()} | torch_steps(net, x, y)
+    steps = {key: each.step for key, each in (own | agreeing(net, x, y, peers)).items()}
     times: dict[str, list[float]] = {key: [] for key in steps}
     rate, rates = product_rate(), []
     for i in range(rounds + 2):
@@ -131,16 +88,38 @@ def compare(name: str, rounds: int) -> None:
                 times[key].append(time.perf_counter() - begin)
         rates.append(rate())
     floor = multiplications(net, batch) / max(rates)
-    print(f"{name}, batch {batch}: floor {1e3 * floor:.2f} ms at {max(rates) / 1e9:.0f} G/s")
-    for key, values in times.items():
-        middle, least = statistics.median(values), min(values)
-        print(
-            f"  {key:22} {1e3 * middle:8.2f} ms (least {1e3 * least:.2f}), floor {floor / middle:.0%}"
-        )
+    return {
+        "batch": batch,
+        "floor_ms": 1e3 * floor,
+        "product_rate": max(rates),
+        "steps": {
+            key: {
+                "ms": 1e3 * statistics.median(own),
+                "least_ms": 1e3 * min(own),
+                "of_floor": floor / statistics.median(own),
+                "ratio": statistics.median(
+                    a / b for a, b in zip(own, times["fastfa, bp"], strict=True)
+                ),
+            }
+            for key, own in times.items()
+        },
+    }
+
+
+def peak(name: str, threads: int) -> dict[str, Any]:
+    script = Path(__file__).parent / "convolutions" / "memory.py"
+    words = [sys.executable, str(script), name, str(threads)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
 
 
 def layer_by_layer(name: str) -> None:
-    shape, batch, layers = NETWORKS[name]
+    import fastfa as fa
+    import numpy as np
+
+    from convolutions.networks import PLANS
+
+    shape, batch, layers = PLANS[name]
     net, rate = fa.Network(shape, layers, "bp"), product_rate()()
     print(f"{name}, batch {batch}, {rate / 1e9:.0f} G/s")
     for i, layer in enumerate(net.layers):
@@ -153,17 +132,52 @@ def layer_by_layer(name: str) -> None:
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    processors = command.limit_threads(options.threads)
+    import fastfa as fa
+
+    from measuring import record
+
+    fa.set_num_threads(options.threads)
+    if options.layers:
+        for name in options.only:
+            layer_by_layer(name)
+        return 0
+    protocol = {
+        "rounds": options.rounds,
+        "threads": options.threads,
+        "processors_used": processors,
+    }
+    result = record.head(SCHEMA, protocol)
+    with record.Neighbours() as neighbours:
+        result["networks"] = {name: compare(name, options.rounds) for name in options.only}
+    result["foreign_load"] = neighbours.load
+    for name, found in result["networks"].items():
+        found["memory"] = peak(name, options.threads)
+    if options.out:
+        record.save(options.out, result)
+    rows = [
+        (name, who, f"{own['ms']:.2f}", f"{own['least_ms']:.2f}", f"{own['ratio']:.2f}",
+         f"{own['of_floor']:.0%}")
+        for name, found in result["networks"].items()
+        for who, own in found["steps"].items()
+    ]  # fmt: skip
+    columns = ("network", "contestant", "ms", "least", "÷ fastfa, bp", "of the floor")
+    print(record.markdown(columns, rows) + neighbours.warning())
+    for name, found in result["networks"].items():
+        print(f"{name}: peak memory {found['memory']['ratio']:.2f} × what it must hold")
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = command.parser("conv.py", __doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--only", choices=NETWORKS, nargs="*", default=list(NETWORKS))
+    parser.add_argument("--only", choices=NAMES, nargs="*", default=list(NAMES))
     parser.add_argument("--layers", action="store_true", help="fastfa's layers one by one")
-    given = parser.parse_args()
-    fa.set_num_threads(given.threads)
-    for name in given.only:
-        layer_by_layer(name) if given.layers else compare(name, given.rounds)
+    return command.parse(parser, arguments, ("threads", "rounds"))
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

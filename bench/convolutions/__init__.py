@@ -1,0 +1,1 @@
+"""Convolutional networks (`bench/conv.py`): which ones, and who takes part."""
