@@ -55,17 +55,15 @@ class ConvPattern final : public Pattern<T> {
   void send_back(Backend<T>& backend, const FeedbackProduct<T>& product,
                  const Buffer<T>& weights) override {
     const LocalShape& g = geometry_;
-    const Index room = backend.conv_room(g, product.n).back;
-    if (scratch_.cols() < room) scratch_ = Buffer<T>(backend, 1, room);
+    T* const scratch = backend.scratch(backend.conv_room(g, product.n).back);
     backend.conv_back({g, product.source, product.lds, product.n, weights.data(), weights.ld(),
-                       product.delta, product.ldd, scratch_.data()});
+                       product.delta, product.ldd, scratch});
     backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h, product.ldh,
                          product.activation, nullptr, product.bad});
   }
 
  private:
   LocalShape geometry_;
-  Buffer<T> scratch_;
 };
 
 template <class T>
@@ -80,26 +78,29 @@ class ConvLayer final : public Layer<T> {
     const LocalShape& g = geometry_;
     const auto room = backend.conv_room(g, batch);
     const Index rows = room.parts * (g.patch() + 1);
-    if (scratch_.cols() < room.forward) scratch_ = Buffer<T>(backend, 1, room.forward);
+    backend.scratch(room.forward);
     if (sums_.rows() < rows) sums_ = Buffer<double>(backend, rows, g.maps);
   }
 
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>&, Index n,
                Sigma activation, const Buffer<T>& to, T*, int* bad) override {
     backend.conv_forward({geometry_, below.data(), below.ld(), n, this->w.data(), this->w.ld(),
-                          this->bias.data(), activation, to.data(), to.ld(), scratch_.data(), bad});
+                          this->bias.data(), activation, to.data(), to.ld(), scratch(backend, n), bad});
   }
 
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>&, Index n, const Parameters<T>& parameters) const override {
     const Buffer<T>& errors = this->delta;
     backend.conv_update({learning, parameters.arrays(), geometry_, below.data(), below.ld(),
-                         errors.data(), errors.ld(), n, scratch_.data(), sums_.data(), sums_.ld()});
+                         errors.data(), errors.ld(), n, scratch(backend, n), sums_.data(), sums_.ld()});
   }
 
  private:
+  T* scratch(Backend<T>& backend, Index n) const {
+    return backend.scratch(backend.conv_room(geometry_, n).forward);
+  }
+
   LocalShape geometry_;
-  Buffer<T> scratch_;
   Buffer<double> sums_;  // of the gradient's parts
 };
 

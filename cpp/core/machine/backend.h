@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/machine/allocator.h"
+#include "core/machine/buffer.h"
 #include "core/machine/replay_state.h"
 #include "kernels/conv_ops.h"
 #include "kernels/tiny_ops.h"
@@ -82,8 +83,16 @@ class Backend : public Allocator {
   virtual void local_forward(const LocalForward<T>&) = 0;
   virtual void local_back(const LocalBack<T>&) = 0;
   virtual void local_update(const LocalUpdate<T>&) = 0;
-  // Convolutions and pooling. The caller keeps what convolutions work in: `forward` values of T for
-  // conv_forward and conv_update, `back` for conv_back, and sums of `parts` of the gradient.
+  // What an operation works in, at least so many values: the same memory for all, until one needs more.
+  T* scratch(Index count) {
+    if (scratch_.cols() < count) {
+      scratch_ = {};  // before there is another
+      scratch_ = Buffer<T>(*this, 1, count);
+    }
+    return scratch_.data();
+  }
+  // Convolutions and pooling. They work in scratch: `forward` values for conv_forward and conv_update,
+  // `back` for conv_back; and in sums of `parts` of the gradient.
   struct ConvRoom {
     Index forward, back, parts;
   };
@@ -113,6 +122,9 @@ class Backend : public Allocator {
   virtual void tiny_update(const TinyStep<T>&) = 0;
   virtual void lane_run(const LaneRun<T>&) = 0;
   virtual Index lanes() const = 0;  // of a LaneRun; 0: there is none
+
+ private:
+  Buffer<T> scratch_;
 };
 
 template <class T>
