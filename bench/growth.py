@@ -20,7 +20,10 @@ from typing import Any
 from measuring import command
 
 SCHEMA = "fastfa-bench-growth/1"
-AXES = ("width", "depth", "batch", "threads", "replicas", "density", "rank", "memory")
+AXES = (
+    *("width", "depth", "batch", "threads", "replicas", "density", "rank"),
+    *("maps", "kernel", "image", "conv-batch", "memory"),
+)
 DEFAULT_OUT = Path(__file__).resolve().parent.parent / "build" / "growth.json"
 
 

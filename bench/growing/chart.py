@@ -14,6 +14,10 @@ _AXES = {
     "replicas": "Networks in the ensemble",
     "density": "Fraction of B that is not zero",
     "rank": "Rank of B",
+    "maps": "Maps",
+    "kernel": "Width of the kernel",
+    "image": "Width of the image",
+    "conv-batch": "Examples in a batch",
     "memory": "Parameters",
 }
 _NAMES = {

@@ -17,7 +17,7 @@ from typing import Any
 import fastfa as fa
 import numpy as np
 
-from growing import trend
+from growing import convolutions, trend
 from measuring import machine, sweep
 
 Train = Callable[[int], None]  # a number of steps
@@ -192,6 +192,7 @@ def _name(sizes: list[int]) -> str:
 _AXES = {
     "width": _width, "depth": _depth, "batch": _batch, "threads": _threads,
     "replicas": _replicas, "density": _density, "rank": _rank,
+    **convolutions.axes(_trainer, _some),
 }  # fmt: skip
 
 
