@@ -175,6 +175,21 @@ def test_threads_make_no_difference(rng):
             np.testing.assert_array_equal(a, b)
 
 
+def test_parts_of_a_step_and_ensembles_round_too(rng):
+    x, y = draw(rng, 40, 50, 36)
+    alone, parts, member, exact = (
+        network(50, 36, precision, seed=4) for precision in ("bf16", "bf16", "bf16", "float32")
+    )
+    for net in (alone, exact):
+        net.step(x, y, fa.SGD(0.1))
+    parts.apply_error(y - parts.forward_step(x), fa.SGD(0.1))
+    fa.Ensemble([member]).train_epoch(x, y, fa.SGD(0.1), batch_size=40)
+    for a, b, c, d in zip(*(n.weights for n in (alone, parts, member, exact)), strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
+        assert (a != d).any()
+
+
 def test_a_network_keeps_its_precision_and_goes_on_in_the_same_bits(tmp_path, rng):
     x, y = draw(rng, 64, 50, 40)
     net = network(50, 40, seed=3)
