@@ -56,6 +56,7 @@ void register_class(py::module_& m, const char* name) {
   using Net = Network<T>;
   py::class_<Net> network(m, name);
   register_steps(network);
+  register_sequences(network);
   network
       .def(py::init([](std::int64_t inputs, const std::vector<LayerSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,

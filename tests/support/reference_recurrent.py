@@ -64,9 +64,7 @@ def step(p: Weights, rule: Rule, x: np.ndarray, h: np.ndarray) -> tuple[np.ndarr
     return z, h, slope(u) / rule.tau, h @ p.w_out.T + p.bias_out
 
 
-def forward(
-    p: Weights, rule: Rule, x: np.ndarray, h: np.ndarray
-) -> tuple[list[np.ndarray], ...]:
+def forward(p: Weights, rule: Rule, x: np.ndarray, h: np.ndarray) -> tuple[list[np.ndarray], ...]:
     """(z, h, slopes, y), each a list over time."""
     found: tuple[list[np.ndarray], ...] = ([], [], [], [])
     for t in range(x.shape[1]):

@@ -9,6 +9,7 @@
 #include "core/machine/allocator.h"
 #include "core/machine/replay_state.h"
 #include "kernels/conv_ops.h"
+#include "kernels/recurrent_ops.h"
 #include "kernels/tiny_ops.h"
 
 namespace fastfa {
@@ -93,6 +94,11 @@ class Backend : public Allocator {
   virtual void conv_update(const ConvUpdate<T>&) = 0;
   virtual void pool_forward(const PoolForward<T>&) = 0;
   virtual void pool_back(const PoolBack<T>&) = 0;
+  // Recurrent layers, which no device has yet: networks with one are refused there.
+  virtual void recurrent_forward(const RecurrentForward<T>&) { throw without_time(); }
+  virtual void recurrent_back(const RecurrentBack<T>&) { throw without_time(); }
+  virtual void recurrent_trace(const RecurrentTrace<T>&) { throw without_time(); }
+  virtual void recurrent_run(const RecurrentRun<T>&) { throw without_time(); }
   // Products of large matrices in TF32 from now on, or exact again. False: it can't.
   virtual bool use_tf32(bool on) { return !on; }
   // Dense products by the cuBLAS at that path from now on, always or where it is measured to be faster.
@@ -111,6 +117,11 @@ class Backend : public Allocator {
   virtual void tiny_update(const TinyStep<T>&) = 0;
   virtual void lane_run(const LaneRun<T>&) = 0;
   virtual Index lanes() const = 0;  // of a LaneRun; 0: there is none
+
+ private:
+  static std::logic_error without_time() {
+    return std::logic_error("this device has no recurrent layers");
+  }
 };
 
 template <class T>

@@ -18,6 +18,7 @@ from .copies import Copies
 from .inspection import Inspection
 from .on_device import OnDevice
 from .parameters import LossName
+from .sequences import Sequences
 from .stepwise import Stepwise
 
 _CORES: dict[str, type[_core.NetworkFloat32] | type[_core.NetworkFloat64]] = {
@@ -26,7 +27,7 @@ _CORES: dict[str, type[_core.NetworkFloat32] | type[_core.NetworkFloat64]] = {
 }
 
 
-class Network(Inspection, Stepwise, OnDevice, Copies):
+class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
     """A feed-forward network whose error returns through feedback matrices.
 
     Parameters
@@ -35,7 +36,8 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         Number of inputs, or their shape (H, W) or (C, H, W).
     layers : sequence of Dense, LocallyConnected2D, Conv2D, AvgPool2D, MaxPool2D and Dropout
         From the first hidden layer to the output. Those with weights are counted; what stands above
-        them, pooling and dropout, belongs to the layer below it.
+        them, pooling and dropout, belongs to the layer below it. A :class:`Recurrent` may be the first,
+        with dense layers above it: then the network learns from sequences, by `train_sequences`.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         Hidden layers are those with weights. A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``,
         ``"dfa"``, ``"kp"``, …), any :class:`Feedback`, an object with ``propagate(delta)`` (see there),
@@ -109,6 +111,7 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         "feedback_scales": "it follows from the feedback; use set_feedback",
         "feedback_bytes": "it follows from the feedback; use set_feedback",
         "steps": "it counts the updates made; make another Network to begin at 0",
+        "hidden_state": "write into it, net.hidden_state[...] = array, or use reset()",
         "state": "it shows the step in parts that is going on; use forward_step and feedback_step",
     }
 
