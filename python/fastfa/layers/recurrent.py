@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from .. import _check, _core
 from .._attributes import immutable
@@ -64,11 +64,10 @@ class Recurrent(Weighted):
     (1, 100, 1)
     """
 
-    leaky_slope: ClassVar[float | None] = None
-    lr_scale: ClassVar[float] = 1.0
-    decay_scale: ClassVar[float] = 1.0
-    bias_lr_scale: ClassVar[float] = 1.0
-    bias_decay_scale: ClassVar[float] = 0.0
+    # What other layers can be given. Without annotations: they are no fields.
+    leaky_slope = None
+    lr_scale = decay_scale = bias_lr_scale = 1.0
+    bias_decay_scale = 0.0
 
     units: int
     activation: ActivationName

@@ -79,7 +79,7 @@ class Sequences(Parameters):
         spec = self._optimizer_spec(where, optimizer)
         batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x), where)
-        update = _check.choice(where, "update", update, _core.TIME_UPDATES)
+        way = _check.choice(where, "update", update, _core.TIME_UPDATES)
         carry = _check.flag(where, "carry", carry)
         if carry and lengths is not None:
             raise ValueError(
@@ -87,7 +87,7 @@ class Sequences(Parameters):
             )
         rows, times = x.reshape(-1, x.shape[2]), x.shape[1]
         return self._net.train_sequences(
-            rows, y, times, spec, update, batch_size, indices, carry, weights
+            rows, y, times, spec, way, batch_size, indices, carry, weights
         )[0]
 
     def forward_sequences(self, X: Any) -> np.ndarray:
