@@ -11,7 +11,7 @@ import numpy as np
 from .. import _check, _core
 from ..layers import Layer
 from ..optim import Optimizer
-from ..rules import FeedbackLike, resolve, specs
+from ..rules import FeedbackLike, in_time, resolve, specs
 from . import _arguments, _cublas
 from ._stacked import stacked
 from .copies import Copies
@@ -40,7 +40,7 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
         with dense layers above it: then the network learns from sequences, by `train_sequences`.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         Hidden layers are those with weights. A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``,
-        ``"dfa"``, ``"kp"``, …), any :class:`Feedback`, an object with ``propagate(delta)`` (see there),
+        ``"dfa"``, ``"kp"``, …), ``"rflo"``, ``"bptt"`` or ``"random_bptt"`` for a recurrent layer, any :class:`Feedback`, an object with ``propagate(delta)`` (see there),
         or, for the network as a whole, :class:`NodePerturbation`.
     loss : {"squared_error", "cross_entropy"}
         ``squared_error`` is ½ Σ e² per example, with output delta e ∘ σ′(a); ``cross_entropy``
@@ -146,6 +146,7 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
                 "Network", "matmul_library", matmul_library, ("fastfa", "cublas", "fastest")
             ),
         )
+        feedback = in_time(feedback, weighted, "Network")
         self._feedback = resolve(feedback, len(self.layers) - 1)
         built = stacked(shape, weighted, dropout, pooling)
         self._set(shapes=tuple(built.shapes), _below=tuple(built.below))
@@ -192,6 +193,7 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
         ValueError, TypeError
             As for the constructor; the network is then unchanged.
         """
+        feedback = in_time(feedback, self.layers, "set_feedback")
         rules = resolve(feedback, len(self.layers) - 1, "set_feedback")
         self._net.set_feedback(*specs(rules))
         self._feedback = rules

@@ -29,7 +29,7 @@ class Sequences(Parameters):
         Y: Any,
         optimizer: Optimizer,
         *,
-        batch_size: int = 1,
+        batch_size: int | None = None,
         order: Any = None,
         update: Literal["sequence", "step"] = "sequence",
         mask: Any = None,
@@ -45,8 +45,8 @@ class Sequences(Parameters):
         Y : array_like
             Targets (N, T, n_out), or (N, n_out) for the last step of each sequence alone.
         optimizer : SGD, Adam, AdamW or RMSprop
-        batch_size : int
-            Sequences per update, or side by side in each step.
+        batch_size : int, optional
+            Sequences per update, or side by side in each step. Default: 1, or all with carry.
         order : array_like of int, optional
             Which sequences, in which order. Default 0 … N−1.
         update : {"sequence", "step"}
@@ -77,10 +77,12 @@ class Sequences(Parameters):
         where = "train_sequences"
         x, y, weights = self._sequences(where, X, Y, mask, lengths)
         spec = self._optimizer_spec(where, optimizer)
-        batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x), where)
         way = _check.choice(where, "update", update, _core.TIME_UPDATES)
         carry = _check.flag(where, "carry", carry)
+        if batch_size is None:
+            batch_size = len(indices) if carry else 1
+        batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
         if carry and lengths is not None:
             raise ValueError(
                 f"[{where}] lengths was given with carry; it must be None, for sequences that go on"
@@ -110,15 +112,33 @@ class Sequences(Parameters):
         loss, missed, total = self._net.evaluate_sequences(rows, y, x.shape[1], weights)
         return Evaluation(loss, missed / total if self.output_size > 1 else math.nan)
 
-    def reset(self) -> None:
-        """Forget the state and the traces; the next step begins with zero.
+    def reset(self, state: Any = None) -> None:
+        """Forget the state and the traces: the next step begins with zero, or with ``state``.
+
+        Parameters
+        ----------
+        state : array_like, optional
+            h of the recurrent layer, (N, n).
 
         Raises
         ------
-        ValueError
-            If the network has no recurrent layer.
+        ValueError, TypeError
+            If the network has no recurrent layer, or the state another shape or a value that isn't
+            finite; nothing is then changed.
         """
-        self._net.reset()
+        if state is None:
+            return self._net.reset()
+        self._check_in_time("reset")
+        h = _check.numeric("reset", "state", state, self.dtype)
+        if h.ndim != 2 or h.shape[1] != self.shapes[1][0] or not len(h):
+            raise ValueError(
+                f"[reset] state has shape {np.shape(state)}; it must be (N, {self.shapes[1][0]})"
+            )
+        _check.finite("reset", "state", h)
+        self._net.begin_state(len(h))
+        view = self._net.state()
+        assert view is not None  # it was just made
+        view[...] = h
 
     @property
     def hidden_state(self) -> np.ndarray | None:
@@ -129,11 +149,14 @@ class Sequences(Parameters):
         """
         return self._net.state()
 
-    def _inputs_in_time(self, where: str, X: Any) -> np.ndarray:
+    def _check_in_time(self, where: str) -> None:
         if not isinstance(self.layers[0], Recurrent):
             raise ValueError(
                 f"[{where}] the network has no recurrent layer; its first layer must be a Recurrent"
             )
+
+    def _inputs_in_time(self, where: str, X: Any) -> np.ndarray:
+        self._check_in_time(where)
         x = _check.numeric(where, "X", X, self.dtype)
         if x.ndim != 3 or x.shape[2] != self.input_size or 0 in x.shape:
             raise ValueError(
