@@ -17,7 +17,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -70,21 +69,16 @@ class Fastfa:
             self.nets.append(net)
         self.x, self.y = data(batch)
         self.optimizer = fa.SGD(RATE)
-        self.pool = ThreadPoolExecutor(fa.get_num_threads())
+        self.all = fa.Ensemble(self.nets)
 
     def train(self, times: int) -> None:
         order = np.resize(np.arange(self.batch), times * self.batch)
         update = "step" if self.batch == 1 else "sequence"
 
-        def one(net: Any) -> None:
-            net.train_sequences(
-                self.x, self.y, self.optimizer, batch_size=self.batch, order=order, update=update
-            )
-
-        if len(self.nets) == 1:
-            one(self.nets[0])
-        else:
-            list(self.pool.map(one, self.nets))
+        who = self.nets[0] if len(self.nets) == 1 else self.all
+        who.train_sequences(
+            self.x, self.y, self.optimizer, batch_size=self.batch, order=order, update=update
+        )
 
     def weights(self) -> np.ndarray:
         return np.array(self.nets[0].weights[0])
@@ -99,38 +93,40 @@ class Jax:
         x, y = (jnp.asarray(a) for a in data(batch))
         keep = 1 - 1 / TAU
 
-        def rates(p: Any, h: Any, x: Any) -> tuple[Any, ...]:
-            z = jnp.concatenate([x, h], -1)
-            v = jnp.tanh(z @ p["w"].T + p["bias"])
-            return z, h + (v - h) / TAU, (1 - v * v) / TAU
+        def rates(p: Any, h: Any, x: Any) -> tuple[Any, Any]:
+            v = jnp.tanh(h @ p["w"].T + x @ p["w_in"].T + p["bias"])
+            return h + (v - h) / TAU, (1 - v * v) / TAU
 
         def online(p: Any) -> Any:
             def step(carry: Any, xy: Any) -> tuple[Any, Any]:
-                p, h, trace, trace_bias = carry
-                z, h, slope = rates(p, h, xy[0])
-                trace = keep * trace + slope[:, None] * z
+                p, before, trace, trace_in, trace_bias = carry
+                h, slope = rates(p, before, xy[0])
+                trace = keep * trace + slope[:, None] * before
+                trace_in = keep * trace_in + slope[:, None] * xy[0]
                 trace_bias = keep * trace_bias + slope
                 e = xy[1] - p["out"] @ h - p["out_bias"]
                 sent = p["b"] @ e
                 p = {
                     "w": p["w"] + RATE * sent[:, None] * trace,
+                    "w_in": p["w_in"] + RATE * sent[:, None] * trace_in,
                     "bias": p["bias"] + RATE * sent * trace_bias,
                     "out": p["out"] + RATE * e[:, None] * h,
                     "out_bias": p["out_bias"] + RATE * e,
                     "b": p["b"],
                 }
-                return (p, h, trace, trace_bias), 0.5 * (e * e).sum()
+                return (p, h, trace, trace_in, trace_bias), 0.5 * (e * e).sum()
 
-            zero = jnp.zeros(n), jnp.zeros((n, n + 1)), jnp.zeros(n)
+            zero = jnp.zeros(n), jnp.zeros((n, n)), jnp.zeros((n, 1)), jnp.zeros(n)
             carry, losses = jax.lax.scan(step, (p, *zero), (x[0], y[0]))
             return carry[0], losses.mean()
 
         def whole(p: Any) -> Any:
             def forth(h: Any, x: Any) -> tuple[Any, Any]:
-                z, after, slope = rates(p, h, x)
-                return after, (z, after, slope)
+                after, slope = rates(p, h, x)
+                return after, (h, after, slope)
 
-            _, (z, h, slope) = jax.lax.scan(forth, jnp.zeros((batch, n)), x.swapaxes(0, 1))
+            xs = x.swapaxes(0, 1)
+            _, (before, h, slope) = jax.lax.scan(forth, jnp.zeros((batch, n)), xs)
             e = y.swapaxes(0, 1) - h @ p["out"].T - p["out_bias"]
 
             def back(lam: Any, of: Any) -> tuple[Any, Any]:
@@ -140,7 +136,8 @@ class Jax:
             _, d = jax.lax.scan(back, jnp.zeros((batch, n)), (e @ p["b"].T, slope), reverse=True)
             rate = RATE / (T * batch)
             p = {
-                "w": p["w"] + rate * jnp.einsum("tbi,tbj->ij", d, z),
+                "w": p["w"] + rate * jnp.einsum("tbi,tbj->ij", d, before),
+                "w_in": p["w_in"] + rate * jnp.einsum("tbi,tbj->ij", d, xs),
                 "bias": p["bias"] + rate * d.sum((0, 1)),
                 "out": p["out"] + rate * jnp.einsum("tbi,tbj->ij", e, h),
                 "out_bias": p["out_bias"] + rate * e.sum((0, 1)),
@@ -149,6 +146,8 @@ class Jax:
             return p, 0.5 * (e * e).mean()
 
         learn = online if batch == 1 else whole
+        for net in nets:
+            net["w_in"], net["w"] = net["w"][:, :1], net["w"][:, 1:]
         self.p = {name: jnp.asarray(np.stack([net[name] for net in nets])) for name in nets[0]}
         if seeds == 1:
             self.p = {name: array[0] for name, array in self.p.items()}
@@ -161,7 +160,8 @@ class Jax:
         self.wait(loss)
 
     def weights(self) -> np.ndarray:
-        return np.array(self.p["w"] if self.seeds == 1 else self.p["w"][0])
+        both = np.concatenate([self.p["w_in"], self.p["w"]], axis=-1)
+        return both if self.seeds == 1 else both[0]
 
 
 class Torch:

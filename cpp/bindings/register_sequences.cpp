@@ -3,13 +3,15 @@
 
 #include "bindings/arrays.h"
 #include "bindings/register.h"
+#include "bindings/results.h"
+#include "fastfa/ensemble.h"
 #include "fastfa/names.h"
 
 namespace fastfa {
 namespace {
 
 template <class T>
-MatrixView<const T> rows_of(const Array<T>& a) {
+MatrixView<const T> matrix_of(const Array<T>& a) {
   if (a.ndim() != 2) throw std::invalid_argument("[fastfa] X and Y must have two dimensions");
   return {a.data(), a.shape(0), a.shape(1)};
 }
@@ -23,7 +25,13 @@ const T* weights_of(const std::optional<Array<T>>& given, const Array<T>& x) {
   return given->data();
 }
 
-py::tuple as_tuple(const EpochResult& r) { return py::make_tuple(r.loss, r.missed, r.weight); }
+SequencePlan plan_of(std::int64_t times, const std::string& update, std::int64_t batch_size,
+                     const Array<std::int64_t>& order, bool carry) {
+  if (order.ndim() != 1) {
+    throw std::invalid_argument("[train_sequences] order must have one dimension");
+  }
+  return {times, parse<TimeUpdate>(update), batch_size, order.data(), order.size(), carry};
+}
 
 }  // namespace
 
@@ -36,12 +44,9 @@ void register_sequences(py::class_<Network<T>>& network) {
           [](Net& net, const Array<T>& x, const Array<T>& y, std::int64_t times,
              const Optimizer& optimizer, const std::string& update, std::int64_t batch_size,
              const Array<std::int64_t>& order, bool carry, const std::optional<Array<T>>& weight) {
-            const MatrixView<const T> xv = rows_of<T>(x), yv = rows_of<T>(y);
+            const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
             const T* const weights = weights_of<T>(weight, x);
-            if (order.ndim() != 1)
-              throw std::invalid_argument("[train_sequences] order must have one dimension");
-            const SequencePlan plan{
-                times, parse<TimeUpdate>(update), batch_size, order.data(), order.size(), carry};
+            const SequencePlan plan = plan_of(times, update, batch_size, order, carry);
             return as_tuple(released(
                 [&] { return net.train_sequences(xv, yv, plan, optimizer, signals(), weights); }));
           },
@@ -50,7 +55,7 @@ void register_sequences(py::class_<Network<T>>& network) {
       .def(
           "forward_sequences",
           [](Net& net, const Array<T>& x, std::int64_t times) {
-            const MatrixView<const T> xv = rows_of<T>(x);
+            const MatrixView<const T> xv = matrix_of<T>(x);
             const std::int64_t n_out = net.units(net.layers() - 1);
             Array<T> out({xv.rows, n_out});
             const MatrixView<T> to{out.mutable_data(), xv.rows, n_out};
@@ -62,7 +67,7 @@ void register_sequences(py::class_<Network<T>>& network) {
           "evaluate_sequences",
           [](Net& net, const Array<T>& x, const Array<T>& y, std::int64_t times,
              const std::optional<Array<T>>& weight) {
-            const MatrixView<const T> xv = rows_of<T>(x), yv = rows_of<T>(y);
+            const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
             const T* const weights = weights_of<T>(weight, x);
             return as_tuple(
                 released([&] { return net.evaluate_sequences(xv, yv, times, signals(), weights); }));
@@ -80,6 +85,26 @@ void register_sequences(py::class_<Network<T>>& network) {
         return found.view.data ? expose(found) : py::none();
       });
 }
+template <class T>
+void register_sequences_together(py::module_& m) {
+  m.def(
+      "train_sequences_together",
+      [](const std::vector<Network<T>*>& nets, const Array<T>& x, const Array<T>& y, std::int64_t times,
+         const std::vector<Optimizer>& optimizers, const std::string& update, std::int64_t batch_size,
+         const Array<std::int64_t>& order, bool carry, const std::optional<Array<T>>& weight) {
+        const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
+        const T* const weights = weights_of<T>(weight, x);
+        const SequencePlan plan = plan_of(times, update, batch_size, order, carry);
+        return rows_of(released([&] {
+          return train_sequences_together(nets, xv, yv, plan, optimizers, signals(), weights);
+        }));
+      },
+      py::arg("networks"), py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("times"),
+      py::arg("optimizers"), py::arg("update"), py::arg("batch_size"), py::arg("order"),
+      py::arg("carry"), py::arg("weight").noconvert());
+}
+template void register_sequences_together<float>(py::module_&);
+template void register_sequences_together<double>(py::module_&);
 template void register_sequences(py::class_<Network<float>>&);
 template void register_sequences(py::class_<Network<double>>&);
 

@@ -151,9 +151,37 @@ inline void trace_row(const RecurrentTrace<T>& t, Index i) {
   }
 }
 
+// The same of rows i0 … i1 of W, for one example that learns by this step's traces.
+template <class T>
+inline void trace_rows(const RecurrentTrace<T>& t, Index i0, Index i1) {
+  for_panels<T>(t.cols, [&](Index c, auto vectors) {
+    constexpr int V = vectors.value;
+    Vec<T> slope[V], change[V];
+    for (int v = 0; v < V; ++v) {
+      slope[v] = load(t.slope + c + v * lanes<T>);
+      change[v] = t.rate * load(t.sent + c + v * lanes<T>);
+    }
+    T *p = t.trace + i0 * t.ldp + c, *w = t.w + i0 * t.ldw + c;
+    for (Index i = i0; i < i1; ++i, p += t.ldp, w += t.ldw) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        const Vec<T> trace = slope[v] * t.z[i] + t.keep * load(p + v * lanes<T>);
+        store(p + v * lanes<T>, trace);
+        store(w + v * lanes<T>, change[v] * trace + load(w + v * lanes<T>));
+      }
+    }
+  });
+}
+
 template <class T>
 void recurrent_trace_run(const RecurrentTrace<T>& t, int tile, int tile_end) {
   const Index tiles = recurrent_trace_tiles(t), rows = t.depth + 1;
+  if (t.n == 1 && t.advance && t.sent && t.decay == 0) {
+    const Index end = tile_end * rows / tiles;
+    trace_rows(t, tile * rows / tiles, min(end, t.depth));
+    if (end == rows) trace_row(t, t.depth);
+    return;
+  }
   for (Index i = tile * rows / tiles; i < tile_end * rows / tiles; ++i) trace_row(t, i);
 }
 

@@ -235,6 +235,18 @@ class _Network:
 class NetworkFloat32(_Network): ...
 class NetworkFloat64(_Network): ...
 
+def train_sequences_together(
+    networks: Sequence[_Network],
+    x: np.ndarray,
+    y: np.ndarray,
+    times: int,
+    optimizers: Sequence[Optimizer],
+    update: str,
+    batch_size: int,
+    order: np.ndarray,
+    carry: bool,
+    weight: np.ndarray | None,
+) -> list[tuple[float, float, float] | tuple[str, int, int]]: ...
 def train_together(
     networks: Sequence[_Network],
     x: _Matrix,

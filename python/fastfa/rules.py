@@ -32,7 +32,10 @@ PRESETS: dict[str, Feedback] = {
 IN_TIME: dict[str, tuple[Feedback, str]] = {
     "rflo": (Feedback("normal", route="direct"), "zero"),  # random feedback local online learning
     "bptt": (Feedback("transpose"), "transpose"),  # backprop through time
-    "random_bptt": (Feedback("normal", route="direct"), "random"),  # with random matrices on both paths
+    "random_bptt": (
+        Feedback("normal", route="direct"),
+        "random",
+    ),  # with random matrices on both paths
 }
 
 Rule = str | Feedback | CustomFeedback

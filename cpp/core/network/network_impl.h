@@ -87,6 +87,11 @@ class Network<T>::Impl final : public ForkListener {
   void train_sequences(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
                        const Optimizer& optimizer, const Poll& poll, const T* weight,
                        EpochResult& result);
+  // Both refuse what isn't right; the second looks at the state, and so within a session.
+  void check_training_in_time(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
+                              const Optimizer& optimizer, const T* weight) const;
+  void check_carry(const SequencePlan& plan) const;
+  void conclude_sequences(EpochResult& result, const SequencePlan& plan, const T* weight) const;
   void learn_whole(const Optimizer& optimizer);  // one update from batch_
   void learn_online(const SequencePlan& plan, const Index* rows, Index examples,
                     const Optimizer& optimizer, Pace& pace, EpochResult& result);

@@ -191,12 +191,11 @@ void Network<T>::Impl::train_sequences(MatrixView<const T> x, MatrixView<const T
 }
 
 template <class T>
-EpochResult Network<T>::train_sequences(MatrixView<const T> x, MatrixView<const T> y,
-                                        const SequencePlan& plan, const Optimizer& optimizer,
-                                        const Poll& poll, const T* weight) {
-  const char* const call = "train_sequences";
+void Network<T>::Impl::check_training_in_time(MatrixView<const T> x, MatrixView<const T> y,
+                                              const SequencePlan& plan, const Optimizer& optimizer,
+                                              const T* weight) const {
   const std::string where = "[train_sequences] ";
-  impl_->check_sequences(call, x, &y, plan.times);
+  check_sequences("train_sequences", x, &y, plan.times);
   if (plan.batch_size < 1) {
     refuse(where + "batch_size was " + std::to_string(plan.batch_size) + "; it must be positive");
   }
@@ -209,26 +208,45 @@ EpochResult Network<T>::train_sequences(MatrixView<const T> x, MatrixView<const 
   const Index most = std::min(plan.batch_size, plan.n);
   const bool online = plan.update == TimeUpdate::step;
   check_optimizer(optimizer, online ? most : size_product(where + "a batch has", {most, plan.times}),
-                  impl_->spec_.layers);
-  check_weights(call, weight, static_cast<const Index*>(nullptr), x.rows);
-  const RecurrentFeedback back = impl_->spec_.layers[0].recurrent.feedback;
+                  spec_.layers);
+  check_weights("train_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
+  const RecurrentFeedback back = spec_.layers[0].recurrent.feedback;
   if (online && back != RecurrentFeedback::zero) {
     refuse(where + "update was 'step' with recurrent_feedback '" + name(back) +
            "', which needs whole sequences; it must be 'sequence'");
   }
-  Session<T> session(*impl_);
-  const Index kept = impl_->recurrent_->examples();
-  if (plan.carry && (most != plan.n || (kept != 0 && kept != plan.n))) {
+  if (plan.carry && most != plan.n) {
     refuse(where + "carry was true with " + std::to_string(plan.n) + " sequences in batches of " +
-           std::to_string(plan.batch_size) +
-           (kept ? ", and a state of " + std::to_string(kept) + " sequences" : "") +
-           "; they must be one batch, the same sequences in every call until reset()");
+           std::to_string(plan.batch_size) + "; they must be one batch");
   }
-  EpochResult result;
-  impl_->train_sequences(x, y, plan, optimizer, poll, weight, result);
+}
+
+template <class T>
+void Network<T>::Impl::check_carry(const SequencePlan& plan) const {
+  const Index kept = recurrent_->examples();
+  if (!plan.carry || kept == 0 || kept == plan.n) return;
+  refuse("[train_sequences] carry was true with " + std::to_string(plan.n) +
+         " sequences; the network's state is that of " + std::to_string(kept) + ": call reset() first");
+}
+
+template <class T>
+void Network<T>::Impl::conclude_sequences(EpochResult& result, const SequencePlan& plan,
+                                          const T* weight) const {
   std::vector<Index> rows;
   if (weight) fill_rows(rows, plan.order, 0, plan.n, plan.times);
   if (result.examples > 0) conclude(result, {}, weight, rows.data(), result.examples);
+}
+
+template <class T>
+EpochResult Network<T>::train_sequences(MatrixView<const T> x, MatrixView<const T> y,
+                                        const SequencePlan& plan, const Optimizer& optimizer,
+                                        const Poll& poll, const T* weight) {
+  impl_->check_training_in_time(x, y, plan, optimizer, weight);
+  Session<T> session(*impl_);
+  impl_->check_carry(plan);
+  EpochResult result;
+  impl_->train_sequences(x, y, plan, optimizer, poll, weight, result);
+  impl_->conclude_sequences(result, plan, weight);
   return result;
 }
 

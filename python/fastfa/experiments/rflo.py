@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import SGD, Dense, Feedback, Network, Recurrent
+from ..layers.recurrent import RecurrentFeedbackName
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, FA, SHALLOW, finish, geometric, panels
 from ._statistics import Verdict, above, log_ratio
@@ -26,11 +27,12 @@ _COMMON = {
     "points": 60,
 }
 # B into the layer, and B_rec.
-CONDITIONS = {
-    "rflo": ("normal", "zero"),
-    "bptt": ("transpose", "transpose"),
-    "local": ("transpose", "zero"),
-    "random": ("normal", "transpose"),
+_RANDOM, _TRANSPOSE = Feedback("normal", scale=1.0), Feedback("transpose")
+CONDITIONS: dict[str, tuple[Feedback, RecurrentFeedbackName]] = {
+    "rflo": (_RANDOM, "zero"),
+    "bptt": (_TRANSPOSE, "transpose"),
+    "local": (_TRANSPOSE, "zero"),
+    "random": (_RANDOM, "transpose"),
 }
 LABELS = {
     "rflo": "RFLO",
@@ -51,19 +53,18 @@ def target(steps: int) -> np.ndarray:
 def network(settings: Settings, condition: str, seed: int) -> Network:
     """The network of one condition; all start with the same weights."""
     n = settings["units"]
-    matrix, back = CONDITIONS[condition]
-    scale = {"scale": 1.0} if matrix == "normal" else {}
+    rule, back = CONDITIONS[condition]
     layers = [
         Recurrent(
             n,
             tau=settings["tau"],
             bias=False,
             recurrent_scale=settings["scale"],
-            recurrent_feedback=back,  # type: ignore[arg-type]
+            recurrent_feedback=back,
         ),
         Dense(1, bias=False, weight_scale=0.1 / np.sqrt(n)),
     ]
-    return Network(1, layers, Feedback(matrix, **scale), seed=seed, dtype="float64")
+    return Network(1, layers, rule, seed=seed, dtype="float64")
 
 
 def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
@@ -130,7 +131,9 @@ EXPERIMENT = Experiment(
         Claim(
             "The readout weights turn towards the random feedback",
             "become partially aligned",
-            lambda results: above(results.last("rflo", "cosine"), 0.5, "", "cosine of W_outᵀ and B"),
+            lambda results: above(
+                results.last("rflo", "cosine"), 0.5, "", "cosine of W_outᵀ and B"
+            ),
         ),
     ),
     draw=draw,

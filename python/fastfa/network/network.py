@@ -40,8 +40,9 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
         with dense layers above it: then the network learns from sequences, by `train_sequences`.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         Hidden layers are those with weights. A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``,
-        ``"dfa"``, ``"kp"``, …), ``"rflo"``, ``"bptt"`` or ``"random_bptt"`` for a recurrent layer, any :class:`Feedback`, an object with ``propagate(delta)`` (see there),
-        or, for the network as a whole, :class:`NodePerturbation`.
+        ``"dfa"``, ``"kp"``, …), any :class:`Feedback`, an object with ``propagate(delta)`` (see there),
+        or, for the network as a whole, :class:`NodePerturbation`. For a recurrent layer also ``"rflo"``,
+        ``"bptt"`` and ``"random_bptt"``.
     loss : {"squared_error", "cross_entropy"}
         ``squared_error`` is ½ Σ e² per example, with output delta e ∘ σ′(a); ``cross_entropy``
         (logistic or softmax outputs) has output delta e, the paper's rule for MNIST. e is target minus

@@ -74,9 +74,24 @@ class Sequences(Parameters):
         DivergenceError
             If a value is NaN, infinite or too large to go on; weights are those before that update.
         """
-        where = "train_sequences"
+        spec = self._optimizer_spec("train_sequences", optimizer)
+        plan = self._plan(X, Y, batch_size, order, update, mask, lengths, carry, "train_sequences")
+        return self._net.train_sequences(optimizer=spec, **plan)[0]
+
+    def _plan(
+        self,
+        X: Any,
+        Y: Any,
+        batch_size: int | None,
+        order: Any,
+        update: str,
+        mask: Any,
+        lengths: Any,
+        carry: bool,
+        where: str,
+    ) -> dict[str, Any]:
+        """What the core trains with, but for the optimizer; X and Y as rows."""
         x, y, weights = self._sequences(where, X, Y, mask, lengths)
-        spec = self._optimizer_spec(where, optimizer)
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x), where)
         way = _check.choice(where, "update", update, _core.TIME_UPDATES)
         carry = _check.flag(where, "carry", carry)
@@ -87,10 +102,16 @@ class Sequences(Parameters):
             raise ValueError(
                 f"[{where}] lengths was given with carry; it must be None, for sequences that go on"
             )
-        rows, times = x.reshape(-1, x.shape[2]), x.shape[1]
-        return self._net.train_sequences(
-            rows, y, times, spec, way, batch_size, indices, carry, weights
-        )[0]
+        return {
+            "x": x.reshape(-1, x.shape[2]),
+            "y": y,
+            "times": x.shape[1],
+            "update": way,
+            "batch_size": batch_size,
+            "order": indices,
+            "carry": carry,
+            "weight": weights,
+        }
 
     def forward_sequences(self, X: Any) -> np.ndarray:
         """Outputs (N, T, n_out) for inputs X (N, T, n_in), from a state of zero; the own one stays."""
@@ -127,7 +148,8 @@ class Sequences(Parameters):
             finite; nothing is then changed.
         """
         if state is None:
-            return self._net.reset()
+            self._net.reset()
+            return
         self._check_in_time("reset")
         h = _check.numeric("reset", "state", state, self.dtype)
         if h.ndim != 2 or h.shape[1] != self.shapes[1][0] or not len(h):
