@@ -354,20 +354,28 @@ OwnedMatrix<T> Network<T>::traces() const {
   return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
 }
 
-#define FASTFA_INSTANTIATE(T)                                                                          \
-  template void Network<T>::Impl::check_no_recurrent(const char*) const;                               \
-  template void Network<T>::Impl::begin_state(Index);                                                  \
-  template EpochResult Network<T>::train_sequences(MatrixView<const T>, MatrixView<const T>,           \
-                                                   const SequencePlan&, const Optimizer&, const Poll&, \
-                                                   const T*);                                          \
-  template void Network<T>::forward_sequences(MatrixView<const T>, std::int64_t, MatrixView<T>,        \
-                                              const Poll&);                                            \
-  template EpochResult Network<T>::evaluate_sequences(MatrixView<const T>, MatrixView<const T>,        \
-                                                      std::int64_t, const Poll&, const T*);            \
-  template bool Network<T>::has_state() const;                                                         \
-  template void Network<T>::reset();                                                                   \
-  template void Network<T>::begin_state(std::int64_t);                                                 \
-  template OwnedMatrix<T> Network<T>::state() const;                                                   \
+#define FASTFA_INSTANTIATE(T)                                                                           \
+  template void Network<T>::Impl::check_no_recurrent(const char*) const;                                \
+  template void Network<T>::Impl::begin_state(Index);                                                   \
+  template void Network<T>::Impl::check_training_in_time(                                               \
+      MatrixView<const T>, MatrixView<const T>, const SequencePlan&, const Optimizer&, const T*) const; \
+  template void Network<T>::Impl::check_carry(const SequencePlan&) const;                               \
+  template void Network<T>::Impl::conclude_sequences(EpochResult&, const SequencePlan&, const T*)       \
+      const;                                                                                            \
+  template void Network<T>::Impl::train_sequences(MatrixView<const T>, MatrixView<const T>,             \
+                                                  const SequencePlan&, const Optimizer&, const Poll&,   \
+                                                  const T*, EpochResult&);                              \
+  template EpochResult Network<T>::train_sequences(MatrixView<const T>, MatrixView<const T>,            \
+                                                   const SequencePlan&, const Optimizer&, const Poll&,  \
+                                                   const T*);                                           \
+  template void Network<T>::forward_sequences(MatrixView<const T>, std::int64_t, MatrixView<T>,         \
+                                              const Poll&);                                             \
+  template EpochResult Network<T>::evaluate_sequences(MatrixView<const T>, MatrixView<const T>,         \
+                                                      std::int64_t, const Poll&, const T*);             \
+  template bool Network<T>::has_state() const;                                                          \
+  template void Network<T>::reset();                                                                    \
+  template void Network<T>::begin_state(std::int64_t);                                                  \
+  template OwnedMatrix<T> Network<T>::state() const;                                                    \
   template OwnedMatrix<T> Network<T>::traces() const
 FASTFA_INSTANTIATE(float);
 FASTFA_INSTANTIATE(double);

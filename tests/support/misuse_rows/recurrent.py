@@ -1,6 +1,6 @@
 """What misuse of recurrent layers and of networks in time is told."""
 
-# `net_t` is a network with a recurrent layer: 4 inputs, 3 units, 2 outputs; X_t (2, 5, 4), Y_t (2, 5, 2).
+# `net_t` has 4 inputs, a recurrent layer of 3 units, 2 outputs; X_t is (2, 5, 4), Y_t (2, 5, 2).
 _IN_TIME = "; use train_sequences(), forward_sequences(), evaluate_sequences() or forward_step()"
 
 # fmt: off
@@ -26,7 +26,7 @@ ROWS = [
     ("fa.Network(4, [fa.Dense(3), fa.Recurrent(3), fa.Dense(2)])",
      "ValueError: [Network] layers[1] is recurrent; it must be the first layer, with a dense layer …"),
     ("fa.Network(4, [fa.Recurrent(3), fa.Dropout(0.5), fa.Dense(2)])",
-     "ValueError: [Network] layers[0].dropout was 0.5; in a network with a recurrent layer it must be 0"),
+     "ValueError: [Network] layers[0].dropout was 0.5; in a network with a recurrent layer it …"),
     ("fa.Network(4, [fa.Dropout(0.5), fa.Recurrent(3), fa.Dense(2)])",
      "ValueError: [Network] input_dropout was 0.5; with a recurrent layer it must be 0"),
     ("fa.Network(4, [fa.Recurrent(3), fa.Dense(2)], fa.NodePerturbation(0.1))",
