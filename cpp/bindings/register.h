@@ -18,6 +18,10 @@ void register_specs(pybind11::module_& m);
 void register_network(pybind11::module_& m);
 void register_data(pybind11::module_& m);
 template <class T>
-void register_steps(pybind11::class_<Network<T>>& network);  // of register_network's class
+void register_steps(pybind11::class_<Network<T>>& network);
+template <class T>
+void register_sequences(pybind11::class_<Network<T>>& network);
+template <class T>
+void register_sequences_together(pybind11::module_& m);  // of register_network's class
 
 }  // namespace fastfa

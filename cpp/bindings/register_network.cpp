@@ -8,6 +8,7 @@
 #include "bindings/arrays.h"
 #include "bindings/device_arrays.h"
 #include "bindings/register.h"
+#include "bindings/results.h"
 #include "fastfa/ensemble.h"
 #include "fastfa/names.h"
 #include "fastfa/network.h"
@@ -37,8 +38,6 @@ py::dict as_dict(const LayerAlignment& a, std::size_t layer) {
   return d;
 }
 
-py::tuple as_tuple(const EpochResult& r) { return py::make_tuple(r.loss, r.missed, r.weight); }
-
 // The weights of `rows` examples, or null for None.
 template <class T>
 const T* weights_of(const std::optional<Array<T>>& given, std::int64_t rows) {
@@ -56,6 +55,7 @@ void register_class(py::module_& m, const char* name) {
   using Net = Network<T>;
   py::class_<Net> network(m, name);
   register_steps(network);
+  register_sequences(network);
   network
       .def(py::init([](std::int64_t inputs, const std::vector<LayerSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,
@@ -226,7 +226,6 @@ void register_class(py::module_& m, const char* name) {
           py::arg("loss_sum") = 0.0, py::arg("missed_sum") = 0.0, py::arg("weight_sum") = 0.0);
 }
 
-// (loss, missed, weight) of each network, or the exception that stopped it.
 template <class T>
 void register_together(py::module_& m) {
   m.def(
@@ -240,19 +239,7 @@ void register_together(py::module_& m) {
           return train_together(nets, xv, yv, optimizers, batch_size, order.data(), order.size(),
                                 signals(), weights);
         });
-        py::list rows;
-        for (std::size_t i = 0; i < nets.size(); ++i) {
-          if (!done.stopped[i]) {
-            rows.append(as_tuple(done.results[i]));
-            continue;
-          }
-          try {
-            std::rethrow_exception(done.stopped[i]);
-          } catch (const DivergenceError& error) {
-            rows.append(py::make_tuple(error.what(), error.layer(), error.step()));
-          }
-        }
-        return rows;
+        return rows_of(done);
       },
       py::arg("networks"), py::arg("x"), py::arg("y"), py::arg("optimizers"), py::arg("batch_size"),
       py::arg("order").noconvert(), py::arg("sample_weight").noconvert() = py::none());
@@ -265,6 +252,8 @@ void register_network(py::module_& m) {
   register_class<double>(m, "NetworkFloat64");
   register_together<float>(m);
   register_together<double>(m);
+  register_sequences_together<float>(m);
+  register_sequences_together<double>(m);
   m.attr("MOST_WEIGHT") = most_weight;
 }
 

@@ -88,6 +88,8 @@ void register_specs(py::module_& m) {
   m.attr("ROUTES") = py::tuple(names<Route>());
   m.attr("PLASTICITIES") = py::tuple(names<Plasticity>());
   m.attr("MAGNITUDES") = py::tuple(names<Magnitude>());
+  m.attr("RECURRENT_FEEDBACKS") = py::tuple(names<RecurrentFeedback>());
+  m.attr("TIME_UPDATES") = py::tuple(names<TimeUpdate>());
   m.attr("REDUCTIONS") = py::tuple(names<Reduction>());
 
   py::class_<LocalSpec>(m, "LocalSpec")
@@ -103,7 +105,8 @@ void register_specs(py::module_& m) {
       .def(py::init([](std::int64_t units, const std::string& activation, double weight_scale, bool bias,
                        bool trainable, double density, const std::optional<LocalSpec>& local,
                        double dropout, double leaky_slope, double lr_scale, double decay_scale,
-                       double bias_lr_scale, double bias_decay_scale) {
+                       double bias_lr_scale, double bias_decay_scale, double tau, double recurrent_scale,
+                       const std::string& recurrent_feedback) {
              return LayerSpec{units,
                               parse<Activation>(activation),
                               weight_scale,
@@ -116,13 +119,15 @@ void register_specs(py::module_& m) {
                               lr_scale,
                               decay_scale,
                               bias_lr_scale,
-                              bias_decay_scale};
+                              bias_decay_scale,
+                              {tau, recurrent_scale, parse<RecurrentFeedback>(recurrent_feedback)}};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
            py::arg("bias"), py::arg("trainable"), py::arg("density"), py::arg("local"),
            py::arg("dropout"), py::arg("leaky_slope"), py::arg("lr_scale") = 1.0,
            py::arg("decay_scale") = 1.0, py::arg("bias_lr_scale") = 1.0,
-           py::arg("bias_decay_scale") = 0.0);
+           py::arg("bias_decay_scale") = 0.0, py::arg("tau") = 0.0, py::arg("recurrent_scale") = 1.0,
+           py::arg("recurrent_feedback") = "zero");
 
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,

@@ -4,6 +4,7 @@
 #include "kernels/bf16_ops.h"
 #include "kernels/conv_ops.h"
 #include "kernels/ops.h"
+#include "kernels/recurrent_ops.h"
 #include "kernels/tiny_ops.h"
 
 namespace fastfa {
@@ -38,6 +39,10 @@ struct KernelSet {
   bool (*tiny_feedback)(const TinyStep<T>&);
   void (*tiny_update)(const TinyStep<T>&);
   void (*lane_run)(const LaneRun<T>&);
+  Op<RecurrentForward<T>> recurrent_forward;
+  Op<RecurrentBack<T>> recurrent_back;
+  Op<RecurrentTrace<T>> recurrent_trace;
+  void (*recurrent_run)(const RecurrentRun<T>&);
   Index lanes;  // numbers in a vector
 };
 

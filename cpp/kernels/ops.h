@@ -343,9 +343,9 @@ struct DenseOnline {
   DenseUpdate<T> last;
 };
 
-// The version of the packs, here and in bf16_ops.h, tiny_ops.h, local_ops.h, conv_ops.h and
-// kernel_table.h.
-constexpr std::uint32_t kernel_abi = 19;
+// The version of the packs, here and in bf16_ops.h, tiny_ops.h, local_ops.h, conv_ops.h,
+// recurrent_ops.h and kernel_table.h.
+constexpr std::uint32_t kernel_abi = 20;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

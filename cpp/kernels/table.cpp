@@ -21,6 +21,7 @@
 #include "kernels/propagate_procedural.h"
 #include "kernels/propagate_sign.h"
 #include "kernels/propagate_sparse.h"
+#include "kernels/recurrent_run.h"
 #include "kernels/row_dots.h"
 #include "kernels/times_slope.h"
 #include "kernels/tiny.h"
@@ -71,6 +72,10 @@ constexpr KernelSet<T> kernels{
     tiny_feedback<T>,
     tiny_update<T>,
     lane_run<T>,
+    {recurrent_forward_tiles<T>, recurrent_forward_run<T>, nullptr},
+    {recurrent_back_tiles<T>, recurrent_back_run<T>, nullptr},
+    {recurrent_trace_tiles<T>, recurrent_trace_run<T>, nullptr},
+    recurrent_run<T>,
     lanes<T>};
 
 constexpr KernelTable table{kernel_abi,

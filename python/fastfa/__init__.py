@@ -13,7 +13,15 @@ from ._core import __version__
 from .device_array import DeviceArray
 from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
-from .layers import AvgPool2D, Conv2D, Dense, Dropout, LocallyConnected2D, MaxPool2D
+from .layers import (
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    LocallyConnected2D,
+    MaxPool2D,
+    Recurrent,
+)
 from .network import Evaluation, Network
 from .optim import SGD, Adam, AdamW, RMSprop
 from .perturbation import NodePerturbation
@@ -80,6 +88,7 @@ __all__ = [
     "NodePerturbation",
     "Plateau",
     "RMSprop",
+    "Recurrent",
     "Schedule",
     "StepState",
     "Steps",

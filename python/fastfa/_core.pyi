@@ -16,6 +16,8 @@ ROUTES: tuple[str, ...]
 MAGNITUDES: tuple[str, ...]
 PLASTICITIES: tuple[str, ...]
 REDUCTIONS: tuple[str, ...]
+RECURRENT_FEEDBACKS: tuple[str, ...]
+TIME_UPDATES: tuple[str, ...]
 
 def build_info() -> dict[str, Any]: ...
 def set_num_threads(n: int) -> None: ...
@@ -79,6 +81,9 @@ class LayerSpec:
         decay_scale: float = ...,
         bias_lr_scale: float = ...,
         bias_decay_scale: float = ...,
+        tau: float = ...,
+        recurrent_scale: float = ...,
+        recurrent_feedback: str = ...,
     ) -> None: ...
 
 class FeedbackSpec:
@@ -193,6 +198,26 @@ class _Network:
     def evaluate(
         self, x: _Matrix, y: _Matrix, sample_weight: np.ndarray | None = None
     ) -> tuple[float, float, float]: ...
+    def train_sequences(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        times: int,
+        optimizer: Optimizer,
+        update: str,
+        batch_size: int,
+        order: np.ndarray,
+        carry: bool,
+        weight: np.ndarray | None,
+    ) -> tuple[float, float, float]: ...
+    def forward_sequences(self, x: np.ndarray, times: int) -> np.ndarray: ...
+    def evaluate_sequences(
+        self, x: np.ndarray, y: np.ndarray, times: int, weight: np.ndarray | None
+    ) -> tuple[float, float, float]: ...
+    def reset(self) -> None: ...
+    def begin_state(self, examples: int) -> None: ...
+    def state(self) -> np.ndarray | None: ...
+    def traces(self) -> np.ndarray | None: ...
     def time_layer(self, layer: int, n: int, repeats: int) -> float: ...
     def time_feedback(self, hidden: int, n: int, repeats: int) -> float: ...
     def train_epoch(
@@ -211,6 +236,18 @@ class _Network:
 class NetworkFloat32(_Network): ...
 class NetworkFloat64(_Network): ...
 
+def train_sequences_together(
+    networks: Sequence[_Network],
+    x: np.ndarray,
+    y: np.ndarray,
+    times: int,
+    optimizers: Sequence[Optimizer],
+    update: str,
+    batch_size: int,
+    order: np.ndarray,
+    carry: bool,
+    weight: np.ndarray | None,
+) -> list[tuple[float, float, float] | tuple[str, int, int]]: ...
 def train_together(
     networks: Sequence[_Network],
     x: _Matrix,

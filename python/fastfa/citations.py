@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .feedback import Feedback
+from .layers import Recurrent
 from .network import Network
 from .perturbation import NodePerturbation
 
@@ -17,6 +18,17 @@ _WORKS = {
   pages = {533--536},
   year = {1986},
   doi = {10.1038/323533a0}
+}""",
+    "werbos1990": """\
+@article{werbos1990,
+  title = {Backpropagation through time: what it does and how to do it},
+  author = {Werbos, Paul J.},
+  journal = {Proceedings of the {IEEE}},
+  volume = {78},
+  number = {10},
+  pages = {1550--1560},
+  year = {1990},
+  doi = {10.1109/5.58337}
 }""",
     "kolen1994": """\
 @inproceedings{kolen1994,
@@ -89,6 +101,16 @@ _WORKS = {
   year = {2019},
   doi = {10.3389/fnins.2019.00525}
 }""",
+    "murray2019": """\
+@article{murray2019,
+  title = {Local online learning in recurrent networks with random feedback},
+  author = {Murray, James M.},
+  journal = {eLife},
+  volume = {8},
+  pages = {e43299},
+  year = {2019},
+  doi = {10.7554/eLife.43299}
+}""",
     "webster2020": """\
 @misc{webster2020,
   title = {Learning the connections in direct feedback alignment},
@@ -116,6 +138,7 @@ _FOLLOWING = {  # matrices that follow the weights, and the one that sends nothi
     "sign": {"liao2016"},
     "zero": set(),
 }
+_IN_TIME = {"zero": "murray2019", "transpose": "werbos1990", "random": "murray2019"}  # B_rec
 
 
 def citation(net: Network) -> str:
@@ -142,6 +165,8 @@ def citation(net: Network) -> str:
         keys = {"werfel2005"}
     else:
         keys = {key for rule in net.feedback for key in _sources(rule)}
+    if isinstance(net.layers[0], Recurrent):
+        keys.add(_IN_TIME[net.layers[0].recurrent_feedback])
     return "\n\n".join(entry for key, entry in _WORKS.items() if key in keys)
 
 

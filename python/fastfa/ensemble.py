@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -162,6 +162,16 @@ class Ensemble(Whole, Guarded):
         batch_size = len(x) if batch_size is None else batch_size
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x))
         weights = _arguments.sample_weight(net, where, sample_weight, len(x))
+        rules = self._rules(where, optimizer)
+        rows = _core.train_together(
+            [network._net for network in self.networks], x, y, rules, batch_size, indices, weights
+        )
+        return self._finished(rows)
+
+    def _rules(
+        self, where: str, optimizer: Optimizer | Sequence[Optimizer]
+    ) -> list[_core.Optimizer]:
+        """One for each network, as the core takes them."""
         given: Sequence[Optimizer]
         if isinstance(optimizer, Optimizer):
             given = [optimizer] * len(self)
@@ -172,10 +182,12 @@ class Ensemble(Whole, Guarded):
                 f"[{where}] optimizer was {optimizer!r}; it must be one, or one for each of "
                 f"the {len(self)} networks"
             )
-        rules = [_arguments.optimizer(where, each) for each in given]
-        rows = _core.train_together(
-            [network._net for network in self.networks], x, y, rules, batch_size, indices, weights
-        )
+        return [_arguments.optimizer(where, each) for each in given]
+
+    def _finished(
+        self, rows: Sequence[tuple[float, float, float] | tuple[str, int, int]]
+    ) -> np.ndarray:
+        """(n, 3) of what the core returned, or the error of those that diverged."""
         stopped = {
             i: DivergenceError(*row) for i, row in enumerate(rows) if isinstance(row[0], str)
         }
@@ -186,6 +198,33 @@ class Ensemble(Whole, Guarded):
             error.stopped = stopped
             raise error
         return np.array(rows, np.float64)
+
+    def train_sequences(
+        self,
+        X: Any,
+        Y: Any,
+        optimizer: Optimizer | Sequence[Optimizer],
+        *,
+        batch_size: int | None = None,
+        order: Any = None,
+        update: Literal["sequence", "step"] = "sequence",
+        mask: Any = None,
+        lengths: Any = None,
+        carry: bool = False,
+    ) -> np.ndarray:
+        """`Network.train_sequences` of every network, as many at a time as there are threads.
+
+        Arguments, results and errors are as there and for `train_epoch`: (n,) losses, and a
+        DivergenceError that names the networks which diverged.
+        """
+        where = "train_sequences"
+        rules = self._rules(where, optimizer)
+        for network in self.networks:
+            network._check_in_time(where)
+        plan = self.networks[0]._plan(X, Y, batch_size, order, update, mask, lengths, carry, where)
+        nets = [network._net for network in self.networks]
+        found = _core.train_sequences_together(nets, optimizers=rules, **plan)
+        return self._finished(found)[:, 0]
 
     def step(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 from . import _check, _core
 from ._feedback_arguments import propagates
 from .feedback import CustomFeedback, Feedback
+from .layers import Weighted
 from .perturbation import NodePerturbation
 
 #: Published rules by name.
@@ -25,6 +26,16 @@ PRESETS: dict[str, Feedback] = {
     "dkp": Feedback("uniform", route="direct", plasticity="kolen_pollack"),  # direct Kolen–Pollack
     "wm": Feedback("uniform", plasticity="weight_mirror"),  # weight mirror
     "pbp": Feedback("pseudoinverse"),  # pseudobackprop
+}
+
+#: Rules of networks whose first layer is recurrent: B into it, and the layer's ``recurrent_feedback``.
+IN_TIME: dict[str, tuple[Feedback, str]] = {
+    "rflo": (Feedback("normal", route="direct"), "zero"),  # random feedback local online learning
+    "bptt": (Feedback("transpose"), "transpose"),  # backprop through time
+    "random_bptt": (
+        Feedback("normal", route="direct"),
+        "random",
+    ),  # with random matrices on both paths
 }
 
 Rule = str | Feedback | CustomFeedback
@@ -59,6 +70,21 @@ def resolve(feedback: FeedbackLike, hidden: int, where: str = "Network") -> Rule
             "layers and needs one for each"
         )
     return tuple(one_rule(value, f"feedback[{i}]", where) for i, value in enumerate(feedback))
+
+
+def in_time(feedback: FeedbackLike, layers: Sequence[Weighted], where: str) -> FeedbackLike:
+    """What a name of `IN_TIME` stands for, if the network's recurrent layer is the one it needs."""
+    if not isinstance(feedback, str) or feedback not in IN_TIME:
+        return feedback
+    rule, needed = IN_TIME[feedback]
+    found = getattr(layers[0], "recurrent_feedback", None) if layers else None
+    if found != needed:
+        has = "no recurrent layer" if found is None else f"recurrent_feedback {found!r}"
+        raise ValueError(
+            f"[{where}] feedback was {feedback!r} and the first layer has {has}; it must be a "
+            f"Recurrent with recurrent_feedback={needed!r}"
+        )
+    return rule
 
 
 def specs(rules: Rules) -> tuple[list[_core.FeedbackSpec], float]:

@@ -19,6 +19,7 @@ from misuse_rows import ROWS
 X = np.arange(15.0).reshape(5, 3) / 15
 Y = np.eye(2)[[0, 1, 0, 1, 1]]
 labels = np.array([0, 1, 0, 1, 1])
+X_t, Y_t = np.zeros((2, 5, 4)), np.zeros((2, 5, 2))
 sgd = fa.SGD(0.1)
 WITHOUT = {
     "Comparison": "compare makes it",
@@ -58,8 +59,9 @@ class Names(dict):
     """What the calls speak of, made when they do."""
 
     def __init__(self, tmp: Path) -> None:
-        super().__init__(fa=fa, np=np, X=X, Y=Y, labels=labels, sgd=sgd, tmp=tmp)
+        super().__init__(fa=fa, np=np, X=X, Y=Y, labels=labels, sgd=sgd, tmp=tmp, X_t=X_t, Y_t=Y_t)
         self["net"] = self.fresh()
+        self["net_t"] = fa.Network(4, [fa.Recurrent(3), fa.Dense(2)])
 
     def __missing__(self, name):
         if name == "sk":

@@ -67,6 +67,7 @@ MADE = {
     fa.Dense: lambda: fa.Dense(3),
     fa.LocallyConnected2D: lambda: fa.LocallyConnected2D(3, 2),
     fa.Conv2D: lambda: fa.Conv2D(3, 2),
+    fa.Recurrent: lambda: fa.Recurrent(3),
     fa.AvgPool2D: lambda: fa.AvgPool2D(2),
     fa.MaxPool2D: lambda: fa.MaxPool2D(2),
     fa.Dropout: lambda: fa.Dropout(0.5),

@@ -177,7 +177,11 @@ template <class T>
 LayerKind<T> pool_kind();
 
 template <class T>
+LayerKind<T> recurrent_kind();
+
+template <class T>
 LayerKind<T> kind_of(const LayerSpec& spec) {
+  if (is_recurrent(spec)) return recurrent_kind<T>();
   if (spec.local.maps == 0) return dense_kind<T>();
   if (is_pooling(spec)) return pool_kind<T>();
   return spec.local.patches == Patches::shared ? conv_kind<T>() : local_kind<T>();

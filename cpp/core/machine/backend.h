@@ -10,6 +10,7 @@
 #include "core/machine/buffer.h"
 #include "core/machine/replay_state.h"
 #include "kernels/conv_ops.h"
+#include "kernels/recurrent_ops.h"
 #include "kernels/tiny_ops.h"
 
 namespace fastfa {
@@ -102,6 +103,11 @@ class Backend : public Allocator {
   virtual void conv_update(const ConvUpdate<T>&) = 0;
   virtual void pool_forward(const PoolForward<T>&) = 0;
   virtual void pool_back(const PoolBack<T>&) = 0;
+  // Recurrent layers, which no device has yet: networks with one are refused there.
+  virtual void recurrent_forward(const RecurrentForward<T>&) { throw without_time(); }
+  virtual void recurrent_back(const RecurrentBack<T>&) { throw without_time(); }
+  virtual void recurrent_trace(const RecurrentTrace<T>&) { throw without_time(); }
+  virtual void recurrent_run(const RecurrentRun<T>&) { throw without_time(); }
   // Products of large matrices in TF32 from now on, or exact again. False: it can't.
   virtual bool use_tf32(bool on) { return !on; }
   // The same in bf16.
@@ -124,6 +130,10 @@ class Backend : public Allocator {
   virtual Index lanes() const = 0;  // of a LaneRun; 0: there is none
 
  private:
+  static std::logic_error without_time() {
+    return std::logic_error("this device has no recurrent layers");
+  }
+
   Buffer<T> scratch_;
 };
 

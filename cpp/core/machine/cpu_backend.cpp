@@ -116,6 +116,12 @@ class CpuBackend final : public Backend<T> {
   bool tiny_feedback(const TinyStep<T>& args) override { return kernels_.tiny_feedback(args); }
   void tiny_update(const TinyStep<T>& args) override { kernels_.tiny_update(args); }
   void lane_run(const LaneRun<T>& args) override { kernels_.lane_run(args); }
+  void recurrent_forward(const RecurrentForward<T>& args) override {
+    run(kernels_.recurrent_forward, args);
+  }
+  void recurrent_back(const RecurrentBack<T>& args) override { run(kernels_.recurrent_back, args); }
+  void recurrent_trace(const RecurrentTrace<T>& args) override { run(kernels_.recurrent_trace, args); }
+  void recurrent_run(const RecurrentRun<T>& args) override { kernels_.recurrent_run(args); }
   Index lanes() const override { return kernels_.lanes; }
 
  private:

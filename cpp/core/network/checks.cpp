@@ -29,6 +29,13 @@ void check_spec(const NetworkSpec& spec) {
              "; it must be a positive integer below 2^31");
     }
     const bool output = l + 1 == spec.layers.size();
+    if (is_recurrent(layer) && (l > 0 || output)) {
+      refuse(where + " is recurrent; it must be the first layer, with a dense layer above it");
+    }
+    if (layer.dropout > 0 && is_recurrent(spec.layers[0])) {
+      refuse(where + ".dropout was " + text(layer.dropout) +
+             "; in a network with a recurrent layer it must be 0");
+    }
     if (is_pooling(layer) && output) {
       refuse(where + " is a pooling layer; the output layer must have weights");
     }
@@ -65,6 +72,24 @@ void check_spec(const NetworkSpec& spec) {
     }
     if (keeps_slope(layer.activation) && output) {
       refuse(where + ".activation was '" + sigma + "'; " + sigma + " is for hidden layers only");
+    }
+  }
+  if (is_recurrent(spec.layers[0])) {
+    if (spec.device != "cpu") {
+      refuse("[Network] device was '" + spec.device + "'; a recurrent layer learns on the CPU alone");
+    }
+    if (spec.perturbation != 0) {
+      refuse("[Network] perturbation was " + text(spec.perturbation) +
+             "; with a recurrent layer it must be 0");
+    }
+    if (spec.input_dropout != 0) {
+      refuse("[Network] input_dropout was " + text(spec.input_dropout) +
+             "; with a recurrent layer it must be 0");
+    }
+    for (std::size_t l = 1; l < spec.layers.size(); ++l) {
+      if (spec.layers[l].local.maps == 0) continue;
+      refuse("[Network] layers[" + std::to_string(l) +
+             "] sees patches; above a recurrent layer it must be dense");
     }
   }
   const Activation top = spec.layers.back().activation;

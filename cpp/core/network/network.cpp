@@ -70,6 +70,7 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
                     *backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.weighted())));
               });
   }
+  if (is_recurrent(spec.layers[0])) recurrent_ = static_cast<RecurrentLayer<T>*>(&layers_[0]);
   rule_ = make_rule<T>(*backend_, spec.feedback, spec.perturbation, spec_);
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
@@ -160,6 +161,7 @@ template <class T>
 void Network<T>::Impl::check_data(const char* call, const MatrixView<const T>& x,
                                   const MatrixView<const T>* y) const {
   const std::string where = std::string("[") + call + "] ";
+  if (recurrent_) check_no_recurrent(call);
   check_span(call, "X", x);
   if (y) check_span(call, "Y", *y);
   if (x.cols != spec_.inputs || x.col_stride != 1) {

@@ -18,6 +18,9 @@ LearningRule<T> make_rule(Allocator& allocator, const std::vector<FeedbackSpec>&
   if (!(perturbation >= 1e-9 && perturbation <= 1e6)) {
     refuse("[Network] perturbation was " + text(perturbation) + "; it must be in [1e-9, 1e6]");
   }
+  if (is_recurrent(net.layers[0])) {
+    refuse("[Network] perturbation was " + text(perturbation) + "; with a recurrent layer it must be 0");
+  }
   if (!feedback.empty()) refuse("[Network] feedback was given beside a perturbation; it must be empty");
   return {{}, perturbation};
 }
@@ -116,6 +119,7 @@ double Network<T>::time_feedback(int hidden, std::int64_t n, int repeats) {
 
 template <class T>
 double Network<T>::time_layer(int layer, std::int64_t n, int repeats) {
+  if (impl_->recurrent_) impl_->check_no_recurrent("time_layer");
   if (n < 1 || repeats < 1) refuse("[time_layer] n and repeats must be at least 1");
   Session<T> session(*impl_);
   Impl& net = *impl_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/layers/layers.h"
+#include "core/layers/recurrent.h"
 #include "core/machine/backend.h"
 #include "core/machine/float_mode.h"
 #include "core/machine/fork.h"
@@ -37,6 +38,8 @@ struct Probe {
     }
   }
 };
+
+struct Pace;
 
 template <class T>
 class Network<T>::Impl final : public ForkListener {
@@ -79,6 +82,29 @@ class Network<T>::Impl final : public ForkListener {
   void update_step(const Optimizer& optimizer);
   void check_error(const char* call, const MatrixView<const T>& e,
                    const MatrixView<const T>& target) const;
+
+  // Sequences, in runs/sequences.cpp.
+  void train_sequences(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
+                       const Optimizer& optimizer, const Poll& poll, const T* weight,
+                       EpochResult& result);
+  // Both refuse what isn't right; the second looks at the state, and so within a session.
+  void check_training_in_time(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
+                              const Optimizer& optimizer, const T* weight) const;
+  void check_carry(const SequencePlan& plan) const;
+  void conclude_sequences(EpochResult& result, const SequencePlan& plan, const T* weight) const;
+  void learn_whole(const Optimizer& optimizer);  // one update from batch_
+  void learn_online(const SequencePlan& plan, const Index* rows, Index examples,
+                    const Optimizer& optimizer, Pace& pace, EpochResult& result);
+  bool can_run(const Optimizer& optimizer);
+  void begin_state(Index examples);  // of forward_step(): the state goes on, or begins with zero
+  Index run(const Optimizer& optimizer, const Index* rows, Index steps, EpochResult& result);
+  void check_sequences(const char* call, MatrixView<const T> x, const MatrixView<const T>* y,
+                       Index times) const;
+  void check_no_recurrent(const char* call) const;
+  // Calls visit(first sequence, sequences) with the forward pass of these from a state of zero done.
+  template <class Visit>
+  void in_sequences(MatrixView<const T> x, MatrixView<const T> y, Index times, const Poll& poll,
+                    const T* weight, Visit&& visit);
 
   // Are the kernels of tiny networks tried first in each part of this step?
   bool tries_tiny(const Batch<T>& batch) const {
@@ -136,6 +162,7 @@ class Network<T>::Impl final : public ForkListener {
   NetworkSpec spec_;
   std::unique_ptr<Backend<T>> backend_;
   Layers<T> layers_;
+  RecurrentLayer<T>* recurrent_ = nullptr;  // the first layer, if it is one
   LearningRule<T> rule_;
   Batch<T> batch_;
   StagedPass<T> pass_{layers_, batch_};
@@ -224,6 +251,19 @@ inline bool asks_to_stop(const Poll& poll) {
   const KeepSubnormals plain;
   return poll();
 }
+
+// Asks `poll` after every so many steps.
+struct Pace {
+  const Poll& poll;
+  Index every, since = 0;
+
+  void after(Index steps) {
+    since += steps;
+    if (since < every) return;
+    since = 0;
+    if (asks_to_stop(poll)) throw Interrupted();
+  }
+};
 
 template <class T>
 template <class Visit>

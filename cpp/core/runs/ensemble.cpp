@@ -51,7 +51,14 @@ template <class T>
 struct Sessions {
   std::vector<std::unique_ptr<Session<T>>> sessions;
 
-  Sessions() = default;
+  Sessions(std::vector<typename Network<T>::Impl*> nets, const char* call) {
+    std::sort(nets.begin(), nets.end());
+    if (std::adjacent_find(nets.begin(), nets.end()) != nets.end()) {
+      refuse("[" + std::string(call) +
+             "] a network is in the ensemble twice; they must all be different");
+    }
+    for (auto* net : nets) sessions.push_back(std::make_unique<Session<T>>(*net, true));
+  }
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
   ~Sessions() {
@@ -253,13 +260,18 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
 }
 
 template <class T>
+std::vector<typename Network<T>::Impl*> impls_of(const std::vector<Network<T>*>& networks) {
+  std::vector<typename Network<T>::Impl*> nets;
+  for (Network<T>* net : networks) nets.push_back(&net->impl());
+  return nets;
+}
+
+template <class T>
 Together train_together(const std::vector<Network<T>*>& networks, MatrixView<const T> x,
                         MatrixView<const T> y, const std::vector<Optimizer>& optimizers,
                         std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
                         const Poll& poll, const T* sample_weight) {
-  using Impl = typename Network<T>::Impl;
-  std::vector<Impl*> nets;
-  for (Network<T>* net : networks) nets.push_back(&net->impl());
+  const std::vector<typename Network<T>::Impl*> nets = impls_of(networks);
   if (optimizers.size() != nets.size()) {
     refuse("[train_epoch] optimizer was a list of " + std::to_string(optimizers.size()) +
            "; there are " + std::to_string(nets.size()) + " networks");
@@ -271,16 +283,66 @@ Together train_together(const std::vector<Network<T>*>& networks, MatrixView<con
     }
     nets[i]->check_training(x, y, optimizers[i], batch_size, order, n, sample_weight);
   }
-  std::vector<Impl*> sorted = nets;
-  std::sort(sorted.begin(), sorted.end());
-  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-    refuse("[train_epoch] a network is in the ensemble twice; they must all be different");
-  }
-  Sessions<T> held;
-  for (Impl* net : sorted) held.sessions.push_back(std::make_unique<Session<T>>(*net, true));
+  const Sessions<T> held(nets, "train_epoch");
   return Training<T>(nets, x, y, optimizers, batch_size, sample_weight).run(order, n, poll);
 }
 
+// Each network goes through all sequences on one thread; `poll` is asked between parts of them, but
+// where the state goes on from call to call.
+template <class T>
+Together train_sequences_together(const std::vector<Network<T>*>& networks, MatrixView<const T> x,
+                                  MatrixView<const T> y, const SequencePlan& plan,
+                                  const std::vector<Optimizer>& optimizers, const Poll& poll,
+                                  const T* weight) {
+  const auto nets = impls_of(networks);
+  if (optimizers.size() != nets.size()) {
+    refuse("[train_sequences] optimizer was a list of " + std::to_string(optimizers.size()) +
+           "; there are " + std::to_string(nets.size()) + " networks");
+  }
+  double work = 1;
+  for (std::size_t i = 0; i < nets.size(); ++i) {
+    nets[i]->check_training_in_time(x, y, plan, optimizers[i], weight);
+    for (const Layer<T>& l : nets[i]->layers_) work = std::max(work, 3.0 * l.work());
+  }
+  const Sessions<T> held(nets, "train_sequences");
+  for (auto* net : nets) net->check_carry(plan);
+  const std::vector<const void*> together(nets.begin(), nets.end());
+  Together out{std::vector<EpochResult>(nets.size()), std::vector<std::exception_ptr>(nets.size())};
+  const auto batches = static_cast<Index>(
+      chunk_work / (work * static_cast<double>(plan.times) * static_cast<double>(plan.batch_size)));
+  const Index chunk = std::max(Index{1}, std::min(batches, plan.n)) * plan.batch_size;
+  const std::shared_ptr<ThreadTeam> threads = ThreadTeam::instance();
+  SequencePlan part = plan;
+  for (Index at = 0; at < plan.n; at += chunk) {
+    if (asks_to_stop(poll)) throw Interrupted();
+    part.order = plan.order + at;
+    part.n = std::min(chunk, plan.n - at);
+    threads->run(static_cast<int>(nets.size()), [&](int begin, int end) {
+      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+        if (out.stopped[i]) continue;
+        const auto* const before = std::exchange(held_together, &together);
+        try {
+          nets[i]->train_sequences(x, y, part, optimizers[i], {}, weight, out.results[i]);
+        } catch (...) {
+          out.stopped[i] = std::current_exception();
+        }
+        held_together = before;
+      }
+    });
+  }
+  for (std::size_t i = 0; i < nets.size(); ++i) {
+    nets[i]->conclude_sequences(out.results[i], plan, weight);
+  }
+  return out;
+}
+
+template Together train_sequences_together(const std::vector<Network<float>*>&, MatrixView<const float>,
+                                           MatrixView<const float>, const SequencePlan&,
+                                           const std::vector<Optimizer>&, const Poll&, const float*);
+template Together train_sequences_together(const std::vector<Network<double>*>&,
+                                           MatrixView<const double>, MatrixView<const double>,
+                                           const SequencePlan&, const std::vector<Optimizer>&,
+                                           const Poll&, const double*);
 template Together train_together(const std::vector<Network<float>*>&, MatrixView<const float>,
                                  MatrixView<const float>, const std::vector<Optimizer>&, std::int64_t,
                                  const std::int64_t*, std::int64_t, const Poll&);

@@ -8,6 +8,7 @@
 
 #include "core/network/checks.h"
 #include "core/network/network_impl.h"
+#include "fastfa/names.h"
 
 namespace fastfa {
 namespace {
@@ -75,6 +76,7 @@ void Network<T>::Impl::forward_step(MatrixView<const T> x, MatrixView<T> out) {
   reserve(x.rows);
   set_batch(x, {}, 0, x.rows);
   const FlagGuard now(learning_);
+  if (recurrent_) recurrent_->go(RecurrentLayer<T>::Way::online, 1);
   forward(batch_);
   error(batch_, false);
   checks_.raise_pending();
@@ -90,6 +92,11 @@ void Network<T>::Impl::check_error(const char* call, const MatrixView<const T>& 
   const Index n_out = layers_.back().n_out;
   check_matrix(call, "e", e, batch_.n, n_out);
   check_finite(call, "e", e);
+  if (recurrent_ && spec_.layers[0].recurrent.feedback != RecurrentFeedback::zero) {
+    refuse("[" + std::string(call) + "] recurrent_feedback is '" +
+           name(spec_.layers[0].recurrent.feedback) +
+           "', which needs whole sequences; use train_sequences()");
+  }
   if (rule_.perturbation > 0) {
     refuse("[" + std::string(call) +
            "] the network learns by node perturbation: from losses, not from an error; use step()");
@@ -132,6 +139,7 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
 
 template <class T>
 void Network<T>::Impl::update_step(const Optimizer& optimizer) {
+  if (recurrent_) recurrent_->go(RecurrentLayer<T>::Way::online, 1);
   const FlagGuard now(learning_);
   reserve_memory(memory_of(optimizer));
   reserve_gradients(optimizer);
@@ -151,6 +159,7 @@ void Network<T>::forward_step(MatrixView<const T> x, MatrixView<T> out) {
   }
   check_finite("forward_step", "x", x);
   const Session<T> session(*impl_);
+  if (impl_->recurrent_) impl_->begin_state(x.rows);
   impl_->forward_step(x, out);
 }
 

@@ -31,6 +31,8 @@ FASTFA_NAMES(Reduction, "reduction", "mean", "sum");
 FASTFA_NAMES(Patches, "patches", "own", "shared", "average", "max");
 FASTFA_NAMES(Memory, "memory", "none", "velocity", "adam", "squares");
 FASTFA_NAMES(Part, "part", "weights", "biases", "feedback");
+FASTFA_NAMES(RecurrentFeedback, "recurrent_feedback", "zero", "transpose", "random");
+FASTFA_NAMES(TimeUpdate, "update", "sequence", "step");
 #undef FASTFA_NAMES
 
 template <class E>

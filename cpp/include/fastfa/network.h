@@ -162,6 +162,26 @@ class FASTFA_API Network {
   void read_step(const std::vector<MatrixView<T>>& activations,
                  const std::vector<MatrixView<T>>& deltas) const;
 
+  // Networks whose first layer is recurrent. Sequences are rows of X and Y: row e · times + t is
+  // sequence e at time t. Weights are those of rows, as examples' weights are elsewhere; the mean over a
+  // batch is that over its rows.
+  //
+  // train_sequences: one epoch, by one of the ways of TimeUpdate. forward_sequences and
+  //   evaluate_sequences begin with a state of zero, and leave the network's own alone.
+  // reset: forgets state and traces; the next forward_step() begins with zero. state, traces: the
+  //   network's own (examples, units), and (examples · (inputs + units + 1), units); no data where there
+  //   are none. begin_state makes both of zero.
+  EpochResult train_sequences(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
+                              const Optimizer& optimizer, const Poll& poll, const T* weight);
+  void forward_sequences(MatrixView<const T> x, std::int64_t times, MatrixView<T> out, const Poll& poll);
+  EpochResult evaluate_sequences(MatrixView<const T> x, MatrixView<const T> y, std::int64_t times,
+                                 const Poll& poll, const T* weight);
+  bool has_state() const;  // is its first layer recurrent?
+  void reset();
+  void begin_state(std::int64_t examples);
+  OwnedMatrix<T> state() const;
+  OwnedMatrix<T> traces() const;
+
   // Seconds for one feedback product into a hidden layer, n examples; for benchmarks.
   double time_feedback(int hidden, std::int64_t n, int repeats);
   // The same for a layer's forward pass and the gradient of its weights (an update at rate 0).

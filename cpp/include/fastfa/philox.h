@@ -19,7 +19,9 @@ enum class Purpose : std::uint32_t {
   mirror = 8,
   perturbation = 9,
   dropout = 10,
-  distortion = 11
+  distortion = 11,
+  recurrent = 12,          // W of a recurrent layer
+  recurrent_feedback = 13  // B_rec
 };
 
 // What is drawn anew at every step has the step where others have the layer, and the layer here.

@@ -76,6 +76,19 @@ struct LocalSpec {
   Patches patches = Patches::own;
 };
 
+// What a recurrent layer sends back in time: nothing (RFLO), Wᵀ (backprop through time), or a fixed
+// matrix drawn as W is.
+enum class RecurrentFeedback : int { zero, transpose, random };
+
+// A recurrent layer of rate units: u = W_in x + W h⁻ + b, h = h⁻ + (σ(u) − h⁻)/τ, h = 0 at first. W_in
+// is drawn as a dense layer's weights are, W ~ N(0, scale²/n). Its weights are [W_in | W], (n, n_in +
+// n).
+struct RecurrentSpec {
+  double tau = 0.0;  // τ, in steps, at least 1; 0: the layer isn't recurrent
+  double scale = 1.0;
+  RecurrentFeedback feedback = RecurrentFeedback::zero;
+};
+
 // A layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0. Dense, with a share
 // `density` of W existing and the rest zero for ever; or local. A pooling layer is linear, without bias.
 struct LayerSpec {
@@ -91,7 +104,10 @@ struct LayerSpec {
   // Times the optimizer's learning rate and weight decay: those of W, and of the bias.
   double lr_scale = 1.0, decay_scale = 1.0;
   double bias_lr_scale = 1.0, bias_decay_scale = 0.0;
+  RecurrentSpec recurrent;
 };
+
+inline bool is_recurrent(const LayerSpec& layer) { return layer.recurrent.tau != 0; }
 
 // Is it pooling, which has no weights? Wherever a layer is named by its number, pooling isn't counted.
 inline bool is_pooling(const LayerSpec& layer) {
@@ -226,6 +242,21 @@ struct EpochResult {
   std::int64_t examples = 0;
   double missed = 0.0;  // Σ wᵢ over those; missed / weight is the error rate
   double weight = 0.0;  // Σ wᵢ; without weights every wᵢ is 1
+};
+
+// When a network with a recurrent layer learns: once from whole sequences, by a scan back in time, or at
+// every step, by traces that go with it (which know no B_rec but zero).
+enum class TimeUpdate : int { sequence, step };
+
+// An epoch over sequences order[0 … n) of `times` steps each. carry: the batch, which must be all of
+// them, goes on from the network's state instead of zero.
+struct SequencePlan {
+  std::int64_t times = 0;
+  TimeUpdate update = TimeUpdate::sequence;
+  std::int64_t batch_size = 1;
+  const std::int64_t* order = nullptr;
+  std::int64_t n = 0;
+  bool carry = false;
 };
 
 // Sums over an epoch, to which each of its parts adds example by example: so they are the same, to the

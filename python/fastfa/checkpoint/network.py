@@ -11,6 +11,7 @@ import numpy as np
 from .. import _check, _core
 from .._class_names import check_names
 from ..feedback import Feedback
+from ..layers import Recurrent
 from ..network import _arguments
 from ..network._stacked import stacked
 from ..perturbation import NodePerturbation
@@ -76,6 +77,12 @@ def state_of(
             tensors[f"{prefix}given.{i}"] = rule.array
     progress = {"steps": steps, "memory": memory, "adam_steps": adam_steps, "inverted": inverted}
     described: Described = {"is": _configuration(net, rules), "progress": progress}
+    state = {f"state.{name}": array for name, array in _state(net).items()}
+    if state:
+        for name, array in state.items():
+            _check.finite(where, name, array)
+        tensors |= {prefix + name: array for name, array in state.items()}
+        described["state"] = {"examples": len(state["state.hidden"]), "traces": len(state) > 1}
     if net.class_names:
         described["class_names"] = list(net.class_names)
     return described, tensors
@@ -105,6 +112,12 @@ def _configuration(net: Parameters, rules: Rules) -> Described:
     if net.matmul_library != "fastfa":
         configuration["matmul_library"] = net.matmul_library
     return pack(configuration, "", {})
+
+
+def _state(net: Parameters) -> dict[str, np.ndarray]:
+    """Where a recurrent layer is in time: h, and traces if there are any. Views."""
+    found = {"hidden": net._net.state(), "traces": net._net.traces()}
+    return {name: array for name, array in found.items() if array is not None}
 
 
 def _memory(net: Parameters) -> dict[str, np.ndarray]:
@@ -161,6 +174,9 @@ class Plan:
         if self.class_names and len(self.class_names) != count:
             raise ValueError(f"it has {len(self.class_names)} class_names for {count} classes")
         self._check_progress()
+        self.state = described.get("state")
+        if self.state is not None and not isinstance(self._weighted[0], Recurrent):
+            raise ValueError("it has a state, and no recurrent layer")
         self.needed, self.possible = self._tensors()
         self.other: set[str] = set()
 
@@ -212,6 +228,12 @@ class Plan:
                 parameters[f"inverse.{i}"] = dense
             if is_array:
                 extra[f"{self.prefix}given.{i}"] = Shape(np.dtype(np.float64), dense)
+        if self.state is not None:
+            examples = _check.integer("state", "examples", self.state["examples"], 1, 2**31 - 1)
+            extra[f"{self.prefix}state.hidden"] = Shape(self.dtype, (examples, units[1]))
+            if _check.flag("state", "traces", self.state["traces"]):
+                rows = examples * (units[0] + units[1] + 1)
+                extra[f"{self.prefix}state.traces"] = Shape(self.dtype, (rows, units[1]))
         moments = _MOMENTS[self.progress["memory"]]
         parameters |= {f"{moment}.{name}": parameters[name] for moment in moments for name in learn}
         return self._shaped(parameters) | extra, self._shaped(possible)
@@ -252,11 +274,21 @@ class Plan:
         moments = {n: own[n] for n in own if n.partition(".")[0] in _REMEMBERED}
         for name, array in moments.items():
             _check_moment(name, array)
+        state = {n: own[n] for n in own if n.partition(".")[0] == "state"}
+        for name, array in state.items():
+            _check.finite("load", name, array)
         net.load_state_dict({n: own[n] for n in own if n.partition(".")[0] in _PARTS})
         net._net.set_progress(**self.progress)
         net.class_names = self.class_names
         for name, view in _memory(net).items():
             view[...] = moments[name]
+        if isinstance(self._weighted[0], Recurrent):
+            net.reset()
+        if self.state is not None:
+            net._net.begin_state(self.state["examples"])
+            views = _state(net)
+            for name, array in state.items():
+                views[name.partition(".")[2]][...] = array
 
 
 _REMEMBERED = {"inverse", *(name for moments in _MOMENTS.values() for name in moments)}

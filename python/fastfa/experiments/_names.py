@@ -32,6 +32,7 @@ NAMES = (
     "timit",
     "autoencoder",
     "conv-local",
+    "rflo",
 )
 
 

@@ -10,12 +10,14 @@ from .images import Padding
 from .layer import Layer, Weighted
 from .local import LocallyConnected2D
 from .pooling import AvgPool2D, MaxPool2D, Pooling
+from .recurrent import Recurrent
 
 #: Every kind of layer.
 KINDS: tuple[type[Layer], ...] = (
     Dense,
     LocallyConnected2D,
     Conv2D,
+    Recurrent,
     AvgPool2D,
     MaxPool2D,
     Dropout,
@@ -33,6 +35,7 @@ __all__ = [
     "MaxPool2D",
     "Padding",
     "Pooling",
+    "Recurrent",
     "Weighted",
 ]
 

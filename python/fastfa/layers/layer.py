@@ -90,6 +90,10 @@ class Weighted(Layer):
         """Where the patches of a locally connected layer lie."""
         return None
 
+    def _in_time(self) -> dict[str, Any]:
+        """What the core is told of a layer with a state."""
+        return {}
+
     def _build(
         self, shape: tuple[int, ...], where: str, dropout: float
     ) -> tuple[_core.LayerSpec, tuple[int, ...]]:
@@ -111,6 +115,7 @@ class Weighted(Layer):
             decay_scale=self.decay_scale,
             bias_lr_scale=self.bias_lr_scale,
             bias_decay_scale=self.bias_decay_scale,
+            **self._in_time(),
         )
         return spec, out
 

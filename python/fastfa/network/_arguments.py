@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _check, _core
 from .._class_names import check_names, is_text, numbered
-from ..layers import KINDS, Layer, Pooling, Weighted
+from ..layers import KINDS, Layer, Pooling, Recurrent, Weighted
 from ..layers.layer import Stack
 from ..optim import EXPECTED, OPTIMIZERS
 from . import _device_arrays
@@ -31,6 +31,11 @@ def inputs(net: Parameters, where: str, name: str, values: Any, *, there: bool =
     """
     if net._net.usable(values, net.input_size, False):
         return values
+    if isinstance(net.layers[0], Recurrent) and where != "forward_step":
+        raise ValueError(
+            f"[{where}] the network has a recurrent layer, which lives in time; use train_sequences(), "
+            "forward_sequences(), evaluate_sequences() or forward_step()"
+        )
     if _device_arrays.is_one(values):
         _only_there(where, name, values, there)
         size, shape = net.input_size, net.input_shape
@@ -289,17 +294,17 @@ def optimizer(where: str, value: Any) -> _core.Optimizer:
     return value._spec()
 
 
-def order(value: Any, n: int) -> np.ndarray:
-    order = _check.as_array("train_epoch", "order", value)
+def order(value: Any, n: int, where: str = "train_epoch") -> np.ndarray:
+    order = _check.as_array(where, "order", value)
     if order.ndim != 1 or order.dtype.kind not in "iu" or len(order) == 0:
         raise ValueError(
-            f"[train_epoch] order was an array of {order.dtype} and shape {order.shape}; it must be "
+            f"[{where}] order was an array of {order.dtype} and shape {order.shape}; it must be "
             "one-dimensional, of integers, and not empty"
         )
     low, high = order.min(), order.max()
     if low < 0 or high >= n:
         wrong = low if low < 0 else high
-        raise ValueError(f"[train_epoch] order has {wrong}; every index must be in [0, {n - 1}]")
+        raise ValueError(f"[{where}] order has {wrong}; every index must be in [0, {n - 1}]")
     return _check.contiguous(order, np.int64)
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from .. import _check, _core
 from ..layers import Layer
 from ..optim import Optimizer
-from ..rules import FeedbackLike, resolve, specs
+from ..rules import FeedbackLike, in_time, resolve, specs
 from . import _arguments, _cublas
 from ._stacked import stacked
 from .copies import Copies
 from .inspection import Inspection
 from .on_device import OnDevice
 from .parameters import LossName
+from .sequences import Sequences
 from .stepwise import Stepwise
 
 _CORES: dict[str, type[_core.NetworkFloat32] | type[_core.NetworkFloat64]] = {
@@ -26,7 +27,7 @@ _CORES: dict[str, type[_core.NetworkFloat32] | type[_core.NetworkFloat64]] = {
 }
 
 
-class Network(Inspection, Stepwise, OnDevice, Copies):
+class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
     """A feed-forward network whose error returns through feedback matrices.
 
     Parameters
@@ -35,11 +36,13 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         Number of inputs, or their shape (H, W) or (C, H, W).
     layers : sequence of Dense, LocallyConnected2D, Conv2D, AvgPool2D, MaxPool2D and Dropout
         From the first hidden layer to the output. Those with weights are counted; what stands above
-        them, pooling and dropout, belongs to the layer below it.
+        them, pooling and dropout, belongs to the layer below it. A :class:`Recurrent` may be the first,
+        with dense layers above it: then the network learns from sequences, by `train_sequences`.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         Hidden layers are those with weights. A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``,
         ``"dfa"``, ``"kp"``, …), any :class:`Feedback`, an object with ``propagate(delta)`` (see there),
-        or, for the network as a whole, :class:`NodePerturbation`.
+        or, for the network as a whole, :class:`NodePerturbation`. For a recurrent layer also ``"rflo"``,
+        ``"bptt"`` and ``"random_bptt"``.
     loss : {"squared_error", "cross_entropy"}
         ``squared_error`` is ½ Σ e² per example, with output delta e ∘ σ′(a); ``cross_entropy``
         (logistic or softmax outputs) has output delta e, the paper's rule for MNIST. e is target minus
@@ -109,6 +112,7 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         "feedback_scales": "it follows from the feedback; use set_feedback",
         "feedback_bytes": "it follows from the feedback; use set_feedback",
         "steps": "it counts the updates made; make another Network to begin at 0",
+        "hidden_state": "write into it, net.hidden_state[...] = array, or use reset()",
         "state": "it shows the step in parts that is going on; use forward_step and feedback_step",
     }
 
@@ -143,6 +147,7 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
                 "Network", "matmul_library", matmul_library, ("fastfa", "cublas", "fastest")
             ),
         )
+        feedback = in_time(feedback, weighted, "Network")
         self._feedback = resolve(feedback, len(self.layers) - 1)
         built = stacked(shape, weighted, dropout, pooling)
         self._set(shapes=tuple(built.shapes), _below=tuple(built.below))
@@ -191,6 +196,7 @@ class Network(Inspection, Stepwise, OnDevice, Copies):
         ValueError, TypeError
             As for the constructor; the network is then unchanged.
         """
+        feedback = in_time(feedback, self.layers, "set_feedback")
         rules = resolve(feedback, len(self.layers) - 1, "set_feedback")
         self._net.set_feedback(*specs(rules))
         self._feedback = rules

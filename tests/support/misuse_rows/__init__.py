@@ -4,11 +4,21 @@ Of a long text a row has how it begins ("…"). ``{tmp}`` is a folder. What the 
 test_misuse.py.
 """
 
-from misuse_rows import data, estimators, feedback, layers, measures, network, training
+from misuse_rows import (
+    data,
+    estimators,
+    feedback,
+    layers,
+    measures,
+    network,
+    recurrent,
+    training,
+)
 
 ROWS = [
     *network.ROWS,
     *layers.ROWS,
+    *recurrent.ROWS,
     *feedback.ROWS,
     *training.ROWS,
     *measures.ROWS,

@@ -1,0 +1,243 @@
+"""Networks in time: those whose first layer is recurrent learn from sequences, and have a state."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from .. import _check, _core
+from ..layers import Recurrent
+from ..optim import Optimizer
+from . import _arguments
+from .inspection import Evaluation
+from .parameters import Parameters
+
+
+class Sequences(Parameters):
+    """The methods of :class:`Network` for networks whose first layer is :class:`Recurrent`.
+
+    ``forward_step(x)`` takes N examples one step on from the network's state, which begins with zero;
+    ``apply_error`` then learns from that step by the traces that go with the state (RFLO,
+    ``recurrent_feedback="zero"``).
+    """
+
+    def train_sequences(
+        self,
+        X: Any,
+        Y: Any,
+        optimizer: Optimizer,
+        *,
+        batch_size: int | None = None,
+        order: Any = None,
+        update: Literal["sequence", "step"] = "sequence",
+        mask: Any = None,
+        lengths: Any = None,
+        carry: bool = False,
+    ) -> float:
+        """One pass over sequences, inside the compiled core.
+
+        Parameters
+        ----------
+        X : array_like
+            Inputs (N, T, n_in).
+        Y : array_like
+            Targets (N, T, n_out), or (N, n_out) for the last step of each sequence alone.
+        optimizer : SGD, Adam, AdamW or RMSprop
+        batch_size : int, optional
+            Sequences per update, or side by side in each step. Default: 1, or all with carry.
+        order : array_like of int, optional
+            Which sequences, in which order. Default 0 … N−1.
+        update : {"sequence", "step"}
+            ``sequence``: one update for a batch of whole sequences, from the mean over its steps and
+            sequences, by a scan back in time. ``step``: an update at every step, from the mean over the
+            batch, by traces: for ``recurrent_feedback="zero"`` alone. η here is about η/T there.
+        mask : array_like, optional
+            (N, T), from 0 to 1e14: what each step counts, a factor on its loss and output delta.
+        lengths : array_like of int, optional
+            (N,), 1 … T: later steps count 0. Not with a mask, nor with carry.
+        carry : bool
+            False: every sequence begins with a state of zero. True: the N sequences, one batch, go on
+            from the network's state and traces, until :meth:`reset`. With ``update="sequence"`` that is
+            truncated backprop through time: gradients end where a call begins.
+
+        Returns
+        -------
+        float
+            Mean loss over the steps that count, each measured before its update.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is wrong; nothing is then changed.
+        DivergenceError
+            If a value is NaN, infinite or too large to go on; weights are those before that update.
+        """
+        spec = self._optimizer_spec("train_sequences", optimizer)
+        plan = self._plan(X, Y, batch_size, order, update, mask, lengths, carry, "train_sequences")
+        return self._net.train_sequences(optimizer=spec, **plan)[0]
+
+    def _plan(
+        self,
+        X: Any,
+        Y: Any,
+        batch_size: int | None,
+        order: Any,
+        update: str,
+        mask: Any,
+        lengths: Any,
+        carry: bool,
+        where: str,
+    ) -> dict[str, Any]:
+        """What the core trains with, but for the optimizer; X and Y as rows."""
+        x, y, weights = self._sequences(where, X, Y, mask, lengths)
+        indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x), where)
+        way = _check.choice(where, "update", update, _core.TIME_UPDATES)
+        carry = _check.flag(where, "carry", carry)
+        if batch_size is None:
+            batch_size = len(indices) if carry else 1
+        batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
+        if carry and lengths is not None:
+            raise ValueError(
+                f"[{where}] lengths was given with carry; it must be None, for sequences that go on"
+            )
+        return {
+            "x": x.reshape(-1, x.shape[2]),
+            "y": y,
+            "times": x.shape[1],
+            "update": way,
+            "batch_size": batch_size,
+            "order": indices,
+            "carry": carry,
+            "weight": weights,
+        }
+
+    def forward_sequences(self, X: Any) -> np.ndarray:
+        """Outputs (N, T, n_out) for inputs X (N, T, n_in), from a state of zero; the own one stays."""
+        x = self._inputs_in_time("forward_sequences", X)
+        out = self._net.forward_sequences(x.reshape(-1, x.shape[2]), x.shape[1])
+        return out.reshape(*x.shape[:2], -1)
+
+    def evaluate_sequences(
+        self, X: Any, Y: Any, *, mask: Any = None, lengths: Any = None
+    ) -> Evaluation:
+        """Mean loss and error rate over the steps that count, from a state of zero.
+
+        X, Y, mask and lengths are as for :meth:`train_sequences`.
+        """
+        where = "evaluate_sequences"
+        x, y, weights = self._sequences(where, X, Y, mask, lengths)
+        _arguments.check_some_weight(where, "mask", weights)
+        rows = x.reshape(-1, x.shape[2])
+        loss, missed, total = self._net.evaluate_sequences(rows, y, x.shape[1], weights)
+        return Evaluation(loss, missed / total if self.output_size > 1 else math.nan)
+
+    def reset(self, state: Any = None) -> None:
+        """Forget the state and the traces: the next step begins with zero, or with ``state``.
+
+        Parameters
+        ----------
+        state : array_like, optional
+            h of the recurrent layer, (N, n).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the network has no recurrent layer, or the state another shape or a value that isn't
+            finite; nothing is then changed.
+        """
+        if state is None:
+            self._net.reset()
+            return
+        self._check_in_time("reset")
+        h = _check.numeric("reset", "state", state, self.dtype)
+        if h.ndim != 2 or h.shape[1] != self.shapes[1][0] or not len(h):
+            raise ValueError(
+                f"[reset] state has shape {np.shape(state)}; it must be (N, {self.shapes[1][0]})"
+            )
+        _check.finite("reset", "state", h)
+        self._net.begin_state(len(h))
+        view = self._net.state()
+        assert view is not None  # it was just made
+        view[...] = h
+
+    @property
+    def hidden_state(self) -> np.ndarray | None:
+        """h of the recurrent layer as it goes on, (N, n), a writable view; None before the first step.
+
+        It is what ``forward_step`` and ``train_sequences(…, carry=True)`` begin with. :meth:`reset`, or
+        training without carry, replaces it.
+        """
+        return self._net.state()
+
+    def _check_in_time(self, where: str) -> None:
+        if not isinstance(self.layers[0], Recurrent):
+            raise ValueError(
+                f"[{where}] the network has no recurrent layer; its first layer must be a Recurrent"
+            )
+
+    def _inputs_in_time(self, where: str, X: Any) -> np.ndarray:
+        self._check_in_time(where)
+        x = _check.numeric(where, "X", X, self.dtype)
+        if x.ndim != 3 or x.shape[2] != self.input_size or 0 in x.shape:
+            raise ValueError(
+                f"[{where}] X has shape {np.shape(X)}; it must be (N, T, {self.input_size}), with N "
+                "and T at least 1"
+            )
+        _check.finite(where, "X", x)
+        return x
+
+    def _sequences(
+        self, where: str, X: Any, Y: Any, mask: Any, lengths: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """X (N, T, n_in), and as rows Y and what each counts."""
+        x = self._inputs_in_time(where, X)
+        n, times, k = *x.shape[:2], self.output_size
+        if mask is not None and lengths is not None:
+            raise ValueError(f"[{where}] mask and lengths were given; it must be one of them")
+        ends = _lengths(where, lengths, n, times)
+        y = _check.numeric(where, "Y", Y, self.dtype)
+        at_end = y.shape == (n, k)
+        if not at_end and y.shape != (n, times, k):
+            raise ValueError(
+                f"[{where}] Y has shape {np.shape(Y)}; for X {x.shape} and {k} outputs it must be "
+                f"({n}, {times}, {k}), or ({n}, {k}) for the last steps"
+            )
+        _check.finite(where, "Y", y)
+        _arguments.check_probabilities(self, where, "Y", float(y.min()), float(y.max()))
+        if at_end and mask is not None:
+            raise ValueError(
+                f"[{where}] mask was given with Y {y.shape}, of the last steps; it must be None"
+            )
+        if at_end:
+            weights = (np.arange(times) == ends[:, None] - 1).astype(self.dtype).ravel()
+            return x, np.repeat(y, times, axis=0), weights
+        weights = None
+        if lengths is not None:
+            weights = (np.arange(times) < ends[:, None]).astype(self.dtype).ravel()
+        elif mask is not None:
+            given = _check.as_array(where, "mask", mask)
+            if given.shape != (n, times):
+                raise ValueError(
+                    f"[{where}] mask has shape {given.shape}; it must be {(n, times)}, a number for "
+                    "each step"
+                )
+            weights = _arguments.sample_weight(self, where, given.ravel(), n * times, "mask")
+        return x, y.reshape(-1, k), weights
+
+
+def _lengths(where: str, value: Any, n: int, times: int) -> np.ndarray:
+    """How many steps of each sequence count, (n,); None: all."""
+    if value is None:
+        return np.full(n, times)
+    given = _check.as_array(where, "lengths", value)
+    if given.shape != (n,) or given.dtype.kind not in "iu":
+        raise ValueError(
+            f"[{where}] lengths was an array of {given.dtype} and shape {given.shape}; it must be of "
+            f"integers, {(n,)}"
+        )
+    if given.min() < 1 or given.max() > times:
+        wrong = given.min() if given.min() < 1 else given.max()
+        raise ValueError(f"[{where}] lengths has {wrong}; each must be in [1, {times}]")
+    return given
