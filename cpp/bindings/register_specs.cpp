@@ -24,6 +24,7 @@ static py::list names() {
 }
 
 using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
+using Bits = py::array_t<bool, py::array::c_style | py::array::forcecast>;
 
 // propagate(delta) of the caller's object, called with the GIL held.
 static Propagator propagator(const py::function& propagate) {
@@ -106,7 +107,7 @@ void register_specs(py::module_& m) {
                        bool trainable, double density, const std::optional<LocalSpec>& local,
                        double dropout, double leaky_slope, double lr_scale, double decay_scale,
                        double bias_lr_scale, double bias_decay_scale, double tau, double recurrent_scale,
-                       const std::string& recurrent_feedback) {
+                       const std::string& recurrent_feedback, const std::optional<Bits>& mask) {
              return LayerSpec{units,
                               parse<Activation>(activation),
                               weight_scale,
@@ -120,14 +121,16 @@ void register_specs(py::module_& m) {
                               decay_scale,
                               bias_lr_scale,
                               bias_decay_scale,
-                              {tau, recurrent_scale, parse<RecurrentFeedback>(recurrent_feedback)}};
+                              {tau, recurrent_scale, parse<RecurrentFeedback>(recurrent_feedback)},
+                              mask ? std::vector<bool>(mask->data(), mask->data() + mask->size())
+                                   : std::vector<bool>()};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
            py::arg("bias"), py::arg("trainable"), py::arg("density"), py::arg("local"),
            py::arg("dropout"), py::arg("leaky_slope"), py::arg("lr_scale") = 1.0,
            py::arg("decay_scale") = 1.0, py::arg("bias_lr_scale") = 1.0,
            py::arg("bias_decay_scale") = 0.0, py::arg("tau") = 0.0, py::arg("recurrent_scale") = 1.0,
-           py::arg("recurrent_feedback") = "zero");
+           py::arg("recurrent_feedback") = "zero", py::arg("mask") = py::none());
 
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,

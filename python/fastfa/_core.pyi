@@ -84,6 +84,7 @@ class LayerSpec:
         tau: float = ...,
         recurrent_scale: float = ...,
         recurrent_feedback: str = ...,
+        mask: np.ndarray | None = ...,
     ) -> None: ...
 
 class FeedbackSpec:

@@ -52,7 +52,7 @@ def test_a_list_of_layers_is_put_together_in_order():
     assert net.layers == (layers[1], layers[3], layers[5], layers[7])
     assert net.dropout == (0.1, 0.0, 0.0, 0.2, 0.0)
     assert net.pooling == ((), (layers[2],), (layers[4],), (), ())
-    assert set(map(type, layers)) == set(fa.layers.KINDS)
+    assert {*map(type, layers), fa.Recurrent} == set(fa.layers.KINDS)
 
 
 def test_a_layer_of_ones_own_must_be_whole():

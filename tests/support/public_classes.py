@@ -65,6 +65,7 @@ MADE = {
     fa.StepState: lambda: stepped().state,
     fa.DeviceArray: lambda: fa.DeviceArray(X, 0),
     fa.Dense: lambda: fa.Dense(3),
+    type(fa.Dense(1, mask=[[1]]).mask): lambda: fa.Dense(1, mask=[[1]]).mask,
     fa.LocallyConnected2D: lambda: fa.LocallyConnected2D(3, 2),
     fa.Conv2D: lambda: fa.Conv2D(3, 2),
     fa.Recurrent: lambda: fa.Recurrent(3),

@@ -1,5 +1,6 @@
 // A dense layer: every unit sees every input, but for weights that `density` has removed. W is kept
 // input-major, (n_in, n_out).
+#include "core/base/messages.h"
 #include "core/layers/layer.h"
 #include "core/layers/mask.h"
 
@@ -35,6 +36,20 @@ class DensePattern final : public Pattern<T> {
   }
 };
 
+Index check_dense(const LayerSpec& spec, Index n_in, const std::string& where) {
+  if (spec.mask.empty() || spec.units < 1) return spec.units;
+  if (spec.density != 1) {
+    refuse(where + ".density was " + text(spec.density) + " beside a mask; it must be 1");
+  }
+  if (static_cast<double>(spec.mask.size()) !=
+      static_cast<double>(spec.units) * static_cast<double>(n_in)) {
+    refuse(where + ".mask has " + std::to_string(spec.mask.size()) + " elements; there must be " +
+           std::to_string(spec.units) + " times " + std::to_string(n_in));
+  }
+  if (spec.existing() == 0) refuse(where + ".mask has no weight; there must be at least one");
+  return spec.units;
+}
+
 // A step with few examples whose update is left to the next forward pass, which reads W anyway.
 template <class T>
 struct DeferredUpdate {
@@ -54,7 +69,7 @@ class DenseLayer final : public Layer<T> {
   DenseLayer(Allocator& allocator, const LayerSpec& s, Index inputs, std::uint64_t seed,
              std::uint32_t index)
       : Layer<T>(allocator, s, std::make_unique<DensePattern<T>>(inputs, s.units), seed, index) {
-    if (s.density == 1) return;
+    if (s.existing() == 1) return;
     mask_ = Buffer<std::uint32_t>(allocator, inputs, (this->n_out + 31) / 32);
     for_existing(s, this->n_out, inputs, seed, index,
                  [&](Index o, Index i) { mask_.row(i)[o / 32] |= std::uint32_t{1} << o % 32; });
@@ -139,7 +154,7 @@ class DenseLayer final : public Layer<T> {
 
 template <class T>
 LayerKind<T> dense_kind() {
-  return {[](const LayerSpec& spec, Index, const std::string&) -> Index { return spec.units; },
+  return {check_dense,
           [](const LayerSpec& spec, Index n_in) -> std::unique_ptr<Pattern<T>> {
             return std::make_unique<DensePattern<T>>(n_in, spec.units);
           },

@@ -131,7 +131,7 @@ std::vector<double> expected_slopes(const std::vector<LayerSpec>& layers, std::i
     }
     const auto fan_in = static_cast<double>(pattern->fan_in);
     const double omega = pattern->weight_scale(layer);
-    const Expected e = expected(layer, fan_in * layer.density * omega * omega / 3 * below);
+    const Expected e = expected(layer, fan_in * layer.existing() * omega * omega / 3 * below);
     slopes.push_back(e.slope_squared);
     below = e.h_squared;
   }

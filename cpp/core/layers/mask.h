@@ -1,4 +1,4 @@
-// The mask of a sparse dense layer: which of its weights exist. Their share is LayerSpec::density.
+// The mask of a sparse dense layer: which of its weights exist, by LayerSpec::mask or ::density.
 #pragma once
 
 #include "core/base/random.h"
@@ -7,14 +7,16 @@
 
 namespace fastfa {
 
-// Calls keep(o, i) for each element of W (n_out, n_in) that exists. They are drawn from a random stream
-// that serves nothing else.
+// Calls keep(o, i) for each element of W (n_out, n_in) that exists. Without a mask they are drawn from a
+// random stream that serves nothing else.
 template <class Keep>
 void for_existing(const LayerSpec& layer, Index n_out, Index n_in, std::uint64_t seed,
                   std::uint32_t index, Keep&& keep) {
   UnitStream unit(seed, Purpose::mask, index);
   for (Index e = 0; e < n_out * n_in; ++e) {
-    if (unit(e) < layer.density) keep(e / n_in, e % n_in);
+    const bool exists =
+        layer.mask.empty() ? unit(e) < layer.density : bool{layer.mask[static_cast<std::size_t>(e)]};
+    if (exists) keep(e / n_in, e % n_in);
   }
 }
 

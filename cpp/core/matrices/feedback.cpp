@@ -40,7 +40,7 @@ bool to_neighbour(const FeedbackSpec& spec, const Spot& at, const Units& units) 
 
 // Does B learn to be Wᵀ of a layer that lacks some of its weights? Then it lacks the same.
 bool keeps_mask(const FeedbackSpec& spec, const Spot& at, const Units& units, const LayerSpec& above) {
-  return spec.plasticity != Plasticity::fixed && to_neighbour(spec, at, units) && above.density < 1;
+  return spec.plasticity != Plasticity::fixed && to_neighbour(spec, at, units) && above.existing() < 1;
 }
 
 // Var(B) such that the mean square of δ_l = (B δ_source) ∘ σ′(a) is growth² times that of δ_source, and
@@ -254,7 +254,7 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
     const LayerShape& above = *shapes[at.layer + 1];
     const LayerSpec& next = layers[at.layer + 1];
     const bool masked = keeps_mask(spec, at, units, next);
-    const double scale = scale_of(spec, at, units, above, masked ? next.density : 1, slopes);
+    const double scale = scale_of(spec, at, units, above, masked ? next.existing() : 1, slopes);
     const std::uint32_t stream = first + static_cast<std::uint32_t>(at.number);
     if (!(scale <= value_limit<T>)) {
       refuse_feedback(name_of(at.number) + "'s scale came out at " + text(scale) +

@@ -48,6 +48,9 @@ void check_spec(const NetworkSpec& spec) {
       refuse(where + ".weight_scale was " + text(omega) + "; it must be at least 0 and at most " +
              limit_text<T>());
     }
+    if (!layer.mask.empty() && (layer.local.maps != 0 || is_recurrent(layer))) {
+      refuse(where + ".mask was given; it is for dense layers");
+    }
     if (!(layer.density > 0 && layer.density <= 1)) {
       refuse(where + ".density was " + text(layer.density) + "; it must be in (0, 1]");
     }

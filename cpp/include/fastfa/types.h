@@ -1,6 +1,7 @@
 // The vocabulary of a network: what embedders and the bindings hand to the core.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -105,6 +106,15 @@ struct LayerSpec {
   double lr_scale = 1.0, decay_scale = 1.0;
   double bias_lr_scale = 1.0, bias_decay_scale = 0.0;
   RecurrentSpec recurrent;
+  // Of a dense layer, in place of `density`: element o · n_in + i says whether weight (o, i) exists.
+  std::vector<bool> mask;
+
+  // The share of W that exists.
+  double existing() const {
+    if (mask.empty()) return density;
+    const auto kept = std::count(mask.begin(), mask.end(), true);
+    return static_cast<double>(kept) / static_cast<double>(mask.size());
+  }
 };
 
 inline bool is_recurrent(const LayerSpec& layer) { return layer.recurrent.tau != 0; }

@@ -12,6 +12,7 @@ from .. import _check
 from ..data.crop_flip import AUGMENTATIONS
 from ..feedback import Feedback
 from ..layers import KINDS as LAYERS
+from ..layers.mask import Mask
 from ..optim import OPTIMIZERS
 from ..perturbation import NodePerturbation
 from ..plasticity import WeightMirror
@@ -24,6 +25,7 @@ _LATER = {
     "nesterov": False,
     "clip_norm": None,
     "clip_value": None,
+    "mask": None,
     "lr_scale": 1.0,
     "decay_scale": 1.0,
     "bias_decay_scale": 0.0,
@@ -47,6 +49,8 @@ def describe(thing: Any) -> dict[str, Any]:
         fields["rates"] = [list(step) for step in thing.rates.items()]
     if isinstance(thing, Warmup):
         fields["then"] = describe(thing.then)
+    if isinstance(fields.get("mask"), Mask):
+        fields["mask"] = fields["mask"]._described()
     return {"kind": type(thing).__name__} | fields
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from .. import _check
 from .._attributes import immutable
 from .activation import ActivationName, checked
 from .layer import Weighted, shape_below
+from .mask import Mask, checked_mask
 from .scales import checked_scales
 
 
@@ -39,6 +42,9 @@ class Dense(Weighted):
         that exist start as in the dense layer, the others are exactly 0 for ever. With
         ``Feedback("sparse")`` as well, half of each, a quarter of the connections is reciprocal: the
         paper's removal of weights.
+    mask : array_like, optional
+        In place of ``density``: which weights exist, truth values (n_out, n_in). It is kept as a
+        `Mask`, which ``np.asarray`` makes an array again.
     trainable : bool
         False freezes W and b; the error still passes through to the layers below.
     leaky_slope : float, optional
@@ -63,6 +69,7 @@ class Dense(Weighted):
     bias: bool
     weight_scale: float | None
     density: float
+    mask: Mask | None
     trainable: bool
     leaky_slope: float | None
     lr_scale: float
@@ -78,6 +85,7 @@ class Dense(Weighted):
         bias: bool = True,
         weight_scale: float | None = None,
         density: float = 1.0,
+        mask: Any = None,
         trainable: bool = True,
         leaky_slope: float | None = None,
         lr_scale: float = 1.0,
@@ -87,12 +95,15 @@ class Dense(Weighted):
     ) -> None:
         if weight_scale is not None:
             weight_scale = _check.real("Dense", "weight_scale", weight_scale)
+        units = _check.integer("Dense", "units", units, 1, 2**31 - 1)
+        density = _check.real("Dense", "density", density, high=1.0, open_low=True)
         fields = {
-            "units": _check.integer("Dense", "units", units, 1, 2**31 - 1),
+            "units": units,
             **checked("Dense", activation, leaky_slope),
             "bias": _check.flag("Dense", "bias", bias),
             "weight_scale": weight_scale,
-            "density": _check.real("Dense", "density", density, high=1.0, open_low=True),
+            "density": density,
+            "mask": checked_mask(mask, units, density),
             "trainable": _check.flag("Dense", "trainable", trainable),
             **checked_scales("Dense", lr_scale, decay_scale, bias_lr_scale, bias_decay_scale),
         }
@@ -114,4 +125,14 @@ class Dense(Weighted):
 
     @property
     def _density(self) -> float:
-        return self.density
+        return self.density if self.mask is None else self.mask.share
+
+    def _check_below(self, shape: tuple[int, ...], where: str) -> None:
+        wanted = self.weight_shape(shape)
+        if self.mask is not None and self.mask.shape != wanted:
+            raise ValueError(
+                f"[Network] {where}.mask has shape {self.mask.shape}; it must be {wanted}, as W"
+            )
+
+    def _own_mask(self) -> np.ndarray | None:
+        return None if self.mask is None else np.asarray(self.mask).ravel()

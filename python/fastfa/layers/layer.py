@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from .. import _check, _core
 from .activation import ActivationName
 
@@ -86,6 +88,10 @@ class Weighted(Layer):
         """The share of W that exists."""
         return 1.0
 
+    def _own_mask(self) -> np.ndarray | None:
+        """Which weights exist, row after row, where the user says so."""
+        return None
+
     def _local_spec(self, shape: tuple[int, ...]) -> _core.LocalSpec | None:
         """Where the patches of a locally connected layer lie."""
         return None
@@ -107,7 +113,8 @@ class Weighted(Layer):
             weight_scale=1.0 / math.sqrt(self.fan_in(shape)) if omega is None else omega,
             bias=self.bias,
             trainable=self.trainable,
-            density=self._density,
+            density=1.0 if self._own_mask() is not None else self._density,
+            mask=self._own_mask(),
             local=self._local_spec(shape),
             dropout=dropout,
             leaky_slope=_core.LEAKY_SLOPE if self.leaky_slope is None else self.leaky_slope,
