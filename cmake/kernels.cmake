@@ -32,6 +32,7 @@ foreach(level ${levels})
   set(kernels fastfa_kernels_${level})
   add_library(${kernels} MODULE ${PROJECT_SOURCE_DIR}/cpp/kernels/table.cpp
                                 ${PROJECT_SOURCE_DIR}/cpp/kernels/conv_table.cpp
+                                ${PROJECT_SOURCE_DIR}/cpp/kernels/recurrent_table.cpp
                                 ${PROJECT_SOURCE_DIR}/cpp/kernels/linear_algebra.cpp)
   set_target_properties(${kernels} PROPERTIES PREFIX "" INTERPROCEDURAL_OPTIMIZATION OFF)
   target_include_directories(${kernels} PRIVATE ${PROJECT_SOURCE_DIR}/cpp ${PROJECT_SOURCE_DIR}/cpp/include)
