@@ -54,6 +54,7 @@ foreach(level ${levels})
   set(kernels fastfa_kernels_${level})
   add_library(${kernels} MODULE ${PROJECT_SOURCE_DIR}/cpp/kernels/table.cpp
                                 ${PROJECT_SOURCE_DIR}/cpp/kernels/conv_table.cpp
+                                ${PROJECT_SOURCE_DIR}/cpp/kernels/recurrent_table.cpp
                                 ${PROJECT_SOURCE_DIR}/cpp/kernels/linear_algebra.cpp)
   set_target_properties(${kernels} PROPERTIES PREFIX "")
   fastfa_kernel_options(${kernels} ${level})

@@ -73,6 +73,25 @@ void register_sequences(py::class_<Network<T>>& network) {
                 released([&] { return net.evaluate_sequences(xv, yv, times, signals(), weights); }));
           },
           py::arg("x"), py::arg("y"), py::arg("times"), py::arg("weight"))
+      .def(
+          "deltas_sequences",
+          [](Net& net, const Array<T>& x, const Array<T>& y, std::int64_t times,
+             const std::optional<std::vector<FeedbackSpec>>& feedback,
+             const std::optional<std::string>& through, const std::optional<Array<T>>& weight) {
+            const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
+            const T* const weights = weights_of<T>(weight, x);
+            std::optional<RecurrentFeedback> back;
+            if (through) back = parse<RecurrentFeedback>(*through);
+            Array<T> out({xv.rows, net.units(0)});
+            const MatrixView<T> to{out.mutable_data(), xv.rows, net.units(0)};
+            released([&] {
+              net.deltas_sequences(xv, yv, times, to, feedback ? &*feedback : nullptr, back, signals(),
+                                   weights);
+            });
+            return out;
+          },
+          py::arg("x"), py::arg("y"), py::arg("times"), py::arg("feedback"), py::arg("through"),
+          py::arg("weight"))
       .def("reset", &Net::reset, py::call_guard<WithoutGil>())
       .def("begin_state", &Net::begin_state, py::call_guard<WithoutGil>(), py::arg("examples"))
       .def("state",

@@ -39,10 +39,6 @@ struct KernelSet {
   bool (*tiny_feedback)(const TinyStep<T>&);
   void (*tiny_update)(const TinyStep<T>&);
   void (*lane_run)(const LaneRun<T>&);
-  Op<RecurrentForward<T>> recurrent_forward;
-  Op<RecurrentBack<T>> recurrent_back;
-  Op<RecurrentTrace<T>> recurrent_trace;
-  void (*recurrent_run)(const RecurrentRun<T>&);
   Index lanes;  // numbers in a vector
 };
 
@@ -56,6 +52,15 @@ struct ConvSet {
   Op<ConvUpdate<T>> conv_learn;
   Op<PoolForward<T>> pool_forward;
   Op<PoolBack<T>> pool_back;
+};
+
+// Recurrent layers (recurrent_table.cpp).
+template <class T>
+struct RecurrentSet {
+  Op<RecurrentForward<T>> recurrent_forward;
+  Op<RecurrentBack<T>> recurrent_back;
+  Op<RecurrentTrace<T>> recurrent_trace;
+  void (*recurrent_run)(const RecurrentRun<T>&);
 };
 
 // Decompositions, by Eigen. Matrices are row-major without padding.
@@ -76,6 +81,8 @@ struct KernelTable {
   LinearAlgebra linear_algebra;
   const ConvSet<float>* conv_f32;
   const ConvSet<double>* conv_f64;
+  const RecurrentSet<float>* recurrent_f32;
+  const RecurrentSet<double>* recurrent_f64;
   const Bf16Set* bf16[3];  // by AMX, by AVX512-BF16, emulated; null: not built
 };
 

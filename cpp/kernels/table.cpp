@@ -21,7 +21,7 @@
 #include "kernels/propagate_procedural.h"
 #include "kernels/propagate_sign.h"
 #include "kernels/propagate_sparse.h"
-#include "kernels/recurrent_run.h"
+#include "kernels/recurrent_table.h"
 #include "kernels/row_dots.h"
 #include "kernels/times_slope.h"
 #include "kernels/tiny.h"
@@ -72,10 +72,6 @@ constexpr KernelSet<T> kernels{
     tiny_feedback<T>,
     tiny_update<T>,
     lane_run<T>,
-    {recurrent_forward_tiles<T>, recurrent_forward_run<T>, nullptr},
-    {recurrent_back_tiles<T>, recurrent_back_run<T>, nullptr},
-    {recurrent_trace_tiles<T>, recurrent_trace_run<T>, nullptr},
-    recurrent_run<T>,
     lanes<T>};
 
 constexpr KernelTable table{kernel_abi,
@@ -87,6 +83,8 @@ constexpr KernelTable table{kernel_abi,
                             {pseudoinverse, orthonormalise},
                             &conv_f32,
                             &conv_f64,
+                            &recurrent_f32,
+                            &recurrent_f64,
                             {FASTFA_AMX_SET, FASTFA_AVX512_BF16_SET, &bf16_emulated}};
 
 }  // namespace

@@ -9,6 +9,7 @@ from . import _check, _core
 from ._feedback_arguments import propagates
 from .feedback import CustomFeedback, Feedback
 from .layers import Weighted
+from .layers.recurrent import RecurrentFeedbackName
 from .perturbation import NodePerturbation
 
 #: Published rules by name.
@@ -29,7 +30,7 @@ PRESETS: dict[str, Feedback] = {
 }
 
 #: Rules of networks whose first layer is recurrent: B into it, and the layer's ``recurrent_feedback``.
-IN_TIME: dict[str, tuple[Feedback, str]] = {
+IN_TIME: dict[str, tuple[Feedback, RecurrentFeedbackName]] = {
     "rflo": (Feedback("normal", route="direct"), "zero"),  # random feedback local online learning
     "bptt": (Feedback("transpose"), "transpose"),  # backprop through time
     "random_bptt": (

@@ -143,6 +143,22 @@ def test_optimizers_with_memory_or_limits_learn_online(optimizer):
     close(nets[0], weights(nets[1]), 1e-12)
 
 
+def test_deltas_are_those_of_this_rule_or_another():
+    net, rule = made(2, 9, 2, tau=4.0)
+    x, y, mask = data(2, 2, 3, 8)
+    p = weights(net)
+    z = np.stack(ref.forward(p, rule, x, np.zeros((3, 9)))[0], axis=1)
+    backprop = replace(rule, b=p.w_out.T, b_rec=p.w[:, 2:].T)
+    for rules, found in (
+        (rule, net.deltas_sequences(x, y, mask=mask)),
+        (backprop, net.deltas_sequences(x, y, "bptt", mask=mask)),
+    ):
+        change = np.einsum("etj,eti->ji", found, z)
+        np.testing.assert_allclose(change, ref.at_end(p, rules, x, y, mask).w, atol=1e-11)
+    with pytest.raises(ValueError, match="no random matrix"):
+        net.deltas_sequences(x, y, recurrent_feedback="random")
+
+
 def test_state_is_carried_or_reset():
     net, rule = made(2, 9, 2, tau=4.0)
     x, y, mask = data(2, 2, 3, 8)

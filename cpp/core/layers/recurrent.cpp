@@ -62,9 +62,8 @@ RecurrentLayer<T>::RecurrentLayer(Allocator& allocator, const LayerSpec& s, Inde
   draw_normal(seed, Purpose::recurrent, index, n * n, sd, [&](Index i, double value) {
     this->w.row(inputs + i % n)[i / n] = static_cast<T>(value);
   });
-  if (feedback_ == RecurrentFeedback::zero) return;
+  if (feedback_ != RecurrentFeedback::random) return;
   back_ = Buffer<T>(allocator, n, n);
-  if (feedback_ == RecurrentFeedback::transpose) return;  // written when it is used
   draw_normal(seed, Purpose::recurrent_feedback, index, n * n, sd,
               [&](Index i, double value) { back_.row(i % n)[i / n] = static_cast<T>(value); });
 }
@@ -133,27 +132,31 @@ void RecurrentLayer<T>::forward(Backend<T>& backend, const Buffer<T>& below,
 }
 
 template <class T>
-void RecurrentLayer<T>::scan_back(Backend<T>& backend, Index n, T* partial, int* bad) {
+void RecurrentLayer<T>::scan_back(Backend<T>& backend, Index n, T* partial, int* bad,
+                                  RecurrentFeedback through) {
   const Index examples = n / times_, width = this->n_out;
   if (lambda_.rows() != examples) {
     lambda_ = Buffer<T>(backend, examples, width);
-    if (back_) carried_ = Buffer<T>(backend, examples, width);
+    carried_ = Buffer<T>(backend, examples, width);
   }
   backend.clear(lambda_.data(), examples * lambda_.ld());
-  if (feedback_ == RecurrentFeedback::transpose) {
-    backend.transpose({this->w.row(inputs_), this->w.ld(), width, width, back_.data(), back_.ld()});
+  const bool transposes = through == RecurrentFeedback::transpose;
+  if (transposes) {
+    if (!turned_) turned_ = Buffer<T>(backend, width, width);
+    backend.transpose({this->w.row(inputs_), this->w.ld(), width, width, turned_.data(), turned_.ld()});
   }
+  const Buffer<T>& back = transposes ? turned_ : back_;
   const Buffer<T>& d = this->delta;
   const Buffer<T>& slopes = this->scratch[1];
   for (Index t = times_; t-- > 0;) {
-    const bool carries = back_ && t + 1 < times_;
+    const bool carries = through != RecurrentFeedback::zero && t + 1 < times_;
     if (carries) {
       backend.propagate(
           Propagate<T>{{d.row((t + 1) * examples), d.ld(), examples, width, this->units.data(),
                         static_cast<Index>(this->units.size()), width, nullptr, 0, Activation::linear,
                         carried_.data(), carried_.ld(), partial, bad},
-                       back_.data(),
-                       back_.ld(),
+                       back.data(),
+                       back.ld(),
                        0});
     }
     backend.recurrent_back({lambda_.data(), lambda_.ld(), carries ? carried_.data() : nullptr,

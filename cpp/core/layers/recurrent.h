@@ -42,7 +42,11 @@ class RecurrentLayer final : public Layer<T> {
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>& ranges,
                Index n, Sigma activation, const Buffer<T>& to, T* partial, int* bad) override;
   // From B e of all steps, in `delta`, to the d that weights learn from.
-  void scan_back(Backend<T>& backend, Index n, T* partial, int* bad);
+  void scan_back(Backend<T>& backend, Index n, T* partial, int* bad) {
+    scan_back(backend, n, partial, bad, feedback_);
+  }
+  // The same with another B_rec: none, Wᵀ, or the layer's own.
+  void scan_back(Backend<T>& backend, Index n, T* partial, int* bad, RecurrentFeedback through);
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>& ranges, Index n,
              const Parameters<T>& parameters) const override;
@@ -65,14 +69,15 @@ class RecurrentLayer final : public Layer<T> {
   Way way_ = Way::look;
   bool has_traces_ = false;
   Index times_ = 1;
-  Buffer<T> state_;                             // (examples, n)
-  Buffer<T> traces_;                            // (examples · (depth + 1), n)
-  Buffer<T> z_, slope_;                         // of the last online step, (examples, …)
-  mutable bool fresh_ = false;                  // the traces don't have these yet
-  Buffer<T> zero_;                              // (examples, n)
-  Buffer<T> lambda_, carried_;                  // of the scan, (examples, n)
-  Buffer<T> back_;                              // B_recᵀ (n, n); empty: zero
-  Buffer<T> room_;                              // of runs
+  Buffer<T> state_;             // (examples, n)
+  Buffer<T> traces_;            // (examples · (depth + 1), n)
+  Buffer<T> z_, slope_;         // of the last online step, (examples, …)
+  mutable bool fresh_ = false;  // the traces don't have these yet
+  Buffer<T> zero_;              // (examples, n)
+  Buffer<T> lambda_, carried_;  // of the scan, (examples, n)
+  Buffer<T> back_;              // B_recᵀ (n, n) where it is random
+  Buffer<T> turned_;            // (n, n), W as the scan needs it, of when it was last used
+  Buffer<T> room_;              // of runs
   mutable Buffer<T> gradient_, bias_gradient_;  // for optimizers with memory
 };
 

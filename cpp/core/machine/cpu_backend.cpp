@@ -33,6 +33,17 @@ const ConvSet<double>& conv_set<double>() {
 }
 
 template <class T>
+const RecurrentSet<T>& recurrent_set();
+template <>
+const RecurrentSet<float>& recurrent_set<float>() {
+  return *kernels().recurrent_f32;
+}
+template <>
+const RecurrentSet<double>& recurrent_set<double>() {
+  return *kernels().recurrent_f64;
+}
+
+template <class T>
 class CpuBackend final : public Backend<T> {
  public:
   void begin(bool alone) override {
@@ -117,11 +128,11 @@ class CpuBackend final : public Backend<T> {
   void tiny_update(const TinyStep<T>& args) override { kernels_.tiny_update(args); }
   void lane_run(const LaneRun<T>& args) override { kernels_.lane_run(args); }
   void recurrent_forward(const RecurrentForward<T>& args) override {
-    run(kernels_.recurrent_forward, args);
+    run(recurrent_.recurrent_forward, args);
   }
-  void recurrent_back(const RecurrentBack<T>& args) override { run(kernels_.recurrent_back, args); }
-  void recurrent_trace(const RecurrentTrace<T>& args) override { run(kernels_.recurrent_trace, args); }
-  void recurrent_run(const RecurrentRun<T>& args) override { kernels_.recurrent_run(args); }
+  void recurrent_back(const RecurrentBack<T>& args) override { run(recurrent_.recurrent_back, args); }
+  void recurrent_trace(const RecurrentTrace<T>& args) override { run(recurrent_.recurrent_trace, args); }
+  void recurrent_run(const RecurrentRun<T>& args) override { recurrent_.recurrent_run(args); }
   Index lanes() const override { return kernels_.lanes; }
 
  private:
@@ -167,6 +178,7 @@ class CpuBackend final : public Backend<T> {
 
   const KernelSet<T>& kernels_ = kernel_set<T>();
   const ConvSet<T>& conv_ = conv_set<T>();
+  const RecurrentSet<T>& recurrent_ = recurrent_set<T>();
   const Bf16Set* bf16_ = nullptr;  // null: products are formed in T
   Buffer<Bf16> left_;              // the left factor of a product
   std::shared_ptr<ThreadTeam> team_;

@@ -269,8 +269,6 @@ void Network<T>::Impl::in_sequences(MatrixView<const T> x, MatrixView<const T> y
     batch_.order = rows.data();
     recurrent_->go(RecurrentLayer<T>::Way::look, times);
     forward(batch_);
-    error(batch_, false);
-    checks_.raise_pending();
     visit(first, n);
   }
 }
@@ -288,6 +286,7 @@ void Network<T>::forward_sequences(MatrixView<const T> x, std::int64_t times, Ma
   Session<T> session(*impl_);
   const SpareBuffers<T> spare(impl_->pass_);
   impl_->in_sequences(x, {}, times, poll, nullptr, [&](Index first, Index n) {
+    impl_->error(impl_->batch_, false);
     for (Index r = 0; r < n * times; ++r) {
       const Index to = (first + r % n) * times + r / n;
       for (Index c = 0; c < top.n_out; ++c) out(to, c) = top.h.row(r)[c];
@@ -303,9 +302,48 @@ EpochResult Network<T>::evaluate_sequences(MatrixView<const T> x, MatrixView<con
   Session<T> session(*impl_);
   const SpareBuffers<T> spare(impl_->pass_);
   EpochResult result;
-  impl_->in_sequences(x, y, times, poll, weight, [&](Index, Index) { impl_->batch_.add_to(result); });
+  impl_->in_sequences(x, y, times, poll, weight, [&](Index, Index) {
+    impl_->error(impl_->batch_, false);
+    impl_->batch_.add_to(result);
+  });
   conclude(result, {}, weight, nullptr, result.examples);
   return result;
+}
+
+template <class T>
+void Network<T>::deltas_sequences(MatrixView<const T> x, MatrixView<const T> y, std::int64_t times,
+                                  MatrixView<T> out, const std::vector<FeedbackSpec>* feedback,
+                                  std::optional<RecurrentFeedback> through, const Poll& poll,
+                                  const T* weight) {
+  impl_->check_sequences("deltas_sequences", x, &y, times);
+  check_weights("deltas_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
+  RecurrentLayer<T>& layer = *impl_->recurrent_;
+  if (!out.data || out.rows != x.rows || out.cols != layer.n_out) {
+    refuse("[deltas_sequences] out has shape (" + std::to_string(out.rows) + ", " +
+           std::to_string(out.cols) + "); it must be (" + std::to_string(x.rows) + ", " +
+           std::to_string(layer.n_out) + ")");
+  }
+  const RecurrentFeedback own = impl_->spec_.layers[0].recurrent.feedback;
+  const RecurrentFeedback back = through.value_or(own);
+  if (back == RecurrentFeedback::random && own != back) {
+    refuse(std::string("[deltas_sequences] recurrent_feedback was 'random'; the layer has '") +
+           name(own) + "', and so no random matrix");
+  }
+  LearningRule<T> other;  // destroyed after the locks are released, as in deltas()
+  Session<T> session(*impl_);
+  if (feedback) other = make_rule<T>(*impl_->backend_, *feedback, 0.0, impl_->spec_);
+  LearningRule<T>& rule = feedback ? other : impl_->rule_;
+  const SpareBuffers<T> spare(impl_->pass_);
+  impl_->prepare(rule);
+  impl_->in_sequences(x, y, times, poll, weight, [&](Index first, Index n) {
+    impl_->compute_deltas(rule, impl_->batch_, 0);
+    layer.scan_back(*impl_->backend_, n * times, impl_->partial_.data(), impl_->checks_.bad(), back);
+    impl_->checks_.check(0, "a delta");
+    for (Index r = 0; r < n * times; ++r) {
+      const Index to = (first + r % n) * times + r / n;
+      for (Index c = 0; c < layer.n_out; ++c) out(to, c) = layer.delta.row(r)[c];
+    }
+  });
 }
 
 template <class T>
@@ -372,6 +410,9 @@ OwnedMatrix<T> Network<T>::traces() const {
                                               const Poll&);                                             \
   template EpochResult Network<T>::evaluate_sequences(MatrixView<const T>, MatrixView<const T>,         \
                                                       std::int64_t, const Poll&, const T*);             \
+  template void Network<T>::deltas_sequences(MatrixView<const T>, MatrixView<const T>, std::int64_t,    \
+                                             MatrixView<T>, const std::vector<FeedbackSpec>*,           \
+                                             std::optional<RecurrentFeedback>, const Poll&, const T*);  \
   template bool Network<T>::has_state() const;                                                          \
   template void Network<T>::reset();                                                                    \
   template void Network<T>::begin_state(std::int64_t);                                                  \

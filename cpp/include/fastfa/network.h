@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -176,6 +177,11 @@ class FASTFA_API Network {
   void forward_sequences(MatrixView<const T> x, std::int64_t times, MatrixView<T> out, const Poll& poll);
   EpochResult evaluate_sequences(MatrixView<const T> x, MatrixView<const T> y, std::int64_t times,
                                  const Poll& poll, const T* weight);
+  // d of the recurrent layer, (rows, units): what its weights learn from at each step, downhill, by the
+  // network's rule or by another. through: another B_rec, which may be random only where the layer's is.
+  void deltas_sequences(MatrixView<const T> x, MatrixView<const T> y, std::int64_t times,
+                        MatrixView<T> out, const std::vector<FeedbackSpec>* feedback,
+                        std::optional<RecurrentFeedback> through, const Poll& poll, const T* weight);
   bool has_state() const;  // is its first layer recurrent?
   void reset();
   void begin_state(std::int64_t examples);

@@ -9,7 +9,9 @@ import numpy as np
 
 from .. import _check, _core
 from ..layers import Recurrent
+from ..layers.recurrent import RecurrentFeedbackName
 from ..optim import Optimizer
+from ..rules import IN_TIME, FeedbackLike, resolve, specs
 from . import _arguments
 from .inspection import Evaluation
 from .parameters import Parameters
@@ -132,6 +134,55 @@ class Sequences(Parameters):
         rows = x.reshape(-1, x.shape[2])
         loss, missed, total = self._net.evaluate_sequences(rows, y, x.shape[1], weights)
         return Evaluation(loss, missed / total if self.output_size > 1 else math.nan)
+
+    def deltas_sequences(
+        self,
+        X: Any,
+        Y: Any,
+        feedback: FeedbackLike | None = None,
+        *,
+        recurrent_feedback: RecurrentFeedbackName | None = None,
+        mask: Any = None,
+        lengths: Any = None,
+    ) -> np.ndarray:
+        """d of the recurrent layer, (N, T, n): what its weights learn from, step by step, downhill.
+
+        The gradient of the loss is −Σ d zᵀ, z = [x, h⁻], if both matrices are transposes. So
+        ``metrics.angle(net.deltas_sequences(X, Y), net.deltas_sequences(X, Y, "bptt"))`` is the angle
+        to backprop through time at each step, (N, T).
+
+        Parameters
+        ----------
+        X, Y, mask, lengths : array_like
+            As for :meth:`train_sequences`.
+        feedback : optional
+            Another feedback for this call only; ``"rflo"`` and ``"bptt"`` also say which B_rec.
+        recurrent_feedback : {"zero", "transpose", "random"}, optional
+            Another B_rec for this call only; ``"random"`` only where the layer has it.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As for :meth:`train_sequences`.
+        """
+        where = "deltas_sequences"
+        x, y, weights = self._sequences(where, X, Y, mask, lengths)
+        through = recurrent_feedback
+        if through is not None:
+            through = _check.choice(  # type: ignore[assignment]
+                where, "recurrent_feedback", through, _core.RECURRENT_FEEDBACKS
+            )
+        given: list[_core.FeedbackSpec] | None = None
+        if feedback is not None:
+            if isinstance(feedback, str) and feedback in IN_TIME:
+                feedback, named = IN_TIME[feedback]
+                through = through or named
+            given, noise = specs(resolve(feedback, len(self.layers) - 1, where))
+            if noise:
+                raise ValueError(f"[{where}] feedback was {feedback!r}; it must have a matrix")
+        rows = x.reshape(-1, x.shape[2])
+        found = self._net.deltas_sequences(rows, y, x.shape[1], given, through, weights)
+        return found.reshape(*x.shape[:2], -1)
 
     def reset(self, state: Any = None) -> None:
         """Forget the state and the traces: the next step begins with zero, or with ``state``.
