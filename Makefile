@@ -13,6 +13,7 @@ pip := -m pip install -q --disable-pip-version-check
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
 .PHONY: demo test test-all install lint tidy format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
+  clang clang-quick \
   sanitize sanitize-address sanitize-levels sanitize-thread sanitize-quick coverage fuzz torture bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
@@ -60,7 +61,7 @@ $(VENV)/.requirements: pyproject.toml
 
 # The build folder is kept, so that only changed sources are compiled again.
 $(VENV)/.installed: $(VENV)/.requirements $(sources)
-	flock $(VENV)/.lock $(BIN)/python $(pip) --no-build-isolation \
+	$(if $(shell command -v flock),flock $(VENV)/.lock) $(BIN)/python $(pip) --no-build-isolation \
 	  --no-deps --force-reinstall -C build-dir=build/$(notdir $(VENV)) \
 	  -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_CUDA=$(CUDA) .
 	touch $@
@@ -97,6 +98,34 @@ format: $(VENV)/.lint ## make it so
 # Into a folder of its own: every target and its use of registers, against what is on record.
 cuda: $(VENV)/.requirements ## compile the device kernels with nvcc; UPDATE=--update records what they use
 	$(BIN)/python tools/cuda_resources.py --build build/cuda $(UPDATE)
+
+# The first that is there; CLANGXX=clang++-16 for another, CLANG_FLAGS=-stdlib=libc++ for its own library.
+CLANGXX ?= $(firstword $(foreach name,clang++ $(addprefix clang++-,20 19 18 17 16 15 14),$(shell command -v $(name))))
+CLANG_FLAGS ?=
+by_clang = CXX="$(CLANGXX)" CC="$(subst clang++,clang,$(CLANGXX))" CXXFLAGS="$(CLANG_FLAGS)"
+build/clang/.built: $(VENV)/.requirements $(sources)
+	$(if $(CLANGXX),,$(error there is no clang++; say which by CLANGXX=…))
+	$(by_clang) $(BIN)/python $(pip) --no-build-isolation --no-deps --upgrade --target $(@D) -C build-dir=build/clang-build \
+	  -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_EMULATED=ON -C cmake.define.FASTFA_CUDA=OFF .
+	touch $@
+
+clang: build/clang/.built ## build with Clang, and the tests of the core, layers, devices and interfaces with that
+	$(by_clang) PYTHONPATH=$(abspath build/clang) $(BIN)/python $(pytest) tests/core tests/layers tests/feedback tests/devices tests/embedding
+
+# The core and one level of kernels, beneath the bindings that `make install` has made.
+clang-quick: $(if $(CLANGXX),install) ## the part of it that is for every change; where no Clang is found, says so
+ifeq ($(CLANGXX),)
+	@echo "no clang++ is found: nothing is built with Clang"
+else
+	$(by_clang) $(BIN)/cmake -G Ninja -S . -B build/clang-quick -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG" -DFASTFA_WERROR=ON -DFASTFA_PORTABLE=ON \
+	  -DFASTFA_CUDA=OFF -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
+	  -DCMAKE_PREFIX_PATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	$(BIN)/cmake --build build/clang-quick
+	rm -rf build/clang-quick/site && mkdir build/clang-quick/site
+	cp -r "$$($(BIN)/python -c 'import fastfa; print(*fastfa.__path__)')" build/clang-quick/site/fastfa
+	cp build/clang-quick/*fastfa*.so build/clang-quick/site/fastfa/lib/
+	$(by_clang) PYTHONPATH=$(abspath build/clang-quick/site) $(BIN)/python -m pytest -q -p no:cacheprovider $(call tests_of,capi embed oracles)
+endif
 
 emulator := $(wildcard cpp/cuda/*.cu cpp/cuda/*.cuh cpp/cuda/emulate/*) cpp/core/machine/backend.h cpp/kernels/ops.h cpp/kernels/conv_ops.h
 build/sanitize/fastfa_cuda_emulated.so: $(emulator)

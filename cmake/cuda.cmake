@@ -6,12 +6,11 @@ option(FASTFA_EMULATED "Build the emulated device, for tests" OFF)
 
 set(FASTFA_DEVICES "")
 set(FASTFA_CUDA_BUILT "")
-set(device_map ${PROJECT_SOURCE_DIR}/cmake/device.map)
 
 function(fastfa_device_library name)
-  set_target_properties(${name} PROPERTIES PREFIX "" INTERPROCEDURAL_OPTIMIZATION OFF LINK_DEPENDS ${device_map})
+  set_target_properties(${name} PROPERTIES PREFIX "" INTERPROCEDURAL_OPTIMIZATION OFF)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/cpp ${PROJECT_SOURCE_DIR}/cpp/include)
-  target_link_options(${name} PRIVATE -Wl,--version-script=${device_map})
+  fastfa_exports(${name} device)
   set(FASTFA_DEVICES ${FASTFA_DEVICES} ${name} PARENT_SCOPE)
 endfunction()
 

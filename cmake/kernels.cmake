@@ -1,13 +1,20 @@
 # One kernel library per instruction set: the same source, other flags, nothing shared. These are the only
-# -march flags of the project. A version script leaves one exported symbol, so not even the weak template
+# -march flags of the project. One symbol is exported (cmake/exports.cmake), so not even the weak template
 # instances of the standard library can be mixed up between levels. No LTO, no -ffast-math.
-if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  message(FATAL_ERROR "fastfa's kernels are written in GCC's vector extensions (__builtin_shuffle); "
-                      "the compiler found is ${CMAKE_CXX_COMPILER_ID}. Set CXX=g++.")
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES "^(GNU|Clang|AppleClang)$")
+  message(FATAL_ERROR "fastfa's kernels are written in the vector extensions of GCC and Clang; "
+                      "the compiler found is ${CMAKE_CXX_COMPILER_ID}. Set CXX=g++ or CXX=clang++.")
 endif()
 
+# The compiler is asked, since the machine it compiles for may be another than this one, or two at once.
+include(CheckCXXSourceCompiles)
+check_cxx_source_compiles("#ifndef __x86_64__
+#error another processor
+#endif
+int main() { return 0; }" FASTFA_FOR_X86_64)
+
 option(FASTFA_PORTABLE "Build the one portable level even on x86-64" OFF)
-if(NOT FASTFA_PORTABLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+if(NOT FASTFA_PORTABLE AND FASTFA_FOR_X86_64)
   set(levels v4 v3 v2)
   set(flags_v2 -march=x86-64-v2)
   set(flags_v3 -march=x86-64-v3)
@@ -27,7 +34,6 @@ if(FASTFA_SANITIZE)
 endif()
 set(FASTFA_KERNELS "")
 set(FASTFA_LEVELS "")
-set(export_map ${PROJECT_SOURCE_DIR}/cmake/kernels.map)
 
 function(fastfa_kernel_options target level)
   set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF POSITION_INDEPENDENT_CODE ON)
@@ -75,8 +81,7 @@ foreach(level ${levels})
     target_compile_definitions(${products} PRIVATE FASTFA_BF16_WAY=${way})
     target_sources(${kernels} PRIVATE $<TARGET_OBJECTS:${products}>)
   endforeach()
-  target_link_options(${kernels} PRIVATE -Wl,--version-script=${export_map})
-  set_target_properties(${kernels} PROPERTIES LINK_DEPENDS ${export_map})
+  fastfa_exports(${kernels} kernels)
   list(APPEND FASTFA_KERNELS ${kernels})
   list(APPEND FASTFA_LEVELS "\"${level}\"")
 endforeach()

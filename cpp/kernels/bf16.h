@@ -44,10 +44,10 @@ inline Words upper_down(Words x) { return (x >> 16) & 0xffff; }
 inline Words word_pairs(Floats low, Floats high) { return upper_down(rounded(low)) | rounded(high); }
 // The numbers of two vectors in their order, two in each word.
 inline Words words_of(Floats first, Floats second) {
-  Words even, odd;
-  for (int i = 0; i < n_lanes; ++i) even[i] = 2 * i, odd[i] = 2 * i + 1;
-  const Words x = rounded(first), y = rounded(second);
-  return upper_down(__builtin_shuffle(x, y, even)) | __builtin_shuffle(x, y, odd);
+  const auto even = lanes_from<float>([](int i) { return 2 * i; });
+  const auto odd = lanes_from<float>([](int i) { return 2 * i + 1; });
+  const Floats x = (Floats)rounded(first), y = (Floats)rounded(second);
+  return upper_down((Words)shuffle<float>(x, y, even)) | (Words)shuffle<float>(x, y, odd);
 }
 inline Floats multiply_add(Floats sum, Words a, Words b) {
   sum += (Floats)(a & ~0xffff) * (Floats)(b & ~0xffff);

@@ -45,13 +45,20 @@ inline void fetch(const T* row) {
   for (Index i = 0; i < panel<T>; i += line) __builtin_prefetch(row + i, 0, 2);
 }
 
-// acc[m][v] += Σ_{k in [k0, k1)} A(m, k) · B[k, v-th vector]; for each k, row k of `ahead` is asked for.
+// sums[m][v] += Σ_{k in [k0, k1)} A(m, k) · B[k, v-th vector]; for each k, row k of `ahead` is asked
+// for.
 //
 // Rows of A are reached by one pointer for every three, at 0, 1 and 2 times the row stride, which the
 // processor's addressing can express: with a pointer or an offset for each there are too few registers.
 template <class T, int M, int V, bool Fetch = false>
-inline void accumulate(Vec<T> (&acc)[M][V], const Operand<T>& x, Index k0, Index k1,
+inline void accumulate(Vec<T> (&sums)[M][V], const Operand<T>& x, Index k0, Index k1,
                        Ahead<T> ahead = {}) {
+#if defined(__clang__)  // it would add to the sums in memory: to a copy it does so in registers
+  Vec<T> acc[M][V];
+  std::memcpy(acc, sums, sizeof acc);
+#else
+  auto& acc = sums;
+#endif
   constexpr int groups = (M + 2) / 3;
   const T* a[groups];
   for (int g = 0; g < groups; ++g) a[g] = x.a + k0 * x.a_col + 3 * g * x.a_row;
@@ -73,6 +80,9 @@ inline void accumulate(Vec<T> (&acc)[M][V], const Operand<T>& x, Index k0, Index
 #pragma GCC unroll 8
     for (int g = 0; g < groups; ++g) a[g] += x.a_col;
   }
+#if defined(__clang__)
+  std::memcpy(sums, acc, sizeof acc);
+#endif
 }
 
 // Calls f(integral constant M) for a run-time row count 1 … tile_rows.
@@ -131,18 +141,15 @@ inline void multiply_tile(const Operand<T>& x, const ColumnRange* ranges, Index 
 template <class T>
 inline void transpose_block(Vec<T> (&x)[lanes<T>]) {
   constexpr int n = lanes<T>;
-  Mask<T> low, high;
-  for (int i = 0; i < n / 2; ++i) {
-    low[2 * i] = i, low[2 * i + 1] = i + n;
-    high[2 * i] = i + n / 2, high[2 * i + 1] = i + n / 2 + n;
-  }
+  const auto low = lanes_from<T>([](int i) { return i / 2 + i % 2 * n; });
+  const auto high = lanes_from<T>([](int i) { return n / 2 + i / 2 + i % 2 * n; });
 #pragma GCC unroll 8
   for (int round = 1; round < n; round *= 2) {
     Vec<T> y[n];
 #pragma GCC unroll 16
     for (int i = 0; i < n / 2; ++i) {
-      y[2 * i] = __builtin_shuffle(x[i], x[i + n / 2], low);
-      y[2 * i + 1] = __builtin_shuffle(x[i], x[i + n / 2], high);
+      y[2 * i] = shuffle<T>(x[i], x[i + n / 2], low);
+      y[2 * i + 1] = shuffle<T>(x[i], x[i + n / 2], high);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < n; ++i) x[i] = y[i];

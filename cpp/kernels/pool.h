@@ -28,9 +28,9 @@ inline Vec<T> load_apart(const T* p, Index stride, Index room) {
   constexpr Index whole = lanes<T>;
   if (stride == 1) return load_within(p, room);
   if (stride == 2) {
-    Mask<T> even;
-    for (int i = 0; i < lanes<T>; ++i) even[i] = 2 * i;
-    return __builtin_shuffle(load_within(p, room), load_within(p + whole, room - whole), even);
+    const auto even = lanes_from<T>([](int i) { return 2 * i; });
+    const Vec<T> first = load_within(p, room), second = load_within(p + whole, room - whole);
+    return shuffle<T>(first, second, even);
   }
   Vec<T> v{};
   for (Index i = 0; i < whole && i * stride < room; ++i) v[i] = p[i * stride];
@@ -100,24 +100,21 @@ template <class T>
 inline void pool_back_pairs(const LocalShape& s, const T* source, const T* chosen, T* below) {
   const T share = T(1) / static_cast<T>(s.kernel_h * s.kernel_w);
   const Index pixels = s.height * s.width;
-  Mask<T> low, high;
+  const auto low = lanes_from<T>([](int i) { return i / 2; });
+  const auto high = lanes_from<T>([](int i) { return i / 2 + lanes<T> / 2; });
   Vec<T> odd;
-  for (int i = 0; i < lanes<T>; ++i) {
-    low[i] = i / 2, high[i] = i / 2 + lanes<T> / 2;
-    odd[i] = static_cast<T>(i % 2);
-  }
+  for (int i = 0; i < lanes<T>; ++i) odd[i] = static_cast<T>(i % 2);
   for (Index y = 0; y < s.height; ++y) {
     const Index oy = y / s.stride_h, ky = y % s.stride_h, begin = y * s.width;
     const bool seen = oy < s.out_h && ky < s.kernel_h;
     for (Index ox = 0; seen && ox < s.out_w; ox += lanes<T>) {
       const Index unit = oy * s.out_w + ox, count = s.out_w - ox, x = begin + 2 * ox;
       const Vec<T> value = load_some(source + unit, count);
-      Vec<T> first = __builtin_shuffle(value * share, low),
-             second = __builtin_shuffle(value * share, high);
+      Vec<T> first = shuffle<T>(value * share, low), second = shuffle<T>(value * share, high);
       if (chosen) {
         const Vec<T> at = load_some(chosen + unit, count), k = odd + static_cast<T>(2 * ky);
-        first = __builtin_shuffle(at, low) == k ? __builtin_shuffle(value, low) : Vec<T>{};
-        second = __builtin_shuffle(at, high) == k ? __builtin_shuffle(value, high) : Vec<T>{};
+        first = shuffle<T>(at, low) == k ? shuffle<T>(value, low) : Vec<T>{};
+        second = shuffle<T>(at, high) == k ? shuffle<T>(value, high) : Vec<T>{};
       }
       // What goes beyond the row's end is zero, and the next row is written over it.
       store_some(below + x, first, pixels - x);

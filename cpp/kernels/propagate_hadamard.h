@@ -15,13 +15,10 @@ int propagate_hadamard_tiles(const PropagateHadamard<T>& p) {
 // Butterflies within a vector: lane i meets lane i ^ h.
 template <class T, int h>
 inline Vec<T> butterfly(Vec<T> x) {
-  Mask<T> partner;
+  const auto partner = lanes_from<T>([](int i) { return i ^ h; });
   Vec<T> sign;
-  for (int i = 0; i < lanes<T>; ++i) {
-    partner[i] = i ^ h;
-    sign[i] = i & h ? T(-1) : T(1);
-  }
-  return __builtin_shuffle(x, partner) + sign * x;
+  for (int i = 0; i < lanes<T>; ++i) sign[i] = i & h ? T(-1) : T(1);
+  return shuffle<T>(x, partner) + sign * x;
 }
 
 template <class T>

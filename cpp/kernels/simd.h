@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "kernels/ops.h"
 
@@ -68,6 +69,40 @@ inline void store_unaligned(T* p, Vec<T> v, Index count) {
   } else {
     std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(T));
   }
+}
+
+// For shuffle: which lane each lane takes, from(0), from(1) … of a lambda that captures nothing. GCC
+// takes a vector of them, Clang only constants, for which the lambda is kept.
+template <class T, class From>
+__attribute__((always_inline)) inline auto lanes_from(From from) {
+#if defined(__clang__)
+  return from;
+#else
+  Mask<T> lane;
+  for (int i = 0; i < lanes<T>; ++i) lane[i] = from(i);
+  return lane;
+#endif
+}
+
+// Lane i of the result is lane from(i) of a, or, from lanes<T> on, of b.
+#if defined(__clang__)
+template <class T, class From, int... i>
+inline Vec<T> shuffle(Vec<T> a, Vec<T> b, From from, std::integer_sequence<int, i...>) {
+  return __builtin_shufflevector(a, b, from(i)...);
+}
+template <class T, class From>
+inline Vec<T> shuffle(Vec<T> a, Vec<T> b, From from) {
+  return shuffle<T>(a, b, from, std::make_integer_sequence<int, lanes<T>>());
+}
+#else
+template <class T>
+inline Vec<T> shuffle(Vec<T> a, Vec<T> b, Mask<T> from) {
+  return __builtin_shuffle(a, b, from);
+}
+#endif
+template <class T, class From>
+inline Vec<T> shuffle(Vec<T> a, From from) {
+  return shuffle<T>(a, a, from);
 }
 
 inline constexpr Index round_up(Index n, Index m) { return (n + m - 1) / m * m; }

@@ -97,7 +97,7 @@ inline void add_rows(const Pending<T, N>& p, int first, Index cols, T* c, Index 
 template <class T, int N>
 inline void add_pending(Pending<T, N>& p, Index cols, T* c, Index ldc) {
   if (p.count == p.most) {
-    add_rows<T, p.most>(p, 0, cols, c, ldc);
+    add_rows<T, Pending<T, N>::most>(p, 0, cols, c, ldc);
   } else {
     for (int r = 0; r < p.count; ++r) add_rows<T, 1>(p, r, cols, c, ldc);
   }

@@ -66,14 +66,11 @@ inline Vec<T> sum_of(Index n, Read&& read) {
 // one.
 template <class T, int h = lanes<T> / 2>
 inline Vec<T> sums_of(Vec<T>* x) {
-  Mask<T> own, other;
-  for (int i = 0; i < lanes<T>; ++i) {
-    own[i] = i & h ? lanes<T> + i : i;
-    other[i] = i & h ? lanes<T> + (i ^ h) : i ^ h;
-  }
+  const auto own = lanes_from<T>([](int i) { return i & h ? lanes<T> + i : i; });
+  const auto other = lanes_from<T>([](int i) { return i & h ? lanes<T> + (i ^ h) : i ^ h; });
 #pragma GCC unroll 8
   for (int i = 0; i < h; ++i) {
-    x[i] = __builtin_shuffle(x[i], x[i + h], own) + __builtin_shuffle(x[i], x[i + h], other);
+    x[i] = shuffle<T>(x[i], x[i + h], own) + shuffle<T>(x[i], x[i + h], other);
   }
   if constexpr (h > 1) return sums_of<T, h / 2>(x);
   return x[0];

@@ -4,7 +4,10 @@
 
 #include <cstdint>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if !defined(__has_feature)  // Clang's way to say it; GCC has the macro
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define FASTFA_ASAN 1

@@ -28,10 +28,10 @@ class Fiber {
 
   std::unique_ptr<unsigned char[]> stack_;
   void *own_ = nullptr, *caller_ = nullptr;  // stack pointers
-  void* fake_own_ = nullptr;                 // what the address sanitizer keeps for each
-  void* fake_caller_ = nullptr;
-  const void* caller_bottom_ = nullptr;
-  std::size_t caller_size_ = 0;
+  // What the address sanitizer keeps for each.
+  [[maybe_unused]] void *fake_own_ = nullptr, *fake_caller_ = nullptr;
+  [[maybe_unused]] const void* caller_bottom_ = nullptr;
+  [[maybe_unused]] std::size_t caller_size_ = 0;
   void (*body_)(void*) = nullptr;
   void* context_ = nullptr;
   bool ended_ = true;

@@ -1,0 +1,16 @@
+# What a library exports: the symbols of cmake/NAME.map, which ELF's linkers read. Apple's want a list of them,
+# with the underscore that each has in objects; it is made of the map.
+function(fastfa_exports target name)
+  set(list ${PROJECT_SOURCE_DIR}/cmake/${name}.map)
+  set_target_properties(${target} PROPERTIES LINK_DEPENDS ${list})
+  if(NOT APPLE)
+    target_link_options(${target} PRIVATE -Wl,--version-script=${list})
+    return()
+  endif()
+  file(READ ${list} map)
+  string(REGEX MATCHALL "(fastfa|cublas)[a-z_*]*" symbols "${map}")
+  list(TRANSFORM symbols PREPEND _)
+  list(JOIN symbols "\n" symbols)
+  file(WRITE ${PROJECT_BINARY_DIR}/${name}.exports "${symbols}\n")
+  target_link_options(${target} PRIVATE -Wl,-exported_symbols_list,${PROJECT_BINARY_DIR}/${name}.exports)
+endfunction()
