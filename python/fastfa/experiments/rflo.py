@@ -37,8 +37,8 @@ CONDITIONS: dict[str, tuple[Feedback, RecurrentFeedbackName]] = {
 LABELS = {
     "rflo": "RFLO",
     "bptt": "backprop through time",
-    "local": "local, Wᵀ from the output",
-    "random": "random from the output, Wᵀ in time",
+    "local": "locality alone",
+    "random": "random feedback alone",
 }
 COLOURS = {"rflo": FA, "bptt": BP, "local": SHALLOW, "random": "#c2379b"}
 NEAR = 3.0  # times the loss of backprop through time
