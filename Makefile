@@ -127,7 +127,7 @@ else
 	$(by_clang) PYTHONPATH=$(abspath build/clang-quick/site) $(BIN)/python -m pytest -q -p no:cacheprovider $(call tests_of,capi embed oracles)
 endif
 
-emulator := $(wildcard cpp/cuda/*.cu cpp/cuda/*.cuh cpp/cuda/emulate/*) cpp/core/machine/backend.h cpp/kernels/ops.h cpp/kernels/conv_ops.h
+emulator := $(wildcard cpp/cuda/*.cu cpp/cuda/*.cuh cpp/cuda/emulate/*) cpp/core/machine/backend.h cpp/kernels/ops.h cpp/kernels/conv_ops.h cpp/kernels/recurrent_ops.h
 build/sanitize/fastfa_cuda_emulated.so: $(emulator)
 	mkdir -p build/sanitize
 	$(CXX) -std=c++17 -shared -fPIC -fvisibility=hidden -g -O1 -fno-omit-frame-pointer \
@@ -152,13 +152,13 @@ comma := ,
 tests_of = $(foreach name,$(1),$(or $(wildcard tests/*/test_$(name).py),$(error there is no tests/*/test_$(name).py)))
 
 # What goes through the core, its bindings and its kernels; and what does so from several threads.
-sanitized := activations adam alignment arrays bad_feedback bad_input bad_learning bad_local capi capi_errors capi_learning \
+sanitized := activations sequences adam alignment arrays bad_feedback bad_input bad_learning bad_local capi capi_errors capi_learning \
   checkpoint_files checkpoint_reading checkpoint_writing conv conv_kernels conv_use cuda_arrays cuda_conv \
   cuda_ensemble cuda_graphs cuda_training custom_feedback density distortion divergence dropout ensemble \
   feedback_matrices finite_differences fork learning local local_network local_oracles locks network_api network_state \
   node_perturbation online oracles padding philox plasticity plasticity_sparse process_end \
   robust_feedback sizes state_file stepwise stepwise_calls stepwise_refusals weight_mirror
-kernels := activations adam conv conv_kernels density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
+kernels := sequences activations adam conv conv_kernels density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
   padding plasticity plasticity_sparse stepwise stepwise_calls stepwise_refusals weight_mirror
 concurrent := threads python_threads locks interrupt robust_feedback stepwise_calls ensemble process_end
 

@@ -6,6 +6,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 from fastfa.experiments import rflo
+from fastfa.experiments._experiment import Results
 from fastfa.rules import IN_TIME
 
 X = np.random.default_rng(0).normal(size=(4, 6, 2))
@@ -58,3 +59,5 @@ def test_the_periodic_task_is_learned_by_every_rule():
     for name, (row,) in runs.items():
         assert row["loss"][-1] < 0.5 * 0.328, name  # half the loss of an output of zero
     assert runs["rflo"][0]["cosine"][-1] > 0.3
+    pytest.importorskip("matplotlib")
+    assert len(rflo.draw(Results(settings, runs)).axes) == 3

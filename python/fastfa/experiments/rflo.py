@@ -37,8 +37,8 @@ CONDITIONS: dict[str, tuple[Feedback, RecurrentFeedbackName]] = {
 LABELS = {
     "rflo": "RFLO",
     "bptt": "backprop through time",
-    "local": "local, Wᵀ from the output",
-    "random": "random from the output, Wᵀ in time",
+    "local": "locality alone",
+    "random": "random feedback alone",
 }
 COLOURS = {"rflo": FA, "bptt": BP, "local": SHALLOW, "random": "#c2379b"}
 NEAR = 3.0  # times the loss of backprop through time
@@ -76,7 +76,7 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     X, Y = np.zeros((1, steps - 1, 1)), target(steps)[None, 1:, None]
     start = np.full((1, settings["units"]), settings["start"])
     optimizer = SGD(settings["lr"] * (steps - 1) / steps)
-    kept = spaced(trials, settings["points"])
+    kept = [each for each in spaced(trials, settings["points"]) if each]
     losses, cosines, wanted = [], [], set(kept)
     for trial in range(1, trials + 1):
         net.reset(start)
