@@ -112,15 +112,15 @@ build/clang/.built: $(VENV)/.requirements $(sources)
 clang: build/clang/.built ## build with Clang, and the tests of the core, layers, devices and interfaces with that
 	$(by_clang) PYTHONPATH=$(abspath build/clang) $(BIN)/python $(pytest) tests/core tests/layers tests/feedback tests/devices tests/embedding
 
-# The core and one level of kernels, beneath the bindings that `make install` has made.
+# The core and one level of kernels, with the bindings and the emulated device that `make install` has made.
 clang-quick: $(if $(CLANGXX),install) ## the part of it that is for every change; where no Clang is found, says so
 ifeq ($(CLANGXX),)
 	@echo "no clang++ is found: nothing is built with Clang"
 else
-	$(by_clang) $(BIN)/cmake -G Ninja -S . -B build/clang-quick -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG" -DFASTFA_WERROR=ON -DFASTFA_PORTABLE=ON \
-	  -DFASTFA_CUDA=OFF -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
+	$(by_clang) $(BIN)/cmake -G Ninja -S . -B build/clang-quick -DCMAKE_CXX_FLAGS_RELEASE="-O0 -DNDEBUG" -DFASTFA_WERROR=ON -DFASTFA_PORTABLE=ON \
+	  -DFASTFA_CUDA=OFF -DFASTFA_EMULATED=ON -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
 	  -DCMAKE_PREFIX_PATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-	$(BIN)/cmake --build build/clang-quick
+	$(BIN)/cmake --build build/clang-quick --target fastfa fastfa_kernels_portable
 	rm -rf build/clang-quick/site && mkdir build/clang-quick/site
 	cp -r "$$($(BIN)/python -c 'import fastfa; print(*fastfa.__path__)')" build/clang-quick/site/fastfa
 	cp build/clang-quick/*fastfa*.so build/clang-quick/site/fastfa/lib/

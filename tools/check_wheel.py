@@ -13,7 +13,6 @@ import base64
 import csv
 import hashlib
 import io
-import platform
 import re
 import subprocess
 import sys
@@ -25,12 +24,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 10_000_000
-KERNELS = ("v2", "v3", "v4") if platform.machine() == "x86_64" else ("portable",)
-COMPILED = [
-    r"fastfa/_core\.cpython-\d+-[\w-]+\.so",
-    r"fastfa/lib/libfastfa\.so",
-    *(rf"fastfa/lib/fastfa_kernels_{level}\.so" for level in KERNELS),
-]
 EMBED = [  # what an embedder compiles against
     r"fastfa/include/fastfa/[\w/]+\.h",
     r"fastfa/lib/cmake/fastfa/fastfa-config(-version|-release)?\.cmake",
@@ -43,6 +36,16 @@ LICENCES = {
     "licenses/licenses/EIGEN.txt": ("licenses/EIGEN.txt", "Mozilla Public License"),
 }
 BASE = {"numpy", "safetensors", "tqdm"}
+
+
+def compiled(name: str) -> list[str]:
+    """The libraries that a wheel of that name holds."""
+    levels = ("v2", "v3", "v4") if "x86_64" in name else ("portable",)
+    return [
+        r"fastfa/_core\.cpython-\d+-[\w-]+\.so",
+        rf"fastfa/lib/libfastfa\.{'dylib' if 'macosx' in name else 'so'}",
+        *(rf"fastfa/lib/fastfa_kernels_{level}\.so" for level in levels),
+    ]
 
 
 def sources() -> dict[str, Path]:
@@ -62,18 +65,18 @@ def content_problems(wheel: zipfile.ZipFile, repaired: bool) -> Iterable[str]:
     names = set(files(wheel))
     if len(names) != len(files(wheel)):
         yield "a name is there twice"
-    own, info = sources(), _info(names)
+    own, info, libraries = sources(), _info(names), compiled(Path(wheel.filename).name)
     for name, path in sorted(own.items()):
         if name not in names:
             yield f"no {name}"
         elif wheel.read(name) != path.read_bytes():
             yield f"{name} is not that of the repository"
-    for want in [*COMPILED, *(rf"{re.escape(info)}/{name}" for name in INFO)]:
+    for want in [*libraries, *(rf"{re.escape(info)}/{name}" for name in INFO)]:
         found = [n for n in names if re.fullmatch(want, n)]
         if len(found) != 1:
             yield f"{len(found)} files like {want}, not one"
     sboms = [SBOM] if repaired else []
-    allowed = [*COMPILED, *EMBED, *(rf"{re.escape(info)}/{n}" for n in [*INFO, *LICENCES, *sboms])]
+    allowed = [*libraries, *EMBED, *(rf"{re.escape(info)}/{n}" for n in [*INFO, *LICENCES, *sboms])]
     for name in sorted(names - own.keys()):
         if not any(re.fullmatch(pattern, name) for pattern in allowed):
             yield f"stray {name}"
@@ -150,7 +153,7 @@ def record_problems(wheel: zipfile.ZipFile) -> Iterable[str]:
 def library_problems(wheel: zipfile.ZipFile) -> Iterable[str]:
     """Nothing of the building machine may be in a library: its folders, or a search path to them."""
     for name in wheel.namelist():
-        if name.endswith(".so"):
+        if name.endswith((".so", ".dylib")):
             content = wheel.read(name)
             for leak in (str(ROOT).encode(), b"/pip-", b"cmeel.prefix"):
                 if leak in content:
@@ -158,6 +161,8 @@ def library_problems(wheel: zipfile.ZipFile) -> Iterable[str]:
 
 
 def tag_problems(path: Path, repaired: bool) -> Iterable[str]:
+    if "macosx" in path.name:
+        return
     shown = subprocess.run(
         [sys.executable, "-m", "auditwheel", "show", str(path)], capture_output=True, text=True
     )

@@ -55,7 +55,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file.fileno())
             publish(temporary, target)  # while it is locked
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -107,6 +107,14 @@ def _remove_unlocked(path: Path) -> None:
             path.unlink()
     finally:
         os.close(number)
+
+
+def _sync(number: int) -> None:
+    os.fsync(number)
+    full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: out of the drive's own memory, too
+    if full is not None:
+        with contextlib.suppress(OSError):  # not every file system knows it
+            fcntl.fcntl(number, full)
 
 
 def _lock(number: int, *, wait: bool) -> bool:

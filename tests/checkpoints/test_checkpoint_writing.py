@@ -12,6 +12,7 @@ import fastfa as fa
 import numpy as np
 import pytest
 from checkpoint_cases import small
+from fastfa.atomic import atomic_write
 from savers import SAVES
 
 
@@ -46,6 +47,7 @@ FULL = """
 import resource, signal
 import fastfa as fa
 from checkpoint_cases import small
+from fastfa.atomic import atomic_write
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 try:
@@ -95,6 +97,17 @@ def test_file_and_folder_are_synced_before_and_after_the_rename(path, monkeypatc
     monkeypatch.setattr(os, "replace", note_replace)
     fa.save(path, small())
     assert done == ["file", "rename", "folder"]
+
+
+def test_on_macos_the_drive_is_asked_to_write_too(path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    asked = []
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", lambda number, command: asked.append(command))
+    with atomic_write(path) as file:
+        file.write(b"all")
+    assert asked == [51]
+    assert path.read_bytes() == b"all"
 
 
 KILLED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import fastfa as fa
@@ -184,6 +185,7 @@ def test_ensembles_have_the_bits_of_networks_alone(optimizer, rng):
         assert bits(left) == bits(right)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_without_memory_for_gradients_nothing_changes(run_python):
     """B as well as W is as before, and so is Adam's count of steps."""
     run_python(

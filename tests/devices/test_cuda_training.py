@@ -158,6 +158,7 @@ def test_views_show_and_change_what_the_device_has(rng):
         np.testing.assert_allclose(delta, expected, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_importing_and_training_on_the_cpu_touch_no_driver():
     source = (
         "import fastfa as fa, numpy as np\n"

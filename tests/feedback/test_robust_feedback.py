@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import fastfa as fa
@@ -143,6 +144,7 @@ net.forward(np.ones((1, 3)))
     )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_that_runs_out_leaves_a_usable_network(run_python):
     run_python(
         """

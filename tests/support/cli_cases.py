@@ -44,7 +44,7 @@ def write(path, text):
 
 
 def cores():
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def start(command, path, out, *arguments):

@@ -58,7 +58,14 @@ def summary(out):
 
 
 def alive(pids):
-    return [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
+    def is_there(pid):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    return [pid for pid in pids if is_there(pid)]
 
 
 def wait_for(condition, seconds=30):

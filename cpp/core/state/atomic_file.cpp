@@ -65,6 +65,14 @@ void remove_unlocked(const std::string& path) {
   ::close(file);
 }
 
+// Until it is on the disk. On macOS fsync() ends when the drive has it, in memory of its own.
+bool synced(int file) {
+#if defined(F_FULLFSYNC)
+  if (::fcntl(file, F_FULLFSYNC) == 0) return true;  // not every file system knows it
+#endif
+  return ::fsync(file) == 0;
+}
+
 // Removes what killed writers of `target` left beside it: neighbours that nobody has locked. It is no
 // error if one of them can't be opened or removed.
 void remove_abandoned(const std::string& target) {
@@ -119,7 +127,7 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
 }
 
 void AtomicFile::publish() {
-  if (::fsync(file_) != 0) fail("cannot sync");
+  if (!synced(file_)) fail("cannot sync");
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("cannot rename to");
   ::close(file_);
   file_ = -1;

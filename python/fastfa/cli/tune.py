@@ -83,7 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     plan, data = check_plan(_plan(arguments))
     judge = "loss" if data.is_regression else "error"
-    cores = len(os.sched_getaffinity(0))
+    # macOS doesn't say which cores a process may use.
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     if arguments.jobs > cores:
         raise ValueError(f"[tune] jobs was {arguments.jobs}; it must be at most {cores}, the cores")
     with claimed("tune", arguments.out) as folder:
