@@ -13,7 +13,7 @@ pip := -m pip install -q --disable-pip-version-check
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
 .PHONY: demo test test-all install lint tidy format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
-  clang clang-quick \
+  clang clang-quick check-macos \
   sanitize sanitize-address sanitize-levels sanitize-thread sanitize-quick coverage fuzz torture bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
@@ -189,6 +189,14 @@ coverage: $(VENV)/.requirements ## what of the code the tests run
 	mkdir -p build/coverage/cpp
 	$(BIN)/gcovr --root . --filter cpp/ --object-directory build/coverage/build --gcov-ignore-parse-errors \
 	  --html-details build/coverage/cpp/index.html --txt
+
+# zig has the headers and the symbols of macOS' libraries; what it makes is looked into, not run.
+check-macos: $(VENV)/.requirements build/zig/.installed ## compile and link for macOS, both processors, and look into it
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/check_macos.py build/zig/ziglang/zig build/macos
+
+build/zig/.installed:
+	$(PYTHON) $(pip) --target $(@D) "ziglang==0.17.1"
+	touch $@
 
 # Seconds for each target; FUZZ="--runs 1000000 cpp.load" for so many inputs of one.
 FUZZ ?= --seconds 60
