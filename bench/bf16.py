@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "bf16": fa.build_info()["bf16"],
     }
     result = record.head(SCHEMA, protocol) | {"networks": {}}
+    result["versions"] |= record.peer_versions()
     rows = []
     with record.Neighbours() as neighbours:
         for name in options.networks:

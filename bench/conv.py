@@ -150,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "processors_used": processors,
     }
     result = record.head(SCHEMA, protocol)
+    result["versions"] |= record.peer_versions()
     with record.Neighbours() as neighbours:
         result["networks"] = {name: compare(name, options.rounds) for name in options.only}
     result["foreign_load"] = neighbours.load

@@ -16,6 +16,12 @@ from measuring import machine
 _OWN_VERSIONS = ("python", "fastfa", "numpy")
 
 
+def peer_versions() -> dict[str, str]:
+    """Of PyTorch and JAX, where they are installed."""
+    found = machine.versions()
+    return {name: found[name] for name in ("torch", "jax") if found.get(name)}
+
+
 def head(schema: str, protocol: dict[str, Any]) -> dict[str, Any]:
     """The keys that every result begins with. Imports fastfa, so thread limits come before it."""
     import fastfa
