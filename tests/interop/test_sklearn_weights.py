@@ -259,6 +259,7 @@ REFUSED = {
     "output_activation": "softmax",
     "image_shape": (2, 2),
     "dtype": "float32",
+    "matmul_precision": "bf16",
     "random_state": 1,
 }
 HONOURED = {
@@ -310,7 +311,12 @@ def test_what_a_network_cannot_take_is_refused(name):
     assert model.network_.feedback[0].route == "layerwise"  # nothing was changed
     model.set_params(**params).fit(X, y)
     model.set_params(warm_start=False, **{name: REFUSED[name]})
-    if name != "loss":  # which doesn't go with every output; it does with this one
+    if name == "matmul_precision":
+        with pytest.raises(ValueError, match="matmul_precision was 'bf16'"):
+            model.fit(X, y)  # which float64 hasn't
+        model.set_params(dtype="float32").fit(X, y)
+        assert model.network_.matmul_precision == "bf16"
+    elif name != "loss":  # which doesn't go with every output; it does with this one
         model.fit(X, y)
         assert model.n_iter_ <= 4
 
