@@ -5,6 +5,9 @@
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -57,6 +60,18 @@ auto released(F&& f) {
   } catch (const Interrupted&) {
     throw py::error_already_set();
   }
+}
+
+// The weights of `rows` examples, or null for None.
+template <class T>
+const T* weights_of(const std::optional<Array<T>>& given, std::int64_t rows) {
+  if (!given) return nullptr;
+  if (given->ndim() != 1 || given->shape(0) != rows) {
+    throw std::invalid_argument(
+        "[fastfa] sample_weight must have one dimension and a value for each of " +
+        std::to_string(rows) + " examples");
+  }
+  return given->data();
 }
 
 // One (N, units) array per layer, and views of them.

@@ -17,11 +17,12 @@ void register_runtime(pybind11::module_& m);
 void register_specs(pybind11::module_& m);
 void register_network(pybind11::module_& m);
 void register_data(pybind11::module_& m);
+// Parts of register_network().
 template <class T>
 void register_steps(pybind11::class_<Network<T>>& network);
 template <class T>
 void register_sequences(pybind11::class_<Network<T>>& network);
 template <class T>
-void register_sequences_together(pybind11::module_& m);  // of register_network's class
+void register_sequences_together(pybind11::module_& m);
 
 }  // namespace fastfa

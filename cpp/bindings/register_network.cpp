@@ -38,18 +38,6 @@ py::dict as_dict(const LayerAlignment& a, std::size_t layer) {
   return d;
 }
 
-// The weights of `rows` examples, or null for None.
-template <class T>
-const T* weights_of(const std::optional<Array<T>>& given, std::int64_t rows) {
-  if (!given) return nullptr;
-  if (given->ndim() != 1 || given->shape(0) != rows) {
-    throw std::invalid_argument(
-        "[fastfa] sample_weight must have one dimension and a value for each of " +
-        std::to_string(rows) + " examples");
-  }
-  return given->data();
-}
-
 template <class T>
 void register_class(py::module_& m, const char* name) {
   using Net = Network<T>;

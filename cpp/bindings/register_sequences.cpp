@@ -16,15 +16,6 @@ MatrixView<const T> matrix_of(const Array<T>& a) {
   return {a.data(), a.shape(0), a.shape(1)};
 }
 
-template <class T>
-const T* weights_of(const std::optional<Array<T>>& given, const Array<T>& x) {
-  if (!given) return nullptr;
-  if (given->ndim() != 1 || given->shape(0) != x.shape(0)) {
-    throw std::invalid_argument("[fastfa] weights must have one dimension and a value for each row");
-  }
-  return given->data();
-}
-
 SequencePlan plan_of(std::int64_t times, const std::string& update, std::int64_t batch_size,
                      const Array<std::int64_t>& order, bool carry) {
   if (order.ndim() != 1) {
@@ -45,7 +36,7 @@ void register_sequences(py::class_<Network<T>>& network) {
              const Optimizer& optimizer, const std::string& update, std::int64_t batch_size,
              const Array<std::int64_t>& order, bool carry, const std::optional<Array<T>>& weight) {
             const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
-            const T* const weights = weights_of<T>(weight, x);
+            const T* const weights = weights_of<T>(weight, xv.rows);
             const SequencePlan plan = plan_of(times, update, batch_size, order, carry);
             return as_tuple(released(
                 [&] { return net.train_sequences(xv, yv, plan, optimizer, signals(), weights); }));
@@ -68,7 +59,7 @@ void register_sequences(py::class_<Network<T>>& network) {
           [](Net& net, const Array<T>& x, const Array<T>& y, std::int64_t times,
              const std::optional<Array<T>>& weight) {
             const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
-            const T* const weights = weights_of<T>(weight, x);
+            const T* const weights = weights_of<T>(weight, xv.rows);
             return as_tuple(
                 released([&] { return net.evaluate_sequences(xv, yv, times, signals(), weights); }));
           },
@@ -79,7 +70,7 @@ void register_sequences(py::class_<Network<T>>& network) {
              const std::optional<std::vector<FeedbackSpec>>& feedback,
              const std::optional<std::string>& through, const std::optional<Array<T>>& weight) {
             const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
-            const T* const weights = weights_of<T>(weight, x);
+            const T* const weights = weights_of<T>(weight, xv.rows);
             std::optional<RecurrentFeedback> back;
             if (through) back = parse<RecurrentFeedback>(*through);
             Array<T> out({xv.rows, net.units(0)});
@@ -104,6 +95,7 @@ void register_sequences(py::class_<Network<T>>& network) {
         return found.view.data ? expose(found) : py::none();
       });
 }
+
 template <class T>
 void register_sequences_together(py::module_& m) {
   m.def(
@@ -112,7 +104,7 @@ void register_sequences_together(py::module_& m) {
          const std::vector<Optimizer>& optimizers, const std::string& update, std::int64_t batch_size,
          const Array<std::int64_t>& order, bool carry, const std::optional<Array<T>>& weight) {
         const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
-        const T* const weights = weights_of<T>(weight, x);
+        const T* const weights = weights_of<T>(weight, xv.rows);
         const SequencePlan plan = plan_of(times, update, batch_size, order, carry);
         return rows_of(released([&] {
           return train_sequences_together(nets, xv, yv, plan, optimizers, signals(), weights);

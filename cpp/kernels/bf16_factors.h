@@ -1,4 +1,5 @@
-// Factors of bf16 products: the left one rounded before the product, the right one a panel at a time.
+// How the two factors of a product become bf16. The left factor is rounded before the product begins,
+// the right factor during the product, one panel of columns at a time.
 #pragma once
 
 #include "kernels/bf16.h"
@@ -36,16 +37,13 @@ inline int round_factor_tiles(const RoundFactor<float>& f) {
   return static_cast<int>((rows + n_lanes - 1) / n_lanes);
 }
 
-inline Floats load_some(const float* p, Index count) {
-  return count <= 0 ? Floats{} : load_unaligned(p, count);
-}
-
 inline void round_row(const RoundFactor<float>& f, Index row) {
   const float* const x = f.x + row * f.ldx;
   Bf16* const to = f.to + row * f.ldt;
   Index end = 0;
   for_stretches(f.ranges, f.n_ranges, [&](Index c, Index place, Index count) {
-    const Words words = words_of(load_some(x + c, count), load_some(x + c + n_lanes, count - n_lanes));
+    const Words words =
+        words_of(load_within(x + c, count), load_within(x + c + n_lanes, count - n_lanes));
     std::memcpy(to + place, &words, sizeof words);  // what is too much is written over, or pads
     end = place + count;
   });
@@ -150,7 +148,8 @@ inline void pack_pairs_across(const float* b, Index ldb, Index cols, Index k0, I
         const float* const row = b + column * ldb + k;
         words[j] = Floats{};
         if (column >= cols) continue;
-        words[j] = (Floats)words_of(load_some(row, k1 - k), load_some(row + n_lanes, k1 - k - n_lanes));
+        words[j] =
+            (Floats)words_of(load_within(row, k1 - k), load_within(row + n_lanes, k1 - k - n_lanes));
       }
       transpose_block<float>(words);
       for (Index i = 0; i < n_lanes && to + i * panel_words < end; ++i) {

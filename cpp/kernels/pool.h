@@ -16,12 +16,6 @@ int pool_tiles(const Pool& p) {
   return conv_tiles_of(pool_planes(p), p.shape.inputs() * p.n * 8);
 }
 
-// A vector at p, of which `room` elements may be read; beyond them it is zero.
-template <class T>
-inline Vec<T> load_within(const T* p, Index room) {
-  return room > 0 ? load_some(p, room) : Vec<T>{};
-}
-
 // Elements 0, stride, 2 · stride … from p on.
 template <class T>
 inline Vec<T> load_apart(const T* p, Index stride, Index room) {

@@ -11,7 +11,7 @@ namespace {
 // Calls f(first column, vectors as a constant) for the panels of `cols` columns, up to four vectors
 // each.
 template <class T, class F>
-__attribute__((always_inline)) inline void for_panels(Index cols, F&& f) {
+__attribute__((always_inline)) inline void for_wide_panels(Index cols, F&& f) {
   Index c = 0;
   for (; cols - c > 3 * lanes<T>; c += 4 * lanes<T>) f(c, std::integral_constant<int, 4>());
   if (cols - c > 2 * lanes<T>) return f(c, std::integral_constant<int, 3>());
@@ -23,7 +23,7 @@ __attribute__((always_inline)) inline void for_panels(Index cols, F&& f) {
 template <class T>
 [[gnu::noinline]] void recurrent_product(const T* z, Index depth, const T* w, Index ldw, Index cols,
                                          T* a) {
-  for_panels<T>(cols, [&](Index c, auto vectors) {
+  for_wide_panels<T>(cols, [&](Index c, auto vectors) {
     constexpr int V = vectors.value;
     Vec<T> sum[V]{};
     const T* row = w + c;
@@ -56,12 +56,6 @@ template <class T>
     }
   }
   return ok;
-}
-
-// What pads the units is zero for ever.
-template <class T>
-inline void clear_tail(T* row, Index cols, Index end) {
-  for (Index i = cols; i < end; ++i) row[i] = 0;
 }
 
 // The step of one example once h has z W: what comes of it, with zeros in what pads the units.
@@ -154,7 +148,7 @@ inline void trace_row(const RecurrentTrace<T>& t, Index i) {
 // The same of rows i0 … i1 of W, for one example that learns by this step's traces.
 template <class T>
 inline void trace_rows(const RecurrentTrace<T>& t, Index i0, Index i1) {
-  for_panels<T>(t.cols, [&](Index c, auto vectors) {
+  for_wide_panels<T>(t.cols, [&](Index c, auto vectors) {
     constexpr int V = vectors.value;
     Vec<T> slope[V], change[V];
     for (int v = 0; v < V; ++v) {

@@ -54,7 +54,7 @@ inline void trace_pass(const RecurrentTrace<T>& t, const Waiting<T>& of, const T
 template <int J, bool Write, class T>
 [[gnu::noinline]] void trace_pass(const RecurrentTrace<T>& t, const Waiting<T>& of, const T* next_z,
                                   T* next, bool learns) {
-  for_panels<T>(t.cols, [&](Index c, auto vectors) {
+  for_wide_panels<T>(t.cols, [&](Index c, auto vectors) {
     constexpr int V = vectors.value;
     if (!learns) {
       trace_pass<T, V, J, false, false, Write>(t, of, next_z, next, c);

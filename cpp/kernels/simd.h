@@ -71,6 +71,36 @@ inline void store_unaligned(T* p, Vec<T> v, Index count) {
   }
 }
 
+// Some elements at any address, as load_unaligned and store_unaligned, but quick for parts of a vector.
+template <class T>
+inline Vec<T> load_some(const T* p, Index count) {
+#if defined(__AVX512F__) && FASTFA_VECTOR_BYTES == 64
+  if (count < lanes<T>) {
+    const auto mask = static_cast<__mmask16>((1u << count) - 1);
+    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_ps(mask, p);
+    if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p);
+  }
+#endif
+  return load_unaligned(p, count);
+}
+template <class T>
+inline void store_some(T* p, Vec<T> v, Index count) {
+#if defined(__AVX512F__) && FASTFA_VECTOR_BYTES == 64
+  if (count < lanes<T>) {
+    const auto mask = static_cast<__mmask16>((1u << count) - 1);
+    if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, mask, (__m512)v);
+    if constexpr (sizeof(T) == 8) _mm512_mask_storeu_pd(p, static_cast<__mmask8>(mask), (__m512d)v);
+    return;
+  }
+#endif
+  store_unaligned(p, v, count);
+}
+// A vector at p, of which `room` elements may be read; beyond them it is zero.
+template <class T>
+inline Vec<T> load_within(const T* p, Index room) {
+  return room > 0 ? load_some(p, room) : Vec<T>{};
+}
+
 // For shuffle: which lane each lane takes, from(0), from(1) … of a lambda that captures nothing. GCC
 // takes a vector of them, Clang only constants, for which the lambda is kept.
 template <class T, class From>

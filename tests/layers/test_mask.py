@@ -9,6 +9,7 @@ from itertools import pairwise
 import fastfa as fa
 import numpy as np
 import pytest
+from fastfa.layers.mask import mask_described
 
 SIZES = (17, 40, 33, 5)
 OPTIMIZERS = [fa.SGD(0.1, momentum=0.9, weight_decay=1e-2), fa.Adam(0.01), fa.SGD(0.05)]
@@ -111,4 +112,4 @@ def test_a_mask_is_a_value():
 def test_a_damaged_description_is_refused(change):
     described = fa.Dense(2, mask=np.ones((2, 3))).mask._described() | change
     with pytest.raises(ValueError, match=r"\[Dense\] mask"):
-        fa.Dense(2, mask=described)
+        mask_described(described)

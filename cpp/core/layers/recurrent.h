@@ -35,7 +35,7 @@ class RecurrentLayer final : public Layer<T> {
   }
   const Buffer<T>& state() const { return state_; }
   Buffer<T> traces() const { return has_traces_ ? traces_ : Buffer<T>(); }
-  // Takes what the last step left for the traces, which are then those of the state.
+  // Brings the traces up to date. A step leaves its part of them to the call that needs them next.
   void settle(Backend<T>& backend);
 
   void reserve(Backend<T>& backend, Index batch) override;

@@ -10,37 +10,14 @@
 namespace fastfa {
 namespace {
 
-template <class T>
-const KernelSet<T>& kernel_set();
-template <>
-const KernelSet<float>& kernel_set<float>() {
-  return kernels().f32;
-}
-template <>
-const KernelSet<double>& kernel_set<double>() {
-  return kernels().f64;
-}
-
-template <class T>
-const ConvSet<T>& conv_set();
-template <>
-const ConvSet<float>& conv_set<float>() {
-  return *kernels().conv_f32;
-}
-template <>
-const ConvSet<double>& conv_set<double>() {
-  return *kernels().conv_f64;
-}
-
-template <class T>
-const RecurrentSet<T>& recurrent_set();
-template <>
-const RecurrentSet<float>& recurrent_set<float>() {
-  return *kernels().recurrent_f32;
-}
-template <>
-const RecurrentSet<double>& recurrent_set<double>() {
-  return *kernels().recurrent_f64;
+// Of what the kernels have for each type of numbers, that of T.
+template <class T, class Float, class Double>
+const auto& for_type(const Float& f32, const Double& f64) {
+  if constexpr (std::is_same_v<T, float>) {
+    return f32;
+  } else {
+    return f64;
+  }
 }
 
 template <class T>
@@ -141,8 +118,8 @@ class CpuBackend final : public Backend<T> {
     if (kernels_.local_by_rows(f.shape)) return;
     transpose({f.x, f.ldx, f.n, f.shape.inputs(), f.x_across, f.ldc});
   }
-  // Forms a product of the left factor (n, k) with a matrix (k, cols), or of its transpose, in bf16, if
-  // that was asked for and the product is large enough.
+  // For a product of the left factor (n, k) with a matrix (k, cols). If bf16 was asked for, and the
+  // product is large enough, it is formed in bf16, and the result is true. Else nothing is done.
   template <class Pack, class Args>
   bool did_in_bf16([[maybe_unused]] Op<WithBf16<Pack>> Bf16Set::* op, [[maybe_unused]] const Args& args,
                    [[maybe_unused]] RoundFactor<T> left, [[maybe_unused]] Index k,
@@ -176,9 +153,9 @@ class CpuBackend final : public Backend<T> {
     if (op.finish) op.finish(args);
   }
 
-  const KernelSet<T>& kernels_ = kernel_set<T>();
-  const ConvSet<T>& conv_ = conv_set<T>();
-  const RecurrentSet<T>& recurrent_ = recurrent_set<T>();
+  const KernelSet<T>& kernels_ = for_type<T>(kernels().f32, kernels().f64);
+  const ConvSet<T>& conv_ = for_type<T>(*kernels().conv_f32, *kernels().conv_f64);
+  const RecurrentSet<T>& recurrent_ = for_type<T>(*kernels().recurrent_f32, *kernels().recurrent_f64);
   const Bf16Set* bf16_ = nullptr;  // null: products are formed in T
   Buffer<Bf16> left_;              // the left factor of a product
   std::shared_ptr<ThreadTeam> team_;

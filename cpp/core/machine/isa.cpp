@@ -66,11 +66,12 @@ bool processor_has_bf16(const std::string& way) {
   if (way == "emulated") return true;
 #if defined(__x86_64__)
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & 1u << 5)) return false;  // AVX512-BF16
+  constexpr unsigned avx512_bf16 = 1u << 5;  // of eax, leaf 7, part 1
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a & avx512_bf16) == 0) return false;
   if (way == "avx512_bf16") return true;
 #if defined(__linux__)
   __get_cpuid_count(7, 0, &a, &b, &c, &d);
-  constexpr unsigned amx = 1u << 22 | 1u << 24;  // BF16 and TILE
+  constexpr unsigned amx = 1u << 22 | 1u << 24;  // AMX-BF16 and AMX-TILE, of edx, leaf 7, part 0
   // Linux gives the memory of tiles to those who ask for it, once for each process.
   constexpr long ask_for = 0x1023, tiles = 18;
   return (d & amx) == amx && syscall(SYS_arch_prctl, ask_for, tiles) == 0;
@@ -124,18 +125,8 @@ const KernelTable& open_kernels() {
   return *table;
 }
 
-}  // namespace
-
-const KernelTable& kernels() {
-  static std::atomic<const KernelTable*> table{nullptr};
-  if (const KernelTable* open = table.load(std::memory_order_acquire)) return *open;
-  const std::lock_guard<std::mutex> lock(process_mutex());
-  if (!table.load(std::memory_order_relaxed)) table.store(&open_kernels(), std::memory_order_release);
-  return *table.load(std::memory_order_relaxed);
-}
-
 // The ways to do products in bf16 that the kernels and the processor have, best first.
-static std::vector<const Bf16Set*> ways_of_bf16() {
+std::vector<const Bf16Set*> ways_of_bf16() {
   std::vector<const Bf16Set*> ways;
   for (const Bf16Set* set : kernels().bf16) {
     if (set && processor_has_bf16(set->how)) ways.push_back(set);
@@ -143,13 +134,13 @@ static std::vector<const Bf16Set*> ways_of_bf16() {
   return ways;
 }
 
-static std::vector<std::string> names_of(const std::vector<const Bf16Set*>& ways) {
+std::vector<std::string> names_of(const std::vector<const Bf16Set*>& ways) {
   std::vector<std::string> names;
   for (const Bf16Set* way : ways) names.push_back(way->how);
   return names;
 }
 
-static const Bf16Set& choose_bf16() {
+const Bf16Set& choose_bf16() {
   const std::vector<const Bf16Set*> ways = ways_of_bf16();
   const char* asked = std::getenv("FASTFA_BF16");
   if (!asked || !*asked) return *ways.front();
@@ -158,6 +149,16 @@ static const Bf16Set& choose_bf16() {
   }
   throw std::runtime_error("[fastfa] FASTFA_BF16 was '" + std::string(asked) +
                            "'; this build and processor have: " + joined(names_of(ways)));
+}
+
+}  // namespace
+
+const KernelTable& kernels() {
+  static std::atomic<const KernelTable*> table{nullptr};
+  if (const KernelTable* open = table.load(std::memory_order_acquire)) return *open;
+  const std::lock_guard<std::mutex> lock(process_mutex());
+  if (!table.load(std::memory_order_relaxed)) table.store(&open_kernels(), std::memory_order_release);
+  return *table.load(std::memory_order_relaxed);
 }
 
 const Bf16Set& bf16_products() {

@@ -13,4 +13,14 @@ void check_spec(const NetworkSpec& spec);
 template <class T>
 void check_weights(const char* call, const T* sample_weight, const Index* order, Index n);
 
+// A matrix of the caller's, which must have this shape.
+template <class T>
+void check_matrix(const char* call, const char* what, const MatrixView<T>& m, Index rows, Index cols) {
+  if (m.data && m.rows == rows && m.cols == cols && m.col_stride == 1) return;
+  const std::string shape = "(" + std::to_string(m.rows) + ", " + std::to_string(m.cols) + ")";
+  refuse("[" + std::string(call) + "] " + what + (m.data ? " has shape " + shape : " was null") +
+         "; it must be (" + std::to_string(rows) + ", " + std::to_string(cols) +
+         "), contiguous in each row");
+}
+
 }  // namespace fastfa

@@ -1,6 +1,8 @@
-// Sequences: networks whose first layer is recurrent. A batch of whole sequences is a batch of rows,
-// those of the same time side by side: so all above the recurrent layer, and every product over time, is
-// what it is elsewhere.
+// Learning from sequences, of networks whose first layer is recurrent. A batch of sequences is a batch
+// of rows, with rows of the same time side by side. So the layers above the recurrent one, and the
+// products over time, work as they do for any other batch.
+#include "core/runs/sequences.h"
+
 #include <algorithm>
 #include <string>
 
@@ -9,22 +11,6 @@
 #include "fastfa/names.h"
 
 namespace fastfa {
-namespace {
-
-// Rows of x for the sequences order[0 … n), time by time.
-void fill_rows(std::vector<Index>& rows, const Index* order, Index first, Index n, Index times) {
-  rows.resize(static_cast<std::size_t>(n * times));
-  for (Index t = 0; t < times; ++t) {
-    for (Index e = 0; e < n; ++e) {
-      const Index sequence = order ? order[first + e] : first + e;
-      rows[static_cast<std::size_t>(t * n + e)] = sequence * times + t;
-    }
-  }
-}
-
-constexpr Index most_rows = 4096;  // of a pass that only looks, unless one sequence has more
-
-}  // namespace
 
 template <class T>
 void Network<T>::Impl::check_no_recurrent(const char* call) const {
@@ -39,14 +25,8 @@ void Network<T>::Impl::check_sequences(const char* call, MatrixView<const T> x,
                                        const MatrixView<const T>* y, Index times) const {
   const std::string where = "[" + std::string(call) + "] ";
   if (!recurrent_) refuse(where + "the network has no recurrent layer; its first layer must be one");
-  const auto check = [&](const char* what, const MatrixView<const T>& m, Index cols) {
-    if (m.data && m.cols == cols && m.col_stride == 1 && m.rows == x.rows) return;
-    refuse(where + what + " has shape (" + std::to_string(m.rows) + ", " + std::to_string(m.cols) +
-           "); it must be (" + std::to_string(x.rows) + ", " + std::to_string(cols) +
-           "), contiguous in each row");
-  };
-  check("X", x, spec_.inputs);
-  if (y) check("Y", *y, layers_.back().n_out);
+  check_matrix(call, "X", x, x.rows, spec_.inputs);
+  if (y) check_matrix(call, "Y", *y, x.rows, layers_.back().n_out);
   if (times < 1 || x.rows < 1 || x.rows % times != 0) {
     refuse(where + "times was " + std::to_string(times) + "; X has " + std::to_string(x.rows) +
            " rows, which must be a multiple of it, and at least one");
@@ -250,150 +230,10 @@ EpochResult Network<T>::train_sequences(MatrixView<const T> x, MatrixView<const 
   return result;
 }
 
-template <class T>
-template <class Visit>
-void Network<T>::Impl::in_sequences(MatrixView<const T> x, MatrixView<const T> y, Index times,
-                                    const Poll& poll, const T* weight, Visit&& visit) {
-  const Index sequences = x.rows / times;
-  const Index most = std::min(sequences, std::max(Index{1}, most_rows / times));
-  reserve(most * times);
-  batch_.x = x;
-  batch_.y = y;
-  batch_.weight = weight;
-  std::vector<Index> rows;
-  for (Index first = 0; first < sequences; first += most) {
-    if (asks_to_stop(poll)) throw Interrupted();
-    const Index n = std::min(most, sequences - first);
-    fill_rows(rows, nullptr, first, n, times);
-    batch_.n = n * times;
-    batch_.order = rows.data();
-    recurrent_->go(RecurrentLayer<T>::Way::look, times);
-    forward(batch_);
-    visit(first, n);
-  }
-}
-
-template <class T>
-void Network<T>::forward_sequences(MatrixView<const T> x, std::int64_t times, MatrixView<T> out,
-                                   const Poll& poll) {
-  impl_->check_sequences("forward_sequences", x, nullptr, times);
-  const Layer<T>& top = impl_->layers_.back();
-  if (!out.data || out.rows != x.rows || out.cols != top.n_out) {
-    refuse("[forward_sequences] out has shape (" + std::to_string(out.rows) + ", " +
-           std::to_string(out.cols) + "); it must be (" + std::to_string(x.rows) + ", " +
-           std::to_string(top.n_out) + ")");
-  }
-  Session<T> session(*impl_);
-  const SpareBuffers<T> spare(impl_->pass_);
-  impl_->in_sequences(x, {}, times, poll, nullptr, [&](Index first, Index n) {
-    impl_->error(impl_->batch_, false);
-    for (Index r = 0; r < n * times; ++r) {
-      const Index to = (first + r % n) * times + r / n;
-      for (Index c = 0; c < top.n_out; ++c) out(to, c) = top.h.row(r)[c];
-    }
-  });
-}
-
-template <class T>
-EpochResult Network<T>::evaluate_sequences(MatrixView<const T> x, MatrixView<const T> y,
-                                           std::int64_t times, const Poll& poll, const T* weight) {
-  impl_->check_sequences("evaluate_sequences", x, &y, times);
-  check_weights("evaluate_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
-  Session<T> session(*impl_);
-  const SpareBuffers<T> spare(impl_->pass_);
-  EpochResult result;
-  impl_->in_sequences(x, y, times, poll, weight, [&](Index, Index) {
-    impl_->error(impl_->batch_, false);
-    impl_->batch_.add_to(result);
-  });
-  conclude(result, {}, weight, nullptr, result.examples);
-  return result;
-}
-
-template <class T>
-void Network<T>::deltas_sequences(MatrixView<const T> x, MatrixView<const T> y, std::int64_t times,
-                                  MatrixView<T> out, const std::vector<FeedbackSpec>* feedback,
-                                  std::optional<RecurrentFeedback> through, const Poll& poll,
-                                  const T* weight) {
-  impl_->check_sequences("deltas_sequences", x, &y, times);
-  check_weights("deltas_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
-  RecurrentLayer<T>& layer = *impl_->recurrent_;
-  if (!out.data || out.rows != x.rows || out.cols != layer.n_out) {
-    refuse("[deltas_sequences] out has shape (" + std::to_string(out.rows) + ", " +
-           std::to_string(out.cols) + "); it must be (" + std::to_string(x.rows) + ", " +
-           std::to_string(layer.n_out) + ")");
-  }
-  const RecurrentFeedback own = impl_->spec_.layers[0].recurrent.feedback;
-  const RecurrentFeedback back = through.value_or(own);
-  if (back == RecurrentFeedback::random && own != back) {
-    refuse(std::string("[deltas_sequences] recurrent_feedback was 'random'; the layer has '") +
-           name(own) + "', and so no random matrix");
-  }
-  LearningRule<T> other;  // destroyed after the locks are released, as in deltas()
-  Session<T> session(*impl_);
-  if (feedback) other = make_rule<T>(*impl_->backend_, *feedback, 0.0, impl_->spec_);
-  LearningRule<T>& rule = feedback ? other : impl_->rule_;
-  const SpareBuffers<T> spare(impl_->pass_);
-  impl_->prepare(rule);
-  impl_->in_sequences(x, y, times, poll, weight, [&](Index first, Index n) {
-    impl_->compute_deltas(rule, impl_->batch_, 0);
-    layer.scan_back(*impl_->backend_, n * times, impl_->partial_.data(), impl_->checks_.bad(), back);
-    impl_->checks_.check(0, "a delta");
-    for (Index r = 0; r < n * times; ++r) {
-      const Index to = (first + r % n) * times + r / n;
-      for (Index c = 0; c < layer.n_out; ++c) out(to, c) = layer.delta.row(r)[c];
-    }
-  });
-}
-
-template <class T>
-bool Network<T>::has_state() const {
-  return impl_->recurrent_ != nullptr;
-}
-
-template <class T>
-void Network<T>::reset() {
-  if (!impl_->recurrent_) {
-    refuse("[reset] the network has no recurrent layer, and so no state");
-  }
-  const Session<T> session(*impl_);
-  impl_->pass_.drop();
-  impl_->recurrent_->reset();
-}
-
-template <class T>
-void Network<T>::begin_state(std::int64_t examples) {
-  if (!impl_->recurrent_) {
-    refuse("[begin_state] the network has no recurrent layer, and so no state");
-  }
-  if (examples < 1 || examples >= largest) {
-    refuse("[begin_state] examples was " + std::to_string(examples) + "; it must be positive");
-  }
-  const Session<T> session(*impl_);
-  impl_->pass_.drop();
-  impl_->recurrent_->begin(*impl_->backend_, examples);
-  impl_->recurrent_->begin_traces(*impl_->backend_);
-}
-
-template <class T>
-OwnedMatrix<T> Network<T>::state() const {
-  if (!impl_->recurrent_) return {};
-  const Session<T> session(*impl_);
-  const Buffer<T> b = impl_->recurrent_->state();
-  return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
-}
-
-template <class T>
-OwnedMatrix<T> Network<T>::traces() const {
-  if (!impl_->recurrent_) return {};
-  const Session<T> session(*impl_);
-  impl_->recurrent_->settle(*impl_->backend_);
-  const Buffer<T> b = impl_->recurrent_->traces();
-  return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
-}
-
 #define FASTFA_INSTANTIATE(T)                                                                           \
   template void Network<T>::Impl::check_no_recurrent(const char*) const;                                \
+  template void Network<T>::Impl::check_sequences(const char*, MatrixView<const T>,                     \
+                                                  const MatrixView<const T>*, Index) const;             \
   template void Network<T>::Impl::begin_state(Index);                                                   \
   template void Network<T>::Impl::check_training_in_time(                                               \
       MatrixView<const T>, MatrixView<const T>, const SequencePlan&, const Optimizer&, const T*) const; \
@@ -405,19 +245,7 @@ OwnedMatrix<T> Network<T>::traces() const {
                                                   const T*, EpochResult&);                              \
   template EpochResult Network<T>::train_sequences(MatrixView<const T>, MatrixView<const T>,            \
                                                    const SequencePlan&, const Optimizer&, const Poll&,  \
-                                                   const T*);                                           \
-  template void Network<T>::forward_sequences(MatrixView<const T>, std::int64_t, MatrixView<T>,         \
-                                              const Poll&);                                             \
-  template EpochResult Network<T>::evaluate_sequences(MatrixView<const T>, MatrixView<const T>,         \
-                                                      std::int64_t, const Poll&, const T*);             \
-  template void Network<T>::deltas_sequences(MatrixView<const T>, MatrixView<const T>, std::int64_t,    \
-                                             MatrixView<T>, const std::vector<FeedbackSpec>*,           \
-                                             std::optional<RecurrentFeedback>, const Poll&, const T*);  \
-  template bool Network<T>::has_state() const;                                                          \
-  template void Network<T>::reset();                                                                    \
-  template void Network<T>::begin_state(std::int64_t);                                                  \
-  template OwnedMatrix<T> Network<T>::state() const;                                                    \
-  template OwnedMatrix<T> Network<T>::traces() const
+                                                   const T*)
 FASTFA_INSTANTIATE(float);
 FASTFA_INSTANTIATE(double);
 

@@ -40,17 +40,6 @@ void check_finite(const char* call, const char* what, const MatrixView<const T>&
   }
 }
 
-// A matrix of the caller's with one row for each example.
-template <class T>
-void check_matrix(const char* call, const char* what, const MatrixView<const T>& m, Index rows,
-                  Index cols) {
-  if (m.data && m.rows == rows && m.cols == cols && m.col_stride == 1) return;
-  const std::string shape = "(" + std::to_string(m.rows) + ", " + std::to_string(m.cols) + ")";
-  refuse("[" + std::string(call) + "] " + what + (m.data ? " has shape " + shape : " was null") +
-         "; it must be (" + std::to_string(rows) + ", " + std::to_string(cols) +
-         "), contiguous in each row");
-}
-
 [[noreturn]] void out_of_order(const char* call, const std::string& what) {
   throw OrderError("[" + std::string(call) + "] " + what);
 }

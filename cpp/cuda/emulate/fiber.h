@@ -28,7 +28,7 @@ class Fiber {
 
   std::unique_ptr<unsigned char[]> stack_;
   void *own_ = nullptr, *caller_ = nullptr;  // stack pointers
-  // What the address sanitizer keeps for each.
+  // The address sanitizer must be told of each change of stacks. These are what it asks for.
   [[maybe_unused]] void *fake_own_ = nullptr, *fake_caller_ = nullptr;
   [[maybe_unused]] const void* caller_bottom_ = nullptr;
   [[maybe_unused]] std::size_t caller_size_ = 0;

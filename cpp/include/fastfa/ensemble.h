@@ -28,7 +28,7 @@ FASTFA_API Together train_together(const std::vector<Network<T>*>& networks, Mat
                                    std::int64_t batch_size, const std::int64_t* order, std::int64_t n,
                                    const Poll& poll, const T* sample_weight);
 
-// Each network learns from the same sequences, as its own train_sequences() would.
+// All networks learn from the same sequences. Each ends as if its own train_sequences() had been called.
 template <class T>
 FASTFA_API Together train_sequences_together(const std::vector<Network<T>*>& networks,
                                              MatrixView<const T> x, MatrixView<const T> y,

@@ -12,7 +12,7 @@ from .. import _check
 from ..data.crop_flip import AUGMENTATIONS
 from ..feedback import Feedback
 from ..layers import KINDS as LAYERS
-from ..layers.mask import Mask
+from ..layers.mask import Mask, mask_described
 from ..optim import OPTIMIZERS
 from ..perturbation import NodePerturbation
 from ..plasticity import WeightMirror
@@ -63,6 +63,8 @@ def build(description: Any, *classes: type) -> Any:
         raise ValueError(f"kind was {kind!r}; it must be one of {', '.join(by_name)}")
     if kind == "Steps":
         fields["rates"] = dict(fields["rates"])
+    if isinstance(fields.get("mask"), dict):
+        fields["mask"] = mask_described(fields["mask"])
     if kind == "Warmup":
         fields["then"] = build(fields["then"], *SCHEDULES)
     return by_name[kind](**fields)

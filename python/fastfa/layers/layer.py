@@ -106,15 +106,15 @@ class Weighted(Layer):
         """The core's description above something of this shape, and the shape of the layer."""
         self._check_below(shape, where)
         out = self.output_shape(shape)
-        omega = self.weight_scale
+        omega, mask = self.weight_scale, self._own_mask()
         spec = _core.LayerSpec(
             units=math.prod(out),
             activation=self.activation,
             weight_scale=1.0 / math.sqrt(self.fan_in(shape)) if omega is None else omega,
             bias=self.bias,
             trainable=self.trainable,
-            density=1.0 if self._own_mask() is not None else self._density,
-            mask=self._own_mask(),
+            density=self._density if mask is None else 1.0,
+            mask=mask,
             local=self._local_spec(shape),
             dropout=dropout,
             leaky_slope=_core.LEAKY_SLOPE if self.leaky_slope is None else self.leaky_slope,

@@ -45,11 +45,9 @@ class Mask:
 
 
 def checked_mask(value: Any, units: int, density: float) -> Mask | None:
-    """``value`` as a mask, if it is one for so many units: an array, a Mask, or one described."""
+    """``value``, an array or a Mask, as a mask of so many units."""
     if value is None:
         return None
-    if isinstance(value, dict):
-        return _of_description(value)
     mask = value if isinstance(value, Mask) else _of_array(value)
     if mask.shape[0] != units:
         raise ValueError(
@@ -76,8 +74,8 @@ def _of_array(value: Any) -> Mask:
     return Mask((int(array.shape[0]), int(array.shape[1])), np.packbits(kept).tobytes())
 
 
-def _of_description(value: dict[str, Any]) -> Mask:
-    """What `Mask._described` gave, of a file."""
+def mask_described(value: dict[str, Any]) -> Mask:
+    """The mask that `Mask._described` described, in a file."""
     rows, cols = value["shape"]
     count = _check.integer("Dense", "mask", rows, 1) * _check.integer("Dense", "mask", cols, 1)
     try:

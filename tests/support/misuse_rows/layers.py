@@ -62,6 +62,8 @@ ROWS = [
      "ValueError: [Dense] density was 0.5 beside a mask; it must be 1"),
     ("fa.Network(4, [fa.Dense(2, mask=np.ones((2, 3))), fa.Dense(1)])",
      "ValueError: [Network] layers[0].mask has shape (2, 3); it must be (2, 4), as W"),
+    ("fa.Dense(2, mask={})",
+     "ValueError: [Dense] mask has shape (); it must be (n_out, n_in), the shape of W"),
     ("fa.Dense(2, density=0)",
      "ValueError: [Dense] density was 0; it must be a finite number in (0, 1]"),
     ('fa.Dense(2, trainable="no")',

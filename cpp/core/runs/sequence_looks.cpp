@@ -1,0 +1,170 @@
+// Calls that look at sequences and change no weight, and the state of a recurrent layer.
+#include <algorithm>
+#include <string>
+
+#include "core/network/checks.h"
+#include "core/network/network_impl.h"
+#include "core/runs/sequences.h"
+#include "fastfa/names.h"
+
+namespace fastfa {
+namespace {
+
+constexpr Index most_rows = 4096;  // of a pass that only looks, unless one sequence has more
+
+// Rows of n sequences, which lie as fill_rows() says, to the places of sequences first … first + n.
+template <class T>
+void put_rows(const Buffer<T>& from, Index first, Index n, Index times, MatrixView<T> to) {
+  for (Index r = 0; r < n * times; ++r) {
+    const Index row = (first + r % n) * times + r / n;
+    for (Index c = 0; c < to.cols; ++c) to(row, c) = from.row(r)[c];
+  }
+}
+
+}  // namespace
+
+template <class T>
+template <class Visit>
+void Network<T>::Impl::in_sequences(MatrixView<const T> x, MatrixView<const T> y, Index times,
+                                    const Poll& poll, const T* weight, Visit&& visit) {
+  const Index sequences = x.rows / times;
+  const Index most = std::min(sequences, std::max(Index{1}, most_rows / times));
+  reserve(most * times);
+  batch_.x = x;
+  batch_.y = y;
+  batch_.weight = weight;
+  std::vector<Index> rows;
+  for (Index first = 0; first < sequences; first += most) {
+    if (asks_to_stop(poll)) throw Interrupted();
+    const Index n = std::min(most, sequences - first);
+    fill_rows(rows, nullptr, first, n, times);
+    batch_.n = n * times;
+    batch_.order = rows.data();
+    recurrent_->go(RecurrentLayer<T>::Way::look, times);
+    forward(batch_);
+    visit(first, n);
+  }
+}
+
+template <class T>
+void Network<T>::forward_sequences(MatrixView<const T> x, std::int64_t times, MatrixView<T> out,
+                                   const Poll& poll) {
+  impl_->check_sequences("forward_sequences", x, nullptr, times);
+  const Layer<T>& top = impl_->layers_.back();
+  check_matrix("forward_sequences", "out", out, x.rows, top.n_out);
+  Session<T> session(*impl_);
+  const SpareBuffers<T> spare(impl_->pass_);
+  impl_->in_sequences(x, {}, times, poll, nullptr, [&](Index first, Index n) {
+    impl_->error(impl_->batch_, false);
+    put_rows(top.h, first, n, times, out);
+  });
+}
+
+template <class T>
+EpochResult Network<T>::evaluate_sequences(MatrixView<const T> x, MatrixView<const T> y,
+                                           std::int64_t times, const Poll& poll, const T* weight) {
+  impl_->check_sequences("evaluate_sequences", x, &y, times);
+  check_weights("evaluate_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
+  Session<T> session(*impl_);
+  const SpareBuffers<T> spare(impl_->pass_);
+  EpochResult result;
+  impl_->in_sequences(x, y, times, poll, weight, [&](Index, Index) {
+    impl_->error(impl_->batch_, false);
+    impl_->batch_.add_to(result);
+  });
+  conclude(result, {}, weight, nullptr, result.examples);
+  return result;
+}
+
+template <class T>
+void Network<T>::deltas_sequences(MatrixView<const T> x, MatrixView<const T> y, std::int64_t times,
+                                  MatrixView<T> out, const std::vector<FeedbackSpec>* feedback,
+                                  std::optional<RecurrentFeedback> through, const Poll& poll,
+                                  const T* weight) {
+  impl_->check_sequences("deltas_sequences", x, &y, times);
+  check_weights("deltas_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
+  RecurrentLayer<T>& layer = *impl_->recurrent_;
+  check_matrix("deltas_sequences", "out", out, x.rows, layer.n_out);
+  const RecurrentFeedback own = impl_->spec_.layers[0].recurrent.feedback;
+  const RecurrentFeedback back = through.value_or(own);
+  if (back == RecurrentFeedback::random && own != back) {
+    refuse(std::string("[deltas_sequences] recurrent_feedback was 'random'; the layer has '") +
+           name(own) + "', and so no random matrix");
+  }
+  LearningRule<T> other;  // destroyed after the locks are released, as in deltas()
+  Session<T> session(*impl_);
+  if (feedback) other = make_rule<T>(*impl_->backend_, *feedback, 0.0, impl_->spec_);
+  LearningRule<T>& rule = feedback ? other : impl_->rule_;
+  const SpareBuffers<T> spare(impl_->pass_);
+  impl_->prepare(rule);
+  impl_->in_sequences(x, y, times, poll, weight, [&](Index first, Index n) {
+    impl_->compute_deltas(rule, impl_->batch_, 0);
+    layer.scan_back(*impl_->backend_, n * times, impl_->partial_.data(), impl_->checks_.bad(), back);
+    impl_->checks_.check(0, "a delta");
+    put_rows(layer.delta, first, n, times, out);
+  });
+}
+
+template <class T>
+bool Network<T>::has_state() const {
+  return impl_->recurrent_ != nullptr;
+}
+
+template <class T>
+void Network<T>::reset() {
+  if (!impl_->recurrent_) {
+    refuse("[reset] the network has no recurrent layer, and so no state");
+  }
+  const Session<T> session(*impl_);
+  impl_->pass_.drop();
+  impl_->recurrent_->reset();
+}
+
+template <class T>
+void Network<T>::begin_state(std::int64_t examples) {
+  if (!impl_->recurrent_) {
+    refuse("[begin_state] the network has no recurrent layer, and so no state");
+  }
+  if (examples < 1 || examples >= largest) {
+    refuse("[begin_state] examples was " + std::to_string(examples) + "; it must be positive");
+  }
+  const Session<T> session(*impl_);
+  impl_->pass_.drop();
+  impl_->recurrent_->begin(*impl_->backend_, examples);
+  impl_->recurrent_->begin_traces(*impl_->backend_);
+}
+
+template <class T>
+OwnedMatrix<T> Network<T>::state() const {
+  if (!impl_->recurrent_) return {};
+  const Session<T> session(*impl_);
+  const Buffer<T> b = impl_->recurrent_->state();
+  return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
+}
+
+template <class T>
+OwnedMatrix<T> Network<T>::traces() const {
+  if (!impl_->recurrent_) return {};
+  const Session<T> session(*impl_);
+  impl_->recurrent_->settle(*impl_->backend_);
+  const Buffer<T> b = impl_->recurrent_->traces();
+  return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
+}
+
+#define FASTFA_INSTANTIATE(T)                                                                          \
+  template void Network<T>::forward_sequences(MatrixView<const T>, std::int64_t, MatrixView<T>,        \
+                                              const Poll&);                                            \
+  template EpochResult Network<T>::evaluate_sequences(MatrixView<const T>, MatrixView<const T>,        \
+                                                      std::int64_t, const Poll&, const T*);            \
+  template void Network<T>::deltas_sequences(MatrixView<const T>, MatrixView<const T>, std::int64_t,   \
+                                             MatrixView<T>, const std::vector<FeedbackSpec>*,          \
+                                             std::optional<RecurrentFeedback>, const Poll&, const T*); \
+  template bool Network<T>::has_state() const;                                                         \
+  template void Network<T>::reset();                                                                   \
+  template void Network<T>::begin_state(std::int64_t);                                                 \
+  template OwnedMatrix<T> Network<T>::state() const;                                                   \
+  template OwnedMatrix<T> Network<T>::traces() const
+FASTFA_INSTANTIATE(float);
+FASTFA_INSTANTIATE(double);
+
+}  // namespace fastfa
