@@ -213,7 +213,7 @@ torture: install ## kills, full disks, signals, threads and leaks; TORTURE="kill
 
 wheel: $(VENV)/.requirements ## a wheel from an isolated build, in $(WHEELS)
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps \
-	  -C cmake.define.FASTFA_CUDA=$(CUDA) -w $(WHEELS) .
+	  -C cmake.define.FASTFA_WERROR=ON -C cmake.define.FASTFA_CUDA=$(CUDA) -w $(WHEELS) .
 
 bench: wheel $(VENV)-bench/.peers ## against PyTorch, BioTorch, JAX, scikit-learn and NumPy; needs a quiet machine
 	$(VENV)-bench/bin/python $(pip) --no-deps --force-reinstall $(WHEELS)/fastfa-*.whl

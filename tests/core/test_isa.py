@@ -27,17 +27,16 @@ FILES = [
     "core/test_parity_rules.py",
     "layers/test_local.py",
 ]
-SELECT = "every_width or papers_mnist or short_last_batch or every_activation or longer or array"
-
-RULES_TOO = " or wide_layers or node_perturbation or adam or removed_weights or well_posed"
-RULES_TOO += " or local_edges"
+SELECT = "every_width or papers_mnist or short_last_batch or longer or wide_layers or well_posed"
+SELECT += " or node_perturbation or removed_weights or local_edges"
+SELECT += " or ((every_activation or adam) and (fa or wm)) and not than_16_bits and not dfa"
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_core_passes_under_this_level(level, run_python):
     files = [str(TESTS / name) for name in FILES]
     # the best level is what the rest of this test suite runs under
-    select = SELECT + RULES_TOO if level != LEVELS[0] else "papers_mnist"
+    select = SELECT if level != LEVELS[0] else "papers_mnist"
     source = SUITE.format(level=level, files=files, select=select)
     out = run_python(source, env={"FASTFA_ISA": level}, timeout=500)
     assert " passed" in out

@@ -56,7 +56,12 @@ EXPERIMENT = Experiment(
     title="handwritten digits with local receptive fields, weights not shared",
     where="Supplementary Note 5",
     presets={
-        "quick": shared.QUICK | {"nets": nets([3, 6], [200, 200])},
+        "quick": shared.QUICK
+        | {
+            "epochs": 13,
+            "lr": [[1, 1e-3], [8, 3e-4], [11, 1e-4]],
+            "nets": nets([3, 6], [200, 200]),
+        },
         "paper": shared.PAPER | {"nets": nets([6, 6], [1500, 1500], **CHOSEN), "runs": 5},
     },
     conditions=shared.conditions,
