@@ -88,6 +88,8 @@ void register_specs(py::module_& m) {
   m.attr("MATRICES") = matrices(m);
   m.attr("ROUTES") = py::tuple(names<Route>());
   m.attr("PLASTICITIES") = py::tuple(names<Plasticity>());
+  m.attr("NOISY_LAYERS") = py::tuple(names<NoisyLayers>());
+  m.attr("NOISE_ON") = py::tuple(names<NoiseOn>());
   m.attr("MAGNITUDES") = py::tuple(names<Magnitude>());
   m.attr("RECURRENT_FEEDBACKS") = py::tuple(names<RecurrentFeedback>());
   m.attr("TIME_UPDATES") = py::tuple(names<TimeUpdate>());
@@ -131,6 +133,14 @@ void register_specs(py::module_& m) {
            py::arg("decay_scale") = 1.0, py::arg("bias_lr_scale") = 1.0,
            py::arg("bias_decay_scale") = 0.0, py::arg("tau") = 0.0, py::arg("recurrent_scale") = 1.0,
            py::arg("recurrent_feedback") = "zero", py::arg("mask") = py::none());
+
+  py::class_<Perturbation>(m, "Perturbation")
+      .def(py::init([](double sigma, const std::string& layers, const std::string& noise_on) {
+             return Perturbation{sigma, parse<NoisyLayers>(layers), parse<NoiseOn>(noise_on)};
+           }),
+           py::kw_only(), py::arg("sigma") = 0.0, py::arg("layers") = "all",
+           py::arg("noise_on") = "pre_activation")
+      .def_readonly("sigma", &Perturbation::sigma);
 
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,

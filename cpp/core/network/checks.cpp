@@ -81,8 +81,8 @@ void check_spec(const NetworkSpec& spec) {
     if (spec.device != "cpu") {
       refuse("[Network] device was '" + spec.device + "'; a recurrent layer learns on the CPU alone");
     }
-    if (spec.perturbation != 0) {
-      refuse("[Network] perturbation was " + text(spec.perturbation) +
+    if (spec.perturbation.sigma != 0) {
+      refuse("[Network] perturbation was " + text(spec.perturbation.sigma) +
              "; with a recurrent layer it must be 0");
     }
     if (spec.input_dropout != 0) {

@@ -91,8 +91,9 @@ void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
 
 template <class T>
 void Network<T>::Impl::compute_deltas(LearningRule<T>& rule, Batch<T>& batch, int lowest, Index row0) {
-  error(batch, rule.perturbation == 0);
-  if (rule.perturbation > 0) return perturb(rule.perturbation, batch, row0);
+  const bool perturbs = rule.perturbation.sigma > 0;
+  error(batch, !perturbs || rule.perturbation.layers == NoisyLayers::hidden);
+  if (perturbs) return perturb(rule.perturbation, batch, row0);
   feedback(rule.feedback, batch, lowest);
 }
 

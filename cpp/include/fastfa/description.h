@@ -126,13 +126,13 @@ typedef struct fastfa_feedback {
   const char* matrix;     /* "uniform", "transpose", "normal", ..., or "custom" with propagate */
   const char* route;      /* "layerwise", "direct", "target" */
   const char* plasticity; /* "fixed", "kolen_pollack", "weight_mirror" */
-  const char* magnitude;  /* of "sign": "uniform", "fixed", "redrawn" */
+  const char* magnitude;  /* of "sign": "uniform", "fixed", "redrawn", "array" */
   double scale;           /* below 0: equal_error, from gain and growth */
   double gain;            /* 0: what backprop would send at weights of the default scale */
   double density;         /* of "sparse" and "ternary", in (0, 1] */
   int64_t rank;           /* of "low_rank" */
   int64_t refresh;        /* of "pseudoinverse": steps between two of them */
-  const double* array;    /* of "array": B, rows = n_l, cols = n_source, row by row; copied */
+  const double* array;    /* of "array": B, or |B|; rows = n_l, cols = n_source, row by row; copied */
   int64_t rows, cols;
   /* Of "weight_mirror". mirror_lr above 0: B is an average, by this one rate and centred, whatever
    * mirror_growth, mirror_decay and mirror_centred say. */
@@ -187,10 +187,13 @@ typedef struct fastfa_config {
   double perturbation;          /* above 0: node perturbation with noise of this size, and no feedback */
   const char* device;           /* "cpu", or "cuda", "cuda:1", ... */
   const char* matmul_precision; /* "float32"; on the CPU "bf16", on a GPU "tf32": dense products */
+  const char* noisy_layers;     /* of node perturbation: "all", or "hidden": the output learns from e */
+  const char* noise_on;         /* of hidden layers: "pre_activation", "activation" */
 } fastfa_config;
-#define FASTFA_CONFIG_INIT                                                \
-  {sizeof(fastfa_config), 0, NULL, 0,   NULL,  0,        "squared_error", \
-   FASTFA_FLOAT32,        0, 0.0,  0.0, "cpu", "float32"}
+#define FASTFA_CONFIG_INIT                                                 \
+  {sizeof(fastfa_config), 0, NULL, 0,   NULL,  0,         "squared_error", \
+   FASTFA_FLOAT32,        0, 0.0,  0.0, "cpu", "float32", "all",           \
+   "pre_activation"}
 
 /* "sgd":     v <- momentum v + g with g = lr (s gradient - weight_decay W), W <- W + v; with nesterov
  *            W <- W + g + momentum v. s is 1/N, or 1 with sum.

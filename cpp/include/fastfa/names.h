@@ -26,11 +26,13 @@ FASTFA_NAMES(Matrix, "matrix", "transpose", "pseudoinverse", "sign", "uniform", 
              "custom");
 FASTFA_NAMES(Route, "route", "layerwise", "direct", "target");
 FASTFA_NAMES(Plasticity, "plasticity", "fixed", "kolen_pollack", "weight_mirror");
-FASTFA_NAMES(Magnitude, "magnitude", "uniform", "fixed", "redrawn");
+FASTFA_NAMES(Magnitude, "magnitude", "uniform", "fixed", "redrawn", "array");
 FASTFA_NAMES(Reduction, "reduction", "mean", "sum");
 FASTFA_NAMES(Patches, "patches", "own", "shared", "average", "max");
 FASTFA_NAMES(Memory, "memory", "none", "velocity", "adam", "squares");
 FASTFA_NAMES(Part, "part", "weights", "biases", "feedback");
+FASTFA_NAMES(NoisyLayers, "layers", "all", "hidden");
+FASTFA_NAMES(NoiseOn, "noise_on", "pre_activation", "activation");
 FASTFA_NAMES(RecurrentFeedback, "recurrent_feedback", "zero", "transpose", "random");
 FASTFA_NAMES(TimeUpdate, "update", "sequence", "step");
 #undef FASTFA_NAMES

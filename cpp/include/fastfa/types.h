@@ -58,7 +58,7 @@ enum class Route : int { layerwise, direct, target };
 enum class Plasticity : int { fixed, kolen_pollack, weight_mirror };
 
 // For Matrix::sign: one for all, |U(−β, β)| drawn once, or drawn anew for every batch.
-enum class Magnitude : int { uniform, fixed, redrawn };
+enum class Magnitude : int { uniform, fixed, redrawn, array };
 
 // What is made of a patch: `maps` units, with weights of the position's own (a locally connected layer)
 // or the same at all positions (a convolution); or, of each channel by itself, its mean or its largest
@@ -144,7 +144,8 @@ struct FeedbackSpec {
   double scale = 0.0;
   double gain = 0.0, growth = 1.0;
   bool before_slope = false;
-  std::vector<double> values;  // array: B (rows = n_l, cols = n_source), row-major
+  // The caller's B, or |B| of sign matrices: (rows = n_l, cols = n_source), row-major.
+  std::vector<double> values;
   std::int64_t rows = 0, cols = 0;
   double density = 0.0;                      // sparse, ternary
   std::int64_t rank = 0;                     // low_rank
@@ -161,6 +162,26 @@ struct FeedbackSpec {
   bool mirror_centred = false;
 };
 
+// Has this feedback `values`?
+inline bool has_array(const FeedbackSpec& spec) {
+  return spec.matrix == Matrix::array ||
+         (spec.matrix == Matrix::sign && spec.magnitude == Magnitude::array);
+}
+
+// Which layers node perturbation adds noise to, and to what of a hidden layer: a or h = σ(a). To the
+// output it is added before σ. An output without noise learns from its own error.
+enum class NoisyLayers : int { all, hidden };
+enum class NoiseOn : int { pre_activation, activation };
+
+// Learning from noise of standard deviation sigma and one number, without feedback. 0: not so.
+struct Perturbation {
+  double sigma = 0.0;
+  NoisyLayers layers = NoisyLayers::all;
+  NoiseOn on = NoiseOn::pre_activation;
+  Perturbation(double s = 0.0, NoisyLayers l = NoisyLayers::all, NoiseOn o = NoiseOn::pre_activation)
+      : sigma(s), layers(l), on(o) {}
+};
+
 struct NetworkSpec {
   std::int64_t inputs = 0;
   std::vector<LayerSpec> layers;
@@ -168,8 +189,7 @@ struct NetworkSpec {
       feedback;  // one per hidden layer with weights; into what pooling leaves of it
   Loss loss = Loss::squared_error;
   std::uint64_t seed = 0;
-  // Above 0: learn by node perturbation with noise of this standard deviation, and without feedback.
-  double perturbation = 0.0;
+  Perturbation perturbation;
   double input_dropout = 0.0;  // share of the inputs that is dropped while learning
   std::string device = "cpu";  // or "cuda", "cuda:1", …: where it lives and learns
 };

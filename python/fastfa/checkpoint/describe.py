@@ -29,6 +29,8 @@ _LATER = {
     "lr_scale": 1.0,
     "decay_scale": 1.0,
     "bias_decay_scale": 0.0,
+    "layers": "all",  # of NodePerturbation, and
+    "noise_on": "pre_activation",
 }
 _KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, *AUGMENTATIONS)
 

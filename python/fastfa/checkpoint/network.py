@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _check, _core
 from .._class_names import check_names
+from .._feedback_arguments import has_array
 from ..feedback import Feedback
 from ..layers import Recurrent
 from ..network import _arguments
@@ -208,8 +209,8 @@ class Plan:
             parameters |= own
             learn |= own.keys() if layer.trainable else set()
         for i in self.fed:
-            is_array = self.feedback[i]["matrix"] == "array"
-            rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if is_array else None)
+            own = has_array(self.feedback[i]["matrix"], self.feedback[i].get("magnitude", ""))
+            rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if own else None)
             source = units[i + 2] if rule.route == "layerwise" else units[-1]
             above, below = self._weighted[i + 1], self._stack.below[i + 1]
             dense: tuple[int, ...] = (math.prod(below), source)
@@ -226,7 +227,7 @@ class Plan:
                 learn.add(f"feedback.{i}")
             if self.progress["inverted"][i] >= 0:
                 parameters[f"inverse.{i}"] = dense
-            if is_array:
+            if own:
                 extra[f"{self.prefix}given.{i}"] = Shape(np.dtype(np.float64), dense)
         if self.state is not None:
             examples = _check.integer("state", "examples", self.state["examples"], 1, 2**31 - 1)

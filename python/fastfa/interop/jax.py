@@ -274,7 +274,7 @@ def _following(net: Network, i: int, rule: Feedback) -> Callable[[jax.Array], ja
     if rule._kind == "pseudoinverse":
         return jnp.linalg.pinv
     if rule._kind == "sign":
-        like = Feedback("sign", scale=net.feedback_scales[i - 1], magnitude=rule.magnitude)
+        like = rule if rule.array is not None else rule._with_scale(net.feedback_scales[i - 1])
         shape = net.weights[i].shape[::-1]
         sizes = magnitudes(like, *shape, seed=net.seed, layer=i - 1)
         size = jnp.asarray(sizes, dtype=net.dtype)
