@@ -91,6 +91,17 @@ LayerSpec layer_spec(const fastfa_layer& given) {
   layer.decay_scale = given.decay_scale;
   layer.bias_lr_scale = given.bias_lr_scale;
   layer.bias_decay_scale = given.bias_decay_scale;
+  if (given.activate) {
+    layer.activator = [call = given.activate, user = given.user](const double* a, std::int64_t n,
+                                                                 std::int64_t units, double* h,
+                                                                 double* slope) {
+      const std::int32_t status = call(user, a, n, units, h, slope);
+      if (status != 0) {
+        throw CallbackError("[fastfa_layer] activate returned " + std::to_string(status) +
+                            "; the call was not made");
+      }
+    };
+  }
   if (given.maps != 0) {
     layer.local = {given.channels,
                    given.height,

@@ -87,6 +87,7 @@ class LayerSpec:
         recurrent_scale: float = ...,
         recurrent_feedback: str = ...,
         mask: np.ndarray | None = ...,
+        both: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = ...,
     ) -> None: ...
 
 class Perturbation:

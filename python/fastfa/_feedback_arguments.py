@@ -131,10 +131,11 @@ def has_array(kind: str, magnitude: str) -> bool:
 
 def array(kind: str, magnitude: str, value: Any) -> np.ndarray | None:
     if (value is not None) != has_array(kind, magnitude):
+        own = " and magnitude='array'" if magnitude == "array" else ""
         raise ValueError(
             f"[Feedback] array was {'given' if value is not None else 'missing'} for "
-            f"matrix={kind!r} and magnitude={magnitude!r}; it must be given where one of them is "
-            "'array', and else not"
+            f"matrix={kind!r}{own}; it must be given for matrix='array' or magnitude='array', and for "
+            "no other"
         )
     if value is None:
         return None
@@ -144,7 +145,7 @@ def array(kind: str, magnitude: str, value: Any) -> np.ndarray | None:
     _check.finite("Feedback", "array", value)
     if magnitude == "array" and (value < 0).any():
         raise ValueError(
-            f"[Feedback] array has a value of {value.min()!r}; for magnitude='array' each must be at "
+            f"[Feedback] array has a value of {float(value.min())}; for magnitude='array' each must be at "
             "least 0"
         )
     value.setflags(write=False)

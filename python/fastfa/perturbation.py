@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, final
 
 from . import _check, _core
@@ -64,6 +64,13 @@ class NodePerturbation:
         object.__setattr__(self, "sigma", sigma)
         _check.choice(where, "layers", self.layers, _core.NOISY_LAYERS)
         _check.choice(where, "noise_on", self.noise_on, _core.NOISE_ON)
+
+    def __repr__(self) -> str:
+        given = [f"sigma={self.sigma!r}"]
+        for f in fields(self)[1:]:
+            if getattr(self, f.name) != f.default:
+                given.append(f"{f.name}={getattr(self, f.name)!r}")
+        return f"NodePerturbation({', '.join(given)})"
 
     def _spec(self) -> _core.Perturbation:
         return _core.Perturbation(sigma=self.sigma, layers=self.layers, noise_on=self.noise_on)

@@ -256,6 +256,11 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
     const Index n_l = units[at.layer], n_source = source_units(spec, at, units);
     const LayerShape& above = *shapes[at.layer + 1];
     const LayerSpec& next = layers[at.layer + 1];
+    if (spec.plasticity == Plasticity::weight_mirror && next.activator) {
+      refuse_feedback(name_of(at.number) +
+                      " has plasticity 'weight_mirror' below a layer with an activation of your own; it "
+                      "must be another plasticity, or an activation of fastfa's");
+    }
     const bool masked = keeps_mask(spec, at, units, next);
     const double scale = scale_of(spec, at, units, above, masked ? next.existing() : 1, slopes);
     const std::uint32_t stream = first + static_cast<std::uint32_t>(at.number);

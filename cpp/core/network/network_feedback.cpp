@@ -20,6 +20,11 @@ LearningRule<T> make_rule(Allocator& allocator, const std::vector<FeedbackSpec>&
   if (is_recurrent(net.layers[0])) {
     refuse("[Network] perturbation was " + text(sigma) + "; with a recurrent layer it must be 0");
   }
+  for (const LayerSpec& layer : net.layers) {
+    if (!layer.activator) continue;
+    refuse("[Network] perturbation was " + text(sigma) +
+           "; with an activation of your own it must be 0");
+  }
   if (!feedback.empty()) refuse("[Network] feedback was given beside a perturbation; it must be empty");
   return {{}, perturbation};
 }

@@ -60,6 +60,7 @@ class Network<T>::Impl final : public ForkListener {
 
   void gather(Batch<T>& batch);                  // h_0
   void forward(Batch<T>& batch);                 // h_l = σ(W_l h_{l−1} + b_l)
+  void activate(std::size_t l, Index n);         // h ← σ(h) and σ′, where that is kept
   void error(Batch<T>& batch, bool with_delta);  // y, e = y* − y, δ_L
   // δ of every layer from `lowest` up; row0: how many examples of the same call came before
   void compute_deltas(LearningRule<T>& rule, Batch<T>& batch, int lowest, Index row0 = 0);

@@ -66,6 +66,12 @@ static inline fastfa_matrix fastfa_matrix_f64(double* data, int64_t rows, int64_
 /* ---- what a network is made of ---------------------------------------------------------------------
  */
 
+/* An activation of the caller's own: a (n, units) to h = s(a) and s'(a), row by row, in float64 for
+ * every network. Called in every forward pass, in the thread that called the network. Anything but 0
+ * ends the call, as FASTFA_CALLBACK. */
+typedef int32_t (*fastfa_activate)(void* user, const double* a, int64_t n, int64_t units, double* h,
+                                   double* slope);
+
 /* h = s(W x + b). Dense with `units`, or, with maps > 0, above (channels, height, width): each of its
  * positions sees a patch of kernel_h x kernel_w pixels, and `patches` says what is made of it. Pooling
  * has as many maps as channels, no bias and no activation; layers are counted without it wherever one is
@@ -74,7 +80,7 @@ typedef struct fastfa_layer {
   size_t struct_size;
   int64_t units;          /* of a dense layer */
   const char* activation; /* "linear", "logistic", "tanh", "relu", "leaky_relu", "hard_tanh", "softplus",
-                             "elu", "gelu", "silu", "softmax" */
+                             "elu", "gelu", "silu", "softmax", "custom" with activate */
   double weight_scale;    /* W ~ U(-w, w); below 0: 1 / sqrt(inputs of each unit) */
   double density;         /* the share of a dense layer's weights that exist, in (0, 1] */
   double dropout;         /* the share of h that is dropped while learning, in [0, 1) */
@@ -88,6 +94,8 @@ typedef struct fastfa_layer {
                           all positions (a convolution), "average", "max": pooling */
   /* Times the optimizer's lr and weight_decay: for the weights, and for the bias. */
   double lr_scale, decay_scale, bias_lr_scale, bias_decay_scale;
+  fastfa_activate activate; /* of "custom", in a hidden layer */
+  void* user;               /* handed to it; both must stay as long as the network */
 } fastfa_layer;
 #define FASTFA_LAYER_INIT \
   {sizeof(fastfa_layer),  \
@@ -112,7 +120,9 @@ typedef struct fastfa_layer {
    1.0,                   \
    1.0,                   \
    1.0,                   \
-   0.0}
+   0.0,                   \
+   NULL,                  \
+   NULL}
 
 /* Feedback of the caller's own: delta (n, n_source), row by row, to what reaches the hidden layer, out
  * (n, n_l), before the slope. Both are float64 for every network. Called in the middle of a step, in the

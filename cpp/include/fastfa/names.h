@@ -19,7 +19,7 @@ struct Names;
     static constexpr const char* list[] = {__VA_ARGS__};   \
   }
 FASTFA_NAMES(Activation, "activation", "linear", "logistic", "tanh", "relu", "leaky_relu", "softmax",
-             "hard_tanh", "softplus", "elu", "gelu", "silu");
+             "hard_tanh", "softplus", "elu", "gelu", "silu", "custom");
 FASTFA_NAMES(Loss, "loss", "squared_error", "cross_entropy");
 FASTFA_NAMES(Matrix, "matrix", "transpose", "pseudoinverse", "sign", "uniform", "normal", "orthogonal",
              "sparse", "low_rank", "binary", "ternary", "hadamard", "procedural", "array", "zero",

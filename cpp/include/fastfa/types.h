@@ -17,7 +17,7 @@
 
 namespace fastfa {
 
-// σ(a). softmax is for the output only, gelu and silu are for hidden layers only.
+// σ(a). softmax is for the output only; gelu, silu and custom are for hidden layers only.
 enum class Activation : int {
   linear,
   logistic,
@@ -29,7 +29,8 @@ enum class Activation : int {
   softplus,   // log(1 + exp a)
   elu,        // exp(a) − 1 below zero
   gelu,       // a Φ(a), Φ the normal distribution function
-  silu        // a logistic(a)
+  silu,       // a logistic(a)
+  custom      // LayerSpec::activator
 };
 
 // squared_error: L = ½ Σ e², δ = e ∘ σ′(a).   cross_entropy: δ = e (logistic or softmax outputs).
@@ -90,6 +91,11 @@ struct RecurrentSpec {
   RecurrentFeedback feedback = RecurrentFeedback::zero;
 };
 
+// An activation of the caller's own: a (n, units) → h = σ(a) and σ′(a), all row-major. Called while the
+// network is locked, in every forward pass; an exception ends the call before anything has changed.
+using Activator =
+    std::function<void(const double* a, std::int64_t n, std::int64_t units, double* h, double* slope)>;
+
 // A layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0. Dense, with a share
 // `density` of W existing and the rest zero for ever; or local. A pooling layer is linear, without bias.
 struct LayerSpec {
@@ -108,6 +114,7 @@ struct LayerSpec {
   RecurrentSpec recurrent;
   // Of a dense layer, in place of `density`: element o · n_in + i says whether weight (o, i) exists.
   std::vector<bool> mask;
+  Activator activator;  // of custom
 
   // The share of W that exists.
   double existing() const {

@@ -12,6 +12,7 @@ from .. import _check
 from ..data.crop_flip import AUGMENTATIONS
 from ..feedback import Feedback
 from ..layers import KINDS as LAYERS
+from ..layers import Activation
 from ..layers.mask import Mask, mask_described
 from ..optim import OPTIMIZERS
 from ..perturbation import NodePerturbation
@@ -53,6 +54,10 @@ def describe(thing: Any) -> dict[str, Any]:
         fields["then"] = describe(thing.then)
     if isinstance(fields.get("mask"), Mask):
         fields["mask"] = fields["mask"]._described()
+    if isinstance(fields.get("activation"), Activation):
+        fields["activation"] = str(
+            fields["activation"]
+        )  # the code itself goes elsewhere, or nowhere
     return {"kind": type(thing).__name__} | fields
 
 

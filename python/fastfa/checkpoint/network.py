@@ -12,7 +12,7 @@ from .. import _check, _core
 from .._class_names import check_names
 from .._feedback_arguments import has_array
 from ..feedback import Feedback
-from ..layers import Recurrent
+from ..layers import Activation, Recurrent
 from ..network import _arguments
 from ..network._stacked import stacked
 from ..perturbation import NodePerturbation
@@ -52,8 +52,14 @@ def describe_network(net: Network, prefix: str = "") -> tuple[Described, Tensors
     Raises
     ------
     ValueError
-        If its feedback is code of the caller's, or a parameter isn't finite.
+        If its feedback or an activation is code of the caller's, or a parameter isn't finite.
     """
+    for i, layer in enumerate(net.layers):
+        if isinstance(layer.activation, Activation):
+            raise ValueError(
+                f"layers[{i}].activation was {layer.activation}; it must be one of fastfa's: your own "
+                "is code, which a checkpoint can't hold (the state_dict() of the network can be saved)"
+            )
     for i, rule in enumerate(net.feedback if isinstance(net.feedback, tuple) else ()):
         if rule._kind == "custom":
             raise ValueError(

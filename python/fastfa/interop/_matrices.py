@@ -42,7 +42,7 @@ def magnitudes(rule: Feedback, units: int, source: int, *, seed: int, layer: int
                 f"[Feedback] array has shape {rule.array.shape}; B is {(units, source)} here, so it "
                 "must be that"
             )
-        return rule.array
+        return rule.array.copy()
     # The same size and, for those drawn once, the same stream as these matrices have.
     matrix: MatrixName = "binary" if rule.magnitude == "uniform" else "uniform"
     assert rule.scale is not None  # "sign" has one
