@@ -180,8 +180,8 @@ class Feedback:
     ) -> None:
         kind = _given.kind(matrix)
         of, learns = _given.route(kind, route), _given.plasticity(kind, route, plasticity)
-        magnitude = _given.magnitude(kind, magnitude)
-        size = _given.size(kind, magnitude, scale, gain, growth)
+        sizes = _given.magnitude(kind, magnitude)
+        size = _given.size(kind, sizes, scale, gain, growth)
         for name, value in {
             "matrix": matrix,
             **dict(zip(("scale", "gain", "growth"), size, strict=True)),
@@ -189,8 +189,8 @@ class Feedback:
             "plasticity": learns,
             "density": _given.density(kind, density),
             "rank": _given.rank(kind, rank),
-            "array": _given.array(kind, magnitude, array),
-            "magnitude": magnitude,
+            "array": _given.array(kind, sizes, array),
+            "magnitude": sizes,
             "refresh": _given.refresh(kind, refresh),
         }.items():
             object.__setattr__(self, name, value)

@@ -262,3 +262,15 @@ def test_divergence_is_found_in_the_perturbed_pass_too():
     for name, value in net.state_dict().items():
         assert value.tobytes() == before[name].tobytes()
     assert net.steps == 0
+
+
+def test_the_command_says_where_the_noise_is(tmp_path, capsys):
+    from fastfa.cli import main
+
+    call = ["train", "mnist-mini", "--feedback", "np", "--epochs", "1", "--hidden", "20"]
+    place = ["--perturbation-layers", "hidden", "--perturbation-noise-on", "activation"]
+    assert main([*call, *place, "--save", str(tmp_path / "net.safetensors")]) == 0
+    saved = fa.load(tmp_path / "net.safetensors").net.feedback
+    assert saved == fa.NodePerturbation(0.01, layers="hidden", noise_on="activation")
+    assert main([*call[:2], "--feedback", "fa", *place]) != 0
+    assert "perturbation_layers" in capsys.readouterr().err

@@ -215,8 +215,8 @@ class Plan:
             parameters |= own
             learn |= own.keys() if layer.trainable else set()
         for i in self.fed:
-            own = has_array(self.feedback[i]["matrix"], self.feedback[i].get("magnitude", ""))
-            rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if own else None)
+            given = has_array(self.feedback[i]["matrix"], self.feedback[i].get("magnitude", ""))
+            rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if given else None)
             source = units[i + 2] if rule.route == "layerwise" else units[-1]
             above, below = self._weighted[i + 1], self._stack.below[i + 1]
             dense: tuple[int, ...] = (math.prod(below), source)
@@ -233,7 +233,7 @@ class Plan:
                 learn.add(f"feedback.{i}")
             if self.progress["inverted"][i] >= 0:
                 parameters[f"inverse.{i}"] = dense
-            if own:
+            if given:
                 extra[f"{self.prefix}given.{i}"] = Shape(np.dtype(np.float64), dense)
         if self.state is not None:
             examples = _check.integer("state", "examples", self.state["examples"], 1, 2**31 - 1)

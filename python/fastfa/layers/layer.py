@@ -107,11 +107,12 @@ class Weighted(Layer):
         self._check_below(shape, where)
         out = self.output_shape(shape)
         omega, mask = self.weight_scale, self._own_mask()
-        own = self.activation if isinstance(self.activation, Activation) else None
+        sigma: Any = self.activation
+        own = isinstance(sigma, Activation)
         spec = _core.LayerSpec(
             units=math.prod(out),
-            activation="custom" if own else self.activation,
-            both=own._both if own else None,
+            activation="custom" if own else sigma,
+            both=sigma._both if own else None,
             weight_scale=1.0 / math.sqrt(self.fan_in(shape)) if omega is None else omega,
             bias=self.bias,
             trainable=self.trainable,

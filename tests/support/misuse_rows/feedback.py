@@ -43,7 +43,7 @@ ROWS = [
     ('fa.Feedback("sign", magnitude="array", array=[[-1.0]])',
      "ValueError: [Feedback] array has a value of -1.0; for magnitude='array' each must be at …"),
     ('fa.Feedback("sign", magnitude="array", array=[[1.0]], gain=2)',
-     "ValueError: [Feedback] scale was 'equal_error', gain 2.0 and growth None for …"),
+     "ValueError: [Feedback] scale was 'equal_error', gain 2 and growth None for magnitude='array'; …"),
     ('fa.Feedback("uniform", magnitude="fixed")',
      "ValueError: [Feedback] magnitude was 'fixed' for matrix='uniform'; it must not be given: it …"),
     ('fa.Feedback("pseudoinverse", refresh=0)',
