@@ -47,7 +47,7 @@ void register_class(py::module_& m, const char* name) {
   network
       .def(py::init([](std::int64_t inputs, const std::vector<LayerSpec>& layers,
                        const std::vector<FeedbackSpec>& feedback, const std::string& loss,
-                       std::uint64_t seed, double perturbation, double input_dropout,
+                       std::uint64_t seed, const Perturbation& perturbation, double input_dropout,
                        const std::string& device) {
              return new Net({inputs, layers, feedback, parse<Loss>(loss), seed, perturbation,
                              input_dropout, device});
@@ -150,7 +150,7 @@ void register_class(py::module_& m, const char* name) {
       .def(
           "deltas",
           [](Net& net, const Given<T>& x, const Given<T>& y,
-             const std::optional<std::vector<FeedbackSpec>>& feedback, double perturbation,
+             const std::optional<std::vector<FeedbackSpec>>& feedback, const Perturbation& perturbation,
              const std::optional<Array<T>>& sample_weight) {
             const auto xv = x.view, yv = y.view;
             const T* const weights = weights_of(sample_weight, xv.rows);
@@ -161,8 +161,8 @@ void register_class(py::module_& m, const char* name) {
             });
             return out.arrays;
           },
-          py::arg("x"), py::arg("y"), py::arg("feedback"), py::arg("perturbation"),
-          py::arg("sample_weight").noconvert() = py::none())
+          py::arg("x"), py::arg("y"), py::arg("feedback") = py::none(),
+          py::arg("perturbation") = Perturbation{}, py::arg("sample_weight").noconvert() = py::none())
       .def(
           "calibrate_feedback",
           [](Net& net, const Given<T>& x, const Given<T>& y, double gain, double growth) {

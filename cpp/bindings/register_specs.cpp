@@ -51,6 +51,26 @@ static Propagator propagator(const py::function& propagate) {
       };
 }
 
+// both(a) of the caller's activation, called with the GIL held: (σ(a), σ′(a)).
+static Activator activator(const py::function& both) {
+  const std::shared_ptr<py::function> held = shared_with_core(py::function(both));
+  return [held](const double* a, std::int64_t n, std::int64_t units, double* h, double* slope) {
+    if (gil_is_gone()) throw Interrupted();
+    const WithGil gil;
+    try {
+      const py::array_t<double> given({n, units}, a);  // a copy, the callee's to keep
+      const auto answer = py::reinterpret_steal<py::object>(
+          in_python([&] { return PyObject_CallOneArg(held->ptr(), given.ptr()); }));
+      if (!answer) throw py::error_already_set();
+      const auto made = in_python([&] { return py::cast<std::pair<Array, Array>>(answer); });
+      std::copy_n(made.first.data(), n * units, h);  // their shapes are checked in Python
+      std::copy_n(made.second.data(), n * units, slope);
+    } catch (py::error_already_set& error) {
+      throw PythonError(std::move(error));
+    }
+  };
+}
+
 // A setting of an optimizer, from Python.
 static void read(const py::handle& given, double& setting) { setting = given.cast<double>(); }
 static void read(const py::handle& given, bool& setting) { setting = given.cast<bool>(); }
@@ -79,7 +99,9 @@ static py::object matrices(py::module_& m) {
 }
 
 void register_specs(py::module_& m) {
-  m.attr("ACTIVATIONS") = py::tuple(names<Activation>());
+  py::list activations = names<Activation>();
+  activations.attr("remove")(name(Activation::custom));  // users give an object
+  m.attr("ACTIVATIONS") = py::tuple(activations);
   py::dict others;
   for (const Alias& each : aliases) others[each.alias] = each.name;
   m.attr("ALIASES") = py::module_::import("types").attr("MappingProxyType")(others);
@@ -88,6 +110,8 @@ void register_specs(py::module_& m) {
   m.attr("MATRICES") = matrices(m);
   m.attr("ROUTES") = py::tuple(names<Route>());
   m.attr("PLASTICITIES") = py::tuple(names<Plasticity>());
+  m.attr("NOISY_LAYERS") = py::tuple(names<NoisyLayers>());
+  m.attr("NOISE_ON") = py::tuple(names<NoiseOn>());
   m.attr("MAGNITUDES") = py::tuple(names<Magnitude>());
   m.attr("RECURRENT_FEEDBACKS") = py::tuple(names<RecurrentFeedback>());
   m.attr("TIME_UPDATES") = py::tuple(names<TimeUpdate>());
@@ -107,7 +131,8 @@ void register_specs(py::module_& m) {
                        bool trainable, double density, const std::optional<LocalSpec>& local,
                        double dropout, double leaky_slope, double lr_scale, double decay_scale,
                        double bias_lr_scale, double bias_decay_scale, double tau, double recurrent_scale,
-                       const std::string& recurrent_feedback, const std::optional<Bits>& mask) {
+                       const std::string& recurrent_feedback, const std::optional<Bits>& mask,
+                       const std::optional<py::function>& both) {
              return LayerSpec{units,
                               parse<Activation>(activation),
                               weight_scale,
@@ -123,14 +148,24 @@ void register_specs(py::module_& m) {
                               bias_decay_scale,
                               {tau, recurrent_scale, parse<RecurrentFeedback>(recurrent_feedback)},
                               mask ? std::vector<bool>(mask->data(), mask->data() + mask->size())
-                                   : std::vector<bool>()};
+                                   : std::vector<bool>(),
+                              both ? activator(*both) : Activator()};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
            py::arg("bias"), py::arg("trainable"), py::arg("density"), py::arg("local"),
            py::arg("dropout"), py::arg("leaky_slope"), py::arg("lr_scale") = 1.0,
            py::arg("decay_scale") = 1.0, py::arg("bias_lr_scale") = 1.0,
            py::arg("bias_decay_scale") = 0.0, py::arg("tau") = 0.0, py::arg("recurrent_scale") = 1.0,
-           py::arg("recurrent_feedback") = "zero", py::arg("mask") = py::none());
+           py::arg("recurrent_feedback") = "zero", py::arg("mask") = py::none(),
+           py::arg("both") = py::none());
+
+  py::class_<Perturbation>(m, "Perturbation")
+      .def(py::init([](double sigma, const std::string& layers, const std::string& noise_on) {
+             return Perturbation{sigma, parse<NoisyLayers>(layers), parse<NoiseOn>(noise_on)};
+           }),
+           py::kw_only(), py::arg("sigma") = 0.0, py::arg("layers") = "all",
+           py::arg("noise_on") = "pre_activation")
+      .def_readonly("sigma", &Perturbation::sigma);
 
   py::class_<FeedbackSpec>(m, "FeedbackSpec")
       .def(py::init([](const std::string& matrix, const std::string& route, std::optional<double> scale,

@@ -91,6 +91,17 @@ LayerSpec layer_spec(const fastfa_layer& given) {
   layer.decay_scale = given.decay_scale;
   layer.bias_lr_scale = given.bias_lr_scale;
   layer.bias_decay_scale = given.bias_decay_scale;
+  if (given.activate) {
+    layer.activator = [call = given.activate, user = given.user](const double* a, std::int64_t n,
+                                                                 std::int64_t units, double* h,
+                                                                 double* slope) {
+      const std::int32_t status = call(user, a, n, units, h, slope);
+      if (status != 0) {
+        throw CallbackError("[fastfa_layer] activate returned " + std::to_string(status) +
+                            "; the call was not made");
+      }
+    };
+  }
   if (given.maps != 0) {
     layer.local = {given.channels,
                    given.height,
@@ -120,10 +131,12 @@ FeedbackSpec feedback_spec(const fastfa_feedback& given) {
   f.density = given.density;
   f.rank = given.rank;
   f.refresh = given.refresh;
-  if (f.matrix == Matrix::array) {
+  if (has_array(f)) {
     if (!given.array || given.rows < 1 || given.cols < 1 || given.rows >= largest ||
         given.cols >= largest) {
-      refuse("[fastfa_feedback] array was null or without rows and columns; it must be B for 'array'");
+      refuse(
+          "[fastfa_feedback] array was null or without rows and columns; for 'array' it must be B, "
+          "or the magnitudes");
     }
     f.rows = given.rows;
     f.cols = given.cols;
@@ -189,7 +202,8 @@ NetworkSpec network_spec(const fastfa_config* config) {
                         : feedback_specs(given.feedback, given.n_feedback, hidden);
   spec.loss = choice<Loss>(given.loss);
   spec.seed = given.seed;
-  spec.perturbation = given.perturbation;
+  spec.perturbation = {given.perturbation, choice<NoisyLayers>(given.noisy_layers),
+                       choice<NoiseOn>(given.noise_on)};
   spec.input_dropout = given.input_dropout;
   if (!given.device) refuse("[fastfa_config] device was null; it must be 'cpu' or one such as 'cuda'");
   spec.device = given.device;

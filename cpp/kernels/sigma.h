@@ -183,6 +183,7 @@ FASTFA_ON_DEVICE inline auto with_sigma(Sigma activation, F&& f) {
     case Activation::gelu:
       return f(Gelu{});
     case Activation::silu:
+    case Activation::custom:  // the caller's code computes it: kernels only meet σ′, kept as silu's is
       return f(Silu{});
     case Activation::linear:
     case Activation::softmax:

@@ -14,6 +14,7 @@ from .device_array import DeviceArray
 from .errors import CheckpointError, DeviceError, DivergenceError
 from .feedback import Feedback
 from .layers import (
+    Activation,
     AvgPool2D,
     Conv2D,
     Dense,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PRESETS",
     "SGD",
+    "Activation",
     "Adam",
     "AdamW",
     "Alignment",

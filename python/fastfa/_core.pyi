@@ -14,6 +14,8 @@ LOSSES: tuple[str, ...]
 MATRICES: Mapping[str, MatrixTraits]  # but for custom
 ROUTES: tuple[str, ...]
 MAGNITUDES: tuple[str, ...]
+NOISY_LAYERS: tuple[str, ...]
+NOISE_ON: tuple[str, ...]
 PLASTICITIES: tuple[str, ...]
 REDUCTIONS: tuple[str, ...]
 RECURRENT_FEEDBACKS: tuple[str, ...]
@@ -85,7 +87,12 @@ class LayerSpec:
         recurrent_scale: float = ...,
         recurrent_feedback: str = ...,
         mask: np.ndarray | None = ...,
+        both: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = ...,
     ) -> None: ...
+
+class Perturbation:
+    sigma: float
+    def __init__(self, *, sigma: float = ..., layers: str = ..., noise_on: str = ...) -> None: ...
 
 class FeedbackSpec:
     def __init__(
@@ -142,7 +149,7 @@ class _Network:
         feedback: Sequence[FeedbackSpec],
         loss: str,
         seed: int,
-        perturbation: float,
+        perturbation: Perturbation,
         input_dropout: float,
         device: str,
     ) -> None: ...
@@ -162,7 +169,9 @@ class _Network:
     def feedback_scale(self, hidden: int) -> float: ...
     def feedback_array(self, hidden: int) -> np.ndarray: ...
     def feedback_bytes(self, hidden: int) -> int: ...
-    def set_feedback(self, feedback: Sequence[FeedbackSpec], perturbation: float) -> None: ...
+    def set_feedback(
+        self, feedback: Sequence[FeedbackSpec], perturbation: Perturbation
+    ) -> None: ...
     def reset_memory(self) -> None: ...
     def progress(self) -> tuple[int, str, int, list[int]]: ...
     def set_progress(
@@ -176,8 +185,8 @@ class _Network:
         self,
         x: _Matrix,
         y: _Matrix,
-        feedback: Sequence[FeedbackSpec] | None,
-        perturbation: float,
+        feedback: Sequence[FeedbackSpec] | None = None,
+        perturbation: Perturbation = ...,
         sample_weight: np.ndarray | None = None,
     ) -> list[np.ndarray]: ...
     def calibrate_feedback(

@@ -38,7 +38,7 @@ def kind(matrix: Any) -> str:
 
 
 def size(
-    kind: str, scale: Any, gain: Any, growth: Any
+    kind: str, magnitude: str, scale: Any, gain: Any, growth: Any
 ) -> tuple[float | str | None, float | None, float | None]:
     """(scale, gain, growth); scale is None where the matrix has no size of its own."""
     if isinstance(scale, str):
@@ -55,12 +55,18 @@ def size(
                 f"[Feedback] {name} was {value!r} beside scale={scale!r}; "
                 "it applies to scale='equal_error' (or 'equal_before_slope') only"
             )
-    if kind in SCALED:
+    own = magnitude == "array"
+    if kind in SCALED and not own:
         return scale, given["gain"], given["growth"]
     if scale != "equal_error" or gain is not None or growth is not None:
+        what, why = (
+            ("magnitude='array'", "the array says how large B is")
+            if own
+            else (f"matrix={kind!r}", f"they apply to {_listed(SCALED)} only")
+        )
         raise ValueError(
             f"[Feedback] scale was {scale!r}, gain {gain!r} and growth {growth!r} for "
-            f"matrix={kind!r}; they must not be given: they apply to {_listed(SCALED)} only"
+            f"{what}; they must not be given: {why}"
         )
     return None, None, None
 
@@ -118,11 +124,18 @@ def rank(kind: str, value: Any) -> int | None:
     return value
 
 
-def array(kind: str, value: Any) -> np.ndarray | None:
-    if (value is not None) != (kind == "array"):
+def has_array(kind: str, magnitude: str) -> bool:
+    """Whether such a feedback is given an array."""
+    return "array" in (kind, magnitude)
+
+
+def array(kind: str, magnitude: str, value: Any) -> np.ndarray | None:
+    if (value is not None) != has_array(kind, magnitude):
+        own = " and magnitude='array'" if magnitude == "array" else ""
         raise ValueError(
             f"[Feedback] array was {'given' if value is not None else 'missing'} for "
-            f"matrix={kind!r}; it must be given for matrix='array', and for no other"
+            f"matrix={kind!r}{own}; it must be given for matrix='array' or magnitude='array', and for "
+            "no other"
         )
     if value is None:
         return None
@@ -130,6 +143,11 @@ def array(kind: str, value: Any) -> np.ndarray | None:
     if value.ndim != 2:
         raise ValueError(f"[Feedback] array has shape {value.shape}; it must be (n_l, n_source)")
     _check.finite("Feedback", "array", value)
+    if magnitude == "array" and (value < 0).any():
+        raise ValueError(
+            f"[Feedback] array has a value of {float(value.min())}; for magnitude='array' each must be at "
+            "least 0"
+        )
     value.setflags(write=False)
     return value
 

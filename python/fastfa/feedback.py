@@ -33,7 +33,7 @@ MatrixName = Literal[
 ]
 RouteName = Literal["layerwise", "direct", "target"]
 PlasticityName = Literal["fixed", "kolen_pollack", "weight_mirror"]
-MagnitudeName = Literal["uniform", "fixed", "redrawn"]
+MagnitudeName = Literal["uniform", "fixed", "redrawn", "array"]
 ScaleName = Literal["equal_error", "equal_before_slope"]
 
 
@@ -111,9 +111,11 @@ class Feedback:
     rank : int, optional
         Of ``low_rank``, which needs it: from 1 to min(n_l, n_source).
     array : array_like, optional
-        B, shape (n_l, n_source), finite; required by and only for ``matrix="array"``. Copied.
-    magnitude : {"uniform", "fixed", "redrawn"}
-        For ``sign``: all alike (uSF), drawn once (frSF), or drawn for every batch (brSF).
+        B, shape (n_l, n_source), finite; or |B|, each at least 0. Required by and only for
+        ``matrix="array"`` and ``magnitude="array"``. Copied.
+    magnitude : {"uniform", "fixed", "redrawn", "array"}
+        For ``sign``: all alike (uSF), drawn once (frSF), drawn for every batch (brSF), or your own,
+        below a dense layer.
     refresh : int
         For ``pseudoinverse``: W⁺ is computed anew every ``refresh`` steps; between them, weights
         that are written through views don't change it.
@@ -178,7 +180,8 @@ class Feedback:
     ) -> None:
         kind = _given.kind(matrix)
         of, learns = _given.route(kind, route), _given.plasticity(kind, route, plasticity)
-        size = _given.size(kind, scale, gain, growth)
+        sizes = _given.magnitude(kind, magnitude)
+        size = _given.size(kind, sizes, scale, gain, growth)
         for name, value in {
             "matrix": matrix,
             **dict(zip(("scale", "gain", "growth"), size, strict=True)),
@@ -186,8 +189,8 @@ class Feedback:
             "plasticity": learns,
             "density": _given.density(kind, density),
             "rank": _given.rank(kind, rank),
-            "array": _given.array(kind, array),
-            "magnitude": _given.magnitude(kind, magnitude),
+            "array": _given.array(kind, sizes, array),
+            "magnitude": sizes,
             "refresh": _given.refresh(kind, refresh),
         }.items():
             object.__setattr__(self, name, value)
@@ -218,7 +221,7 @@ class Feedback:
 
     def __repr__(self) -> str:
         defaults = {
-            "scale": "equal_error" if self._kind in _given.SCALED else None,
+            "scale": None if self.scale is None else "equal_error",
             "gain": None,
             "growth": None,
             "route": "layerwise",

@@ -88,8 +88,8 @@ def in_time(feedback: FeedbackLike, layers: Sequence[Weighted], where: str) -> F
     return rule
 
 
-def specs(rules: Rules) -> tuple[list[_core.FeedbackSpec], float]:
-    """(feedback, perturbation) as the core takes them: one of the two is empty or 0."""
+def specs(rules: Rules) -> tuple[list[_core.FeedbackSpec], _core.Perturbation]:
+    """(feedback, perturbation) as the core takes them: one of the two is empty or of sigma 0."""
     if isinstance(rules, NodePerturbation):
-        return [], rules.sigma
-    return [rule._spec() for rule in rules], 0.0
+        return [], rules._spec()
+    return [rule._spec() for rule in rules], _core.Perturbation()

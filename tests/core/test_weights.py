@@ -343,7 +343,7 @@ def test_the_core_looks_itself(rng):
         with pytest.raises(ValueError, match=r"sample_weight\[1\] was"):
             net._net.evaluate(x, y, bad)
         with pytest.raises(ValueError, match=r"sample_weight\[1\] was"):
-            net._net.deltas(x, y, None, 0.0, bad)
+            net._net.deltas(x, y, sample_weight=bad)
         with pytest.raises(ValueError, match=r"sample_weight\[1\] was"):
             net._train_chunk(x, y, fa.SGD(1.0), 2, np.arange(4), sample_weight=bad)
     with pytest.raises(ValueError, match="sample_weight must have one dimension"):

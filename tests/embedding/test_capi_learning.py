@@ -133,6 +133,54 @@ def test_feedback_of_the_callers(rng):
         np.testing.assert_array_equal(value, before[name])
 
 
+def test_activations_of_the_callers(rng):
+    calls = []
+
+    def activate(user, a, n, units, h, slope):
+        calls.append((n, units))
+        given = np.ctypeslib.as_array(a, (n, units))
+        np.ctypeslib.as_array(h, (n, units))[...] = np.sin(given)
+        np.ctypeslib.as_array(slope, (n, units))[...] = np.cos(given)
+        return 0 if len(calls) < 4 else 7
+
+    own = Layer(units=5, activation=b"custom", activate=capi.ACTIVATE(activate))
+    net = Network(4, [own, Layer(units=2)], [Feedback(scale=0.2)], seed=3, dtype=1)
+    assert net.status == 0, last_error()
+    layers = [fa.Dense(5, fa.Activation(np.sin, np.cos)), fa.Dense(2)]
+    same = fa.Network(4, layers, fa.Feedback("uniform", scale=0.2), seed=3, dtype="float64")
+    x, y = rng.standard_normal((6, 4)), rng.standard_normal((6, 2))
+    for _ in range(3):
+        assert net.call("step", view(x), view(y), SGD, None) == 0, last_error()
+        same.step(x, y, OPTIMIZERS["sgd"][1])
+    np.testing.assert_array_equal(net.array("weights", 0), same.weights[0])
+    assert net.call("step", view(x), view(y), SGD, None) == STATUS["CALLBACK"]
+    assert "activate returned 7" in last_error()
+    np.testing.assert_array_equal(net.array("weights", 0), same.weights[0])
+    assert set(calls) == {(6, 5)}
+    none = Network(4, [Layer(units=5, activation=b"custom"), Layer(units=2)])
+    assert none.status != 0
+    assert "'custom' without an activator" in last_error()
+
+
+def test_noise_elsewhere_and_magnitudes_of_the_callers(rng):
+    place = {"perturbation": 0.1, "noisy_layers": b"hidden", "noise_on": b"activation"}
+    layers = [Layer(units=5, activation=b"tanh"), Layer(units=2)]
+    net = Network(4, layers, seed=3, dtype=1, **place)
+    assert net.status == 0, last_error()
+    rule = fa.NodePerturbation(0.1, layers="hidden", noise_on="activation")
+    same = fa.Network(4, [fa.Dense(5, "tanh"), fa.Dense(2)], rule, seed=3, dtype="float64")
+    x, y = rng.standard_normal((6, 4)), rng.standard_normal((6, 2))
+    sizes = rng.random((5, 2))
+    for _ in range(2):
+        assert net.call("step", view(x), view(y), SGD, None) == 0, last_error()
+        same.step(x, y, OPTIMIZERS["sgd"][1])
+        own = Feedback(matrix=b"sign", magnitude=b"array", rows=5, cols=2)
+        own.array = sizes.ctypes.data_as(c.POINTER(c.c_double))
+        assert net.call("set_feedback", c.byref(own), 1, 0.0) == 0, last_error()
+        same.set_feedback(fa.Feedback("sign", magnitude="array", array=sizes))
+    np.testing.assert_array_equal(net.array("weights", 0), same.weights[0])
+
+
 def test_node_perturbation_has_no_feedback_to_show():
     net = Network(4, [Layer(units=3), Layer(units=2)], perturbation=0.1)
     assert net.status == 0, last_error()

@@ -17,9 +17,19 @@ OUTPUTS = [
 ]
 
 
-def network(sigma=0.1, *, loss="squared_error", output="linear", dtype="float64", hidden="tanh"):
+# Where the noise is, but for the usual place.
+PLACES = [
+    {"layers": "hidden"},
+    {"noise_on": "activation"},
+    {"layers": "hidden", "noise_on": "activation"},
+]
+
+
+def network(
+    sigma=0.1, *, loss="squared_error", output="linear", dtype="float64", hidden="tanh", **place
+):
     layers = [fa.Dense(9, hidden), fa.Dense(6, hidden), fa.Dense(4, output)]
-    return fa.Network(5, layers, fa.NodePerturbation(sigma), loss, seed=6, dtype=dtype)
+    return fa.Network(5, layers, fa.NodePerturbation(sigma, **place), loss, seed=6, dtype=dtype)
 
 
 def examples(rng, count=20, dtype="float64"):
@@ -48,6 +58,51 @@ def test_every_sample_is_the_references(count, loss, output, dtype, rng):
         loss_before = net.step(x, y, fa.SGD(0.05, momentum=0.5))
         expected_loss = ref.step(x, y, fa.SGD(0.05, momentum=0.5))
         assert loss_before == pytest.approx(expected_loss, rel=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("hidden", ["tanh", "gelu", "softplus"])
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_samples_of_noise_elsewhere_are_the_references(place, hidden, dtype, rng):
+    for (loss, output), count in zip(OUTPUTS, (5, 7, 33, 300), strict=True):
+        net = network(0.3, loss=loss, output=output, dtype=dtype, hidden=hidden, **place)
+        ref = reference.of(net)
+        x, y = examples(rng, count, dtype)
+        weights = (0.5 + rng.random(count)).astype(dtype)
+        for _ in range(2):
+            found = net.deltas(x, y, sample_weight=weights)
+            for delta, expected in zip(found, ref.deltas(x, y, weights), strict=True):
+                assert relative_error(delta, expected) < TOLERANCE[dtype]
+            optimizer = fa.SGD(0.05, momentum=0.5)
+            loss_before, expected_loss = net.step(x, y, optimizer), ref.step(x, y, optimizer)
+            assert loss_before == pytest.approx(expected_loss, rel=TOLERANCE[dtype])
+        for w, expected in zip(net.weights, ref.weights, strict=True):
+            assert relative_error(w, expected) < TOLERANCE[dtype]
+
+
+def test_the_outputs_error_is_exact_where_it_has_no_noise(rng):
+    net = network(0.2, layers="hidden")
+    x, y = examples(rng)
+    np.testing.assert_array_equal(net.deltas(x, y)[-1], net.deltas(x, y, feedback="bp")[-1])
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_noise_elsewhere_under_dropout_pooling_and_in_files(place, rng, tmp_path):
+    """What is dropped learns nothing, what pools has no noise, and a file keeps where noise is."""
+    layers = [fa.Conv2D(3, 3), fa.AvgPool2D(2), fa.Dense(8, "tanh"), fa.Dropout(0.5), fa.Dense(3)]
+    net = fa.Network((1, 6, 6), layers, fa.NodePerturbation(0.1, **place), seed=2)
+    x = rng.standard_normal((30, 1, 6, 6)).astype("float32")
+    y = np.eye(3, dtype="float32")[rng.integers(0, 3, 30)]
+    start = net.evaluate(x, y).loss
+    for _ in range(100):
+        net.train_epoch(x, y, fa.SGD(0.01), batch_size=10)
+    assert net.evaluate(x, y).loss < 0.9 * start
+    fa.save(tmp_path / "net.safetensors", net)
+    again = fa.load(tmp_path / "net.safetensors")
+    assert again.feedback == net.feedback
+    for each in (net, again):
+        each.train_epoch(x, y, fa.SGD(0.01), batch_size=7)
+    np.testing.assert_array_equal(net.weights[0], again.weights[0])
 
 
 def test_noise_is_new_at_every_step_and_the_same_when_asked_twice(rng):
@@ -100,17 +155,19 @@ def standardised(samples: np.ndarray, expected: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("loss", "output"), OUTPUTS)
-def test_the_mean_of_many_samples_is_the_gradient(loss, output, rng):
+@pytest.mark.parametrize("place", [{}, PLACES[2]], ids=str)
+def test_the_mean_of_many_samples_is_the_gradient(place, loss, output, rng):
     """8 examples, each 5,000 times; and the test has the power to see a wrong sign or factor.
 
     Bias is of order σ² and far below the standard error at σ = 0.01.
     """
     copies, sigma = 5000, 0.01
-    net = network(sigma, loss=loss, output=output)
+    net = network(sigma, loss=loss, output=output, **place)
     x, y = examples(rng, 8)
     deltas = net.deltas(np.tile(x, (copies, 1)), np.tile(y, (copies, 1)))
     gradients = net.deltas(x, y, feedback="bp")  # that bp is the gradient: test_finite_differences
-    for delta, gradient in zip(deltas, gradients, strict=True):
+    noisy = slice(-1 if place else None)  # else the output's is exact
+    for delta, gradient in zip(deltas[noisy], gradients[noisy], strict=True):
         samples, expected = delta.reshape(copies, -1), gradient.ravel()
         # mean of k squares of standard normals: sd √(2/k), here within six of them
         bound = 1 + 6 * np.sqrt(2 / expected.size)
@@ -205,3 +262,15 @@ def test_divergence_is_found_in_the_perturbed_pass_too():
     for name, value in net.state_dict().items():
         assert value.tobytes() == before[name].tobytes()
     assert net.steps == 0
+
+
+def test_the_command_says_where_the_noise_is(tmp_path, capsys):
+    from fastfa.cli import main
+
+    call = ["train", "mnist-mini", "--feedback", "np", "--epochs", "1", "--hidden", "20"]
+    place = ["--perturbation-layers", "hidden", "--perturbation-noise-on", "activation"]
+    assert main([*call, *place, "--save", str(tmp_path / "net.safetensors")]) == 0
+    saved = fa.load(tmp_path / "net.safetensors").net.feedback
+    assert saved == fa.NodePerturbation(0.01, layers="hidden", noise_on="activation")
+    assert main([*call[:2], "--feedback", "fa", *place]) != 0
+    assert "perturbation_layers" in capsys.readouterr().err

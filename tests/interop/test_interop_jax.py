@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import pairwise
 
 import fastfa as fa
 import numpy as np
@@ -68,6 +69,10 @@ RULES = {
         for name in ("fa", "bp", "pbp", "shallow", "usf", "frsf", "sparse_fa")
     },
     "frsf scaled": fa.Feedback("sign", magnitude="fixed", scale=0.3),
+    "own magnitudes": [
+        fa.Feedback("sign", magnitude="array", array=np.random.default_rng(n).random((n, source)))
+        for n, source in pairwise(WIDTHS[1:])
+    ],
     "uniform scaled": fa.Feedback("uniform", scale=0.2),
     "normal": fa.Feedback("normal", gain=0.7),
     "low_rank": fa.Feedback("low_rank", rank=2),

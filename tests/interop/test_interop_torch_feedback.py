@@ -3,6 +3,8 @@
 # ruff: noqa: E402 (what may be missing is asked for first)
 from __future__ import annotations
 
+from itertools import pairwise
+
 import fastfa as fa
 import numpy as np
 import pytest
@@ -103,7 +105,13 @@ def test_hidden_deltas_are_fastfas(rule, converted, dtype, rng):
         assert difference(module.weight.detach(), w) < bound
 
 
-@pytest.mark.parametrize("rule", ["brsf", "pbp", "usf"])
+OWN = [
+    fa.Feedback("sign", magnitude="array", array=np.random.default_rng(n).random((n, source)))
+    for n, source in pairwise(WIDTHS[1:])
+]
+
+
+@pytest.mark.parametrize("rule", ["brsf", "pbp", "usf", OWN], ids=str)
 def test_what_follows_weights_or_is_redrawn_does_so_step_by_step(rule, rng):
     net = network(rule)
     model = to_module(net, feedback=True)

@@ -264,3 +264,13 @@ def test_attention_of_pytorchs_own_keeps_backprop_if_it_is_excluded():
     assert converted(model) == ["linear1", "linear2"]
     model(torch.randn(3, 5, 8)).square().sum().backward()
     assert model.self_attn.out_proj.weight.grad.abs().sum() > 0
+
+
+def test_activations_and_noise_of_ones_own_are_refused_by_name():
+    net = fa.Network(4, [fa.Dense(3, fa.Activation(np.sin, np.cos, name="sine")), fa.Dense(2)])
+    with pytest.raises(
+        ValueError, match="activation was sine, your own; it must be one of fastfa's"
+    ):
+        fa.interop.torch.to_module(net)
+    with pytest.raises(ValueError, match="it must have no more than a sigma"):
+        fa.interop.torch.convert(nn.Linear(3, 2), fa.NodePerturbation(0.1, layers="hidden"))

@@ -284,5 +284,5 @@ def test_what_the_tables_vary_is_accepted_where_it_is_right():
     fa.Feedback("sparse", density=1), fa.Feedback("ternary", density=1e-9)
     fa.Feedback("sign", magnitude="fixed", gain=2.0), fa.Feedback("pseudoinverse", refresh=10**6)
     assert _core.ROUTES == ("layerwise", "direct", "target")
-    assert _core.MAGNITUDES == ("uniform", "fixed", "redrawn")
+    assert _core.MAGNITUDES == ("uniform", "fixed", "redrawn", "array")
     assert _core.PLASTICITIES == ("fixed", "kolen_pollack", "weight_mirror")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import os
 import pickle
+import sys
 import threading
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -357,6 +359,15 @@ def test_workers_of_joblib():
     joblib = pytest.importorskip("joblib", reason="needs joblib (fastfa[sweep])")
     work = [joblib.delayed(trained)(each, 2) for each in things()]
     assert_trained(joblib.Parallel(2)(work))
+
+
+@pytest.mark.filterwarnings("ignore")  # of Ray
+def test_workers_of_ray():
+    ray = pytest.importorskip("ray", reason="needs Ray")
+    workers = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}  # they know this file
+    with ray.init(num_cpus=2, include_dashboard=False, logging_level="error", runtime_env=workers):
+        work = ray.remote(trained)
+        assert_trained(ray.get([work.remote(each, 2) for each in things()]))
 
 
 def test_workers_of_dask(cluster):

@@ -52,12 +52,27 @@ def fields(text: str) -> list:
     return found
 
 
+ACTIVATE = c.CFUNCTYPE(
+    c.c_int32,
+    c.c_void_p,
+    c.POINTER(c.c_double),
+    c.c_int64,
+    c.c_int64,
+    c.POINTER(c.c_double),
+    c.POINTER(c.c_double),
+)
+
+
 class Layer(Sized):
-    _fields_ = fields(
-        "units:i activation:s weight_scale:d density:d dropout:d bias:n trainable:n channels:i height:i "
-        "width:i maps:i kernel_h:i kernel_w:i stride_h:i stride_w:i same_padding:n "
-        "leaky_slope:d patches:s lr_scale:d decay_scale:d bias_lr_scale:d bias_decay_scale:d"
-    )
+    _fields_ = [
+        *fields(
+            "units:i activation:s weight_scale:d density:d dropout:d bias:n trainable:n channels:i "
+            "height:i width:i maps:i kernel_h:i kernel_w:i stride_h:i stride_w:i same_padding:n "
+            "leaky_slope:d patches:s lr_scale:d decay_scale:d bias_lr_scale:d bias_decay_scale:d"
+        ),
+        ("activate", ACTIVATE),
+        ("user", c.c_void_p),
+    ]
     defaults = (
         0,
         b"linear",
@@ -126,8 +141,11 @@ class Config(Sized):
         ("perturbation", c.c_double),
         ("device", c.c_char_p),
         ("matmul_precision", c.c_char_p),
+        ("noisy_layers", c.c_char_p),
+        ("noise_on", c.c_char_p),
     ]
     defaults = (0, None, 0, None, 0, b"squared_error", 0, 0, 0.0, 0.0, b"cpu", b"float32")
+    defaults += (b"all", b"pre_activation")
 
 
 class Optimizer(Sized):

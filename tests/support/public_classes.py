@@ -72,6 +72,7 @@ MADE = {
     fa.AvgPool2D: lambda: fa.AvgPool2D(2),
     fa.MaxPool2D: lambda: fa.MaxPool2D(2),
     fa.Dropout: lambda: fa.Dropout(0.5),
+    fa.Activation: lambda: fa.Activation(np.sin, np.cos),
     fa.Feedback: lambda: fa.Feedback("uniform"),
     fa.NodePerturbation: lambda: fa.NodePerturbation(0.1),
     fa.WeightMirror: fa.WeightMirror,

@@ -92,8 +92,10 @@ class Network:
 
     A layer may be a ``reference_local.Local``, with weights[l] of its shape.
 
-    ``perturbation`` is node perturbation's σ; it then has no feedback. ``state`` holds each array's
-    velocity or moments by name. ``scales`` are the layers' factors on η and γ: of W, then of b.
+    ``perturbation`` is node perturbation's σ; it then has no feedback. ``hidden_noise``: the output has
+    no noise and learns from e. ``late_noise``: that of hidden layers is added to σ(a). ``state`` holds
+    each array's velocity or moments by name. ``scales`` are the layers' factors on η and γ: of W, then
+    of b.
     """
 
     layers: list[Layer | reference_local.Local]
@@ -104,6 +106,8 @@ class Network:
     seed: int = 0
     steps: int = 0
     perturbation: float = 0.0
+    hidden_noise: bool = False
+    late_noise: bool = False
     state: dict = field(default_factory=dict)
     kind: str = "plain"  # of the optimizer that the state belongs to
     adam_steps: int = 0
@@ -143,15 +147,13 @@ class Network:
 
     def pre_activations(self, x: np.ndarray, noise: list | None = None) -> list[np.ndarray]:
         """a_l (N, n_l) of every weighted layer; ``noise`` is added to each a_l if given."""
-        h, result = np.asarray(x, dtype=np.float64), []
+        h, result, top = np.asarray(x, dtype=np.float64), [], len(self.layers) - 1
         for i, (layer, b) in enumerate(zip(self.layers, self.biases, strict=True)):
-            a = (
-                h @ self.matrix(i).T
-                + (0.0 if b is None else b)
-                + (0.0 if noise is None else noise[i])
-            )
+            xi = 0.0 if noise is None else noise[i]
+            late = self.late_noise and i < top
+            a = h @ self.matrix(i).T + (0.0 if b is None else b) + (0.0 if late else xi)
             result.append(a)
-            h = sigma(layer.activation, a)
+            h = sigma(layer.activation, a) + (xi if late else 0.0)
         return result
 
     def activations(self, x: np.ndarray) -> list[np.ndarray]:
@@ -207,9 +209,19 @@ class Network:
 
     def perturbed_deltas(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
         """Node perturbation's δ_l (N, n_l), one sample of noise for each example."""
-        noise = self.noise(len(x))
+        noise, pre = self.noise(len(x)), self.pre_activations(x)
+        if self.hidden_noise:
+            noise[-1] *= 0
         change = w * (self.losses(x, y, noise) - self.losses(x, y))
-        return [-change[:, None] * xi / self.perturbation**2 for xi in noise]
+        deltas = [-change[:, None] * xi / self.perturbation**2 for xi in noise]
+        for i in range(len(deltas) - 1 if self.late_noise else 0):
+            deltas[i] *= sigma_prime(self.layers[i].activation, pre[i])
+        if self.hidden_noise:
+            out = self.layers[-1].activation
+            deltas[-1] = w[:, None] * (np.asarray(y, dtype=np.float64) - sigma(out, pre[-1]))
+            if self.loss != "cross_entropy":
+                deltas[-1] *= sigma_prime(out, pre[-1])
+        return deltas
 
     # ---- learning --------------------------------------------------------------------------------
 
@@ -328,6 +340,8 @@ def of(net) -> Network:
         net.seed,
         net.steps,
         getattr(net.feedback, "sigma", 0.0),
+        getattr(net.feedback, "layers", "all") == "hidden",
+        getattr(net.feedback, "noise_on", "") == "activation",
         scales=scales_of(net),
     )
 

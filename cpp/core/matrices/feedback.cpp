@@ -105,6 +105,9 @@ void check_combination(const FeedbackSpec& spec, const Spot& at, const Units& un
   if (spec.matrix == Matrix::pseudoinverse && !above.full) {
     refuse_feedback(here + through + "the pseudoinverse is there for dense layers only");
   }
+  if (spec.matrix == Matrix::sign && spec.magnitude == Magnitude::array && !above.full) {
+    refuse_feedback(here + "magnitude 'array' and " + through + "it is there for dense layers only");
+  }
   if (spec.plasticity == Plasticity::fixed) return;
   if (spec.plasticity == Plasticity::weight_mirror && !above.full) {
     refuse_feedback(here + "plasticity 'weight_mirror' and " + through +
@@ -169,7 +172,7 @@ void check(const FeedbackSpec& spec, const Spot& at, const Units& units, const L
     refuse_feedback(name_of(at.number) + ".growth was " + text(spec.growth) +
                     "; it must be above 0 and at most " + limit_text<T>());
   }
-  if (spec.matrix != Matrix::array) return;
+  if (!has_array(spec)) return;
   const std::int64_t n_l = units[at.layer], n_source = source_units(spec, at, units);
   const auto shape = [](std::int64_t r, std::int64_t c) {
     return "(" + std::to_string(r) + ", " + std::to_string(c) + ")";
@@ -181,11 +184,11 @@ void check(const FeedbackSpec& spec, const Spot& at, const Units& units, const L
                     " units and its source " + std::to_string(n_source) + ", so it must be " +
                     shape(n_l, n_source));
   }
+  const bool signed_values = spec.matrix == Matrix::array;
   for (double value : spec.values) {
-    if (!(std::abs(value) <= value_limit<T>)) {
-      refuse_feedback(name_of(at.number) + ".array has a value of " + text(value) +
-                      "; each must be within ±" + limit_text<T>());
-    }
+    if (std::abs(value) <= value_limit<T> && (signed_values || value >= 0)) continue;
+    refuse_feedback(name_of(at.number) + ".array has a value of " + text(value) + "; each must be " +
+                    (signed_values ? "within ±" : "at least 0 and at most ") + limit_text<T>());
   }
 }
 
@@ -253,6 +256,11 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
     const Index n_l = units[at.layer], n_source = source_units(spec, at, units);
     const LayerShape& above = *shapes[at.layer + 1];
     const LayerSpec& next = layers[at.layer + 1];
+    if (spec.plasticity == Plasticity::weight_mirror && next.activator) {
+      refuse_feedback(name_of(at.number) +
+                      " has plasticity 'weight_mirror' below a layer with an activation of your own; it "
+                      "must be another plasticity, or an activation of fastfa's");
+    }
     const bool masked = keeps_mask(spec, at, units, next);
     const double scale = scale_of(spec, at, units, above, masked ? next.existing() : 1, slopes);
     const std::uint32_t stream = first + static_cast<std::uint32_t>(at.number);

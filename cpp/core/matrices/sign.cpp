@@ -1,5 +1,5 @@
 // Sign-symmetric feedback (Liao, Leibo & Poggio 2016): B = |B| ∘ sign(Wᵀ), with one magnitude for all
-// (uSF), magnitudes drawn once (frSF), or anew for every batch (brSF).
+// (uSF), magnitudes drawn once (frSF), or anew for every batch (brSF), or the caller's own.
 #include "core/matrices/feedback.h"
 
 namespace fastfa {
@@ -17,6 +17,14 @@ class SignMatrix final : public FeedbackMatrix<T> {
     magnitude_ =
         Buffer<T>(request.allocator, request.n_l, request.n_source);  // laid out as the weights are
     if (redrawn_) return;
+    if (request.spec.magnitude == Magnitude::array) {
+      for (std::size_t i = 0; i < request.spec.values.size(); ++i) {
+        const auto at = static_cast<Index>(i);
+        magnitude_.row(at / request.n_source)[at % request.n_source] =
+            static_cast<T>(request.spec.values[i]);
+      }
+      return;
+    }
     draw_uniform(request.seed, Purpose::feedback, request.layer, request.n_l * request.n_source,
                  request.scale, [&](Index i, double value) {
                    magnitude_.row(i / request.n_source)[i % request.n_source] =

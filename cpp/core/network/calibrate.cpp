@@ -21,9 +21,10 @@ void check_factor(const char* what, double value) {
 template <class T>
 void check_kind(const Feedback<T>& f, std::size_t layer) {
   if (f.spec.matrix == Matrix::array || f.scale > 0) return;
-  const std::string here =
-      "[calibrate_feedback] feedback[" + std::to_string(layer) + "] is '" + name(f.spec.matrix) + "'";
-  if (f.traits.unit_variance) refuse(here + " with scale 0; it must be larger");
+  const std::string here = "[calibrate_feedback] feedback[" + std::to_string(layer) + "] is '" +
+                           name(f.spec.matrix) + "'" +
+                           (has_array(f.spec) ? " with magnitudes of your own" : "");
+  if (f.traits.unit_variance && !has_array(f.spec)) refuse(here + " with scale 0; it must be larger");
   refuse(here + ", which has no scale; it must be a kind that has one, or 'array'");
 }
 
@@ -57,7 +58,7 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
   Session<T> session(*impl_);
   Impl& net = *impl_;
   const auto own = [&net](std::size_t l) -> Feedback<T>& { return net.own_feedback(l); };
-  if (net.rule_.perturbation > 0) {
+  if (net.rule_.perturbation.sigma > 0) {
     refuse(
         "[calibrate_feedback] the network learns by node perturbation; it must have feedback matrices");
   }

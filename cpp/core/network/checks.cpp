@@ -73,6 +73,15 @@ void check_spec(const NetworkSpec& spec) {
     if (layer.activation == Activation::softmax && !output) {
       refuse(where + ".activation was 'softmax'; softmax is for the output layer only");
     }
+    if ((layer.activation == Activation::custom) != static_cast<bool>(layer.activator)) {
+      refuse(where + ".activation was '" + sigma + "' " + (layer.activator ? "with" : "without") +
+             " an activator; 'custom' must have one, and no other");
+    }
+    if (layer.activator && (is_recurrent(layer) || spec.device != "cpu")) {
+      refuse(where + ".activation was code of the caller's; " +
+             (is_recurrent(layer) ? "a recurrent layer" : "on a device it") +
+             " must have one of fastfa's own");
+    }
     if (keeps_slope(layer.activation) && output) {
       refuse(where + ".activation was '" + sigma + "'; " + sigma + " is for hidden layers only");
     }
@@ -81,8 +90,8 @@ void check_spec(const NetworkSpec& spec) {
     if (spec.device != "cpu") {
       refuse("[Network] device was '" + spec.device + "'; a recurrent layer learns on the CPU alone");
     }
-    if (spec.perturbation != 0) {
-      refuse("[Network] perturbation was " + text(spec.perturbation) +
+    if (spec.perturbation.sigma != 0) {
+      refuse("[Network] perturbation was " + text(spec.perturbation.sigma) +
              "; with a recurrent layer it must be 0");
     }
     if (spec.input_dropout != 0) {

@@ -7,16 +7,15 @@
 
 namespace fastfa {
 
-// Feedback matrices, one for each hidden layer, or node perturbation with noise of standard deviation
-// `perturbation` > 0.
+// Feedback matrices, one for each hidden layer, or node perturbation.
 template <class T>
 struct LearningRule {
   std::vector<Feedback<T>> feedback;
-  double perturbation = 0.0;
+  Perturbation perturbation;
 };
 
 template <class T>
 LearningRule<T> make_rule(Allocator& allocator, const std::vector<FeedbackSpec>& feedback,
-                          double perturbation, const NetworkSpec& net);
+                          const Perturbation& perturbation, const NetworkSpec& net);
 
 }  // namespace fastfa

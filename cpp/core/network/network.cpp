@@ -280,20 +280,20 @@ void Network<T>::activations(MatrixView<const T> x, const std::vector<MatrixView
 template <class T>
 void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
                         const std::vector<MatrixView<T>>& out, const std::vector<FeedbackSpec>* feedback,
-                        double perturbation, const Poll& poll) {
+                        const Perturbation& perturbation, const Poll& poll) {
   deltas(x, y, out, feedback, perturbation, poll, nullptr);
 }
 
 template <class T>
 void Network<T>::deltas(MatrixView<const T> x, MatrixView<const T> y,
                         const std::vector<MatrixView<T>>& out, const std::vector<FeedbackSpec>* feedback,
-                        double perturbation, const Poll& poll, const T* sample_weight) {
+                        const Perturbation& perturbation, const Poll& poll, const T* sample_weight) {
   impl_->check_data("deltas", x, &y);
   check_weights("deltas", sample_weight, nullptr, x.rows);
   check_out("deltas", out, x.rows, impl_->layers_);
   LearningRule<T> other;  // destroyed after the locks are released: that may run the caller's code
   Session<T> session(*impl_);
-  const bool own = !feedback && perturbation == 0;
+  const bool own = !feedback && perturbation.sigma == 0;
   if (!own) {
     other = make_rule<T>(*impl_->backend_, feedback ? *feedback : std::vector<FeedbackSpec>(),
                          perturbation, impl_->spec_);

@@ -11,15 +11,19 @@
 namespace fastfa {
 template <class T>
 LearningRule<T> make_rule(Allocator& allocator, const std::vector<FeedbackSpec>& feedback,
-                          double perturbation, const NetworkSpec& net) {
-  if (perturbation == 0) {
-    return {make_feedback<T>(allocator, feedback, net.inputs, net.layers, net.seed), 0.0};
-  }
-  if (!(perturbation >= 1e-9 && perturbation <= 1e6)) {
-    refuse("[Network] perturbation was " + text(perturbation) + "; it must be in [1e-9, 1e6]");
+                          const Perturbation& perturbation, const NetworkSpec& net) {
+  const double sigma = perturbation.sigma;
+  if (sigma == 0) return {make_feedback<T>(allocator, feedback, net.inputs, net.layers, net.seed), {}};
+  if (!(sigma >= 1e-9 && sigma <= 1e6)) {
+    refuse("[Network] perturbation was " + text(sigma) + "; it must be in [1e-9, 1e6]");
   }
   if (is_recurrent(net.layers[0])) {
-    refuse("[Network] perturbation was " + text(perturbation) + "; with a recurrent layer it must be 0");
+    refuse("[Network] perturbation was " + text(sigma) + "; with a recurrent layer it must be 0");
+  }
+  for (const LayerSpec& layer : net.layers) {
+    if (!layer.activator) continue;
+    refuse("[Network] perturbation was " + text(sigma) +
+           "; with an activation of your own it must be 0");
   }
   if (!feedback.empty()) refuse("[Network] feedback was given beside a perturbation; it must be empty");
   return {{}, perturbation};
@@ -67,7 +71,8 @@ OwnedMatrix<T> Network<T>::feedback_array(int hidden) {
   return {transposed(b), b.owner()};
 }
 template <class T>
-void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation) {
+void Network<T>::set_feedback(const std::vector<FeedbackSpec>& feedback,
+                              const Perturbation& perturbation) {
   // Exchanged for the rule in use, which is destroyed after the locks are released.
   LearningRule<T> made;
   Session<T> session(*impl_);
@@ -178,17 +183,17 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
 }
 
 // The rest of the class is instantiated in network.cpp.
-template LearningRule<float> make_rule(Allocator&, const std::vector<FeedbackSpec>&, double,
+template LearningRule<float> make_rule(Allocator&, const std::vector<FeedbackSpec>&, const Perturbation&,
                                        const NetworkSpec&);
-template LearningRule<double> make_rule(Allocator&, const std::vector<FeedbackSpec>&, double,
-                                        const NetworkSpec&);
+template LearningRule<double> make_rule(Allocator&, const std::vector<FeedbackSpec>&,
+                                        const Perturbation&, const NetworkSpec&);
 #define FASTFA_INSTANTIATE(T)                                                                          \
   template OwnedMatrix<T> Network<T>::feedback(int) const;                                             \
   template OwnedWeights<T> Network<T>::feedback_state(int) const;                                      \
   template double Network<T>::feedback_scale(int) const;                                               \
   template std::int64_t Network<T>::feedback_bytes(int) const;                                         \
   template OwnedMatrix<T> Network<T>::feedback_array(int);                                             \
-  template void Network<T>::set_feedback(const std::vector<FeedbackSpec>&, double);                    \
+  template void Network<T>::set_feedback(const std::vector<FeedbackSpec>&, const Perturbation&);       \
   template std::vector<LayerAlignment> Network<T>::alignment(MatrixView<const T>, MatrixView<const T>, \
                                                              const AlignmentChoice&, const Poll&);     \
   template double Network<T>::time_layer(int, std::int64_t, int);                                      \

@@ -60,11 +60,12 @@ class Network<T>::Impl final : public ForkListener {
 
   void gather(Batch<T>& batch);                  // h_0
   void forward(Batch<T>& batch);                 // h_l = σ(W_l h_{l−1} + b_l)
+  void activate(std::size_t l, Index n);         // h ← σ(h) and σ′, where that is kept
   void error(Batch<T>& batch, bool with_delta);  // y, e = y* − y, δ_L
   // δ of every layer from `lowest` up; row0: how many examples of the same call came before
   void compute_deltas(LearningRule<T>& rule, Batch<T>& batch, int lowest, Index row0 = 0);
   void feedback(std::vector<Feedback<T>>& of, Batch<T>& batch, int lowest);  // δ_l = (B_l δ) ∘ σ′(a_l)
-  void perturb(double sigma, Batch<T>& batch, Index row0);                   // δ_l = −(L′ − L) ξ_l / σ²
+  void perturb(const Perturbation& by, Batch<T>& batch, Index row0);         // δ_l = −(L′ − L) ξ_l / σ²
   void update(Batch<T>& batch, const OptimizerStep<T>& change);              // W_l ← W_l + v_l
   void learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change);      // Kolen–Pollack
   // update() with limited gradients, in limits.cpp; `change` is what is left of the step for others.

@@ -18,7 +18,8 @@ bool Recorder<T>::can_record(const Optimizer& optimizer) const {
   for (const LayerSpec& layer : net_.spec_.layers) {
     if (scheduled && has_scales(layer)) return false;  // its steps are others than the schedule's
   }
-  if (!net_.backend_->can_record() || net_.rule_.perturbation > 0 || net_.layers_.size() > most_layers) {
+  if (!net_.backend_->can_record() || net_.rule_.perturbation.sigma > 0 ||
+      net_.layers_.size() > most_layers) {
     return false;
   }
   const std::vector<Feedback<T>>& feedback = net_.rule_.feedback;

@@ -12,7 +12,7 @@ constexpr Index tiny_units = 256;
 template <class T>
 bool TinyRunner<T>::small_layers() const {
   if (!backend_.runs_tiny()) return false;
-  if (rule_.perturbation > 0 || spec_.input_dropout > 0 || spec_.inputs > tiny_units) return false;
+  if (rule_.perturbation.sigma > 0 || spec_.input_dropout > 0 || spec_.inputs > tiny_units) return false;
   Index bytes = 0;
   for (const Layer<T>& layer : layers_) {
     if (!layer.can_be_tiny() || layer.spec.dropout > 0 || layer.n_out > tiny_units) return false;

@@ -60,6 +60,9 @@ template <class T>
 bool Network<T>::Impl::can_defer(const Optimizer& optimizer) {
   const bool plain = memory_of(optimizer) == Memory::none && !limits_gradients(optimizer);
   if (!backend_->immediate() || !plain || tiny_.can_forward()) return false;
+  for (const LayerSpec& layer : spec_.layers) {
+    if (layer.activator) return false;
+  }
   for (std::size_t l = 0; l < rule_.feedback.size(); ++l) {
     const Feedback<T>& f = rule_.feedback[l];
     const bool reads = f.traits.reads_weights_before_forward && layers_[l + 1].can_defer();

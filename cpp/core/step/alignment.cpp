@@ -94,7 +94,7 @@ class Instruments {
       const Index led_to = net_.layers_[net_.layers_.landing(i)].n_out;
       a.neuron_angles.assign(static_cast<std::size_t>(led_to), nan);
     }
-    if (choice.matrices && net_.rule_.perturbation == 0) compare_matrices(result);
+    if (choice.matrices && net_.rule_.perturbation.sigma == 0) compare_matrices(result);
     return result;
   }
 
@@ -116,7 +116,7 @@ class Instruments {
     net_.compute_deltas(net_.rule_, batch, 0);
     net_.probe_.reserve(*net_.backend_, batch.capacity(), net_.layers_);
     keep(net_.probe_.own, 0);
-    if (net_.rule_.perturbation > 0) {  // its pass left no error behind
+    if (net_.rule_.perturbation.sigma > 0) {  // its pass left no error behind
       net_.forward(batch);
       net_.error(batch, true);
     }

@@ -1,6 +1,6 @@
 // Node perturbation, the paper's reinforcement learner: noise on every unit, and the change in loss as
 // the only teaching signal, one number for all. On average −(L′ − L) ξ / σ² is minus the gradient of L
-// by a (Werfel, Xie & Seung 2005), but its variance grows with the number of units.
+// by what it is added to (Werfel, Xie & Seung 2005), but its variance grows with the number of units.
 #include <cmath>
 
 #include "core/network/network_impl.h"
@@ -9,29 +9,34 @@ namespace fastfa {
 
 // The clean pass is done and its losses are in the batch. δ_l holds the noise ξ_l until L′ is known.
 template <class T>
-void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
+void Network<T>::Impl::perturb(const Perturbation& by, Batch<T>& batch, Index row0) {
+  const double sigma = by.sigma;
+  const auto is_output = [&](std::size_t l) { return l + 1 == layers_.size(); };
+  const auto is_clean = [&](std::size_t l) {  // no noise of its own
+    return is_pooling(layers_[l].spec) || (is_output(l) && by.layers == NoisyLayers::hidden);
+  };
   const Buffer<T>* h = &batch.input;
   const std::vector<ColumnRange>* ranges = &batch.ranges;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
-    const bool output = l + 1 == layers_.size();
+    const Sigma activation = is_output(l) ? Activation::linear : layer.sigma;
+    const bool later = by.on == NoiseOn::activation;  // it is added to σ(a)
     if (!layer.noisy) layer.noisy = Buffer<T>(*backend_, batch.capacity(), layer.n_out);
-    layer.forward(*backend_, *h, *ranges, batch.n, Activation::linear, layer.noisy, partial_.data(),
-                  checks_.bad());
+    layer.forward(*backend_, *h, *ranges, batch.n, later ? activation : Activation::linear, layer.noisy,
+                  partial_.data(), checks_.bad());
     h = &layer.noisy;
     ranges = &layer.units;
-    if (is_pooling(layer.spec)) {
+    if (is_clean(l)) {
       if (learning_ && layer.dropped) {
         drop(layers_.number(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
       }
       continue;
     }
-    const Sigma activation = output ? Activation::linear : layer.sigma;
     backend_->draw({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, row0,
                     Distribution::normal, static_cast<T>(sigma), spec_.seed,
                     purpose_word(Purpose::perturbation, static_cast<std::uint32_t>(layers_.number(l))),
-                    static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(), activation,
-                    checks_.bad()});
+                    static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(),
+                    later ? Activation::linear : activation, checks_.bad()});
     checks_.check(layers_.number(l), "a perturbed pre-activation");
     if (learning_ && layer.dropped) {  // both passes drop the same units
       drop(layers_.number(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
@@ -50,14 +55,17 @@ void Network<T>::Impl::perturb(double sigma, Batch<T>& batch, Index row0) {
   }
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
-    if (is_pooling(layer.spec)) continue;
-    backend_->times_slope({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, layer.h.data(),
-                           layer.h.ld(), Activation::linear, batch.noisy_loss.data(), checks_.bad()});
+    if (is_clean(l)) continue;
+    const bool later = by.on == NoiseOn::activation && !is_output(l);
+    const Buffer<T>& slope = layer.slope_source();
+    backend_->times_slope({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, slope.data(),
+                           slope.ld(), later ? layer.sigma : Activation::linear, batch.noisy_loss.data(),
+                           checks_.bad()});
     checks_.check(layers_.number(l), "a delta");
   }
 }
 
-template void Network<float>::Impl::perturb(double, Batch<float>&, Index);
-template void Network<double>::Impl::perturb(double, Batch<double>&, Index);
+template void Network<float>::Impl::perturb(const Perturbation&, Batch<float>&, Index);
+template void Network<double>::Impl::perturb(const Perturbation&, Batch<double>&, Index);
 
 }  // namespace fastfa

@@ -1,5 +1,6 @@
 // One step of learning: forward → error → feedback → update. What feedback learns itself is in
 // plasticity.cpp, learning without feedback in perturbation.cpp.
+#include "core/layers/activator.h"
 #include "core/network/network_impl.h"
 
 namespace fastfa {
@@ -65,16 +66,24 @@ void Network<T>::Impl::forward(Batch<T>& batch) {
     const Sigma sigma = output || layer.slope ? Activation::linear : layer.sigma;
     layer.forward(*backend_, *h, *ranges, batch.n, sigma, layer.h, partial_.data(), checks_.bad());
     checks_.check(layers_.number(l), "a pre-activation");
-    if (layer.slope) {
-      backend_->activate({layer.h.data(), layer.h.ld(), batch.n, layer.n_out, layer.sigma,
-                          layer.slope.data(), layer.slope.ld()});
-    }
+    if (layer.slope) activate(l, batch.n);
     if (learning_ && layer.dropped) {
       drop(layers_.number(l), layer.spec.dropout, true, layer.h, layer.dropped, batch.n);
     }
     h = &layer.output(learning_);
     ranges = &layer.units;
   }
+}
+
+template <class T>
+void Network<T>::Impl::activate(std::size_t l, Index n) {
+  Layer<T>& layer = layers_[l];
+  if (!layer.spec.activator) {
+    return backend_->activate({layer.h.data(), layer.h.ld(), n, layer.n_out, layer.sigma,
+                               layer.slope.data(), layer.slope.ld()});
+  }
+  activate_by(layer.spec.activator, layer.h, layer.slope, n, checks_.bad());
+  checks_.check(layers_.number(l), "what the activation made");
 }
 
 // y = σ(a), e = y* − y, and δ_L = w e or w e ∘ σ′(a), w the example's weight. Without targets: y alone.
@@ -91,8 +100,9 @@ void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
 
 template <class T>
 void Network<T>::Impl::compute_deltas(LearningRule<T>& rule, Batch<T>& batch, int lowest, Index row0) {
-  error(batch, rule.perturbation == 0);
-  if (rule.perturbation > 0) return perturb(rule.perturbation, batch, row0);
+  const bool perturbs = rule.perturbation.sigma > 0;
+  error(batch, !perturbs || rule.perturbation.layers == NoisyLayers::hidden);
+  if (perturbs) return perturb(rule.perturbation, batch, row0);
   feedback(rule.feedback, batch, lowest);
 }
 

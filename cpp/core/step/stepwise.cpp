@@ -86,7 +86,7 @@ void Network<T>::Impl::check_error(const char* call, const MatrixView<const T>& 
            name(spec_.layers[0].recurrent.feedback) +
            "', which needs whole sequences; use train_sequences()");
   }
-  if (rule_.perturbation > 0) {
+  if (rule_.perturbation.sigma > 0) {
     refuse("[" + std::string(call) +
            "] the network learns by node perturbation: from losses, not from an error; use step()");
   }

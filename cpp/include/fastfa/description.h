@@ -66,6 +66,12 @@ static inline fastfa_matrix fastfa_matrix_f64(double* data, int64_t rows, int64_
 /* ---- what a network is made of ---------------------------------------------------------------------
  */
 
+/* An activation of the caller's own: a (n, units) to h = s(a) and s'(a), row by row, in float64 for
+ * every network. Called in every forward pass, in the thread that called the network. Anything but 0
+ * ends the call, as FASTFA_CALLBACK. */
+typedef int32_t (*fastfa_activate)(void* user, const double* a, int64_t n, int64_t units, double* h,
+                                   double* slope);
+
 /* h = s(W x + b). Dense with `units`, or, with maps > 0, above (channels, height, width): each of its
  * positions sees a patch of kernel_h x kernel_w pixels, and `patches` says what is made of it. Pooling
  * has as many maps as channels, no bias and no activation; layers are counted without it wherever one is
@@ -74,7 +80,7 @@ typedef struct fastfa_layer {
   size_t struct_size;
   int64_t units;          /* of a dense layer */
   const char* activation; /* "linear", "logistic", "tanh", "relu", "leaky_relu", "hard_tanh", "softplus",
-                             "elu", "gelu", "silu", "softmax" */
+                             "elu", "gelu", "silu", "softmax", "custom" with activate */
   double weight_scale;    /* W ~ U(-w, w); below 0: 1 / sqrt(inputs of each unit) */
   double density;         /* the share of a dense layer's weights that exist, in (0, 1] */
   double dropout;         /* the share of h that is dropped while learning, in [0, 1) */
@@ -88,6 +94,8 @@ typedef struct fastfa_layer {
                           all positions (a convolution), "average", "max": pooling */
   /* Times the optimizer's lr and weight_decay: for the weights, and for the bias. */
   double lr_scale, decay_scale, bias_lr_scale, bias_decay_scale;
+  fastfa_activate activate; /* of "custom", in a hidden layer */
+  void* user;               /* handed to it; both must stay as long as the network */
 } fastfa_layer;
 #define FASTFA_LAYER_INIT \
   {sizeof(fastfa_layer),  \
@@ -112,7 +120,9 @@ typedef struct fastfa_layer {
    1.0,                   \
    1.0,                   \
    1.0,                   \
-   0.0}
+   0.0,                   \
+   NULL,                  \
+   NULL}
 
 /* Feedback of the caller's own: delta (n, n_source), row by row, to what reaches the hidden layer, out
  * (n, n_l), before the slope. Both are float64 for every network. Called in the middle of a step, in the
@@ -126,13 +136,13 @@ typedef struct fastfa_feedback {
   const char* matrix;     /* "uniform", "transpose", "normal", ..., or "custom" with propagate */
   const char* route;      /* "layerwise", "direct", "target" */
   const char* plasticity; /* "fixed", "kolen_pollack", "weight_mirror" */
-  const char* magnitude;  /* of "sign": "uniform", "fixed", "redrawn" */
+  const char* magnitude;  /* of "sign": "uniform", "fixed", "redrawn", "array" */
   double scale;           /* below 0: equal_error, from gain and growth */
   double gain;            /* 0: what backprop would send at weights of the default scale */
   double density;         /* of "sparse" and "ternary", in (0, 1] */
   int64_t rank;           /* of "low_rank" */
   int64_t refresh;        /* of "pseudoinverse": steps between two of them */
-  const double* array;    /* of "array": B, rows = n_l, cols = n_source, row by row; copied */
+  const double* array;    /* of "array": B, or |B|; rows = n_l, cols = n_source, row by row; copied */
   int64_t rows, cols;
   /* Of "weight_mirror". mirror_lr above 0: B is an average, by this one rate and centred, whatever
    * mirror_growth, mirror_decay and mirror_centred say. */
@@ -187,10 +197,13 @@ typedef struct fastfa_config {
   double perturbation;          /* above 0: node perturbation with noise of this size, and no feedback */
   const char* device;           /* "cpu", or "cuda", "cuda:1", ... */
   const char* matmul_precision; /* "float32"; on the CPU "bf16", on a GPU "tf32": dense products */
+  const char* noisy_layers;     /* of node perturbation: "all", or "hidden": the output learns from e */
+  const char* noise_on;         /* of hidden layers: "pre_activation", "activation" */
 } fastfa_config;
-#define FASTFA_CONFIG_INIT                                                \
-  {sizeof(fastfa_config), 0, NULL, 0,   NULL,  0,        "squared_error", \
-   FASTFA_FLOAT32,        0, 0.0,  0.0, "cpu", "float32"}
+#define FASTFA_CONFIG_INIT                                                 \
+  {sizeof(fastfa_config), 0, NULL, 0,   NULL,  0,         "squared_error", \
+   FASTFA_FLOAT32,        0, 0.0,  0.0, "cpu", "float32", "all",           \
+   "pre_activation"}
 
 /* "sgd":     v <- momentum v + g with g = lr (s gradient - weight_decay W), W <- W + v; with nesterov
  *            W <- W + g + momentum v. s is 1/N, or 1 with sum.

@@ -19,18 +19,20 @@ struct Names;
     static constexpr const char* list[] = {__VA_ARGS__};   \
   }
 FASTFA_NAMES(Activation, "activation", "linear", "logistic", "tanh", "relu", "leaky_relu", "softmax",
-             "hard_tanh", "softplus", "elu", "gelu", "silu");
+             "hard_tanh", "softplus", "elu", "gelu", "silu", "custom");
 FASTFA_NAMES(Loss, "loss", "squared_error", "cross_entropy");
 FASTFA_NAMES(Matrix, "matrix", "transpose", "pseudoinverse", "sign", "uniform", "normal", "orthogonal",
              "sparse", "low_rank", "binary", "ternary", "hadamard", "procedural", "array", "zero",
              "custom");
 FASTFA_NAMES(Route, "route", "layerwise", "direct", "target");
 FASTFA_NAMES(Plasticity, "plasticity", "fixed", "kolen_pollack", "weight_mirror");
-FASTFA_NAMES(Magnitude, "magnitude", "uniform", "fixed", "redrawn");
+FASTFA_NAMES(Magnitude, "magnitude", "uniform", "fixed", "redrawn", "array");
 FASTFA_NAMES(Reduction, "reduction", "mean", "sum");
 FASTFA_NAMES(Patches, "patches", "own", "shared", "average", "max");
 FASTFA_NAMES(Memory, "memory", "none", "velocity", "adam", "squares");
 FASTFA_NAMES(Part, "part", "weights", "biases", "feedback");
+FASTFA_NAMES(NoisyLayers, "layers", "all", "hidden");
+FASTFA_NAMES(NoiseOn, "noise_on", "pre_activation", "activation");
 FASTFA_NAMES(RecurrentFeedback, "recurrent_feedback", "zero", "transpose", "random");
 FASTFA_NAMES(TimeUpdate, "update", "sequence", "step");
 #undef FASTFA_NAMES

@@ -65,9 +65,9 @@ class FASTFA_API Network {
   double feedback_scale(int hidden) const;        // in use; 0 where there is none
   std::int64_t feedback_bytes(int hidden) const;  // memory that B takes
   OwnedMatrix<T> feedback_array(int hidden);      // any kind, written out: (n_l, n_source)
-  // perturbation > 0: by node perturbation instead, and `feedback` is empty. Throws before it changes
+  // With a sigma above 0 by node perturbation instead, and `feedback` is empty. Throws before it changes
   // anything.
-  void set_feedback(const std::vector<FeedbackSpec>& feedback, double perturbation = 0.0);
+  void set_feedback(const std::vector<FeedbackSpec>& feedback, const Perturbation& perturbation = {});
   // Multiplies each B by a number, so that on these examples the root mean square of δ, after ∘ σ′, is
   // `gain` times the output's in the last hidden layer and `growth` times that of the layer above below
   // it. Weights and directions stay. Returns the new scales (0 for arrays). For kinds that have a scale,
@@ -104,7 +104,7 @@ class FASTFA_API Network {
   // δ of every layer, (N, n_l), per example; `feedback` or a `perturbation` replaces the network's own
   // teaching for this call
   void deltas(MatrixView<const T> x, MatrixView<const T> y, const std::vector<MatrixView<T>>& out,
-              const std::vector<FeedbackSpec>* feedback = nullptr, double perturbation = 0.0,
+              const std::vector<FeedbackSpec>* feedback = nullptr, const Perturbation& perturbation = {},
               const Poll& poll = {});
   // For each hidden layer; all examples count as one batch.
   std::vector<LayerAlignment> alignment(MatrixView<const T> x, MatrixView<const T> y,
@@ -116,8 +116,8 @@ class FASTFA_API Network {
   // delta; with the route target also what is carried of the target. A delta that is beyond the range
   // with its weight is an error as any other.
   void deltas(MatrixView<const T> x, MatrixView<const T> y, const std::vector<MatrixView<T>>& out,
-              const std::vector<FeedbackSpec>* feedback, double perturbation, const Poll& poll,
-              const T* sample_weight);
+              const std::vector<FeedbackSpec>* feedback, const Perturbation& perturbation,
+              const Poll& poll, const T* sample_weight);
   EpochResult evaluate(MatrixView<const T> x, MatrixView<const T> y, const Poll& poll,
                        const T* sample_weight);
 

@@ -17,7 +17,7 @@
 
 namespace fastfa {
 
-// σ(a). softmax is for the output only, gelu and silu are for hidden layers only.
+// σ(a). softmax is for the output only; gelu, silu and custom are for hidden layers only.
 enum class Activation : int {
   linear,
   logistic,
@@ -29,7 +29,8 @@ enum class Activation : int {
   softplus,   // log(1 + exp a)
   elu,        // exp(a) − 1 below zero
   gelu,       // a Φ(a), Φ the normal distribution function
-  silu        // a logistic(a)
+  silu,       // a logistic(a)
+  custom      // LayerSpec::activator
 };
 
 // squared_error: L = ½ Σ e², δ = e ∘ σ′(a).   cross_entropy: δ = e (logistic or softmax outputs).
@@ -58,7 +59,7 @@ enum class Route : int { layerwise, direct, target };
 enum class Plasticity : int { fixed, kolen_pollack, weight_mirror };
 
 // For Matrix::sign: one for all, |U(−β, β)| drawn once, or drawn anew for every batch.
-enum class Magnitude : int { uniform, fixed, redrawn };
+enum class Magnitude : int { uniform, fixed, redrawn, array };
 
 // What is made of a patch: `maps` units, with weights of the position's own (a locally connected layer)
 // or the same at all positions (a convolution); or, of each channel by itself, its mean or its largest
@@ -90,6 +91,11 @@ struct RecurrentSpec {
   RecurrentFeedback feedback = RecurrentFeedback::zero;
 };
 
+// An activation of the caller's own: a (n, units) → h = σ(a) and σ′(a), all row-major. Called while the
+// network is locked, in every forward pass; an exception ends the call before anything has changed.
+using Activator =
+    std::function<void(const double* a, std::int64_t n, std::int64_t units, double* h, double* slope)>;
+
 // A layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0. Dense, with a share
 // `density` of W existing and the rest zero for ever; or local. A pooling layer is linear, without bias.
 struct LayerSpec {
@@ -108,6 +114,7 @@ struct LayerSpec {
   RecurrentSpec recurrent;
   // Of a dense layer, in place of `density`: element o · n_in + i says whether weight (o, i) exists.
   std::vector<bool> mask;
+  Activator activator;  // of custom
 
   // The share of W that exists.
   double existing() const {
@@ -144,7 +151,8 @@ struct FeedbackSpec {
   double scale = 0.0;
   double gain = 0.0, growth = 1.0;
   bool before_slope = false;
-  std::vector<double> values;  // array: B (rows = n_l, cols = n_source), row-major
+  // The caller's B, or |B| of sign matrices: (rows = n_l, cols = n_source), row-major.
+  std::vector<double> values;
   std::int64_t rows = 0, cols = 0;
   double density = 0.0;                      // sparse, ternary
   std::int64_t rank = 0;                     // low_rank
@@ -161,6 +169,26 @@ struct FeedbackSpec {
   bool mirror_centred = false;
 };
 
+// Has this feedback `values`?
+inline bool has_array(const FeedbackSpec& spec) {
+  return spec.matrix == Matrix::array ||
+         (spec.matrix == Matrix::sign && spec.magnitude == Magnitude::array);
+}
+
+// Which layers node perturbation adds noise to, and to what of a hidden layer: a or h = σ(a). To the
+// output it is added before σ. An output without noise learns from its own error.
+enum class NoisyLayers : int { all, hidden };
+enum class NoiseOn : int { pre_activation, activation };
+
+// Learning from noise of standard deviation sigma and one number, without feedback. 0: not so.
+struct Perturbation {
+  double sigma = 0.0;
+  NoisyLayers layers = NoisyLayers::all;
+  NoiseOn on = NoiseOn::pre_activation;
+  Perturbation(double s = 0.0, NoisyLayers l = NoisyLayers::all, NoiseOn o = NoiseOn::pre_activation)
+      : sigma(s), layers(l), on(o) {}
+};
+
 struct NetworkSpec {
   std::int64_t inputs = 0;
   std::vector<LayerSpec> layers;
@@ -168,8 +196,7 @@ struct NetworkSpec {
       feedback;  // one per hidden layer with weights; into what pooling leaves of it
   Loss loss = Loss::squared_error;
   std::uint64_t seed = 0;
-  // Above 0: learn by node perturbation with noise of this standard deviation, and without feedback.
-  double perturbation = 0.0;
+  Perturbation perturbation;
   double input_dropout = 0.0;  // share of the inputs that is dropped while learning
   std::string device = "cpu";  // or "cuda", "cuda:1", …: where it lives and learns
 };

@@ -12,6 +12,7 @@ from .. import _check
 from ..data.crop_flip import AUGMENTATIONS
 from ..feedback import Feedback
 from ..layers import KINDS as LAYERS
+from ..layers import Activation
 from ..layers.mask import Mask, mask_described
 from ..optim import OPTIMIZERS
 from ..perturbation import NodePerturbation
@@ -29,6 +30,8 @@ _LATER = {
     "lr_scale": 1.0,
     "decay_scale": 1.0,
     "bias_decay_scale": 0.0,
+    "layers": "all",  # of NodePerturbation, and
+    "noise_on": "pre_activation",
 }
 _KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, *AUGMENTATIONS)
 
@@ -51,6 +54,10 @@ def describe(thing: Any) -> dict[str, Any]:
         fields["then"] = describe(thing.then)
     if isinstance(fields.get("mask"), Mask):
         fields["mask"] = fields["mask"]._described()
+    if isinstance(fields.get("activation"), Activation):
+        fields["activation"] = str(
+            fields["activation"]
+        )  # the code itself goes elsewhere, or nowhere
     return {"kind": type(thing).__name__} | fields
 
 

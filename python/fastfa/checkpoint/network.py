@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import _check, _core
 from .._class_names import check_names
+from .._feedback_arguments import has_array
 from ..feedback import Feedback
-from ..layers import Recurrent
+from ..layers import Activation, Recurrent
 from ..network import _arguments
 from ..network._stacked import stacked
 from ..perturbation import NodePerturbation
@@ -51,8 +52,14 @@ def describe_network(net: Network, prefix: str = "") -> tuple[Described, Tensors
     Raises
     ------
     ValueError
-        If its feedback is code of the caller's, or a parameter isn't finite.
+        If its feedback or an activation is code of the caller's, or a parameter isn't finite.
     """
+    for i, layer in enumerate(net.layers):
+        if isinstance(layer.activation, Activation):
+            raise ValueError(
+                f"layers[{i}].activation was {layer.activation}; it must be one of fastfa's: your own "
+                "is code, which a checkpoint can't hold (the state_dict() of the network can be saved)"
+            )
     for i, rule in enumerate(net.feedback if isinstance(net.feedback, tuple) else ()):
         if rule._kind == "custom":
             raise ValueError(
@@ -208,8 +215,8 @@ class Plan:
             parameters |= own
             learn |= own.keys() if layer.trainable else set()
         for i in self.fed:
-            is_array = self.feedback[i]["matrix"] == "array"
-            rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if is_array else None)
+            given = has_array(self.feedback[i]["matrix"], self.feedback[i].get("magnitude", ""))
+            rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if given else None)
             source = units[i + 2] if rule.route == "layerwise" else units[-1]
             above, below = self._weighted[i + 1], self._stack.below[i + 1]
             dense: tuple[int, ...] = (math.prod(below), source)
@@ -226,7 +233,7 @@ class Plan:
                 learn.add(f"feedback.{i}")
             if self.progress["inverted"][i] >= 0:
                 parameters[f"inverse.{i}"] = dense
-            if is_array:
+            if given:
                 extra[f"{self.prefix}given.{i}"] = Shape(np.dtype(np.float64), dense)
         if self.state is not None:
             examples = _check.integer("state", "examples", self.state["examples"], 1, 2**31 - 1)

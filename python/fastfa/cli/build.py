@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NODE_PERTURBATION = "np"  # the rule's name here; its sigma is the setting `perturbation`
 SIGMA = 0.01
 
+_PERTURBATION = ("perturbation", "perturbation_layers", "perturbation_noise_on")
 _FEEDBACK = (
     "feedback_matrix",
     "feedback_route",
@@ -142,9 +143,12 @@ def build_feedback(settings: argparse.Namespace) -> Feedback | NodePerturbation:
     if settings.feedback == NODE_PERTURBATION:
         parts |= _given(settings, ("feedback_calibrate",))
         _refuse(parts | mirror, "a rule with a feedback matrix, which 'np' has not")
-        sigma = settings.perturbation
-        return NodePerturbation(SIGMA if sigma is None else sigma)
-    _refuse(_given(settings, ("perturbation",)), "feedback 'np'")
+        own = _given(settings, _PERTURBATION)
+        sigma = own.pop("perturbation", SIGMA)
+        return NodePerturbation(
+            sigma, **{name.removeprefix("perturbation_"): value for name, value in own.items()}
+        )
+    _refuse(_given(settings, _PERTURBATION), "feedback 'np'")
     rule = PRESETS[settings.feedback]
     given = {name.removeprefix("feedback_"): value for name, value in parts.items()}
     own = {name: getattr(rule, name) for name in ("matrix", "route", "plasticity")}

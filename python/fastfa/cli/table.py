@@ -117,6 +117,10 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("mirror_every", int, None, "steps between its phases; default: 1", "N"),
         Setting("perturbation", float, None, "sigma: the noise of node perturbation (feedback np); "
                 "default: 0.01", "SIGMA"),
+        Setting("perturbation_layers", str, None, "which layers have noise: all (default), or "
+                "hidden: the output learns from its error", "NAME"),
+        Setting("perturbation_noise_on", str, None, "what hidden layers' noise is added to: "
+                "pre_activation (default) or activation", "NAME"),
     ),
     "training": (
         *_of_optimizers(),

@@ -35,7 +35,14 @@ def drawn(rule: Feedback, units: int, source: int, *, seed: int, layer: int) -> 
 
 
 def magnitudes(rule: Feedback, units: int, source: int, *, seed: int, layer: int) -> np.ndarray:
-    """|B| (units, source) of a "sign" rule with fixed magnitudes, (1, 1) with uniform ones; float64."""
+    """|B| (units, source) of a "sign" rule that draws none anew, (1, 1) of uniform ones; float64."""
+    if rule.array is not None:
+        if rule.array.shape != (units, source):
+            raise ValueError(
+                f"[Feedback] array has shape {rule.array.shape}; B is {(units, source)} here, so it "
+                "must be that"
+            )
+        return rule.array.copy()
     # The same size and, for those drawn once, the same stream as these matrices have.
     matrix: MatrixName = "binary" if rule.magnitude == "uniform" else "uniform"
     assert rule.scale is not None  # "sign" has one

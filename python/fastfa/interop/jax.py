@@ -17,6 +17,7 @@ import numpy as np
 from .. import _check
 from ..feedback import Feedback
 from ..layers import AvgPool2D, Conv2D, Dense, LocallyConnected2D, Pooling, Weighted
+from ..layers.activation import named
 from ..network import Network, _arguments
 from ._matrices import magnitudes
 from ._patches import edges, image_shape, patches
@@ -184,7 +185,7 @@ def _layer(net: Network, i: int, matrix: Callable[[jax.Array], jax.Array] | None
 def _sigma(layer: Weighted) -> Callable[[jax.Array], jax.Array]:
     if layer.activation == "leaky_relu":
         return lambda a: jnp.where(a > 0, a, layer.leaky_slope * a)
-    return _ACTIVATIONS[layer.activation]
+    return _ACTIVATIONS[named("to_function", layer)]
 
 
 @singledispatch
@@ -274,7 +275,7 @@ def _following(net: Network, i: int, rule: Feedback) -> Callable[[jax.Array], ja
     if rule._kind == "pseudoinverse":
         return jnp.linalg.pinv
     if rule._kind == "sign":
-        like = Feedback("sign", scale=net.feedback_scales[i - 1], magnitude=rule.magnitude)
+        like = rule if rule.array is not None else rule._with_scale(net.feedback_scales[i - 1])
         shape = net.weights[i].shape[::-1]
         sizes = magnitudes(like, *shape, seed=net.seed, layer=i - 1)
         size = jnp.asarray(sizes, dtype=net.dtype)

@@ -17,6 +17,7 @@ import numpy as np
 from .. import __version__
 from ..atomic import atomic_write
 from ..layers import AvgPool2D, Conv2D, Dense, LocallyConnected2D, Pooling, Weighted
+from ..layers.activation import named
 from ..network import Network
 from ._patches import edges, image_shape, patches, pooled
 from ._peers import need
@@ -274,7 +275,7 @@ def _pool(graph: _Graph, layer: Pooling, h: str, shape: tuple[int, ...], name: s
 
 def _activated(graph: _Graph, layer: Weighted, a: str) -> str:
     """σ(a). ONNX Runtime has LeakyRelu, Elu and Softplus for float32 only, so they are put together."""
-    match layer.activation:
+    match named("export", layer):
         case "linear":
             return a
         case "softmax":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .activation import ActivationName
+from .activation import Activation, ActivationName
 from .conv import Conv2D
 from .dense import Dense
 from .dropout import Dropout
@@ -25,6 +25,7 @@ KINDS: tuple[type[Layer], ...] = (
 
 __all__ = [
     "KINDS",
+    "Activation",
     "ActivationName",
     "AvgPool2D",
     "Conv2D",

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _check
 from .._attributes import immutable
-from .activation import ActivationName, checked
+from .activation import Activation, ActivationName, checked
 from .layer import Weighted, shape_below
 from .mask import Mask, checked_mask
 from .scales import checked_scales
@@ -32,7 +32,8 @@ class Dense(Weighted):
 "gelu", "silu", "softmax"}
         σ. ``softmax`` is for the output layer only; ``gelu`` and ``silu`` are for hidden layers only,
         since their slope doesn't follow from the output. ``sigmoid``, ``identity``, ``hardtanh`` and
-        ``swish`` are other names of ``logistic``, ``linear``, ``hard_tanh`` and ``silu``.
+        ``swish`` are other names of ``logistic``, ``linear``, ``hard_tanh`` and ``silu``. An
+        :class:`Activation` is your own, in a hidden layer.
     bias : bool
         Whether the units have a bias b.
     weight_scale : float, optional
@@ -65,7 +66,7 @@ class Dense(Weighted):
     fully_connected: ClassVar[bool] = True
 
     units: int
-    activation: ActivationName
+    activation: ActivationName | Activation
     bias: bool
     weight_scale: float | None
     density: float
@@ -80,7 +81,7 @@ class Dense(Weighted):
     def __init__(
         self,
         units: int,
-        activation: ActivationName = "linear",
+        activation: ActivationName | Activation = "linear",
         *,
         bias: bool = True,
         weight_scale: float | None = None,

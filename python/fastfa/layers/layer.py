@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import _check, _core
-from .activation import ActivationName
+from .activation import Activation, ActivationName
 
 if TYPE_CHECKING:
     from .pooling import Pooling
@@ -48,7 +48,7 @@ class Weighted(Layer):
 
     fully_connected: ClassVar[bool] = False  # whether every unit sees every input
 
-    activation: ActivationName
+    activation: ActivationName | Activation
     leaky_slope: float | None
     bias: bool
     weight_scale: float | None
@@ -107,9 +107,12 @@ class Weighted(Layer):
         self._check_below(shape, where)
         out = self.output_shape(shape)
         omega, mask = self.weight_scale, self._own_mask()
+        sigma: Any = self.activation
+        own = isinstance(sigma, Activation)
         spec = _core.LayerSpec(
             units=math.prod(out),
-            activation=self.activation,
+            activation="custom" if own else sigma,
+            both=sigma._both if own else None,
             weight_scale=1.0 / math.sqrt(self.fan_in(shape)) if omega is None else omega,
             bias=self.bias,
             trainable=self.trainable,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .. import _check, _core
-from .activation import ActivationName, checked
+from .activation import Activation, ActivationName, checked
 from .images import Padding, image_below, pair, positions
 from .layer import Weighted
 from .scales import checked_scales
@@ -24,7 +24,7 @@ class OfPatches(Weighted):
     kernel_size: tuple[int, int]
     stride: tuple[int, int]
     padding: Padding
-    activation: ActivationName
+    activation: ActivationName | Activation
     bias: bool
     weight_scale: float | None
     trainable: bool
@@ -41,7 +41,7 @@ class OfPatches(Weighted):
         *,
         stride: int | Sequence[int] = 1,
         padding: Padding = "valid",
-        activation: ActivationName = "linear",
+        activation: ActivationName | Activation = "linear",
         bias: bool = True,
         weight_scale: float | None = None,
         trainable: bool = True,

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._attributes import Whole
 from ..feedback import Feedback
+from ..layers import Activation
 from .parameters import Parameters
 
 _TRIES = 20
@@ -16,8 +17,13 @@ _TRIES = 20
 _MADE_AGAIN = {*Parameters.__annotations__, "_stream"}
 
 # A description, arrays by name as in a checkpoint, and Python objects: custom feedback, by its layer,
-# and further attributes.
-_State = tuple[dict[str, Any], dict[str, np.ndarray], dict[int, Feedback], dict[str, Any]]
+# activations of the user's own, and further attributes.
+_State = tuple[
+    dict[str, Any],
+    dict[str, np.ndarray],
+    tuple[dict[int, Feedback], dict[int, Activation]],
+    dict[str, Any],
+]
 
 
 class Copies(Whole, Parameters):
@@ -44,6 +50,11 @@ class Copies(Whole, Parameters):
                 "by update_step or apply_error first; forward, to look only, begins none"
             )
         rules, own = self._feedback, {}
+        activations = {
+            i: layer.activation
+            for i, layer in enumerate(self.layers)
+            if isinstance(layer.activation, Activation)
+        }
         if isinstance(rules, tuple):
             own = {i: rule for i, rule in enumerate(rules) if rule._kind == "custom"}
             rules = tuple(Feedback("zero") if i in own else rule for i, rule in enumerate(rules))
@@ -53,7 +64,7 @@ class Copies(Whole, Parameters):
             described, tensors = state_of(self, rules, "copy")
             arrays = {name: np.array(array, order="C") for name, array in tensors.items()}
             if self._net.progress() == before:
-                return described, arrays, own, more
+                return described, arrays, (own, activations), more
         raise RuntimeError(
             "[Network] another thread trains it all the time; it must rest to be copied or pickled"
         )
@@ -61,7 +72,13 @@ class Copies(Whole, Parameters):
     def __setstate__(self, state: _State) -> None:
         from ..checkpoint.network import Plan
 
-        described, tensors, own, more = state
+        described, tensors, (own, activations), more = state
+        if activations:
+            layers = [dict(each) for each in described["is"]["layers"]]
+            weighted = [each for each in layers if "activation" in each]
+            for i, activation in activations.items():
+                weighted[i]["activation"] = activation
+            described = described | {"is": described["is"] | {"layers": layers}}
 
         def make(*given: Any, feedback: Any, **options: Any) -> Any:
             if own:

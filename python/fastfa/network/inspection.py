@@ -84,7 +84,7 @@ class Inspection(Parameters):
         x, y = self._xy("deltas", X, Y)
         weights = _arguments.sample_weight(self, "deltas", sample_weight, len(x))
         if feedback is None:
-            return self._net.deltas(x, y, None, 0.0, weights)
+            return self._net.deltas(x, y, sample_weight=weights)
         rules = resolve(feedback, len(self.layers) - 1, "deltas")
         return self._net.deltas(x, y, *specs(rules), weights)
 

@@ -178,7 +178,7 @@ class Sequences(Parameters):
                 feedback, named = IN_TIME[feedback]
                 through = through or named
             given, noise = specs(resolve(feedback, len(self.layers) - 1, where))
-            if noise:
+            if noise.sigma:
                 raise ValueError(f"[{where}] feedback was {feedback!r}; it must have a matrix")
         rows = x.reshape(-1, x.shape[2])
         found = self._net.deltas_sequences(rows, y, x.shape[1], given, through, weights)

@@ -13,6 +13,7 @@ from torch import nn
 
 from ... import _check
 from ...layers import Conv2D, Dense, Dropout, Layer, LocallyConnected2D, MaxPool2D, Weighted
+from ...layers.activation import named
 from ...network import Network, _arguments
 from ...network.parameters import LossName
 from .._matrices import changed
@@ -332,7 +333,7 @@ def _module(layer: Weighted) -> nn.Module:
         return nn.LeakyReLU(layer.leaky_slope)
     if layer.activation == "softmax":
         return nn.Softmax(dim=1)
-    return _ACTIVATIONS[layer.activation]()
+    return _ACTIVATIONS[named("to_module", layer)]()
 
 
 # What else a module may say of its σ, and what it must be for σ to be fastfa's.

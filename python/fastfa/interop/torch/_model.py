@@ -100,6 +100,11 @@ def convert(
         (feedback,) if not isinstance(feedback, NodePerturbation) else feedback, 1, _WHERE
     )
     rule = rules if isinstance(rules, NodePerturbation) else rules[0]
+    if isinstance(rule, NodePerturbation) and rule != NodePerturbation(rule.sigma):
+        raise ValueError(
+            f"[{_WHERE}] feedback was {rule!r}; it must have no more than a sigma: a model's noise is "
+            "added to what the converted layers return, and `exclude` says which are not"
+        )
     layers = choose(_WHERE, model, include, exclude)
     top = _output(model, output)
     if isinstance(rule, NodePerturbation) or rule.route == "layerwise":
