@@ -145,8 +145,8 @@ def array(kind: str, magnitude: str, value: Any) -> np.ndarray | None:
     _check.finite("Feedback", "array", value)
     if magnitude == "array" and (value < 0).any():
         raise ValueError(
-            f"[Feedback] array has a value of {float(value.min())}; for magnitude='array' each must be at "
-            "least 0"
+            f"[Feedback] array has a value of {float(value.min())}; for magnitude='array' each must be "
+            "at least 0"
         )
     value.setflags(write=False)
     return value
