@@ -24,12 +24,15 @@ constexpr std::size_t smallest<fastfa_feedback> = offsetof(fastfa_feedback, user
 template <>
 constexpr std::size_t smallest<fastfa_config> = offsetof(fastfa_config, device) + sizeof(char*);
 template <>
+constexpr std::size_t smallest<fastfa_sequences> = sizeof(fastfa_sequences);
+template <>
 constexpr std::size_t smallest<fastfa_optimizer> = offsetof(fastfa_optimizer, epsilon) + sizeof(double);
 
 const fastfa_layer layer_defaults = FASTFA_LAYER_INIT;
 const fastfa_feedback feedback_defaults = FASTFA_FEEDBACK_INIT;
 const fastfa_config config_defaults = FASTFA_CONFIG_INIT;
 const fastfa_optimizer optimizer_defaults = FASTFA_SGD_INIT;
+const fastfa_sequences sequences_defaults = FASTFA_SEQUENCES_INIT;
 
 // A struct of the caller's as ours. His header may be older, and his struct shorter, or newer and
 // longer: what he doesn't have is as in `defaults`, what we don't know must be zero.
@@ -91,6 +94,8 @@ LayerSpec layer_spec(const fastfa_layer& given) {
   layer.decay_scale = given.decay_scale;
   layer.bias_lr_scale = given.bias_lr_scale;
   layer.bias_decay_scale = given.bias_decay_scale;
+  layer.recurrent = {given.tau, given.recurrent_scale,
+                     choice<RecurrentFeedback>(given.recurrent_feedback)};
   if (given.activate) {
     layer.activator = [call = given.activate, user = given.user](const double* a, std::int64_t n,
                                                                  std::int64_t units, double* h,
@@ -213,6 +218,13 @@ NetworkSpec network_spec(const fastfa_config* config) {
 std::string matmul_precision(const fastfa_config* config) {
   const char* const given = received("fastfa_config", config, config_defaults).matmul_precision;
   return given ? given : "NULL";
+}
+
+SequencePlan sequence_plan(const fastfa_sequences* plan) {
+  if (!plan) refuse("[fastfa_sequences] was null; it must say how long sequences are");
+  const fastfa_sequences given = received("fastfa_sequences", plan, sequences_defaults);
+  return {given.times,     choice<TimeUpdate>(given.update), given.batch_size, given.order, given.n,
+          given.carry != 0};
 }
 
 Optimizer optimizer_of(const fastfa_optimizer* optimizer) {

@@ -44,6 +44,12 @@ def test_nulls_are_refused_by_every_function():
         "step_state": (None, None, None),
         "step_activations": (n, x),
         "step_deltas": (n, x),
+        "train_sequences": (x, x, None, None, sgd, None, None, None),
+        "forward_sequences": (x, n, x),
+        "evaluate_sequences": (x, x, None, n, c.byref(result)),
+        "reset": (),
+        "set_state": (x,),
+        "state": (x,),
     }
     rest = {"abi", "version", "last_error", "last_divergence", "set_num_threads", "get_num_threads"}
     rest |= {"preset", "network_create", "network_destroy", "layers", "inputs", "units", "steps"}

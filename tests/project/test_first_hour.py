@@ -103,7 +103,7 @@ def test_four_rules(capsys):
     assert len(lines_of(task_rules)) <= MOST_LINES
 
 
-# ---- one's own feedback and one's own loss ----------------------------------------------------------
+# ---- one's own feedback, activation and loss --------------------------------------------------------
 
 
 class Dropping:
@@ -123,12 +123,13 @@ def absolute(output, target):
 
 def task_own(x, y):
     feedback = Dropping(np.random.default_rng(1).normal(size=(50, 2)))
-    net = fa.Network(5, [fa.Dense(50, "tanh"), fa.Dense(2)], feedback)
+    bump = fa.Activation(lambda a: np.exp(-(a**2)), lambda a: -2 * a * np.exp(-(a**2)))
+    net = fa.Network(5, [fa.Dense(50, bump), fa.Dense(2)], feedback)
     trainer = fa.Trainer(net, fa.SGD(0.01), batch_size=10, epochs=20, loss=absolute)
     return trainer.fit((x, y), validation=0.2)
 
 
-def test_ones_own_feedback_and_loss(rng):
+def test_ones_own_feedback_activation_and_loss(rng):
     x = rng.normal(size=(300, 5))
     history = task_own(x, np.stack([np.sin(x[:, 0]), x[:, 1] * x[:, 2]], 1))
     assert history["validation_loss"][-1] < 0.7 * history["validation_loss"][0]

@@ -72,6 +72,7 @@ class Layer(Sized):
         ),
         ("activate", ACTIVATE),
         ("user", c.c_void_p),
+        *fields("tau:d recurrent_scale:d recurrent_feedback:s")[1:],
     ]
     defaults = (
         0,
@@ -96,6 +97,11 @@ class Layer(Sized):
         1.0,
         1.0,
         0.0,
+        ACTIVATE(),
+        None,
+        0.0,
+        1.0,
+        b"zero",
     )
 
 
@@ -154,6 +160,12 @@ class Optimizer(Sized):
         "clip_norm:d clip_value:d"
     )
     defaults = (b"sgd", 0.1, 0.0, 0.0, 0, 0.9, 0.999, 1e-8, 0, 0.99, 0.0, 0.0)
+
+
+class Sequences(Sized):
+    _fields_ = [*fields("times:i update:s batch_size:i"), ("order", c.POINTER(c.c_int64))]
+    _fields_ += fields("n:i carry:n")[1:]
+    defaults = (0, b"sequence", 1)
 
 
 class Matrix(c.Structure):

@@ -96,6 +96,10 @@ typedef struct fastfa_layer {
   double lr_scale, decay_scale, bias_lr_scale, bias_decay_scale;
   fastfa_activate activate; /* of "custom", in a hidden layer */
   void* user;               /* handed to it; both must stay as long as the network */
+  /* Above 0: the first layer, which is recurrent, with this time constant in steps, at least 1:
+   * u = W_in x + W h + b, h <- h + (s(u) - h) / tau. W ~ N(0, recurrent_scale^2 / units). */
+  double tau, recurrent_scale;
+  const char* recurrent_feedback; /* what goes back in time: "zero" (RFLO), "transpose", "random" */
 } fastfa_layer;
 #define FASTFA_LAYER_INIT \
   {sizeof(fastfa_layer),  \
@@ -122,7 +126,10 @@ typedef struct fastfa_layer {
    1.0,                   \
    0.0,                   \
    NULL,                  \
-   NULL}
+   NULL,                  \
+   0.0,                   \
+   1.0,                   \
+   "zero"}
 
 /* Feedback of the caller's own: delta (n, n_source), row by row, to what reaches the hidden layer, out
  * (n, n_l), before the slope. Both are float64 for every network. Called in the middle of a step, in the

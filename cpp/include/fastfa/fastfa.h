@@ -205,6 +205,39 @@ FASTFA_API fastfa_status fastfa_step_state(fastfa_network* net, int64_t* example
 FASTFA_API fastfa_status fastfa_step_activations(fastfa_network* net, int64_t layer, fastfa_matrix out);
 FASTFA_API fastfa_status fastfa_step_deltas(fastfa_network* net, int64_t layer, fastfa_matrix out);
 
+/* ---- networks in time, whose first layer has a tau -------------------------------------------------
+ */
+
+/* Sequences are rows of x and y: row e * times + t is sequence e at time t. `weight`, if not NULL, is
+ * (rows, 1): what each row counts. A simulator takes fastfa_forward_step(), which is one step in time,
+ * and fastfa_apply_error(), which learns from it by traces. */
+typedef struct fastfa_sequences {
+  size_t struct_size;
+  int64_t times;
+  const char* update; /* "sequence": one update for a batch of whole sequences; "step": at every step */
+  int64_t batch_size; /* sequences */
+  const int64_t* order; /* of n sequences; NULL: all, in their order */
+  int64_t n;
+  int32_t carry; /* 1: the state goes on from call to call; 0: sequences begin with zero */
+} fastfa_sequences;
+#define FASTFA_SEQUENCES_INIT {sizeof(fastfa_sequences), 0, "sequence", 1, NULL, 0, 0}
+
+/* One epoch. poll and result may be NULL. */
+FASTFA_API fastfa_status fastfa_train_sequences(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                                const fastfa_view* weight, const fastfa_sequences* plan,
+                                                const fastfa_optimizer* optimizer, fastfa_poll poll,
+                                                void* user, fastfa_weighted_result* result);
+/* From a state of zero; the network's own is left alone. */
+FASTFA_API fastfa_status fastfa_forward_sequences(fastfa_network* net, fastfa_view x, int64_t times,
+                                                  fastfa_matrix out);
+FASTFA_API fastfa_status fastfa_evaluate_sequences(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                                   const fastfa_view* weight, int64_t times,
+                                                   fastfa_weighted_result* result);
+/* Forgets state and traces; makes h (examples, units) the state, with traces of zero; copies it. */
+FASTFA_API fastfa_status fastfa_reset(fastfa_network* net);
+FASTFA_API fastfa_status fastfa_set_state(fastfa_network* net, fastfa_view h);
+FASTFA_API fastfa_status fastfa_state(fastfa_network* net, fastfa_matrix out);
+
 #ifdef __cplusplus
 }
 #endif

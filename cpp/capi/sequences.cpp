@@ -1,0 +1,113 @@
+// The C interface: networks in time.
+#include <numeric>
+#include <type_traits>
+
+#include "capi/convert.h"
+#include "capi/handle.h"
+#include "capi/results.h"
+
+namespace fastfa {
+namespace {
+
+// Sequences of the caller's, whose order is the natural one if he gives none.
+struct Plan {
+  SequencePlan own;
+  std::vector<std::int64_t> natural;
+
+  Plan(const fastfa_sequences* given, std::int64_t rows) {
+    own = sequence_plan(given);
+    if (own.order || own.times < 1) return;
+    natural.resize(static_cast<std::size_t>(rows / own.times));
+    std::iota(natural.begin(), natural.end(), std::int64_t{0});
+    own.order = natural.data();
+    own.n = rows / own.times;
+  }
+};
+
+template <class T>
+std::vector<T> given_weights(const fastfa_view* weight, std::int64_t rows) {
+  return weight ? weights_of<T>(*weight, rows) : std::vector<T>();
+}
+template <class T>
+const T* data_of(const std::vector<T>& weights) {
+  return weights.empty() ? nullptr : weights.data();
+}
+
+}  // namespace
+}  // namespace fastfa
+
+using namespace fastfa;
+
+#define FASTFA_T typename std::remove_reference_t<decltype(n)>::Number
+
+extern "C" {
+
+fastfa_status fastfa_train_sequences(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                     const fastfa_view* weight, const fastfa_sequences* plan,
+                                     const fastfa_optimizer* optimizer, fastfa_poll poll, void* user,
+                                     fastfa_weighted_result* result) {
+  return with(net, [&](auto& n) {
+    using T = FASTFA_T;
+    check_weighted(result, false);
+    const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
+    const std::vector<T> weights = given_weights<T>(weight, x.rows);
+    const Plan how(plan, x.rows);
+    Poll asks;
+    if (poll) asks = [=] { return poll(user) != 0; };
+    tell(result, n.train_sequences(xv, yv, how.own, optimizer_of(optimizer), asks, data_of(weights)));
+  });
+}
+
+fastfa_status fastfa_forward_sequences(fastfa_network* net, fastfa_view x, int64_t times,
+                                       fastfa_matrix out) {
+  return with(net, [&](auto& n) {
+    using T = FASTFA_T;
+    const MatrixView<const T> xv = read<T>("x", x);
+    n.forward_sequences(xv, times, write<T>("out", out, x.rows, n.units(n.layers() - 1)), {});
+  });
+}
+
+fastfa_status fastfa_evaluate_sequences(fastfa_network* net, fastfa_view x, fastfa_view y,
+                                        const fastfa_view* weight, int64_t times,
+                                        fastfa_weighted_result* result) {
+  return with(net, [&](auto& n) {
+    using T = FASTFA_T;
+    check_weighted(result, true);
+    const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
+    const std::vector<T> weights = given_weights<T>(weight, x.rows);
+    tell(result, n.evaluate_sequences(xv, yv, times, {}, data_of(weights)));
+  });
+}
+
+fastfa_status fastfa_reset(fastfa_network* net) {
+  return with(net, [](auto& n) { n.reset(); });
+}
+
+fastfa_status fastfa_set_state(fastfa_network* net, fastfa_view h) {
+  return with(net, [&](auto& n) {
+    using T = FASTFA_T;
+    const MatrixView<const T> from = read<T>("h", h);
+    if (n.has_state() && from.cols != n.units(0)) {
+      refuse("[fastfa_set_state] h has " + std::to_string(from.cols) + " columns; it must have " +
+             std::to_string(n.units(0)) + ", one for each unit of the recurrent layer");
+    }
+    n.begin_state(from.rows);
+    const MatrixView<T> to = n.state().view;
+    for (std::int64_t r = 0; r < to.rows; ++r) {
+      for (std::int64_t c = 0; c < to.cols; ++c) to(r, c) = from(r, c);
+    }
+  });
+}
+
+fastfa_status fastfa_state(fastfa_network* net, fastfa_matrix out) {
+  return with(net, [&](auto& n) {
+    using T = FASTFA_T;
+    const OwnedMatrix<T> kept = n.state();
+    if (!kept.view.data) refuse("[fastfa_state] the network has no state; it must have begun one");
+    const MatrixView<T> to = write<T>("out", out, kept.view.rows, kept.view.cols);
+    for (std::int64_t r = 0; r < to.rows; ++r) {
+      for (std::int64_t c = 0; c < to.cols; ++c) to(r, c) = kept.view(r, c);
+    }
+  });
+}
+}

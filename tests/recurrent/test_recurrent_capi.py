@@ -1,0 +1,114 @@
+"""Networks in time through the C interface: the same numbers as Python's."""
+
+from __future__ import annotations
+
+import ctypes as c
+
+import fastfa as fa
+import numpy as np
+import pytest
+from capi import STATUS, Feedback, Layer, Network, Sequences, WeightedResult, last_error, view
+from capi_cases import OPTIMIZERS, SGD
+
+N, T = 4, 9
+
+
+def pair(back="zero"):
+    recurrent = Layer(
+        units=7,
+        activation=b"tanh",
+        tau=3.0,
+        recurrent_scale=1.5,
+        recurrent_feedback=back.encode(),
+        weight_scale=0.4,
+    )
+    net = Network(3, [recurrent, Layer(units=2)], [Feedback(scale=0.5)], seed=5, dtype=1)
+    assert net.status == 0, last_error()
+    first = fa.Recurrent(7, tau=3.0, recurrent_scale=1.5, recurrent_feedback=back, weight_scale=0.4)
+    rule = fa.Feedback("uniform", scale=0.5)
+    return net, fa.Network(3, [first, fa.Dense(2)], rule, seed=5, dtype="float64")
+
+
+def sequences(rng):
+    return rng.standard_normal((N, T, 3)), rng.standard_normal((N, T, 2))
+
+
+def rows(a):
+    return np.ascontiguousarray(a.reshape(-1, a.shape[-1]))
+
+
+@pytest.mark.parametrize(("update", "back"), [("step", "zero"), ("sequence", "random")])
+def test_sequences_are_learned_as_from_python(update, back, rng):
+    net, same = pair(back)
+    X, Y = sequences(rng)
+    x, y, weight = rows(X), rows(Y), rng.random((N * T, 1))
+    order = (c.c_int64 * 3)(2, 0, 3)
+    plan = Sequences(times=T, update=update.encode(), batch_size=2, order=order, n=3)
+    result = WeightedResult()
+    weighted = view(weight)
+    for _ in range(3):
+        given = (view(x), view(y), c.byref(weighted), c.byref(plan), SGD, None, None)
+        assert net.call("train_sequences", *given, c.byref(result)) == 0, last_error()
+        loss = same.train_sequences(
+            X,
+            Y,
+            OPTIMIZERS["sgd"][1],
+            batch_size=2,
+            order=[2, 0, 3],
+            update=update,
+            mask=weight.reshape(N, T),
+        )
+        assert result.loss == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_array_equal(net.array("weights", 0), same.weights[0])
+    out = np.zeros((N * T, 2))
+    assert net.call("forward_sequences", view(x), c.c_int64(T), view(out)) == 0, last_error()
+    np.testing.assert_array_equal(out.reshape(N, T, 2), same.forward_sequences(X))
+    given = (view(x), view(y), None, c.c_int64(T), c.byref(result))
+    assert net.call("evaluate_sequences", *given) == 0, last_error()
+    assert result.loss == pytest.approx(same.evaluate_sequences(X, Y).loss, rel=1e-12)
+
+
+def test_a_simulator_goes_step_by_step_and_sets_the_state(rng):
+    net, same = pair()
+    X, Y = sequences(rng)
+    h, out = rng.standard_normal((N, 7)), np.zeros((N, 2))
+    assert net.call("set_state", view(h)) == 0, last_error()
+    same.reset(h)
+    for t in range(T):
+        assert net.call("forward_step", view(np.ascontiguousarray(X[:, t])), view(out)) == 0
+        e = np.ascontiguousarray(Y[:, t] - out)
+        assert net.call("apply_error", view(e), SGD, None) == 0, last_error()
+        np.testing.assert_array_equal(out, same.forward_step(np.ascontiguousarray(X[:, t])))
+        same.apply_error(e, OPTIMIZERS["sgd"][1])
+    now = np.zeros((N, 7))
+    assert net.call("state", view(now)) == 0, last_error()
+    np.testing.assert_array_equal(now, same.hidden_state)
+    np.testing.assert_array_equal(net.array("weights", 0), same.weights[0])
+    assert net.call("reset") == 0
+    assert net.call("state", view(now)) == STATUS["INVALID_ARGUMENT"]
+    assert "has no state" in last_error()
+
+
+def test_what_is_wrong_is_refused(rng):
+    net, _ = pair("transpose")
+    x, y = map(rows, sequences(rng))
+    plan = Sequences(times=T, update=b"step")
+
+    def train():
+        return net.call(
+            "train_sequences", view(x), view(y), None, c.byref(plan), SGD, None, None, None
+        )
+
+    assert train() == STATUS["INVALID_ARGUMENT"]
+    assert "it must be 'sequence'" in last_error()
+    plan = Sequences(times=5)
+    assert train() == STATUS["INVALID_ARGUMENT"]
+    assert "times was 5" in last_error()
+    given = (view(x), view(y), None, None, SGD, None, None, None)
+    assert net.call("train_sequences", *given) == STATUS["INVALID_ARGUMENT"]
+    assert "[fastfa_sequences] was null" in last_error()
+    assert net.call("set_state", view(np.zeros((2, 3)))) == STATUS["INVALID_ARGUMENT"]
+    assert "must have 7" in last_error()
+    plain = Network(3, [Layer(units=7), Layer(units=2)])
+    assert plain.call("reset") == STATUS["INVALID_ARGUMENT"]
+    assert "no recurrent layer" in last_error()
