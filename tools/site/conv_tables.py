@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from statistics import fmean, stdev
 from typing import Any
 
 from site_table import load, measured, table
 
 CONV = "conv-2026-11-30.json"
+LENET = "lenet-2026-11-30.json"
+SETS = {"fashion-mnist": "Fashion-MNIST", "mnist": "MNIST"}
+# Test errors in percent of LeNet in BioTorch's table: 100 epochs, selected on the test set.
+BIOTORCH = {
+    "fashion-mnist": {
+        "bp": 9.2,
+        "fa": 13.06,
+        "dfa": 12.81,
+        "usf": 9.69,
+        "brsf": 10.02,
+        "frsf": 9.61,
+    },
+    "mnist": {"bp": 0.91, "fa": 1.7, "dfa": 1.61, "usf": 0.94, "brsf": 0.91, "frsf": 0.97},
+}
 NETWORKS = {
     "lenet": "LeNet-5, 28×28",
     "32-64-128": "32-64-128 maps of 3×3 with pooling, 28×28",
@@ -43,3 +58,31 @@ def _row(name: str, found: dict[str, Any]) -> list[str]:
         *peers,
         f"{found['memory']['ratio']:.2f}×",
     ]
+
+
+def lenet() -> str:
+    result = load(LENET)
+    plan = result["protocol"]
+    columns = ["rule"]
+    for name in result["sets"]:
+        columns += [f"{SETS[name]}, error", "rate", "BioTorch", "Δh∠Δh_BP, lowest layer"]
+    rules = next(iter(result["sets"].values()))
+    rows = []
+    for rule in rules:
+        cells = [f"`{rule}`"]
+        for name, found in result["sets"].items():
+            errors = [run["error_percent"] for run in found[rule]["runs"]]
+            angle = fmean(run["angles_bp"][0] for run in found[rule]["runs"])
+            cells += [
+                f"{fmean(errors):.2f} ± {stdev(errors):.2f} %",
+                f"{found[rule]['rate']:g}",
+                f"{BIOTORCH[name][rule]} %",
+                f"{angle:.0f}°",
+            ]
+        rows.append(cells)
+    seeds = len(next(iter(rules.values()))["runs"])
+    return (
+        f"`bench/lenet.py`: {plan['network']}; {plan['optimizer']}; batch {plan['batch']}, "
+        f"{plan['epochs']} epochs, {seeds} seeds, mean and standard deviation. {measured(result)} "
+        f"[results/{LENET}](results/{LENET})\n\n{table(columns, rows)}"
+    )

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from conv_tables import conv
+from conv_tables import conv, lenet
 from defaults_table import defaults
 from experiment_tables import claims, counts, gallery, local_mnist, mnist, paper
 from precision_tables import bf16_batches, bf16_learning, bf16_steps
@@ -48,6 +48,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "torch-cost": torch_cost,
     "torch-training": torch_training,
     "conv": conv,
+    "lenet": lenet,
     "bf16-steps": bf16_steps,
     "bf16-batches": bf16_batches,
     "bf16-learning": bf16_learning,
