@@ -15,6 +15,8 @@ from fastfa.data import (
     Distortion,
     Normalised,
     NormalisedDataset,
+    SequenceDataset,
+    Sequences,
     Split,
     dataset_info,
 )
@@ -97,6 +99,8 @@ MADE = {
     fa.metrics.LayerAlignment: lambda: fa.metrics.alignment(network(), X, Y)[0],
     Split: split,
     Dataset: lambda: Dataset("mine", split(), split(), 12, (1, 2, 2)),
+    Sequences: lambda: Sequences(X[None], Y[None]),
+    SequenceDataset: lambda: fa.data.load("periodic"),
     DataFile: lambda: dataset_info("mnist").files[0],
     DatasetInfo: lambda: dataset_info("mnist"),
     CropFlip: CropFlip,
