@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from . import sklearn as sklearn  # not in __all__: its package is an extra
     from .callbacks import (
         Alignment,
+        AlignmentInTime,
         AveragedWeights,
         BestWeights,
         Callback,
@@ -58,6 +59,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Alignment",
+    "AlignmentInTime",
     "AveragedWeights",
     "AvgPool2D",
     "BestWeights",
@@ -128,6 +130,7 @@ _MODULES = (
 )
 _LAZY = dict.fromkeys(_MODULES) | {
     "Alignment": "callbacks",
+    "AlignmentInTime": "callbacks",
     "AveragedWeights": "callbacks",
     "BestWeights": "callbacks",
     "CSVLogger": "callbacks",
