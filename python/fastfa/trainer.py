@@ -19,7 +19,7 @@ from .training import settings as _given
 from .training.augment import Ahead
 from .training.chunks import all_finite, finite_state, order_of, samples_bar, train
 from .training.examples import Examples, Plan, Sets, fingerprint, names_in, prepare_sets
-from .training.in_time import check_carried
+from .training.in_time import look_at
 from .training.together import evaluated, records
 
 if TYPE_CHECKING:
@@ -206,6 +206,11 @@ class Trainer(Whole, Guarded):
         return self.epoch + self._trained
 
     @property
+    def _has_errors(self) -> bool:
+        """Whether the outputs stand for classes, so that the records have error rates."""
+        return self._one.output_size > 1 and getattr(self._learner, "classes", True)
+
+    @property
     def ending(self) -> bool:
         """Whether no further epoch of this `fit` will begin."""
         return self._stopping or self._plan is None or self.epoch >= self._plan.end
@@ -354,7 +359,7 @@ class Trainer(Whole, Guarded):
     def _prepare(self, train: Any, validation: Any, test: Any) -> Sets:
         """The checked examples by name: "train", and the sets to measure after each epoch."""
         sets = prepare_sets(self._one, self.targets, self.seed, train, validation, test)
-        check_carried(self._learner, sets["train"].x, self.batch_size, train)
+        look_at(self._learner, sets["train"].x, self.batch_size, train)
         return sets
 
     def _run_epoch(
@@ -376,7 +381,7 @@ class Trainer(Whole, Guarded):
         measures = {"train_loss": loss, "train_error": error} | evaluated(self._learner, measured)
         times = {"seconds": seconds, "samples_per_second": seen / max(seconds, 1e-9)}
         place: Record = {"epoch": epoch, "lr": self._lr}
-        record, *each = records(self._learner, measures, place, times)
+        record, *each = records(self._learner, self._has_errors, measures, place, times)
         for callback in self.callbacks:
             callback.on_epoch_end(self, record)
         self.schedule._check_keys(record, True)

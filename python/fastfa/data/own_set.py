@@ -233,11 +233,9 @@ def _of_sequences(
         f"{what}; sequences of up to {train.x.shape[1]} steps; {len(train)} to train on, {len(test)} "
         f"{how}"
     )
-    more: dict[str, Any] = {"origin": origin}
-    if found is not None:
-        more |= {"feature_names": found.columns, "is_table": True}
+    more = {} if found is None else {"feature_names": found.columns}
     name = what if found is None else found.name
-    return sequence_dataset(name, train, test, **more)
+    return sequence_dataset(name, train, test, origin=origin, is_table=True, **more)
 
 
 def _of_images(images: ImageSet | CifarFolder, limit: int | None) -> Dataset:

@@ -68,7 +68,7 @@ def train(
         own["batch"] += batches
         own["examples"] += len(part)
         _adapt_chunk(trainer, batches, elapsed)
-        errors = f", error {np.mean(error):.2%}" if trainer._one.output_size > 1 else ""
+        errors = f", error {np.mean(error):.2%}" if trainer._has_errors else ""
         bar.set_postfix_str(f"loss {np.mean(loss):.4f}{errors}", refresh=False)
         bar.update(len(part))
         for callback in trainer.callbacks:

@@ -29,6 +29,7 @@ class InTime:
     def __init__(self, net: Network, update: str, carry: bool) -> None:
         self.net, self.update, self.carry = net, update, carry
         self.output_size = net.output_size
+        self.classes = True  # whether the outputs may stand for classes
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return self.net.state_dict()
@@ -69,6 +70,7 @@ class TogetherInTime(Together):
     def __init__(self, ensemble: Ensemble, update: str, carry: bool) -> None:
         super().__init__(ensemble)
         self.update, self.carry = update, carry
+        self.classes = True
 
     def batches_at_once(self, x: np.ndarray, batch_size: int) -> int:
         each = InTime(self.networks[0], self.update, self.carry).batches_at_once(x, batch_size)
@@ -215,9 +217,12 @@ def _as_targets(
     return low * (1.0 - y) + high * y
 
 
-def check_carried(learner: Any, x: np.ndarray, batch_size: int, source: Any) -> None:
-    """Refuse sequences that can't go on from epoch to epoch."""
-    if not getattr(learner, "carry", False):
+def look_at(learner: Any, x: np.ndarray, batch_size: int, source: Any) -> None:
+    """Refuse sequences that can't go on from epoch to epoch, and see whether they have classes."""
+    if not isinstance(learner, InTime | TogetherInTime):
+        return
+    learner.classes = not (isinstance(source, Sequences) and source.is_regression)
+    if not learner.carry:
         return
     n = len(x)
     if n > batch_size:
@@ -227,7 +232,7 @@ def check_carried(learner: Any, x: np.ndarray, batch_size: int, source: Any) -> 
         )
     if getattr(source, "lengths", None) is not None:
         raise ValueError("[fit] train has lengths, with carry; its sequences must be of one length")
-    for net in getattr(learner, "networks", None) or (learner.net,):
+    for net in learner.networks if isinstance(learner, TogetherInTime) else (learner.net,):
         state = net.hidden_state
         if state is not None and len(state) != n:
             raise ValueError(

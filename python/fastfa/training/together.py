@@ -77,10 +77,12 @@ def evaluated(learner: Any, measured: dict[str, Examples]) -> dict[str, Any]:
     return found
 
 
-def records(learner: Any, measures: dict[str, Any], before: Record, after: Record) -> list[Record]:
+def records(
+    learner: Any, errors: bool, measures: dict[str, Any], before: Record, after: Record
+) -> list[Record]:
     """The records of an epoch: the means, and of an ensemble then each network's own."""
     networks = learner.networks if isinstance(learner, Together) else (learner,)
-    if networks[0].output_size == 1:  # which has no classes
+    if not errors:
         measures = {key: value for key, value in measures.items() if not key.endswith("_error")}
     found = [{key: float(np.mean(value)) for key, value in measures.items()}]
     if isinstance(learner, Together):
