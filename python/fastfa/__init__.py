@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from . import sklearn as sklearn  # not in __all__: its package is an extra
     from .callbacks import (
         Alignment,
+        AlignmentInTime,
         AveragedWeights,
         BestWeights,
         Callback,
@@ -60,6 +61,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Alignment",
+    "AlignmentInTime",
     "AveragedWeights",
     "AvgPool2D",
     "BestWeights",
@@ -130,6 +132,7 @@ _MODULES = (
 )
 _LAZY = dict.fromkeys(_MODULES) | {
     "Alignment": "callbacks",
+    "AlignmentInTime": "callbacks",
     "AveragedWeights": "callbacks",
     "BestWeights": "callbacks",
     "CSVLogger": "callbacks",

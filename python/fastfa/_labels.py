@@ -13,6 +13,10 @@ ANGLES = {
     "angle_pbp_sd": "S.d. of the angle to pseudobackprop's",
     "weight_angle": "Angle between B and Wᵀ",
     "neuron_angles": "Angle between rows of B and of Wᵀ",
+    "angle_bptt": "Angle to backprop through time",
+    "angle_bptt_sd": "S.d. of the angle to backprop through time",
+    "angle_bptt_layer": "Angle to backprop through time, as one vector",
+    "angle_bptt_steps": "Angle to backprop through time, step by step",
     "gradient_angle": "Angle to backprop's weight change",
 }
 _OTHERS = {

@@ -1,4 +1,4 @@
-"""Figures: learning curves, and how the hidden updates turn towards backprop's.
+"""Figures: learning curves, how the hidden updates turn towards backprop's, and sequences in time.
 
 Needs matplotlib (``pip install 'fastfa[plots]'``). Figures are made without pyplot, so drawing here
 neither opens a window nor changes a notebook's settings, and a notebook shows them without any.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _check
 from ._curves import (
     curve,
     figure_of,
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
 
     from .history import History
 
-__all__ = ["new_figure", "plot_angles", "plot_history", "plot_learning_curves"]
+__all__ = [
+    "new_figure",
+    "plot_angles",
+    "plot_angles_in_time",
+    "plot_history",
+    "plot_learning_curves",
+    "plot_sequence",
+]
 
 
 def __dir__() -> list[str]:
@@ -46,6 +54,7 @@ _SETS = {
     "validation": ("validation", "#d55e00", "--"),
     "test": ("test", "#000000", "-"),
 }
+_EARLY, _LATE = np.array([0.65, 0.86, 0.62]), np.array([0.0, 0.2, 0.1])  # greens
 _FIRST = [
     f"{name}_{what}" for what in ("error", "loss") for name in ("test", "validation", "train")
 ]
@@ -246,4 +255,105 @@ def plot_angles(
         right_angle(ax)
     plain_frame(ax)
     ax.legend(frameon=False, loc="best")
+    return figure_of(ax)
+
+
+def plot_sequence(target: Any, output: Any, ax: Axes | None = None, *, mask: Any = None) -> Figure:
+    """What a network in time was to say, and what it says, step by step.
+
+    Parameters
+    ----------
+    target : array_like, shape (T, k) or (T,)
+        Of one sequence, such as ``data.test.y[0]``.
+    output : array_like, of the same shape
+        Such as ``net.forward_sequences(data.test.x)[0]``.
+    ax
+        Axes to draw on; a new figure if None.
+    mask : array_like, shape (T,), optional
+        What each step counts: the target is drawn where that is above 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes differ, or one holds no real numbers.
+    """
+    where = "plot_sequence"
+    wanted, said = (
+        _check.real_numbers(where, name, value).astype(float)
+        for name, value in (("target", target), ("output", output))
+    )
+    if wanted.ndim not in (1, 2) or not wanted.size or said.shape != wanted.shape:
+        raise ValueError(
+            f"[{where}] target has shape {wanted.shape} and output {said.shape}; both must be (T, k), "
+            "or (T,), of one sequence"
+        )
+    wanted, said = (each.reshape(len(each), -1) for each in (wanted, said))
+    if mask is not None:
+        counts = _check.real_numbers(where, "mask", mask)
+        if counts.shape != wanted.shape[:1]:
+            raise ValueError(
+                f"[{where}] mask has shape {counts.shape}; it must be {wanted.shape[:1]}, of each step"
+            )
+        wanted = np.where(counts[:, None] > 0, wanted, np.nan)
+    ax = new_figure().axes[0] if ax is None else ax
+    steps = np.arange(len(said))
+    count = said.shape[1]
+    for k, colour in enumerate(shades(count)):
+        text = f"output {k + 1}" if count > 1 else "output"
+        ax.plot(steps, said[:, k], color=colour, linewidth=1.5, label=text)
+    marker = "o" if np.isfinite(wanted[:, 0]).sum() <= 1 else None
+    drawn = ax.plot(steps, wanted, "--", color="black", linewidth=1.2, marker=marker, markersize=4)
+    drawn[0].set_label("target")
+    ax.set_xlabel("Step")
+    ax.set_ylabel("Outputs" if count > 1 else "Output")
+    plain_frame(ax)
+    ax.legend(frameon=False, loc="best")
+    return figure_of(ax)
+
+
+def plot_angles_in_time(
+    rows: Sequence[Mapping[str, Any]], ax: Axes | None = None, *, lines: int = 5
+) -> Figure:
+    """The angle to backprop through time at each step of sequences, before, while and after learning.
+
+    Parameters
+    ----------
+    rows
+        `fastfa.callbacks.AlignmentInTime.rows`.
+    ax
+        Axes to draw on; a new figure if None.
+    lines
+        How many measurements are drawn, at least 1: the first, the last, and some between, evenly.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there are no rows, or ``lines`` isn't a number from 1.
+    KeyError
+        If they have no ``angle_bptt_steps``.
+    """
+    where, key = "plot_angles_in_time", "angle_bptt_steps"
+    lines = _check.integer(where, "lines", lines, 1)
+    if not len(rows):
+        raise ValueError(f"[{where}] rows was empty; it must hold at least one measurement")
+    if any(key not in row for row in rows):
+        raise KeyError(f"[{where}] rows have no {key!r}; they have: {', '.join(rows[0])}")
+    ax = new_figure().axes[0] if ax is None else ax
+    chosen = np.unique(np.linspace(len(rows) - 1, 0, lines).round().astype(int))
+    for at, share in zip(chosen, np.linspace(0, 1, len(chosen)), strict=True):
+        colour = (1 - share) * _EARLY + share * _LATE
+        values = np.array(rows[at][key], dtype=float)  # None is a NaN of a file
+        marker = "o" if np.isfinite(values).sum() <= 1 else None
+        text = f"{rows[at]['examples']:,}"
+        ax.plot(
+            np.arange(len(values)), values, color=colour, marker=marker, markersize=3, label=text
+        )
+    ax.set_xlabel("Step")
+    ax.set_ylabel(wrapped(label("angle_bptt")))
+    right_angle(ax)
+    plain_frame(ax)
+    ax.legend(
+        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(chosen),
+        title="sequences seen", handlelength=1.2, columnspacing=1.0,
+    )  # fmt: skip
     return figure_of(ax)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .training import settings as _given
 from .training.augment import Ahead
 from .training.chunks import all_finite, finite_state, order_of, samples_bar, train
 from .training.examples import Examples, Plan, Sets, fingerprint, names_in, prepare_sets
+from .training.in_time import look_at
 from .training.together import evaluated, records
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Trainer(Whole, Guarded):
     optimizer : fastfa.SGD, Adam, AdamW or RMSprop
         Its ``lr`` is where the schedule starts.
     batch_size
-        Examples in an update; 1 is online learning. An epoch's last batch may be smaller.
+        Examples in an update; 1 is online learning. An epoch's last batch may be smaller. Examples of a
+        network in time, whose first layer is a `Recurrent`, are sequences.
     epochs
         Epochs that one `fit` runs.
     shuffle
@@ -66,7 +68,11 @@ class Trainer(Whole, Guarded):
     loss
         None: the network's. Or a callable ``(output, target) -> (losses, error)`` of yours: arrays (N,
         n_out), the examples' losses (N,), and −∂L/∂output, (N, n_out); with a network of
-        ``cross_entropy`` −∂L/∂a, to which no σ′ is applied.
+        ``cross_entropy`` −∂L/∂a, to which no σ′ is applied. Not for networks in time.
+    update, carry
+        Of a network in time, as for `Network.train_sequences`: whether it learns from whole sequences or
+        at every step, and whether they go on from the state in which the epoch before has ended. With
+        carry all are one batch, in their order.
 
     Attributes
     ----------
@@ -86,12 +92,12 @@ class Trainer(Whole, Guarded):
 
     Notes
     -----
-    All but ``net`` and ``loss`` may be assigned later, with the same checks, and counts from the next
-    `fit` on. Callbacks may assign ``optimizer`` and ``batch_size``, which count at once, ``schedule``
-    and ``shuffle``, from the next epoch on. A schedule that is assigned starts at the optimizer's rate.
-    An optimizer of another rate gives the schedule a new start: its rate is used until the schedule,
-    which counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come; a callable or a
-    `Schedule` of your own says every epoch's rate itself.
+    All but ``net``, ``loss``, ``update`` and ``carry`` may be assigned later, with the same checks, and
+    counts from the next `fit` on. Callbacks may assign ``optimizer`` and ``batch_size``, which count at
+    once, ``schedule`` and ``shuffle``, from the next epoch on. A schedule that is assigned starts at
+    the optimizer's rate. An optimizer of another rate gives the schedule a new start: its rate is used
+    until the schedule, which counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come;
+    a callable or a `Schedule` of your own says every epoch's rate itself.
     """
 
     net: Any
@@ -106,6 +112,8 @@ class Trainer(Whole, Guarded):
     augment: Any
     targets: Any
     loss: Loss | None
+    update: str
+    carry: bool
     history: History
     histories: tuple[History, ...]
     epoch: int
@@ -115,27 +123,12 @@ class Trainer(Whole, Guarded):
     _lr: float
     _first_lr: float
 
-    _SETTINGS: ClassVar[dict[str, Callable[[Any, Any], Any]]] = {
-        "optimizer": lambda self, value: self._started_with(value),
-        "schedule": lambda self, value: self._started(value),
-        "batch_size": lambda self, v: _check.integer("Trainer", "batch_size", v, 1, 2**31 - 1),
-        "epochs": lambda self, value: _check.integer("Trainer", "epochs", value, 1),
-        "seed": lambda self, value: _check.integer("Trainer", "seed", value, 0, 2**64 - 1),
-        "shuffle": lambda self, value: _check.flag("Trainer", "shuffle", value),
-        "progress": lambda self, value: _check.flag("Trainer", "progress", value),
-        "callbacks": lambda self, value: _given.check_callbacks(value),
-        "augment": lambda self, value: _given.check_augment(value, self._one),
-        "targets": lambda self, value: _given.check_targets(self._one, value),
-        "history": lambda self, value: _given.check_history(value),
-        "epoch": lambda self, value: _check.integer("Trainer", "epoch", value, 0),
-        "batch": lambda self, value: _check.integer("Trainer", "batch", value, 0),
-        "examples": lambda self, value: _check.integer("Trainer", "examples", value, 0),
-    }
+    _SETTINGS: ClassVar[dict[str, Callable[[Any, Any], Any]]] = _given.SETTINGS
     _checkpoint_kind: ClassVar[str] = "trainer"
     _AT_ONCE: ClassVar[tuple[str, ...]] = ("optimizer", "schedule", "batch_size", "shuffle")
     _INSTEAD: ClassVar[dict[str, str]] = {
         "": "it follows from what the trainer is given and does",
-        **dict.fromkeys(("net", "loss"), "make another Trainer; this one's history belongs to it"),
+        **dict.fromkeys(_given.FIXED, "make another Trainer; this one's history belongs to it"),
     }
 
     def __init__(
@@ -153,19 +146,14 @@ class Trainer(Whole, Guarded):
         augment: Any = None,
         targets: tuple[float, float] | None = None,
         loss: Loss | None = None,
+        update: Literal["sequence", "step"] = "sequence",
+        carry: bool = False,
     ) -> None:
         self._fitting = False  # whether a fit is running
-        self._learner = _given.learner_of(net, loss)
+        self._learner = _given.learner_of(net, loss, update, carry)
         self._one: Any = getattr(net, "networks", (net,))[0]  # has what all have in common
-        self._set(
-            loss=loss,
-            net=net,
-            has_validation=False,
-            epoch=0,
-            batch=0,
-            examples=0,
-            history=History(),
-        )
+        self._set(net=net, loss=loss, update=update, carry=carry, has_validation=False)
+        self._set(epoch=0, batch=0, examples=0, history=History())
         self._set(histories=tuple(History() for _ in getattr(net, "networks", ())))
         self._after = 0  # epochs that the schedule doesn't see
         self._trained = False  # whether an epoch has its updates, but isn't in the history yet
@@ -218,6 +206,11 @@ class Trainer(Whole, Guarded):
         return self.epoch + self._trained
 
     @property
+    def _has_errors(self) -> bool:
+        """Whether the outputs stand for classes, so that the records have error rates."""
+        return self._one.output_size > 1 and getattr(self._learner, "classes", True)
+
+    @property
     def ending(self) -> bool:
         """Whether no further epoch of this `fit` will begin."""
         return self._stopping or self._plan is None or self.epoch >= self._plan.end
@@ -245,6 +238,8 @@ class Trainer(Whole, Guarded):
             alphabetical one); Y (N, n_out) targets. Or such a pair with a third, (N,): what each example
             counts, as ``sample_weight`` of `Network.step`. Losses and errors in the history are then
             weighted means. Sets whose weights are all 0 are refused. With one output, Y may be (N,) too.
+            Of a network in time: `fastfa.data.Sequences`, or a pair (X, Y) of X (N, T, n_in) and Y
+            (N, T, n_out), or of the last steps Y (N, n_out) or labels (N,); a third is (N,) or (N, T).
         validation
             None, examples as for ``train``, or a fraction in (0, 1) of ``train`` that is split
             off as ``Split.split(fraction, seed)`` does. Schedules and callbacks may decide by it.
@@ -363,7 +358,9 @@ class Trainer(Whole, Guarded):
 
     def _prepare(self, train: Any, validation: Any, test: Any) -> Sets:
         """The checked examples by name: "train", and the sets to measure after each epoch."""
-        return prepare_sets(self._one, self.targets, self.seed, train, validation, test)
+        sets = prepare_sets(self._one, self.targets, self.seed, train, validation, test)
+        look_at(self._learner, sets["train"].x, self.batch_size, train)
+        return sets
 
     def _run_epoch(
         self, epoch: int, examples: Examples, measured: dict[str, Examples], bar: tqdm
@@ -384,7 +381,7 @@ class Trainer(Whole, Guarded):
         measures = {"train_loss": loss, "train_error": error} | evaluated(self._learner, measured)
         times = {"seconds": seconds, "samples_per_second": seen / max(seconds, 1e-9)}
         place: Record = {"epoch": epoch, "lr": self._lr}
-        record, *each = records(self._learner, measures, place, times)
+        record, *each = records(self._learner, self._has_errors, measures, place, times)
         for callback in self.callbacks:
             callback.on_epoch_end(self, record)
         self.schedule._check_keys(record, True)

@@ -75,7 +75,7 @@ def test_the_list_command_tells_what_is_where(
     def row(name: str) -> str:
         assert run_command("list", "--root", str(tmp_path)) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert lines[0].split() == ["NAME", "IMAGES", "SIZE", "LICENCE", "WHERE"]
+        assert lines[0].split() == ["NAME", "EXAMPLES", "SIZE", "LICENCE", "WHERE"]
         return next(line for line in lines if line.split()[0] == name)
 
     assert row("tiny").endswith("to get it: fastfa data fetch tiny")

@@ -193,3 +193,36 @@ def test_drawing_leaves_pyplot_alone(matplotlib, run_python):
         "History([{'epoch': 1, 'test_error': 0.5}]).plot()\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
+
+
+def test_a_sequence_is_drawn_where_it_counts(matplotlib):
+    target, output = np.arange(10.0).reshape(5, 2), np.ones((5, 2))
+    (ax,) = plots.plot_sequence(target, output, mask=[0, 1, 1, 0, 2]).axes
+    drawn = [line.get_ydata() for line in ax.lines]
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "-", "--", "--"]
+    np.testing.assert_array_equal(drawn[1], output[:, 1])
+    np.testing.assert_array_equal(drawn[3], [np.nan, 3, 5, np.nan, 9])
+    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert named == ["output 1", "output 2", "target"]
+    (ax,) = plots.plot_sequence(target[:, 0], output[:, 0], mask=[0, 0, 0, 0, 1]).axes
+    assert ax.lines[1].get_marker() == "o"  # a single step has no line
+    for wrong in ((target, output[:4]), (target[None], output[None])):
+        with pytest.raises(ValueError, match=r"both must be \(T, k\), or \(T,\), of one sequence"):
+            plots.plot_sequence(*wrong)
+
+
+def test_angles_in_time_are_drawn_of_the_first_the_last_and_some_between(matplotlib):
+    rows = [
+        {"examples": 10 * k, "angle_bptt_steps": np.array([np.nan, 90 - k, 80 - k])}
+        for k in range(11)
+    ]
+    (ax,) = plots.plot_angles_in_time(rows, lines=3).axes
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines if line.get_label()[0] != "_"}
+    assert list(drawn) == ["0", "50", "100"]
+    np.testing.assert_array_equal(drawn["50"], [np.nan, 85, 75])
+    assert ax.get_ylabel().replace("\n", " ") == "Angle to backprop through time (degrees)"
+    (ax,) = plots.plot_angles_in_time(rows, lines=1).axes
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [np.nan, 80, 70])
+    from_file = [{"examples": 0, "angle_bptt_steps": [None, 40.0]}]
+    (ax,) = plots.plot_angles_in_time(from_file).axes
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [np.nan, 40])

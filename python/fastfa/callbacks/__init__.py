@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from .alignment import Alignment
 from .base import BuiltIn, Callback, Writing, begin_fit, check_fit, failure_told
+from .in_time import AlignmentInTime
 from .loggers import CSVLogger, JSONLLogger
 from .weights import AveragedWeights, BestWeights, EarlyStopping
 
 __all__ = [
     "Alignment",
+    "AlignmentInTime",
     "AveragedWeights",
     "BestWeights",
     "BuiltIn",

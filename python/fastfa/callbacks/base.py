@@ -106,7 +106,7 @@ def check_fit(trainer: Trainer, measured: Collection[str]) -> None:
 
     ``measured`` are the sets that are evaluated after each epoch.
     """
-    own = ["loss", "error"] if trainer._one.output_size > 1 else ["loss"]
+    own = ["loss", "error"] if trainer._has_errors else ["loss"]
     keys = ["epoch", "lr", *(f"{name}_{what}" for name in ("train", *measured) for what in own)]
     keys += ["seconds", "samples_per_second"]
     complete = True

@@ -9,6 +9,7 @@ from .._attributes import is_ours
 from ..callbacks import Callback
 from ..optim import EXPECTED, OPTIMIZERS
 from ..schedules import Schedule, _FromCallable
+from ..training.in_time import is_in_time
 from .describe import Tensors, describe, is_known, pack
 from .network import Described, describe_network
 
@@ -87,6 +88,8 @@ def configuration_of(trainer: Trainer) -> Described:
     }
     if trainer.loss is not None:
         configuration["loss"] = _describe_part(trainer.loss)
+    if is_in_time(trainer.net):
+        configuration |= {"update": trainer.update, "carry": trainer.carry}
     if trainer._after:  # a fastfa that doesn't know it refuses the file
         configuration["schedule_after"] = trainer._after
     return pack(configuration, "trainer", {})

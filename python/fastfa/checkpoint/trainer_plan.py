@@ -29,6 +29,7 @@ _BUILT_IN: dict[str, type[Callback]] = {
     for each in (
         Checkpoint,
         _callbacks.Alignment,
+        _callbacks.AlignmentInTime,
         _callbacks.AveragedWeights,
         _callbacks.BestWeights,
         _callbacks.CSVLogger,

@@ -69,8 +69,11 @@ def build_layers(
     for i, table in enumerate(tables):
         name = f"{where}[{i}]"
         values = {key: value for key, value in table.items() if key != "kind"}
-        own = {key: value for key, value in common.items() if key in _keys(table["kind"])}
-        if (own | values).get("activation") == "leaky_relu":
+        keys = _keys(table["kind"])
+        own = {key: value for key, value in common.items() if key in keys}
+        if i and table["kind"] == "recurrent":
+            raise ValueError(f"[train] {name} was a recurrent layer; it must be the first layer")
+        if "leaky_slope" in keys and (own | values).get("activation") == "leaky_relu":
             own |= leaky
         layer = make(f"{name}.", _class(table["kind"]), own | values)
         shape = _above(name, table["kind"], layer, shape)
@@ -233,6 +236,8 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "weight_scale": _NUMBER,
     "density": _NUMBER,
     "leaky_slope": _NUMBER,
+    "tau": _NUMBER,
+    "recurrent_scale": _NUMBER,
     "lr_scale": _NUMBER,
     "decay_scale": _NUMBER,
     "bias_lr_scale": _NUMBER,
@@ -291,6 +296,11 @@ _KINDS = {
         "pool:average:SIZE, such as pool:average:2x3,stride=2",
         _one("size"),
         _fits_an_image,
+    ),
+    "recurrent": _Kind(
+        "Recurrent",
+        "recurrent:UNITS, such as recurrent:50 or recurrent:50,tau=10,recurrent_scale=1.5",
+        _one("units"),
     ),
     "dropout": _Kind("Dropout", "dropout:RATE, such as dropout:0.5", _one("rate")),
 }

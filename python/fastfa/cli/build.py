@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .architecture import build_layers, make
-from .dataset import settled
+from .dataset import is_in_time, settled
 from .settings import default_of, parse_schedule
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def build_trainer(
         progress=progress,
         augment=augment,
         targets=None if settings.targets is None else tuple(settings.targets),
+        update=settings.update,
+        carry=settings.carry,
     )
     if settings.feedback_calibrate is not None:
         _calibrate(settings, data, trainer)
@@ -97,6 +99,11 @@ def _schedule(settings: argparse.Namespace) -> Any:
 
 def _calibrate(settings: argparse.Namespace, data: Dataset, trainer: Trainer) -> None:
     """Give B the size that the first of the examples that are trained on ask for."""
+    if is_in_time(settings):
+        raise ValueError(
+            f"[train] feedback_calibrate was {settings.feedback_calibrate}; it must not be given for a "
+            "network in time"
+        )
     examples = trainer._prepare(data.train, settings.validation, None)["train"]
     count, most = settings.feedback_calibrate, len(examples.x)
     if not 1 <= count <= most:
@@ -119,6 +126,7 @@ def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Net
     """The network that the settings describe, for this dataset."""
     from .. import Network
 
+    settings = _timed(settings, data)
     net = Network(
         data.image_shape,
         build_layers(settings, data.image_shape, data.outputs),
@@ -133,11 +141,44 @@ def build_network(settings: argparse.Namespace, data: Dataset, seed: int) -> Net
     return net
 
 
+def _timed(settings: argparse.Namespace, data: Dataset) -> argparse.Namespace:
+    """The settings with the recurrent layer that their rule needs, and only for sequences."""
+    from ..data import SequenceDataset
+    from ..rules import IN_TIME
+
+    wanted, rule = isinstance(data, SequenceDataset), settings.feedback
+    if wanted != is_in_time(settings):
+        given = "not given" if settings.layers is None else f"{settings.layers[0]['kind']!r} first"
+        must = (
+            "it must begin with a recurrent layer, such as recurrent:50,tau=10"
+            if wanted
+            else "without sequences (a file with --sequence, or a task) there must be no recurrent layer"
+        )
+        raise ValueError(f"[train] layers was {given} with dataset {settings.dataset!r}; {must}")
+    if not wanted:
+        if rule in IN_TIME:
+            _refuse({"feedback": rule}, "a network whose first layer is recurrent")
+        return settings
+    if rule == NODE_PERTURBATION:
+        raise ValueError("[train] feedback was 'np' for a network in time; it must have a matrix")
+    if rule not in IN_TIME:
+        return settings
+    first, needed = settings.layers[0], IN_TIME[rule][1]
+    if first.get("recurrent_feedback", needed) != needed:
+        raise ValueError(
+            f"[train] layers[0].recurrent_feedback was {first['recurrent_feedback']!r} with feedback "
+            f"{rule!r}; it must be {needed!r}, or not be given"
+        )
+    layers = [{**first, "recurrent_feedback": needed}, *settings.layers[1:]]
+    return argparse.Namespace(**{**vars(settings), "layers": layers})
+
+
 def build_feedback(settings: argparse.Namespace) -> Feedback | NodePerturbation:
     """The rule's own feedback, or one with the parts that were given in place of its own."""
     from .. import PRESETS, Feedback, NodePerturbation, WeightMirror, _check
+    from ..rules import IN_TIME
 
-    rules = (*PRESETS, NODE_PERTURBATION)
+    rules = (*PRESETS, *IN_TIME, NODE_PERTURBATION)
     _check.choice("train", "feedback", settings.feedback, rules)
     parts, mirror = _given(settings, _FEEDBACK), _given(settings, _MIRROR)
     if settings.feedback == NODE_PERTURBATION:
@@ -149,7 +190,8 @@ def build_feedback(settings: argparse.Namespace) -> Feedback | NodePerturbation:
             sigma, **{name.removeprefix("perturbation_"): value for name, value in own.items()}
         )
     _refuse(_given(settings, _PERTURBATION), "feedback 'np'")
-    rule = PRESETS[settings.feedback]
+    name = settings.feedback
+    rule = PRESETS[name] if name in PRESETS else IN_TIME[name][0]
     given = {name.removeprefix("feedback_"): value for name, value in parts.items()}
     own = {name: getattr(rule, name) for name in ("matrix", "route", "plasticity")}
     if given.get("matrix", rule.matrix) == rule.matrix:

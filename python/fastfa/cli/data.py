@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastfa.cli.folder import check_root, place
+from fastfa.data.known import dataset_info
 from fastfa.data.local import LOCAL_DATASETS
 from fastfa.data.places import locate
 from fastfa.data.registry import DATASETS, DatasetInfo
@@ -39,7 +40,7 @@ def run_list(args: argparse.Namespace) -> int:
     """Print a table of the datasets; the exit status."""
     if args.root is not None:
         check_root("data", args.root)
-    rows = [("NAME", "IMAGES", "SIZE", "LICENCE", "WHERE")]
+    rows = [("NAME", "EXAMPLES", "SIZE", "LICENCE", "WHERE")]
     rows += [_row(info, args.root) for info in (DATASETS | LOCAL_DATASETS).values()]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
@@ -62,7 +63,7 @@ def run_fetch(args: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
         report=lambda line: tqdm.write(line, file=sys.stderr),
     )
-    if DATASETS[args.name].embedded:
+    if dataset_info(args.name).embedded:
         print(f"{args.name} is part of fastfa: nothing to download")
     else:
         print(f"{args.name} is in {fetched[0].path.parent}")

@@ -73,7 +73,8 @@ def settled(settings: argparse.Namespace, data: Dataset) -> argparse.Namespace:
         classes = "softmax" if own["loss"] == "cross_entropy" else "logistic"
         own["output_activation"] = "linear" if regression else classes
     if own["activation"] is None:
-        own["activation"] = "tanh" if _sends_targets(settings) else "relu"
+        tanh = _sends_targets(settings) or is_in_time(settings)
+        own["activation"] = "tanh" if tanh else "relu"
     if regression:
         if own["loss"] != "squared_error":
             raise ValueError(
@@ -85,6 +86,11 @@ def settled(settings: argparse.Namespace, data: Dataset) -> argparse.Namespace:
                 f"[train] targets was {own['targets']}; it must not be given: it applies to classes"
             )
     return argparse.Namespace(**own)
+
+
+def is_in_time(settings: argparse.Namespace) -> bool:
+    """Whether the network that the settings describe is one in time."""
+    return bool(settings.layers) and settings.layers[0]["kind"] == "recurrent"
 
 
 def _sends_targets(settings: argparse.Namespace) -> bool:
@@ -111,16 +117,21 @@ class Prepared(NamedTuple):
 def prepare(settings: argparse.Namespace, data: Dataset) -> Prepared:
     """The data as the settings want them: of mean 0 and standard deviation 1 over the training set, each
     column of a table by itself, all pixels of an image's channel together (Supplementary Note 5)."""
-    from ..data import normalise, normalise_dataset
+    from ..data import SequenceDataset, normalise, normalise_dataset
 
     wanted = settings.normalise
     if wanted is None:
-        wanted = data.is_table or data.is_regression
+        made = (
+            isinstance(data, SequenceDataset) and not data.is_table
+        )  # a task, of units of its own
+        wanted = data.is_table or (data.is_regression and not made)
     if not wanted:
         return Prepared(data, 0.0)
     found = normalise_dataset(data)
     zero = 0.0
-    if not found.mean.ndim:  # the same bits as in the inputs
+    if not found.mean.ndim and not isinstance(
+        data, SequenceDataset
+    ):  # the same bits as in the inputs
         zero = float(normalise(data.train.x[:1, :1] * 0, found.mean, found.sd).x[0, 0])
     return Prepared(found.data, zero, found)
 

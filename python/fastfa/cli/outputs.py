@@ -19,6 +19,7 @@ import numpy as np
 from .. import build_info
 from .._interrupts import interrupt_behind
 from ..atomic import atomic_write
+from ..data import SequenceDataset
 from .folder import place
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def _of_data(prepared: Prepared) -> dict[str, Any]:
         "feature_names": list(data.feature_names),
     }
     if statistics is not None:
-        own = "per feature" if data.is_table else "per channel"
+        in_time = isinstance(data, SequenceDataset)
+        own = "per feature" if data.is_table or in_time else "per channel"
         known["normalised"] = own if statistics.mean.ndim else "all together"
     return {name: value for name, value in known.items() if value}
 
@@ -120,6 +122,8 @@ def write_predictions(folder: Path, net: Network, prepared: Prepared) -> bool:
     from ..history import History
 
     data, test = prepared.data, prepared.data.test
+    if isinstance(data, SequenceDataset):
+        return written(folder / PREDICTIONS, History(_in_time(net, data, prepared)).to_csv)
     rows: list[dict[str, Any]] = []
     for begin in range(0, len(test), 4096):
         labels, x = test.labels[begin : begin + 4096], test.x[begin : begin + 4096]
@@ -134,6 +138,30 @@ def write_predictions(folder: Path, net: Network, prepared: Prepared) -> bool:
             pairs = zip(labels, net.predict(x), strict=True)
             rows += [{"target": names[label], "predicted": names[y]} for label, y in pairs]
     return written(folder / PREDICTIONS, History(rows).to_csv)
+
+
+def _in_time(net: Network, data: SequenceDataset, prepared: Prepared) -> list[dict[str, Any]]:
+    """Of each step that counts, or of each sequence's last one, the same."""
+    rows: list[dict[str, Any]] = []
+    test, found = data.test, prepared.statistics
+    mean, sd = (0.0, 1.0) if found is None else (found.target_mean, found.target_sd)
+    steps = test.x.shape[1]
+    for at in range(len(test)):
+        said = net.forward_sequences(test.x[at : at + 1])[0]
+        end = steps if test.lengths is None else int(test.lengths[at])
+        for t in range(end - 1 if test.at_end else 0, end):
+            if test.mask is not None and not test.mask[at, t]:
+                continue
+            row: dict[str, Any] = {"sequence": at, "step": t}
+            target = test.y[at] if test.at_end else test.y[at, t]
+            for name, values in (("target", target), ("predicted", said[t])):
+                if not data.is_regression:
+                    row[name] = data.class_names[int(values.argmax())]
+                    continue
+                for k, value in enumerate(values):
+                    row[name if len(values) == 1 else f"{name}.{k}"] = float(value) * sd + mean
+            rows.append(row)
+    return rows
 
 
 def written(path: Path, write: Callable[[Path], None]) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import DivergenceError, build_info
 from ..callbacks import Callback
-from ..data import Dataset, Split
+from ..data import Dataset
 from ..data._digest import digest
 from .build import build_augment, build_trainer, early_stopping
 from .checks import check_settings, check_training
@@ -118,9 +118,7 @@ class Outcome:
 def blind(settings: argparse.Namespace) -> Dataset:
     """The data without a test set: what is not there can't be looked at."""
     data = load_data(settings)
-    train = data.train
-    nothing = Split(train.x[:0], train.labels[:0], train.image_shape, train.class_names)
-    return dataclasses.replace(data, test=nothing)
+    return dataclasses.replace(data, test=data.train.take([]))
 
 
 def check_plan(plan: Plan) -> tuple[Plan, Dataset]:

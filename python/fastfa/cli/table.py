@@ -60,12 +60,13 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "option several times", "UNITS", "+"),
         Setting("layers", str, None, "the hidden layers from the input up, in place of --hidden: "
                 "dense:UNITS, local:MAPSxHEIGHTxWIDTH (locally connected, patches of that size), "
-                "conv:MAPSxHEIGHTxWIDTH, pool:max:SIZE, pool:average:SIZE, dropout:RATE; "
+                "conv:MAPSxHEIGHTxWIDTH, pool:max:SIZE, pool:average:SIZE, dropout:RATE, "
+                "recurrent:UNITS (first, for sequences); "
                 "each with name=value after commas, such as local:6x6x6,stride=2,activation=tanh",
                 "LAYER", "+", tables=True),
         Setting("activation", str, None, "of the hidden layers: logistic, tanh, relu, "
                 "leaky_relu, hard_tanh, softplus, elu, gelu, silu or linear; default: relu, with the "
-                "route target (drtp) tanh", "NAME"),
+                "route target (drtp) or a recurrent layer tanh", "NAME"),
         Setting("output_activation", str, None, "of the output layer: logistic, softmax, "
                 "tanh, linear, ...; default: softmax, with squared_error logistic, for regression "
                 "linear", "NAME"),
@@ -83,7 +84,8 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
     ),
     "feedback": (
         Setting("feedback", str, "fa", "the learning rule: bp, fa, dfa, drtp, shallow, sparse_fa, "
-                "usf, brsf, frsf, kp, dkp, wm, pbp, or np (node perturbation)", "RULE"),
+                "usf, brsf, frsf, kp, dkp, wm, pbp, or np (node perturbation); for sequences rflo, "
+                "bptt or random_bptt, which also set the recurrent layer's recurrent_feedback", "RULE"),
         Setting("feedback_matrix", str, None, "what carries the error instead of the rule's own "
                 "matrix: uniform, normal, orthogonal, sparse, low_rank, binary, ternary, hadamard, "
                 "procedural, sign, transpose, pseudoinverse, zero", "KIND"),
@@ -126,6 +128,10 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         *_of_optimizers(),
         Setting("batch_size", int, 32, "examples in an update; 1 is online learning", "N"),
         Setting("epochs", int, 20, "passes through the training set", "N"),
+        Setting("update", str, "sequence", "of networks in time: sequence, an update from whole "
+                "sequences; or step, at every step (rflo)", "NAME"),
+        Setting("carry", bool, False, "of networks in time: whether sequences go on from the state in "
+                "which the epoch before has ended"),
         Setting("shuffle", bool, True, "whether each epoch has an order of its own"),
         Setting("schedule", str, "constant", "constant, plateau, plateau:factor=0.1,patience=3, "
                 "exponential:0.95, cosine or steps:10=0.01,20=0.001 (epoch=rate)", "SCHEDULE"),
@@ -150,6 +156,10 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "test set; default: 0.2", "FRACTION"),
         Setting("split_seed", int, 0, "of the choice of these examples", "N"),
         Setting("ignore", str, None, "columns of a table that are left out", "COLUMN", "+"),
+        Setting("sequence", str, None, "of a table: the column that says which sequence a row belongs "
+                "to", "COLUMN"),
+        Setting("at_end", bool, False, "of a table with sequences: whether only the target in a "
+                "sequence's last row counts"),
         Setting("header", bool, None, "whether the first line of a CSV file names its columns; "
                 "default: whether it is words"),
         Setting("validation", float, None, "split this fraction off the training set",
@@ -193,7 +203,9 @@ DATASET = Setting(
     "mnist, fashion-mnist, mnist-mini, or another that `fastfa data list` shows; or a file of your own "
     "(.csv, .tsv, .npz, .amat, .libsvm, .svm), or a folder such as MNIST/raw",
 )
-OWN_DATA = frozenset({"target", "task", "test", "held_out", "split_seed", "ignore", "header"})
+OWN_DATA = frozenset(
+    {"target", "task", "test", "held_out", "split_seed", "ignore", "header", "sequence", "at_end"}
+)
 """The settings that say how a file of one's own is read."""
 NAMES = frozenset(
     {DATASET.name, *(setting.name for settings in SETTINGS.values() for setting in settings)}

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .report import Unfailing
 
 _DESCRIPTION = """\
-Train a network of dense and locally connected layers on a dataset and report its test error at
-the last epoch. The test set is measured after each epoch and never used for a decision; for early
-stopping and the plateau schedule, split off a validation set."""
+Train a network of dense, convolutional, locally connected or recurrent layers on a dataset and
+report its test error at the last epoch. The test set is measured after each epoch and never used
+for a decision; for early stopping and the plateau schedule, split off a validation set."""
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -245,7 +245,8 @@ def _value(prepared: Prepared, record: dict[str, Any], part: str) -> str:
     if not prepared.data.is_regression:
         return text
     sd = 1.0 if prepared.statistics is None else prepared.statistics.target_sd
-    return f"{text} (root mean square error {sd * math.sqrt(2 * value):.4g})"
+    error = sd * math.sqrt(2 * value / prepared.data.outputs)
+    return f"{text} (root mean square error {error:.4g})"
 
 
 def _print_mean(

@@ -59,11 +59,12 @@ def compare(
         `NodePerturbation`); a function of the seed that makes a `Network`; a dict of settings in place
         of the common ones, with the keys ``feedback``, ``layers``, ``loss``, ``dtype`` or ``network``
         (such a function), and ``optimizer``, ``batch_size``, ``epochs``, ``schedule``, ``augment``,
-        ``targets``. Or a list of names of rules. An object of your own is shared by all seeds.
+        ``targets``, ``update``. Or a list of names of rules. An object of your own is shared by all
+        seeds.
     data
         The name of a data set, a `fastfa.data.Dataset`, or training examples as `Trainer.fit` takes
         them: a `Split`, (X, labels) or (X, Y), with X (N, n_in) or (N, H, W) or (N, C, H, W), labels
-        (N,) integers from 0, Y (N, n_out).
+        (N,) integers from 0, Y (N, n_out). Or `Sequences`, for layers whose first is a `Recurrent`.
     validation
         None, a fraction of the training examples, or examples. A fraction is split off by the seed, so
         each seed has other ones. If there is nothing else to measure on, it is 0.2.
@@ -88,6 +89,7 @@ def compare(
         and there are no labels, the loss.
     angles
         Whether to measure Δh∠Δh_BP after each epoch, in each hidden layer, on 100 training examples.
+        Not of networks in time.
     progress
         Whether to show a progress bar.
 
@@ -126,6 +128,7 @@ def compare(
         "schedule": schedule,
         "augment": augment,
         "targets": targets,
+        "update": "sequence",
     }
     made = read_contestants(contestants, common, sets)
     return run(
@@ -253,7 +256,7 @@ def _check_all(
             text = text.replace("[fit] ", "[compare] ", 1)
             raise type(error)(f"{text} (of contestant {contestant.name!r})") from None
         names, losses = list(found), [*losses, trainer.net.loss]
-        epochs, classes = epochs + trainer.epochs, classes and trainer.net.output_size > 1
+        epochs, classes = epochs + trainer.epochs, classes and trainer._has_errors
     kinds = ("loss", "error") if classes else ("loss",)
     columns = {
         f"{name}_{kind}": losses if kind == "loss" else [] for name in names for kind in kinds
@@ -278,6 +281,8 @@ def _measure(given: Any, columns: Mapping[str, Sequence[str]], sets: Sets) -> st
 
 
 def _probe(trainer: Trainer, sets: Sets) -> list[Alignment]:
+    if sets.in_time:
+        return []
     examples = trainer._prepare(sets.train, sets.validation, None)["train"]
     return [
         Alignment(examples.x[:PROBES].copy(), examples.y[:PROBES].copy(), measures=["angle_bp"])

@@ -15,7 +15,7 @@ from ..trainer import Trainer
 from .examples import Sets
 
 _OF_NETWORK = ("layers", "feedback", "loss", "dtype")
-_OF_TRAINER = ("optimizer", "batch_size", "epochs", "schedule", "augment", "targets")
+_OF_TRAINER = ("optimizer", "batch_size", "epochs", "schedule", "augment", "targets", "update")
 _KEYS = (*_OF_NETWORK, "network", *_OF_TRAINER)
 _UNITS = 200  # of the hidden layer, where no layers are given
 
@@ -106,6 +106,10 @@ def _made(network: Callable[[int], Any], what: str, seed: int) -> Network:
 
 def _network(settings: Mapping[str, Any], sets: Sets, seed: int) -> Network:
     layers = settings["layers"]
+    if layers is None and sets.in_time:
+        raise ValueError(
+            "[compare] layers was None for sequences; it must be a list whose first is a Recurrent"
+        )
     if layers is None:
         layers = [
             Dense(_UNITS, "tanh"),

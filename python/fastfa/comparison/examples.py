@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _check
 from .._class_names import found_names, is_text
-from ..data import Dataset, load
+from ..data import Dataset, Sequences, load
 
 HELD_OUT = 0.2  # of the examples, where nothing else is given to measure on
 
@@ -29,6 +29,7 @@ class Sets:
     outputs: int
     labelled: bool
     name: str
+    in_time: bool = False
 
 
 def read_sets(data: Any, validation: Any, test: Any) -> Sets:
@@ -50,6 +51,9 @@ def read_sets(data: Any, validation: Any, test: Any) -> Sets:
     inputs, answers = _parts("data", data)
     if not len(inputs):
         raise ValueError("[compare] data was empty; it must have at least one example")
+    if isinstance(data, Sequences):
+        outputs, labelled = answers.shape[-1], bool(data.class_names)
+        return Sets(data, validation, test, inputs.shape[2], outputs, labelled, name, in_time=True)
     shape = tuple(getattr(data, "image_shape", inputs.shape[1:]))
     size = shape if len(shape) > 1 else shape[0]
     others = []
@@ -70,6 +74,8 @@ def read_sets(data: Any, validation: Any, test: Any) -> Sets:
 
 def _parts(name: str, source: Any) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and answers, looked at only; a fit checks them."""
+    if isinstance(source, Sequences):
+        return source.x, source.y
     if hasattr(source, "x") and hasattr(source, "labels"):
         pair = source.x, source.labels
     elif isinstance(source, tuple | list) and len(source) in (2, 3):

@@ -16,13 +16,16 @@ from .load import DatasetNotFound, load
 from .local import LOCAL_DATASETS
 from .mfcc import mfcc
 from .own import from_arrays, read
+from .own_sequences import from_sequences
 from .own_set import read_dataset
 from .photos import photo_background
 from .places import locate
 from .prepared import NormalisedDataset, normalise_dataset
 from .registry import DATASETS, DataFile, DatasetInfo
+from .sequences import SequenceDataset, Sequences
 from .stream import IdxError
 from .svhn import load_svhn
+from .tasks import add_task, delayed_xor_task, periodic_task
 from .timit import load_timit
 from .transform import Normalised, normalise, one_hot, permutation
 
@@ -42,10 +45,15 @@ __all__ = [
     "IdxError",
     "Normalised",
     "NormalisedDataset",
+    "SequenceDataset",
+    "Sequences",
     "Split",
+    "add_task",
     "dataset_info",
+    "delayed_xor_task",
     "fetch_dataset",
     "from_arrays",
+    "from_sequences",
     "load",
     "load_svhn",
     "load_timit",
@@ -54,6 +62,7 @@ __all__ = [
     "normalise",
     "normalise_dataset",
     "one_hot",
+    "periodic_task",
     "permutation",
     "photo_background",
     "read",

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .sequences import Sequences
+
 
 def digest(data: Any) -> str:
     """SHA-256 of every number of a dataset, in 64 hexadecimal digits.
@@ -18,15 +20,21 @@ def digest(data: Any) -> str:
 
     Parameters
     ----------
-    data : Dataset or Split
+    data : Dataset, Split or Sequences
         What `load`, `read` and `from_arrays` return.
     """
     parts = [(name, getattr(data, name)) for name in ("train", "test") if hasattr(data, name)]
     mark = hashlib.sha256(f"classes {getattr(data, 'classes', None)}\n".encode())
     for name, split in parts or [("split", data)]:
-        mark.update(f"{name} {tuple(int(size) for size in split.image_shape)}\n".encode())
-        for array in (split.x, split.labels):
-            _update(mark, array)
+        if isinstance(split, Sequences):
+            mark.update(f"{name} sequences\n".encode())
+            arrays = [split.x, split.y, split.lengths, split.mask]
+        else:
+            mark.update(f"{name} {tuple(int(size) for size in split.image_shape)}\n".encode())
+            arrays = [split.x, split.labels]
+        for array in arrays:
+            if array is not None:
+                _update(mark, array)
     return mark.hexdigest()
 
 

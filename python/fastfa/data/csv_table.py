@@ -37,6 +37,7 @@ def read_csv(
     ignore: Sequence[str] = (),
     dtype: Any = np.float32,
     argument: str = "label_column",
+    sequence: str | None = None,
 ) -> Csv:
     """The rows of a CSV file and their labels.
 
@@ -57,6 +58,8 @@ def read_csv(
         Of the features.
     argument : str
         What the caller calls `label_column`, for messages.
+    sequence : str, optional
+        A column that is left out too, for it says which sequence a row belongs to.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def read_csv(
     """
     if header is not None:
         header = _check.flag(limit.where, "header", header)
-    columns = Columns(limit.where, limit.name, label_column, header, ignore, argument)
+    columns = Columns(limit.where, limit.name, label_column, header, ignore, argument, sequence)
     try:
         table = read_table(limit, "", columns.first, dtype=dtype)
     except TextLabels as found:
@@ -89,6 +92,7 @@ class Columns:
         header: bool | None,
         ignore: Sequence[str] = (),
         argument: str = "label_column",
+        sequence: str | None = None,
     ) -> None:
         if not isinstance(label_column, str | None):
             label_column = _check.integer(where, argument, label_column, -(2**31), 2**31)
@@ -99,6 +103,7 @@ class Columns:
         self.label_column = label_column
         self.header = header
         self.ignore = ignore
+        self.sequence = sequence
         self.by_default = False
         self.features: tuple[str, ...] = ()
         self.label = ""
@@ -132,6 +137,14 @@ class Columns:
                 f"[{self.where}] ignore was {list(self.ignore)!r}; {names[label]!r} in it must not be "
                 "the column of the labels"
             )
+        if self.sequence is not None:
+            place = _only(names, self.sequence, f"[{self.where}] sequence", self.name)
+            if label == place:
+                raise ValueError(
+                    f"[{self.where}] sequence was {self.sequence!r}; it must not be the column of the "
+                    f"labels ({self.argument} says which that is)"
+                )
+            ignored = (*ignored, place)
         if width - len(set(ignored)) < 2:
             raise ValueError(f"{self.place} has {width} columns; one feature must not be ignored")
         if names:

@@ -24,6 +24,7 @@ from .registry import (
     DatasetInfo,
 )
 from .svhn import load_svhn
+from .tasks import load_task
 from .timit import load_timit
 
 
@@ -47,7 +48,9 @@ def load(name: str, root: Root = None, *, limit: int | None = None) -> Dataset:
         ``"mnist-rotation"``, ``"mnist-back-random"``, ``"mnist-back-image"`` or
         ``"mnist-rotation-back-image"`` (`read_amat`); ``"cifar-10"`` or ``"cifar-100"``
         (`read_cifar`); ``"svhn-grey"`` (`load_svhn`); ``"timit-stops"`` (`load_timit`);
-        ``"mnist-photo-background"`` or ``"mnist-mini-photo-background"`` (`photo_background`).
+        ``"mnist-photo-background"`` or ``"mnist-mini-photo-background"`` (`photo_background`). Or a task
+        of sequences: ``"periodic"`` (`periodic_task`), ``"add"`` (1,000 and 200 of `add_task`) or
+        ``"delayed-xor"`` (as many of `delayed_xor_task`).
     root : str or path-like, optional
         A folder to look in before the others. It must be there.
     limit : int, optional
@@ -57,7 +60,8 @@ def load(name: str, root: Root = None, *, limit: int | None = None) -> Dataset:
     Returns
     -------
     Dataset
-        ``x`` is float32 (N, n_in), grey values from 0 to 1 for images; ``labels`` is int64 (N,).
+        ``x`` is float32 (N, n_in), grey values from 0 to 1 for images; ``labels`` is int64 (N,). Of a
+        task a `SequenceDataset`.
 
     Raises
     ------
@@ -108,6 +112,7 @@ _READERS: dict[str, Callable[[DatasetInfo, Paths, int | None], Dataset]] = {
     "amat": _load_amat,
     "cifar": load_cifar,
     "svhn": lambda info, paths, limit: load_svhn(_folder(paths), limit=limit),
+    "task": lambda info, paths, limit: load_task(info.name),
     "timit": lambda info, paths, limit: load_timit(_folder(paths), limit=limit),
 }
 

@@ -44,9 +44,28 @@ def _photographic(base: DatasetInfo) -> DatasetInfo:
     )
 
 
+def _task(name: str, train: int, test: int, attribution: str) -> DatasetInfo:
+    return DatasetInfo(
+        name=name,
+        files=(),
+        train_size=train,
+        test_size=test,
+        class_names=(),
+        image_shape=(1, 1, 1),
+        licence="MIT, as fastfa",
+        attribution=attribution,
+        embedded=True,
+        hint="nothing to get: fastfa makes it",
+        format="task",
+    )
+
+
 LOCAL_DATASETS: dict[str, DatasetInfo] = {
     info.name: info
     for info in (
+        _task("periodic", 1, 1, "the task of Murray, eLife 8:e43299 (2019)"),
+        _task("add", 1000, 200, "the task of Marschall, Cho, Savin, JMLR 21:135 (2020)"),
+        _task("delayed-xor", 1000, 200, "the task of Miconi, eLife 6:e20899 (2017)"),
         _amat("mnist-basic", "mnist.zip", "mnist_train.amat", "mnist_test.amat"),
         _amat(
             "mnist-rotation",

@@ -15,12 +15,26 @@ import numpy.typing as npt
 
 from .limit import Limit
 
-TEXT = ("labels", "y")  # arrays that may hold names
+TEXT = ("labels", "y", "Y")  # arrays that may hold names
 _PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what np.savez and np.savez_compressed write
 
 
-def read_npz(limit: Limit, *choices: tuple[str, ...]) -> list[npt.NDArray[Any]]:
+SEQUENCES = ("X", "Y")  # what the arrays of sequences are called
+
+
+def holds_sequences(path: str) -> bool:
+    """Whether this is an .npz file with arrays of sequences."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "X.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False  # who reads it says what is wrong
+
+
+def read_npz(limit: Limit, *choices: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[Any]:
     """Of each of some choices of names, the first array that the file holds.
+
+    Then those of the ``optional`` names, None where one isn't there.
 
     Raises
     ------
@@ -29,10 +43,11 @@ def read_npz(limit: Limit, *choices: tuple[str, ...]) -> list[npt.NDArray[Any]]:
         objects, or the arrays would take more memory than they may. The message names the file.
     """
     place = f"[{limit.where}] {limit.name}"
-    must = "it must be an .npz file with x and labels"
+    wanted = " and ".join(names[0] for names in choices)
+    must = f"it must be an .npz file with {wanted}"
     try:
         with open(limit.name, "rb") as raw, limit.memory(), zipfile.ZipFile(raw) as archive:
-            return _arrays(limit, archive, choices)
+            return _arrays(limit, archive, choices, optional, wanted)
     except _Refused as problem:
         raise ValueError(f"{place} cannot be read ({problem}); {must}") from None
     except (FileNotFoundError, PermissionError, MemoryError):
@@ -47,15 +62,23 @@ class _Refused(Exception):
 
 
 def _arrays(
-    limit: Limit, archive: zipfile.ZipFile, choices: tuple[tuple[str, ...], ...]
-) -> list[npt.NDArray[Any]]:
+    limit: Limit,
+    archive: zipfile.ZipFile,
+    choices: tuple[tuple[str, ...], ...],
+    optional: tuple[str, ...],
+    wanted: str,
+) -> list[npt.NDArray[Any] | None]:
     held = [name.removesuffix(".npy") for name in archive.namelist()]
-    arrays = []
+    arrays: list[npt.NDArray[Any] | None] = []
     need = 0
-    for names in choices:
+    for names in (*choices, *((name,) for name in optional)):
         there = [name for name in names if name in held]
+        if not there and names[0] in optional:
+            arrays.append(None)
+            continue
         if not there:
-            raise _Refused(f"it holds {', '.join(held)[:200] or 'nothing'}, not x and labels")
+            of = "; X is of sequences, which read_dataset reads" if "X" in held else ""
+            raise _Refused(f"it holds {', '.join(held)[:200] or 'nothing'}, not {wanted}{of}")
         if held.count(there[0]) > 1:
             raise _Refused(f"it holds {there[0]} {held.count(there[0])} times")
         info = archive.infolist()[held.index(there[0])]

@@ -204,10 +204,11 @@ def from_frame(
     label_column: int | str | None,
     ignore: Sequence[str],
     argument: str = "label_column",
+    sequence: str | None = None,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Columns]:
     """The features and the labels of a frame, and what its columns are."""
     names = [str(name) for name in source.columns]
-    columns = Columns(where, "the frame", label_column, True, ignore, argument)
+    columns = Columns(where, "the frame", label_column, True, ignore, argument, sequence)
     layout = columns.layout(names, len(names))
     own = list(source.columns)
     labels = _frames.column(source[own[layout.label]])

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from .. import _check
-from .._class_names import found_names, is_text, numbered, shown_names
+from .._class_names import shown_names
 from .cifar import CifarFolder
 from .dataset import Dataset, Split
 from .image_folder import ImageSet
-from .limit import Limit
-from .own import TASKS, features, targets
-from .source import Found, check_alike, find, image_set
+from .limit import Limit, path_of
+from .meaning import part_of, told, understood
+from .npz import holds_sequences
+from .own import TASKS, features
+from .own_sequences import grouped, sequences_of_npz
+from .sequences import SequenceDataset, Sequences, sequence_dataset
+from .source import WHERE, Found, check_alike, find, image_set
 
 HELD_OUT = 0.2
-_MOST_CLASSES = 20  # different whole numbers that are taken for classes without being told so
-_WHERE = "read_dataset"
 
 
 def read_dataset(
@@ -32,12 +32,18 @@ def read_dataset(
     seed: int = 0,
     header: bool | None = None,
     ignore: Sequence[str] = (),
+    sequence: str | None = None,
+    at_end: bool = False,
     limit: int | None = None,
 ) -> Dataset:
     """Read a dataset of your own: a table, another file, arrays, or a folder of images.
 
     A source without a test part is divided at random, each class by its share. `Dataset.origin` says in
     words what was understood and how it was divided.
+
+    Sequences, for networks in time, are a table with a column ``sequence``, or an ``.npz`` file with X,
+    Y and maybe lengths or mask, as for `from_sequences`. They become a `SequenceDataset`, which is
+    divided by whole sequences.
 
     Parameters
     ----------
@@ -65,6 +71,12 @@ def read_dataset(
         Of a CSV file: whether its first line names the columns. Default: whether that is words.
     ignore : sequence of str
         Of a table: names of columns that are left out.
+    sequence : str, optional
+        Of a table: the column that says by a number or a name which sequence a row belongs to. Rows of
+        a sequence follow each other, step by step.
+    at_end : bool
+        Of a table with `sequence`: whether only the target in a sequence's last row counts, at that
+        step. Otherwise each row has its target.
     limit : int, optional
         Bytes of memory that a file may take, as for `read`.
 
@@ -93,126 +105,93 @@ def read_dataset(
     (('iris', 'lily', 'rose'), 48, 12)
     """
     if task is not None:
-        _check.choice(_WHERE, "task", task, TASKS)
+        _check.choice(WHERE, "task", task, TASKS)
     if held_out is not None:
-        held_out = _check.real(
-            _WHERE, "held_out", held_out, high=1.0, open_low=True, open_high=True
-        )
-    seed = _check.integer(_WHERE, "seed", seed, 0, 2**64 - 1)
+        held_out = _check.real(WHERE, "held_out", held_out, high=1.0, open_low=True, open_high=True)
+    seed = _check.integer(WHERE, "seed", seed, 0, 2**64 - 1)
     ignore = _names(ignore)
+    if _check.flag(WHERE, "at_end", at_end) and sequence is None:
+        raise ValueError(f"[{WHERE}] at_end was True without sequence; it must be False")
+    columns = {"header": header, "ignore": ignore or None, "sequence": sequence}
     images = image_set(source)
     if images is not None:
         given = {"target": target, "task": task, "test": test, "held_out": held_out}
-        for name, value in {**given, "header": header, "ignore": ignore or None}.items():
-            if value is not None:
-                raise ValueError(
-                    f"[{_WHERE}] {name} was {_check.shown(value)}; it must be None for a folder of "
-                    "images"
-                )
+        _refuse("a folder of images", given | columns)
         return _of_images(images, limit)
     if test is not None and held_out is not None:
         raise ValueError(
-            f"[{_WHERE}] held_out was {held_out} beside test; it must be None where there is a test part"
+            f"[{WHERE}] held_out was {held_out} beside test; it must be None where there is a test part"
         )
-    found = find("source", source, target, task, header, ignore, limit)
-    if test is None:
-        return _divided(found, task, HELD_OUT if held_out is None else held_out, seed)
-    rest = find("test", test, target, task, header, ignore, limit, found)
-    check_alike(found, rest)
-    names = _understood(found, task)
-    parts = [_part(each, names) for each in (found, rest)]
+    share = HELD_OUT if held_out is None else held_out
+    if _is_npz_of_sequences(source):
+        _refuse("arrays of sequences", {"target": target, "task": task} | columns)
+        whole = [sequences_of_npz(_limit("source", source, limit))]
+        if test is not None:
+            whole.append(sequences_of_npz(_limit("test", test, limit), whole[0]))
+        return _of_sequences(whole, os.path.basename(source), share, seed)
+    found = find("source", source, target, task, header, ignore, limit, None, sequence)
+    if test is None and sequence is None:
+        return _divided(found, task, share, seed)
+    both = [found]
+    if test is not None:
+        both.append(find("test", test, target, task, header, ignore, limit, found, sequence))
+        check_alike(found, both[1])
+    names = understood(found, task)
+    parts = [part_of(each, names) for each in both]
+    if sequence is not None:
+        whole = [
+            grouped(WHERE, each.name, rows, each.ids, at_end)
+            for each, rows in zip(both, parts, strict=True)
+        ]
+        return _of_sequences(whole, told(found, names), share, seed, found)
     origin = (
-        f"{_told(found, names)}; {len(parts[0])} examples to train on, {len(parts[1])} of "
-        f"{rest.name} to test"
+        f"{told(found, names)}; {len(parts[0])} examples to train on, {len(parts[1])} of "
+        f"{both[1].name} to test"
     )
     return _dataset(found, parts[0], parts[1], names, origin)
+
+
+def _refuse(what: str, given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"[{WHERE}] {name} was {_check.shown(value)}; it must be None for {what}"
+            )
+
+
+def _limit(name: str, path: Any, limit: int | None) -> Limit:
+    return Limit(WHERE, os.path.expanduser(path_of(WHERE, name, path)), limit)
+
+
+def _is_npz_of_sequences(source: Any) -> bool:
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = os.path.expanduser(path_of(WHERE, "source", source))
+    return path.lower().endswith(".npz") and holds_sequences(path)
 
 
 def _names(ignore: Any) -> tuple[str, ...]:
     listed = isinstance(ignore, Sequence) and not isinstance(ignore, str)
     if not listed or not all(isinstance(name, str) for name in ignore):
         raise TypeError(
-            f"[{_WHERE}] ignore was {_check.shown(ignore)}; it must be a list of names of columns"
+            f"[{WHERE}] ignore was {_check.shown(ignore)}; it must be a list of names of columns"
         )
     return tuple(ignore)
 
 
-def _understood(found: Found, task: str | None) -> tuple[str, ...] | None:
-    """The names of the classes, sorted; None for regression.
-
-    Raises
-    ------
-    ValueError
-        It may be either, or there is one class only.
-    """
-    answers, place = found.answers, f"[{_WHERE}] {found.name}: the target {found.target!r}"
-    if task == "regression":
-        return None
-    if is_text(answers):
-        names = found_names(_WHERE, f"{found.name} {found.target}", answers)
-    else:
-        if answers.dtype.kind not in "fiub":
-            raise ValueError(f"{place} has dtype {answers.dtype}; it must be of numbers or names")
-        numbers = targets(_WHERE, f"{found.name} {found.target}", answers)
-        different = np.unique(numbers)
-        if task is None and (different != np.floor(different)).any():
-            return None
-        if task is None and len(different) > _MOST_CLASSES and not found.of_classes:
-            raise ValueError(
-                f"{place} has {len(different)} different whole numbers, which may be classes or numbers "
-                "to predict; task must be 'classification' or 'regression'"
-            )
-        names = _of_numbers(different, answers.dtype.kind == "b")
-    if len(names) < 2:
-        raise ValueError(f"{place} is {names[0]!r} in all rows; it must have two classes or more")
-    return names
-
-
-def _of_numbers(different: npt.NDArray[np.float64], truth: bool) -> tuple[str, ...]:
-    if truth:
-        return tuple(str(bool(value)) for value in different)
-    return tuple(f"{value:.15g}" for value in different)
-
-
-def _part(found: Found, names: tuple[str, ...] | None) -> Split:
-    """The examples, with labels that count in these names."""
-    answers, place = found.answers, f"{found.name} {found.target}"
-    if names is None:
-        if is_text(answers):
-            at = next(i for i, value in enumerate(answers.tolist()) if isinstance(value, str))
-            raise ValueError(
-                f"[{_WHERE}] {place}[{at}] was {answers[at]!r}; for regression it must be a number"
-            )
-        return Split(found.x, targets(_WHERE, place, answers), found.shape)
-    if not is_text(answers):
-        different, places = np.unique(targets(_WHERE, place, answers), return_inverse=True)
-        own = _of_numbers(different, answers.dtype.kind == "b")
-        answers = np.array(own, object)[places]
-    return Split(found.x, numbered(_WHERE, place, answers, names), found.shape, names)
-
-
-def _told(found: Found, names: tuple[str, ...] | None) -> str:
-    kind = "regression" if names is None else f"{len(names)} classes ({shown_names(names)})"
-    count = found.x.shape[1]
-    what = f"{count} feature{'s' if count > 1 else ''}"
-    if not found.is_table:
-        what = f"images of {' x '.join(map(str, found.shape))}"
-    return f"{found.name}: {found.target}: {kind}; {what}"
-
-
 def _divided(found: Found, task: str | None, held_out: float, seed: int) -> Dataset:
-    names = _understood(found, task)
-    whole = _part(found, names)
+    names = understood(found, task)
+    whole = part_of(found, names)
     count = round(held_out * len(whole))
     if not 0 < count < len(whole):
         raise ValueError(
-            f"[{_WHERE}] held_out was {held_out}, which is {count} of {len(whole)} examples; it must "
+            f"[{WHERE}] held_out was {held_out}, which is {count} of {len(whole)} examples; it must "
             "leave at least one in each part"
         )
     train, test = whole.split(held_out, seed, stratified=names is not None)
     how = "each class by its share, " if names is not None else ""
     origin = (
-        f"{_told(found, names)}; {len(train)} examples to train on, {len(test)} held out as test "
+        f"{told(found, names)}; {len(train)} examples to train on, {len(test)} held out as test "
         f"set (a share of {held_out:g}, {how}seed {seed})"
     )
     return _dataset(found, train, test, names, origin)
@@ -234,6 +213,31 @@ def _dataset(
     )
 
 
+def _of_sequences(
+    parts: list[Sequences], what: str, held_out: float, seed: int, found: Found | None = None
+) -> SequenceDataset:
+    """A dataset of these parts; of one alone a share is held out."""
+    if len(parts) == 2:
+        train, test = parts
+        how = "to test"
+    else:
+        count = round(held_out * len(parts[0]))
+        if not 0 < count < len(parts[0]):
+            raise ValueError(
+                f"[{WHERE}] held_out was {held_out}, which is {count} of {len(parts[0])} sequences; it "
+                "must leave at least one in each part"
+            )
+        train, test = parts[0].split(held_out, seed)
+        how = f"held out as test set (a share of {held_out:g}, seed {seed})"
+    origin = (
+        f"{what}; sequences of up to {train.x.shape[1]} steps; {len(train)} to train on, {len(test)} "
+        f"{how}"
+    )
+    more = {} if found is None else {"feature_names": found.columns}
+    name = what if found is None else found.name
+    return sequence_dataset(name, train, test, origin=origin, is_table=True, **more)
+
+
 def _of_images(images: ImageSet | CifarFolder, limit: int | None) -> Dataset:
     """The two parts as they were published."""
     if isinstance(images, CifarFolder):
@@ -242,10 +246,10 @@ def _of_images(images: ImageSet | CifarFolder, limit: int | None) -> Dataset:
     for part in ("train", "test"):
         x, labels = images.part(part, limit)
         name = str(images.files[part, "images"])
-        rows, shape = features(_WHERE, f"{name}: ", x, None, Limit(_WHERE, name, limit))
+        rows, shape = features(WHERE, f"{name}: ", x, None, Limit(WHERE, name, limit))
         if labels.shape != (len(rows),):
             raise ValueError(
-                f"[{_WHERE}] {images.files[part, 'labels']} has labels of shape {labels.shape}; it must "
+                f"[{WHERE}] {images.files[part, 'labels']} has labels of shape {labels.shape}; it must "
                 f"be ({len(rows)},), one for each image"
             )
         parts.append((rows, labels, shape))
@@ -254,7 +258,7 @@ def _of_images(images: ImageSet | CifarFolder, limit: int | None) -> Dataset:
     train, test = (Split(x, labels, shape, names) for x, labels, shape in parts)
     if train.image_shape != test.image_shape:
         raise ValueError(
-            f"[{_WHERE}] {images.name} has images of {train.image_shape} to train and "
+            f"[{WHERE}] {images.name} has images of {train.image_shape} to train and "
             f"{test.image_shape} to test; they must have the same shape"
         )
     stood = ", stood upright" if images.transposed else ""

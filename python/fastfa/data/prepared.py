@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .. import _check
 from .dataset import Dataset
+from .sequences import SequenceDataset, Sequences
 from .transform import normalise
 
 
@@ -30,15 +31,16 @@ class NormalisedDataset(NamedTuple):
 def normalise_dataset(data: Dataset, *, per_feature: bool | None = None) -> NormalisedDataset:
     """Shift and scale the inputs of both parts by the mean and deviation of the training part.
 
-    Of regression the numbers to predict are shifted and scaled too, likewise.
+    Of regression the numbers to predict are shifted and scaled too, likewise. Of sequences all steps
+    count that aren't padding.
 
     Parameters
     ----------
     data : Dataset
     per_feature : bool, optional
         Whether each feature has its own mean and deviation, or all have the same. Default: each its own
-        in a table, where columns have different units; and in images all of a channel the same, so that
-        red, green and blue have their own.
+        in a table, where columns have different units, and in sequences; and in images all of a channel
+        the same, so that red, green and blue have their own.
 
     Returns
     -------
@@ -60,6 +62,8 @@ def normalise_dataset(data: Dataset, *, per_feature: bool | None = None) -> Norm
     where = "normalise_dataset"
     if not isinstance(data, Dataset):
         raise TypeError(f"[{where}] data was {_check.shown(data)}; it must be a Dataset")
+    if isinstance(data, SequenceDataset):
+        return _of_sequences(data, per_feature)
     channels = data.image_shape[0] if per_feature is None and not data.is_table else 1
     if per_feature is None:
         per_feature = data.is_table
@@ -81,3 +85,34 @@ def normalise_dataset(data: Dataset, *, per_feature: bool | None = None) -> Norm
         },
     )
     return NormalisedDataset(normal, train.mean, train.sd, mean, sd)
+
+
+def _of_sequences(data: SequenceDataset, per_feature: bool | None) -> NormalisedDataset:
+    """The same of sequences; their targets have one mean and deviation, for all outputs and steps."""
+    each = per_feature is None or _check.flag("normalise_dataset", "per_feature", per_feature)
+    there = _steps(data.train)
+    own = normalise(data.train.x[there], per_feature=each)
+    mean, sd = 0.0, 1.0
+    if data.is_regression:
+        y = data.train.y if data.train.at_end else data.train.y[there]
+        found = normalise(y.astype(np.float64))
+        mean, sd = float(found.mean), float(found.sd)
+
+    def made(part: Sequences) -> Sequences:
+        there = _steps(part)
+        x, y = np.zeros_like(part.x), (part.y - mean) / sd
+        if len(part):
+            x[there] = normalise(part.x[there], own.mean, own.sd).x
+        if not part.at_end:
+            y[~there] = 0
+        return dataclasses.replace(part, x=x, y=y.astype(part.y.dtype))
+
+    normal = dataclasses.replace(data, train=made(data.train), test=made(data.test))
+    return NormalisedDataset(normal, own.mean, own.sd, mean, sd)
+
+
+def _steps(part: Sequences) -> npt.NDArray[np.bool_]:
+    """(N, T): which steps are there, and no padding."""
+    n, steps = part.x.shape[:2]
+    ends = np.full(n, steps) if part.lengths is None else part.lengths
+    return np.arange(steps) < ends[:, None]

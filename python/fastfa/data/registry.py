@@ -62,8 +62,9 @@ class DatasetInfo:
         Another way to get it, besides ``fastfa data fetch``; the only one where there are no
         mirrors.
     format : str
-        How its files are read: ``"idx"``, ``"amat"``, ``"cifar"``, ``"svhn"``, ``"timit"``, or
-        ``"photos"`` where it is made from another dataset.
+        How its files are read: ``"idx"``, ``"amat"``, ``"cifar"``, ``"svhn"``, ``"timit"``,
+        ``"photos"`` where it is made from another dataset, or ``"task"`` where it is made from nothing:
+        sequences, a `SequenceDataset`.
     made_from : str
         The name of that other dataset.
     folder : str

@@ -19,7 +19,7 @@ from .limit import Limit, path_of
 from .npz import read_npz
 from .own import ENDINGS, ending_of, features, from_frame
 
-_WHERE = "read_dataset"
+WHERE = "read_dataset"
 
 
 class Found(NamedTuple):
@@ -33,19 +33,20 @@ class Found(NamedTuple):
     target: str = "label"
     is_table: bool = True
     of_classes: bool = False  # the format has no other labels
+    ids: npt.NDArray[Any] | None = None  # which sequence each row belongs to
 
 
 def image_set(source: Any) -> ImageSet | CifarFolder | None:
     """The set in a folder, if the source is the path of one."""
     if not isinstance(source, str | os.PathLike):
         return None
-    path = os.path.expanduser(path_of(_WHERE, "source", source))
+    path = os.path.expanduser(path_of(WHERE, "source", source))
     if os.path.isfile(path):
         return None
     images = find_cifar(path) or find_image_set(path)
     if images is None and os.path.isdir(path):
         raise ValueError(
-            f"[{_WHERE}] source was {path!r}, a folder without the files of an image set; it must "
+            f"[{WHERE}] source was {path!r}, a folder without the files of an image set; it must "
             "be a file or hold such as train-images-idx3-ubyte or data_batch_1.bin"
         )
     return images
@@ -60,41 +61,56 @@ def find(
     ignore: tuple[str, ...],
     limit: int | None,
     like: Found | None = None,
+    sequence: str | None = None,
 ) -> Found:
-    """What the source holds; ``like`` is what its training part holds."""
+    """What the source holds; ``like`` is what its training part holds.
+
+    ``sequence`` is the column that says which sequence a row belongs to.
+    """
     if _frames.is_frame(source):
         _only_for_tables(header=header)
-        x, answers, columns = from_frame(_WHERE, source, target, ignore, "target")
-        rows, shape = features(_WHERE, "the frame: ", x, None)
-        return Found("frame", rows, shape, answers, columns.features, columns.label)
+        x, answers, columns = from_frame(WHERE, source, target, ignore, "target", sequence)
+        rows, shape = features(WHERE, "the frame: ", x, None)
+        found = Found("frame", rows, shape, answers, columns.features, columns.label)
+        if sequence is None:
+            return found
+        own = next(name for name in source.columns if str(name) == sequence)
+        return found._replace(ids=_frames.column(source[own]))
     if isinstance(source, tuple | list):
         if len(source) != 2:
             raise ValueError(
-                f"[{_WHERE}] {argument} has {len(source)} parts; it must be (x, labels)"
+                f"[{WHERE}] {argument} has {len(source)} parts; it must be (x, labels)"
             )
-        _only_for_tables(target=target, header=header, ignore=ignore or None)
+        _only_for_tables(target=target, header=header, sequence=sequence, ignore=ignore or None)
         return _of_arrays("arrays", f"{argument} ", *source)
-    name = os.path.expanduser(path_of(_WHERE, argument, source))
+    name = os.path.expanduser(path_of(WHERE, argument, source))
     if isinstance(target, str | os.PathLike) and _begins_as_idx(name):
-        _only_for_tables(header=header, ignore=ignore or None)
+        _only_for_tables(header=header, sequence=sequence, ignore=ignore or None)
         images, labels = (
             read_idx(os.path.expanduser(each), limit=limit) for each in (name, target)
         )
         return _of_arrays(os.path.basename(name), f"{name}: ", images, labels)._replace(
             of_classes=True
         )
-    _check.regular_file(_WHERE, name)
-    ending = ending_of(_WHERE, argument, name)
-    bounds = Limit(_WHERE, name, limit)
+    _check.regular_file(WHERE, name)
+    ending = ending_of(WHERE, argument, name)
+    bounds = Limit(WHERE, name, limit)
     short = os.path.basename(name)
     if ending in (".csv", ".tsv"):
         table, names, label = read_csv(
             bounds, target, header, names=task == "classification", ignore=ignore, dtype=np.float64,
-            argument="target",
+            argument="target", sequence=sequence,
         )  # fmt: skip
         shape = (1, 1, table.x.shape[1])
-        return Found(short, table.x, shape, table.labels, names, label or "label")
-    _only_for_tables(target=target, header=header, ignore=ignore or None)
+        found = Found(short, table.x, shape, table.labels, names, label or "label")
+        if sequence is None:
+            return found
+        others = (*ignore, label)
+        table = read_csv(
+            bounds, sequence, header, names=True, ignore=others, argument="sequence"
+        ).table
+        return found._replace(ids=table.labels)
+    _only_for_tables(target=target, header=header, sequence=sequence, ignore=ignore or None)
     if ending == ".npz":
         x, answers = read_npz(bounds, ("x",), ("labels", "y"))
         return _of_arrays(short, f"{name}: ", x, answers, bounds)
@@ -112,7 +128,7 @@ def _only_for_tables(**given: Any) -> None:
     for name, value in given.items():
         if value is not None:
             raise ValueError(
-                f"[{_WHERE}] {name} was {_check.shown(value)}; it must be None but for tables with "
+                f"[{WHERE}] {name} was {_check.shown(value)}; it must be None but for tables with "
                 "columns (CSV files and frames)"
             )
 
@@ -124,11 +140,11 @@ def _begins_as_idx(path: str) -> bool:
 
 def _of_arrays(name: str, place: str, x: Any, labels: Any, limit: Limit | None = None) -> Found:
     grey = getattr(x, "dtype", None) == np.uint8
-    rows, shape = features(_WHERE, place, x, None, limit)
-    answers = _check.as_array(_WHERE, f"{place}labels", labels)
+    rows, shape = features(WHERE, place, x, None, limit)
+    answers = _check.as_array(WHERE, f"{place}labels", labels)
     if answers.shape != (len(rows),):
         raise ValueError(
-            f"[{_WHERE}] {place}labels has shape {answers.shape}; it must be ({len(rows)},)"
+            f"[{WHERE}] {place}labels has shape {answers.shape}; it must be ({len(rows)},)"
         )
     return Found(name, rows, shape, answers, is_table=not grey and shape[:2] == (1, 1))
 
@@ -137,12 +153,12 @@ def check_alike(found: Found, rest: Found) -> None:
     """Refuse a test part whose features are others than those of the training part."""
     if rest.x.shape[1] != found.x.shape[1] or rest.shape != found.shape:
         raise ValueError(
-            f"[{_WHERE}] test has {rest.x.shape[1]} features of shape {rest.shape}; it must have those "
+            f"[{WHERE}] test has {rest.x.shape[1]} features of shape {rest.shape}; it must have those "
             f"of source, {found.x.shape[1]} of shape {found.shape}"
         )
     if (rest.columns, rest.target) != (found.columns, found.target):
         raise ValueError(
-            f"[{_WHERE}] test has the columns {', '.join(rest.columns)[:200]} and {rest.target}; they "
+            f"[{WHERE}] test has the columns {', '.join(rest.columns)[:200]} and {rest.target}; they "
             "must be those of source, in their order: "
             f"{', '.join(found.columns)[:200]} and {found.target}"
         )

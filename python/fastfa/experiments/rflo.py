@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import SGD, Dense, Feedback, Network, Recurrent
+from ..data import periodic_task
 from ..layers.recurrent import RecurrentFeedbackName
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, FA, SHALLOW, finish, geometric, panels
@@ -46,8 +47,7 @@ NEAR = 3.0  # times the loss of backprop through time
 
 def target(steps: int) -> np.ndarray:
     """(steps,): three sines of periods T, T/2 and T/4."""
-    t = 2 * np.pi * np.arange(steps) / steps
-    return np.sin(t) + 0.5 * np.sin(2 * t) + 0.25 * np.sin(4 * t)
+    return periodic_task(steps).y[0, :, 0]
 
 
 def network(settings: Settings, condition: str, seed: int) -> Network:

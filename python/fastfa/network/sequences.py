@@ -228,38 +228,38 @@ class Sequences(Parameters):
                 f"[{where}] the network has no recurrent layer; its first layer must be a Recurrent"
             )
 
-    def _inputs_in_time(self, where: str, X: Any) -> np.ndarray:
+    def _inputs_in_time(self, where: str, X: Any, of: str = "") -> np.ndarray:
         self._check_in_time(where)
-        x = _check.numeric(where, "X", X, self.dtype)
+        x = _check.numeric(where, f"{of}X", X, self.dtype)
         if x.ndim != 3 or x.shape[2] != self.input_size or 0 in x.shape:
             raise ValueError(
-                f"[{where}] X has shape {np.shape(X)}; it must be (N, T, {self.input_size}), with N "
+                f"[{where}] {of}X has shape {np.shape(X)}; it must be (N, T, {self.input_size}), with N "
                 "and T at least 1"
             )
-        _check.finite(where, "X", x)
+        _check.finite(where, f"{of}X", x)
         return x
 
     def _sequences(
-        self, where: str, X: Any, Y: Any, mask: Any, lengths: Any
+        self, where: str, X: Any, Y: Any, mask: Any, lengths: Any, of: str = ""
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """X (N, T, n_in), and as rows Y and what each counts."""
-        x = self._inputs_in_time(where, X)
+        """X (N, T, n_in), and as rows Y and what each counts; ``of`` stands before their names."""
+        x = self._inputs_in_time(where, X, of)
         n, times, k = *x.shape[:2], self.output_size
         if mask is not None and lengths is not None:
             raise ValueError(f"[{where}] mask and lengths were given; it must be one of them")
         ends = _lengths(where, lengths, n, times)
-        y = _check.numeric(where, "Y", Y, self.dtype)
+        y = _check.numeric(where, f"{of}Y", Y, self.dtype)
         at_end = y.shape == (n, k)
         if not at_end and y.shape != (n, times, k):
             raise ValueError(
-                f"[{where}] Y has shape {np.shape(Y)}; for X {x.shape} and {k} outputs it must be "
+                f"[{where}] {of}Y has shape {np.shape(Y)}; for X {x.shape} and {k} outputs it must be "
                 f"({n}, {times}, {k}), or ({n}, {k}) for the last steps"
             )
-        _check.finite(where, "Y", y)
-        _arguments.check_probabilities(self, where, "Y", float(y.min()), float(y.max()))
+        _check.finite(where, f"{of}Y", y)
+        _arguments.check_probabilities(self, where, f"{of}Y", float(y.min()), float(y.max()))
         if at_end and mask is not None:
             raise ValueError(
-                f"[{where}] mask was given with Y {y.shape}, of the last steps; it must be None"
+                f"[{where}] {of}mask was given with Y {y.shape}, of the last steps; it must be None"
             )
         if at_end:
             weights = (np.arange(times) == ends[:, None] - 1).astype(self.dtype).ravel()
@@ -268,13 +268,13 @@ class Sequences(Parameters):
         if lengths is not None:
             weights = (np.arange(times) < ends[:, None]).astype(self.dtype).ravel()
         elif mask is not None:
-            given = _check.as_array(where, "mask", mask)
+            given = _check.as_array(where, f"{of}mask", mask)
             if given.shape != (n, times):
                 raise ValueError(
-                    f"[{where}] mask has shape {given.shape}; it must be {(n, times)}, a number for "
+                    f"[{where}] {of}mask has shape {given.shape}; it must be {(n, times)}, a number for "
                     "each step"
                 )
-            weights = _arguments.sample_weight(self, where, given.ravel(), n * times, "mask")
+            weights = _arguments.sample_weight(self, where, given.ravel(), n * times, f"{of}mask")
         return x, y.reshape(-1, k), weights
 
 

@@ -14,7 +14,8 @@ from .. import _check
 from .._bar import progress_bar
 from ..data import permutation
 from .examples import Examples
-from .together import Learner, Sums, Together
+from .in_time import InTime, TogetherInTime
+from .together import Sums, Together
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -43,7 +44,7 @@ def train(
     error: Any = math.nan
     seconds, seen = 0.0, 0
     while seen < len(order):
-        batches, optimizer = _next_chunk(trainer), trainer.optimizer
+        batches, optimizer = _next_chunk(trainer, examples), trainer.optimizer
         if trainer.batch < trainer.schedule.warm_updates:
             rate = optimizer.lr * trainer.schedule.share(trainer.batch)
             batches, optimizer = 1, dataclasses.replace(optimizer, lr=rate)
@@ -67,7 +68,7 @@ def train(
         own["batch"] += batches
         own["examples"] += len(part)
         _adapt_chunk(trainer, batches, elapsed)
-        errors = f", error {np.mean(error):.2%}" if trainer._one.output_size > 1 else ""
+        errors = f", error {np.mean(error):.2%}" if trainer._has_errors else ""
         bar.set_postfix_str(f"loss {np.mean(loss):.4f}{errors}", refresh=False)
         bar.update(len(part))
         for callback in trainer.callbacks:
@@ -80,15 +81,19 @@ def train(
 
 def order_of(trainer: Trainer, epoch: int, n: int) -> np.ndarray:
     """The order of the n examples in an epoch."""
-    if trainer.shuffle:
+    if trainer.shuffle and not trainer.carry:
         return permutation(n, trainer.seed, epoch)
     return np.arange(n, dtype=np.int64)
 
 
-def _next_chunk(trainer: Trainer) -> int:
+def _next_chunk(trainer: Trainer, examples: Examples) -> int:
     """Batches until a callback is due, at most the current chunk."""
+    learner = trainer._learner
     due = [c.every - trainer.batch % c.every for c in trainer.callbacks if c.every is not None]
-    most = sys.maxsize if isinstance(trainer._learner, Together) else trainer._chunk
+    if isinstance(learner, InTime | TogetherInTime):
+        most = learner.batches_at_once(examples.x, trainer.batch_size)
+    else:
+        most = sys.maxsize if isinstance(learner, Together) else trainer._chunk
     return min([most, *due])
 
 
@@ -101,7 +106,7 @@ def samples_bar(shown: bool, examples: int) -> tqdm:
     return progress_bar(shown, total=examples, unit=" samples", unit_scale=True)
 
 
-def finite_state(learner: Learner) -> dict[str, np.ndarray]:
+def finite_state(learner: Any) -> dict[str, np.ndarray]:
     """What the network has learned so far, refused if a value isn't finite."""
     state = learner.state_dict()
     for name, array in state.items():
@@ -109,6 +114,6 @@ def finite_state(learner: Learner) -> dict[str, np.ndarray]:
     return state
 
 
-def all_finite(learner: Learner) -> bool:
+def all_finite(learner: Any) -> bool:
     arrays = learner.state_dict()
     return all(np.isfinite(array).all() for name, array in arrays.items() if "feedback" not in name)

@@ -12,15 +12,19 @@ import numpy as np
 
 from .. import _check
 from .._class_names import found_names, is_text, numbered, renumbered, shown_names
-from ..data import Split, one_hot
+from ..data import Sequences, Split, one_hot
 from ..network import _arguments
+from .in_time import is_in_time, prepared
 
 if TYPE_CHECKING:
     from ..network import Network
 
 
 class Examples(NamedTuple):
-    """x (N, n_in), y (N, n_out) and weights (N,): C-contiguous, finite, of the network's dtype."""
+    """x (N, n_in), y (N, n_out) and weights (N,): C-contiguous, finite, of the network's dtype.
+
+    Of sequences (N, T, n_in), (N, T, n_out) and (N, T).
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -72,6 +76,8 @@ def prepare(
     ValueError, TypeError
         Naming the argument, what it was and what it must be.
     """
+    if is_in_time(net):
+        return Examples(*prepared(net, source, name, targets, names))
     inputs, answers, weights, of_classes = _parts(source, name)
     x = _arguments.inputs(net, "fit", f"{name} X", inputs)
     answers = _check.as_array("fit", f"{name} Y", answers)
@@ -96,6 +102,8 @@ def _parts(source: Any, name: str) -> tuple[Any, Any, Any, bool]:
     if isinstance(source, tuple | list) and len(source) in (2, 3):
         inputs, answers, weights = (*source, None)[:3]
         return inputs, answers, weights, False
+    if isinstance(source, Sequences):
+        return source.x, source.y, None, False
     raise TypeError(
         f"[fit] {name} was {_describe(source)}; it must be a Split, a pair (X, labels) or a "
         "pair (X, Y), or such a pair with the examples' weights as a third"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,15 +18,19 @@ from ..network import Network
 from ..network._arguments import default_targets
 from ..perturbation import NodePerturbation
 from ..schedules import Cosine, Steps, Warmup
+from .in_time import InTime, TogetherInTime, check_way, is_in_time
 from .own_loss import WithLoss
-from .together import Learner, Together, check_alike
+from .together import Together, check_alike
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
 
-def learner_of(net: Any, loss: Any) -> Learner:
-    """What learns: the network, by its own loss or the caller's, or an ensemble's networks together."""
+Learner = Network | Together | WithLoss | InTime
+
+
+def learner_of(net: Any, loss: Any, update: Any, carry: Any) -> Learner:
+    """What learns: the network, by its own loss or the caller's, in time, or an ensemble's together."""
     if loss is not None and not callable(loss):
         raise TypeError(
             f"[Trainer] loss was {loss!r}; it must be None, for the network's, or a callable "
@@ -36,11 +40,15 @@ def learner_of(net: Any, loss: Any) -> Learner:
         if loss is not None:
             raise TypeError(f"[Trainer] loss was {loss!r} for an Ensemble; it must be None")
         check_alike(net)
-        return Together(net)
+        way = check_way(net.networks, update, carry)
+        return TogetherInTime(net, *way) if is_in_time(net.networks[0]) else Together(net)
     if not hasattr(net, "_train_chunk"):
         raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network or Ensemble")
+    way = check_way((net,), update, carry)
     if loss is None:
-        return net
+        return InTime(net, *way) if is_in_time(net) else net
+    if is_in_time(net):
+        raise TypeError(f"[Trainer] loss was {loss!r} for a network in time; it must be None")
     if isinstance(net.feedback, NodePerturbation):
         raise TypeError(
             f"[Trainer] loss was {loss!r} for a network that learns by NodePerturbation, which measures "
@@ -88,6 +96,11 @@ def check_augment(augment: Any, net: Network) -> Any:
         )
     if not isinstance(augment, AUGMENTATIONS):
         return augment
+    if is_in_time(net):
+        raise ValueError(
+            f"[Trainer] augment was {augment!r} for a network in time; it must be None, or a callable "
+            "of yours"
+        )
     shape = net.input_shape
     if len(shape) < 2:
         raise ValueError(
@@ -131,3 +144,22 @@ def check_rates(trainer: Trainer, examples: int) -> None:
     for rate in (trainer.optimizer.lr, *steps):
         optimizer = dataclasses.replace(trainer.optimizer, lr=rate)
         Network(1, [Dense(1)]).step(zeros, zeros, optimizer)
+
+
+FIXED = ("net", "loss", "update", "carry")  # what a trainer keeps, with its history
+SETTINGS: dict[str, Callable[[Any, Any], Any]] = {
+    "optimizer": lambda trainer, value: trainer._started_with(value),
+    "schedule": lambda trainer, value: trainer._started(value),
+    "batch_size": lambda _, value: _check.integer("Trainer", "batch_size", value, 1, 2**31 - 1),
+    "epochs": lambda _, value: _check.integer("Trainer", "epochs", value, 1),
+    "seed": lambda _, value: _check.integer("Trainer", "seed", value, 0, 2**64 - 1),
+    "shuffle": lambda _, value: _check.flag("Trainer", "shuffle", value),
+    "progress": lambda _, value: _check.flag("Trainer", "progress", value),
+    "callbacks": lambda _, value: check_callbacks(value),
+    "augment": lambda trainer, value: check_augment(value, trainer._one),
+    "targets": lambda trainer, value: check_targets(trainer._one, value),
+    "history": lambda _, value: check_history(value),
+    "epoch": lambda _, value: _check.integer("Trainer", "epoch", value, 0),
+    "batch": lambda _, value: _check.integer("Trainer", "batch", value, 0),
+    "examples": lambda _, value: _check.integer("Trainer", "examples", value, 0),
+}

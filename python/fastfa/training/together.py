@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..history import Record
+from ..layers import Recurrent
 from ..network import Network
 from ..network._arguments import default_targets
-from .own_loss import Sums, WithLoss
+from .own_loss import Sums
 
 if TYPE_CHECKING:
     from ..ensemble import Ensemble
@@ -57,15 +58,17 @@ class Together:
     ) -> tuple[Any, Sums]:
         """As that of `Network`, with sums of every network."""
         found = self.ensemble._train("fit", x, y, optimizer, batch_size, order, sample_weight)
+        return self._added(found, sums)
+
+    @staticmethod
+    def _added(found: np.ndarray, sums: Sums) -> tuple[Any, Sums]:
+        """The losses; the sums with what was found: losses, weights of the wrong and of all, (n, 3)."""
         loss, missed, weight = found.T
         total = np.where(weight > 0, loss * weight, 0.0)
         return loss, (sums[0] + total, sums[1] + missed, sums[2] + weight[0])
 
 
-Learner = Network | Together | WithLoss
-
-
-def evaluated(learner: Learner, measured: dict[str, Examples]) -> dict[str, Any]:
+def evaluated(learner: Any, measured: dict[str, Examples]) -> dict[str, Any]:
     """The loss and error rate of each set, by their keys in a record; of an ensemble arrays."""
     found = {}
     for name, (x, y, weights) in measured.items():
@@ -75,11 +78,11 @@ def evaluated(learner: Learner, measured: dict[str, Examples]) -> dict[str, Any]
 
 
 def records(
-    learner: Learner, measures: dict[str, Any], before: Record, after: Record
+    learner: Any, errors: bool, measures: dict[str, Any], before: Record, after: Record
 ) -> list[Record]:
     """The records of an epoch: the means, and of an ensemble then each network's own."""
     networks = learner.networks if isinstance(learner, Together) else (learner,)
-    if networks[0].output_size == 1:  # which has no classes
+    if not errors:
         measures = {key: value for key, value in measures.items() if not key.endswith("_error")}
     found = [{key: float(np.mean(value)) for key, value in measures.items()}]
     if isinstance(learner, Together):
@@ -96,6 +99,7 @@ def check_alike(ensemble: Ensemble) -> None:
             ("input_shape", net.input_shape, first.input_shape),
             ("loss", net.loss, first.loss),
             ("class_names", net.class_names, first.class_names),
+            ("a recurrent layer", _recurs(net), _recurs(first)),
             ("targets of labels", default_targets(net), default_targets(first)),
         ):
             if own != theirs:
@@ -103,3 +107,7 @@ def check_alike(ensemble: Ensemble) -> None:
                     f"[Trainer] net.networks[{i}] has {what} {own!r}, and networks[0] {theirs!r}; they "
                     "must be the same, for all networks are given the same examples"
                 )
+
+
+def _recurs(net: Network) -> bool:
+    return isinstance(net.layers[0], Recurrent)

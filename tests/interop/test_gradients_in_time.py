@@ -1,0 +1,183 @@
+"""Updates of recurrent networks against gradients through time of PyTorch and JAX, in float64."""
+
+from __future__ import annotations
+
+import fastfa as fa
+import numpy as np
+import pytest
+
+CASES = range(4)
+RATE = 0.1
+# What PyTorch and JAX call them.
+SIGMAS = {"tanh": "tanh", "logistic": "sigmoid", "softplus": "softplus", "silu": "silu"}
+
+
+class Case:
+    """A random network, sequences, and the update of one call of `train_sequences`."""
+
+    def __init__(self, number: int, rule: str) -> None:
+        rng = np.random.default_rng([number, len(rule)])
+        self.rule = rule
+        between = ((1, 5), (2, 12), (1, 4), (1, 5), (3, 9))
+        m, n, k, many, steps = (int(rng.integers(*ends)) for ends in between)
+        self.tau = float(rng.uniform(1, 6)) if number % 3 else 1.0
+        self.sigma = list(SIGMAS)[number % len(SIGMAS)]
+        back = {"bptt": "transpose", "random_bptt": "random", "rflo": "zero"}[rule]
+        layer = fa.Recurrent(
+            n,
+            self.sigma,
+            tau=self.tau,
+            bias=number % 2 == 0,
+            recurrent_scale=1.5,
+            recurrent_feedback=back,
+        )
+        self.net = fa.Network(m, [layer, fa.Dense(k)], rule, seed=number, dtype="float64")
+        for bias in self.net.biases:
+            if bias is not None:
+                bias[...] = rng.normal(size=bias.shape) / 5
+        self.x, self.y = rng.normal(size=(many, steps, m)), rng.normal(size=(many, steps, k))
+        self.mask = rng.uniform(0, 2, size=(many, steps))
+        self.b = np.array(self.net.feedback_matrices[0]) if rule != "bptt" else None
+        # B_rec isn't shown: what it makes of unit vectors is. Two steps, the error in the last alone.
+        self.b_rec = self._recurrent(m, n, k) if rule == "random_bptt" else None
+        self.before = self.arrays()
+        self.net.train_sequences(self.x, self.y, fa.SGD(RATE), batch_size=many, mask=self.mask)
+        self.change = {name: array - self.before[name] for name, array in self.arrays().items()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {
+            name: array.copy()
+            for name, array in self.net.state_dict().items()
+            if "feed" not in name
+        }
+
+    def _recurrent(self, m: int, n: int, k: int) -> np.ndarray:
+        """d of two linear steps: d₀ = (B_rec d₁ + (1 − 1/τ) λ₁)/τ, with τ = 1 then B_rec d₁."""
+        layer = fa.Recurrent(n, "linear", recurrent_feedback="random", recurrent_scale=1.5)
+        found = np.zeros((n, n))
+        for unit in range(n):
+            b = np.zeros((n, k))
+            b[unit] = 1.0
+            rule = fa.Feedback("array", array=b)
+            net = fa.Network(m, [layer, fa.Dense(k)], rule, seed=self.net.seed, dtype="float64")
+            mask = np.array([[0.0, 1.0]])
+            x, y = np.zeros((1, 2, m)), np.ones((1, 2, k))
+            d = net.deltas_sequences(x, y, mask=mask)[0]
+            found[:, unit] = d[0] / d[1, unit]
+        return found
+
+    def routes(self, sent):
+        """How h goes to the next step and to the readout; ``sent`` makes one by its way back."""
+        if self.rule == "bptt":
+            return plain, plain
+        b_rec = np.zeros((len(self.b), len(self.b))) if self.b_rec is None else self.b_rec
+        return sent(b_rec), sent(self.b)
+
+    def loss(self, api, p, through, into):
+        """½ Σ mask e², divided as the update is, by the other library."""
+        weights, m = p["weights.0"], self.x.shape[2]
+        h = api.zeros(len(self.x), weights.shape[0])
+        total = 0.0
+        for t in range(self.x.shape[1]):
+            u = api.array(self.x[:, t]) @ weights[:, :m].T + through(h, weights[:, m:])
+            u = u + p["biases.0"] if "biases.0" in p else u
+            h = h + (api.sigma(SIGMAS[self.sigma])(u) - h) / self.tau
+            error = api.array(self.y[:, t]) - into(h, p["weights.1"]) - p["biases.1"]
+            total = total + 0.5 * (api.array(self.mask[:, t])[:, None] * error**2).sum()
+        return total / self.mask.size
+
+    def check(self, gradients: dict[str, np.ndarray]) -> None:
+        assert gradients.keys() == self.change.keys()
+        for name, gradient in gradients.items():
+            wanted = -RATE * np.asarray(gradient)
+            assert abs(wanted - self.change[name]).max() <= 1e-10 * max(1.0, abs(wanted).max()), (
+                name
+            )
+
+
+@pytest.fixture(params=CASES)
+def number(request) -> int:
+    return request.param
+
+
+@pytest.fixture(params=["bptt", "random_bptt", "rflo"])
+def case(request, number) -> Case:
+    return Case(number, request.param)
+
+
+def plain(h, w):
+    return h @ w.T
+
+
+def test_autograd_of_pytorch(case):
+    """Forward as it is; backward B and B_rec, or nothing, take the place of the transposes."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    torch.set_num_threads(1)
+
+    class Sent(torch.autograd.Function):
+        """h Wᵀ, whose error goes back through another matrix than W."""
+
+        @staticmethod
+        def forward(ctx, h, w, back):
+            ctx.save_for_backward(h, back)
+            return h @ w.T
+
+        @staticmethod
+        def backward(ctx, error):
+            h, back = ctx.saved_tensors
+            return error @ back.T, error.T @ h, None
+
+    def sent(back):
+        return lambda h, w: Sent.apply(h, w, torch.from_numpy(back))
+
+    class Api:
+        array = staticmethod(torch.from_numpy)
+
+        @staticmethod
+        def zeros(*shape):
+            return torch.zeros(*shape, dtype=torch.float64)
+
+        @staticmethod
+        def sigma(name):
+            return getattr(torch, name, None) or getattr(torch.nn.functional, name)
+
+    p = {name: torch.from_numpy(a.copy()).requires_grad_() for name, a in case.before.items()}
+    case.loss(Api, p, *case.routes(sent)).backward()
+    case.check({name: value.grad.numpy() for name, value in p.items()})
+
+
+def test_gradients_of_jax(case):
+    """The same by `jax.grad`, with custom rules of differentiation."""
+    jax = pytest.importorskip("jax", reason="needs JAX")
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        case.check(_of_jax(jax, case))
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+def _of_jax(jax, case: Case) -> dict[str, np.ndarray]:
+    import jax.numpy as jnp
+
+    def sent(back):
+        send = jax.custom_vjp(plain)
+        send.defvjp(
+            lambda h, w: (h @ w.T, h), lambda h, error: (error @ jnp.asarray(back).T, error.T @ h)
+        )
+        return send
+
+    class Api:
+        array = staticmethod(jnp.asarray)
+
+        @staticmethod
+        def zeros(*shape):
+            return jnp.zeros(shape)
+
+        @staticmethod
+        def sigma(name):
+            return getattr(jnp, name, None) or getattr(jax.nn, name)
+
+    p = {name: jnp.asarray(array) for name, array in case.before.items()}
+    found = jax.jit(jax.grad(lambda p: case.loss(Api, p, *case.routes(sent))))(p)
+    return {name: np.asarray(value) for name, value in found.items()}
