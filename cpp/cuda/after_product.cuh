@@ -13,7 +13,7 @@ template <class T>
 __global__ void finish_forward(DenseForward<T> f) {
   for (Index i = thread_of_grid(); i < f.n * f.n_out; i += threads_of_grid()) {
     const Index o = i % f.n_out;
-    T* at = f.a + i / f.n_out * f.lda + o;
+    T* at = f.a[i / f.n_out] + o;
     const T a = f.bias ? *at + f.bias[o] : *at;
     report_beyond(a, f.bad);
     *at = activate(a, f.activation);
@@ -24,26 +24,25 @@ __global__ void finish_forward(DenseForward<T> f) {
 constexpr Index blas_part = 4096;
 // before (=|+=) gradient, both (rows, cols)
 template <class T>
-__global__ void add_part(const T* gradient, Index ldg, Index rows, Index cols, double* before,
-                         bool first) {
+__global__ void add_part(View<const T> gradient, Index rows, Index cols, double* before, bool first) {
   for (Index e = thread_of_grid(); e < rows * cols; e += threads_of_grid()) {
-    const double part = gradient[e / cols * ldg + e % cols];
+    const double part = gradient[e / cols][e % cols];
     before[e] = first ? part : before[e] + part;
   }
 }
 
-// before: (n_in, n_out) of earlier parts, or null
+// gradient: lies as w; before: (n_in, n_out) of earlier parts, or null
 template <class T>
-__global__ void finish_update(DenseUpdate<T> u, const T* gradient, Index ldg, const double* before,
+__global__ void finish_update(DenseUpdate<T> u, const T* gradient, const double* before,
                               const ReplayState* replay) {
   if (is_halted(u)) return;
   const Learning<T> learning = learning_now(u, u.s, replay);
   for (Index e = thread_of_grid(); e < u.n_in * u.n_out; e += threads_of_grid()) {
     const Index i = e / u.n_out, o = e % u.n_out;
-    const bool exists = !u.mask || (u.mask[i * u.ldm + o / 32] >> o % 32 & 1);
-    T sum = exists ? gradient[i * ldg + o] : T(0);
+    const bool exists = !u.mask || (u.mask[i][o / 32] >> o % 32 & 1);
+    T sum = exists ? gradient[i * u.w.ld + o] : T(0);
     if (before && exists) sum = static_cast<T>(before[e] + sum);
-    apply(learning, u.w, u.v, u.s, i * u.ldw + o, sum, u.decay);
+    apply(learning, u.w.data, u.v, u.s, i * u.w.ld + o, sum, u.decay);
   }
 }
 
@@ -56,7 +55,7 @@ __global__ void finish_update_bias(DenseUpdate<T> u, const ReplayState* replay) 
   const int lane = static_cast<int>(threadIdx.x), of_warp = static_cast<int>(threadIdx.y);
   const Index o = Index{blockIdx.x} * warp + lane;
   LongSum<T> own(u.n / bias_warps);
-  for (Index n = of_warp; o < u.n_out && n < u.n; n += bias_warps) own.add(u.delta[n * u.ldd + o]);
+  for (Index n = of_warp; o < u.n_out && n < u.n; n += bias_warps) own.add(u.delta[n][o]);
   T sum = own.result();
   sums[of_warp * warp + lane] = sum;
   __syncthreads();

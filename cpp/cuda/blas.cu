@@ -63,8 +63,8 @@ template <class T>
 void Blas::multiply(Gemm<T> gemm, const Product<T>& p) {
   const T one = 1, zero = 0;
   const auto how = [](bool across) { return across ? transposed : as_it_lies; };
-  check(gemm(handle_, how(p.b_across), how(p.a_across), p.cols, p.rows, p.depth, &one, p.b, p.ldb, p.a,
-             p.lda, &zero, p.c, p.ldc),
+  check(gemm(handle_, how(p.b_across), how(p.a_across), p.cols, p.rows, p.depth, &one, p.b.data, p.b.ld,
+             p.a.data, p.a.ld, &zero, p.c.data, p.c.ld),
         "[cuda] cuBLAS, a product");
 }
 void Blas::multiply(const Product<float>& p, bool tf32, std::uintptr_t stream) {

@@ -10,19 +10,16 @@
 
 namespace fastfa::cuda {
 
-// C (rows, cols) = A (rows, depth) · B (depth, cols), overwritten. Rows are lda, ldb, ldc apart; of a
-// factor that is `across`, what lies in memory is the transpose.
+// C (rows, cols) = A (rows, depth) · B (depth, cols), overwritten. Of a factor that is
+// `across`, what lies in memory is the transpose.
 template <class T>
 struct Product {
   Index rows, cols, depth;
-  const T* a;
-  Index lda;
+  View<const T> a;
   bool a_across;
-  const T* b;
-  Index ldb;
+  View<const T> b;
   bool b_across;
-  T* c;
-  Index ldc;
+  View<T> c;
 };
 
 class Blas {

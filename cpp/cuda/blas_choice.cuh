@@ -69,12 +69,12 @@ class BlasChoice {
   // `u`, changing copies of what it would change; they are there as long as `memory` is.
   DenseUpdate<T> rehearsal(const DenseUpdate<T>& u, std::shared_ptr<void>& memory) {
     DenseUpdate<T> other = u;
-    const std::array<std::pair<T**, Index>, 6> parts{{{&other.w, u.n_in * u.ldw},
-                                                      {&other.v, u.n_in * u.ldw},
-                                                      {&other.s, u.n_in * u.ldw},
-                                                      {&other.bias, u.ldw},
-                                                      {&other.v_bias, u.ldw},
-                                                      {&other.s_bias, u.ldw}}};
+    const std::array<std::pair<T**, Index>, 6> parts{{{&other.w.data, u.n_in * u.w.ld},
+                                                      {&other.v, u.n_in * u.w.ld},
+                                                      {&other.s, u.n_in * u.w.ld},
+                                                      {&other.bias, u.w.ld},
+                                                      {&other.v_bias, u.w.ld},
+                                                      {&other.s_bias, u.w.ld}}};
     Index count = 0;
     for (const auto& [part, size] : parts) count += *part ? size : 0;
     memory = device_->reserve(static_cast<std::size_t>(count) * sizeof(T));

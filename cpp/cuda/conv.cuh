@@ -82,9 +82,9 @@ struct PatchPlan : Sizes {
 template <class T>
 class Patch {
  public:
-  __device__ Patch(const PatchPlan& plan, const T* images, Index ld, Place position) {
+  __device__ Patch(const PatchPlan& plan, View<const T> images, Place position) {
     const Split at = plan.of_row.split(position.at);
-    image_ = images + position.example * ld;
+    image_ = images[position.example];
     y_ = at.whole * plan.stride_h - plan.pad_h;
     x_ = at.rest * plan.stride_w - plan.pad_w;
   }

@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(Size::threads) conv_back(ConvBack<T> b, BackPl
   const Place own = places[threadIdx.x % Size::cols];
   const Split pixel = plan.of_row.split(own.at);
   const int unit_y = down.unit + pixel.whole, unit_x = along.unit + pixel.rest;
-  const T* const delta = b.delta + own.example * b.ldd;
+  const T* const delta = b.delta[own.example];
 
   const Index before = Index{blockIdx.x} * Size::cols;  // columns of the blocks before this one
   multiply<T, Size, true, false>(
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(Size::threads) conv_back(ConvBack<T> b, BackPl
         const Split of_maps = plan.maps.split(static_cast<std::uint32_t>(k));
         const Split tap = taps_along.split(of_maps.whole);
         const int ky = down.tap + tap.whole * plan.stride_h, kx = along.tap + tap.rest * plan.stride_w;
-        return b.w[((ky * plan.kernel_w + kx) * channels + channel) * b.ldw + of_maps.rest];
+        return b.w[(ky * plan.kernel_w + kx) * channels + channel][of_maps.rest];
       },
       [&](Index k, Index) {
         const Split of_maps = plan.maps.split(static_cast<std::uint32_t>(k));
@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(Size::threads) conv_back(ConvBack<T> b, BackPl
         const Split at = plan.of_row.split(place.at);
         const int y = down.pixel + at.whole * plan.stride_h, x = along.pixel + at.rest * plan.stride_w;
         if (place.example >= b.n || y >= plan.height || x >= plan.width) return;
-        b.below[place.example * b.ldb + (channel * plan.height + y) * plan.width + x] = sum;
+        b.below[place.example][(channel * plan.height + y) * plan.width + x] = sum;
       });
 }
 

@@ -13,16 +13,15 @@ __global__ void __launch_bounds__(Size::threads) conv_forward(ConvForward<T> f, 
   static_assert(Size::threads % Size::cols == 0);  // so that a thread reads patches of one position only
   const Index first = Index{blockIdx.x} * Size::cols, positions = f.shape.positions();
   const Places places(first, plan.positions);
-  const Patch<T> own(plan, f.x, f.ldx, places[threadIdx.x % Size::cols]);
+  const Patch<T> own(plan, f.x, places[threadIdx.x % Size::cols]);
   multiply<T, Size, false, false>(
-      f.shape.maps, f.n * positions, f.shape.patch(),
-      [&](Index map, Index k) { return f.w[k * f.ldw + map]; },
+      f.shape.maps, f.n * positions, f.shape.patch(), [&](Index map, Index k) { return f.w[k][map]; },
       [&](Index k, Index) { return own.value(plan, k); },
       [&](Index map, Index column, T sum) {
         const Place place = places[column - first];
         const T a = f.bias ? sum + f.bias[map] : sum;
         report_beyond(a, f.bad);
-        f.a[place.example * f.lda + map * positions + place.at] = activate(a, f.activation);
+        f.a[place.example][map * positions + place.at] = activate(a, f.activation);
       });
 }
 

@@ -32,17 +32,15 @@ __global__ void __launch_bounds__(FlatTile::threads)
   const Index positions = u.shape.positions(), patch = u.shape.patch();
   const Index first = Index{blockIdx.z} * length;
   const Places places(first, plan.positions);
-  double* const sums = u.sums + blockIdx.z * (patch + 1) * u.lds;
+  const View<double> sums = u.sums.from(blockIdx.z * (patch + 1));
   multiply<T, FlatTile, true, true, true>(
       u.shape.maps, patch + (u.bias != nullptr), least(length, u.n * positions - first),
       [&](Index map, Index i) {
         const Place place = places[i];
-        return u.delta[place.example * u.ldd + map * positions + place.at];
+        return u.delta[place.example][map * positions + place.at];
       },
-      [&](Index i, Index k) {
-        return k < patch ? Patch<T>(plan, u.x, u.ldx, places[i]).value(plan, k) : T(1);
-      },
-      [&](Index map, Index k, T sum) { sums[k * u.lds + map] = sum; });
+      [&](Index i, Index k) { return k < patch ? Patch<T>(plan, u.x, places[i]).value(plan, k) : T(1); },
+      [&](Index map, Index k, T sum) { sums[k][map] = sum; });
 }
 
 // A block has a warp's width of parameters, each of its warps every learn_warps-th part.
@@ -56,7 +54,7 @@ __global__ void __launch_bounds__(warp* learn_warps)
   const Index e = Index{blockIdx.x} * warp + lane, row = e / u.shape.maps, map = e % u.shape.maps;
   double sum = 0;
   for (Index part = of_warp; row < rows && part < parts; part += learn_warps) {
-    sum += u.sums[(part * (patch + 1) + row) * u.lds + map];
+    sum += u.sums[part * (patch + 1) + row][map];
   }
   sums[of_warp * warp + lane] = sum;
   __syncthreads();
@@ -65,7 +63,7 @@ __global__ void __launch_bounds__(warp* learn_warps)
   const Learning<T> learning = learning_now(u, u.s, replay);
   const T gradient = static_cast<T>(sum);
   if (row < patch) {
-    apply(learning, u.w, u.v, u.s, row * u.ldw + map, gradient, u.decay);
+    apply(learning, u.w.data, u.v, u.s, row * u.w.ld + map, gradient, u.decay);
   } else {
     const Learning<T> own = learning.of_bias();
     apply(own, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, map, gradient, own.decay);

@@ -100,10 +100,11 @@ class CudaBackend final : public PatchBackend<T> {
     device_->require("copy", from, to);
     device_->copy(to, from, static_cast<std::size_t>(count) * sizeof(T));
   }
-  void copy_rows(const T* from, Index ld, T* to, Index ldt, Index rows, Index cols) override {
+  void copy_rows(View<const T> from, View<T> to, Index rows, Index cols) override {
     const auto bytes = [](Index count) { return static_cast<std::size_t>(count) * sizeof(T); };
     device_->require("copy_rows", from, to);
-    device_->copy_rows(to, bytes(ldt), from, bytes(ld), bytes(cols), static_cast<std::size_t>(rows));
+    device_->copy_rows(to.data, bytes(to.ld), from.data, bytes(from.ld), bytes(cols),
+                       static_cast<std::size_t>(rows));
   }
   void gather(const Gather<T>& g) override {
     device_->require("gather", g.x, g.order, g.h, g.bad);
@@ -116,8 +117,8 @@ class CudaBackend final : public PatchBackend<T> {
         device_->launch("dense_forward", grid, block, cuda::dense_forward<T, decltype(size)>, f);
       });
     };
-    const Index depth = f.n_ranges > 0 ? f.n_in : 0;  // without ranges the input is zero
-    const Product<T> product{f.n, f.n_out, depth, f.h, f.ldh, false, f.w, f.ldw, false, f.a, f.lda};
+    const Index depth = f.ranges.count > 0 ? f.n_in : 0;  // without ranges the input is zero
+    const Product<T> product{f.n, f.n_out, depth, f.h, false, f.w, false, f.a};
     either(product, own, [&] {
       blas_choice_->multiply(product, in_tf32(product));
       device_->launch("finish_forward", grid_for(f.n * f.n_out), plain(), cuda::finish_forward<T>, f);
@@ -142,11 +143,10 @@ class CudaBackend final : public PatchBackend<T> {
         }
       });
     };
-    const Product<T> product{p.n, p.n_l, p.n_src,           p.source, p.lds, false,
-                             p.b, p.ldb, p.transposed != 0, p.delta,  p.ldd};
+    const Product<T> product{p.n, p.n_l, p.n_src, p.source, false, p.b, p.transposed != 0, p.delta};
     either(product, own, [&] {
       blas_choice_->multiply(product, in_tf32(product));
-      times_slope({p.delta, p.ldd, p.n, p.n_l, p.h, p.ldh, p.activation, nullptr, p.bad});
+      times_slope(end_of<T>(p));
     });
   }
   void propagate(const PropagateSign<T>& p) override {
@@ -234,13 +234,13 @@ class CudaBackend final : public PatchBackend<T> {
       });
     };
     if (!blas_choice_) return own(u);
-    Product<T> product{u.n_in, u.n_out, u.n, u.h, u.ldh, true, u.delta, u.ldd, false, nullptr, u.ldw};
+    Product<T> product{u.n_in, u.n_out, u.n, u.h, true, u.delta, false, {nullptr, u.w.ld}};
     const bool tf32 = in_tf32(product);
     std::shared_ptr<void> memory;
     DenseUpdate<T> rehearsal = u;
-    if (replay_ && !blas_choice_->has_room(u.n_in, u.ldw, u.n)) return own(u);
+    if (replay_ && !blas_choice_->has_room(u.n_in, u.w.ld, u.n)) return own(u);
     try {
-      product.c = blas_choice_->gradient(u.n_in, u.ldw, u.n);
+      product.c.data = blas_choice_->gradient(u.n_in, u.w.ld, u.n);
       if (blas_choice_->undecided(product, tf32) && !replay_) {
         rehearsal = blas_choice_->rehearsal(u, memory);
       }
@@ -248,20 +248,20 @@ class CudaBackend final : public PatchBackend<T> {
       return own(u);
     }
     const auto theirs = [&](const DenseUpdate<T>& update) {
-      const auto* gradient = static_cast<const T*>(product.c);
       double* const before = u.n > blas_part ? blas_choice_->before() : nullptr;
       for (Index n = 0; n < u.n; n += blas_part) {
         Product<T> part = product;
-        part.a += n * u.ldh;
-        part.b += n * u.ldd;
+        part.a = u.h.from(n);
+        part.b = u.delta.from(n);
         part.depth = least(u.n - n, blas_part);
         blas_choice_->multiply(part, tf32);
         if (n + part.depth == u.n) break;
-        device_->launch("add_part", grid_for(u.n_in * u.n_out), plain(), cuda::add_part<T>, gradient,
-                        u.ldw, u.n_in, u.n_out, before, n == 0);
+        device_->launch("add_part", grid_for(u.n_in * u.n_out), plain(), cuda::add_part<T>,
+                        View<const T>(product.c), u.n_in, u.n_out, before, n == 0);
       }
       device_->launch("finish_update", grid_for(u.n_in * u.n_out), plain(), cuda::finish_update<T>,
-                      update, gradient, u.ldw, static_cast<const double*>(before), recorded());
+                      update, static_cast<const T*>(product.c.data), static_cast<const double*>(before),
+                      recorded());
       if (!u.bias) return;
       device_->launch("finish_update_bias", grid_of(ceil_div(u.n_out, warp)), block_of(warp, bias_warps),
                       cuda::finish_update_bias<T>, update, recorded());
@@ -317,7 +317,7 @@ class CudaBackend final : public PatchBackend<T> {
     return grid_of(ceil_div(p.n_l, SmallTile::cols), ceil_div(p.n, SmallTile::rows));
   }
   template <class... P>
-  void require(const char* name, const FeedbackProduct<T>& p, const P*... more) const {
+  void require(const char* name, const FeedbackProduct<T>& p, const P&... more) const {
     device_->require(name, p.source, p.h, p.delta, p.bad, more...);
   }
 

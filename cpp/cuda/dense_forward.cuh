@@ -8,14 +8,14 @@ namespace fastfa::cuda {
 
 template <class T, class Size>
 __global__ void __launch_bounds__(Size::threads) dense_forward(DenseForward<T> f) {
-  const Index depth = f.n_ranges > 0 ? f.n_in : 0;  // without ranges the input is zero
+  const Index depth = f.ranges.count > 0 ? f.n_in : 0;  // without ranges the input is zero
   multiply<T, Size, true, false>(
-      f.n, f.n_out, depth, [&](Index n, Index i) { return f.h[n * f.ldh + i]; },
-      [&](Index i, Index o) { return f.w[i * f.ldw + o]; },
+      f.n, f.n_out, depth, [&](Index n, Index i) { return f.h[n][i]; },
+      [&](Index i, Index o) { return f.w[i][o]; },
       [&](Index n, Index o, T sum) {
         const T a = f.bias ? sum + f.bias[o] : sum;
         report_beyond(a, f.bad);
-        f.a[n * f.lda + o] = activate(a, f.activation);
+        f.a[n][o] = activate(a, f.activation);
       });
 }
 

@@ -14,11 +14,11 @@ __global__ void __launch_bounds__(Size::threads)
   if (is_halted(u)) return;
   const Learning<T> learning = learning_now(u, u.s, replay);
   multiply<T, Size, false, false, is_long>(
-      u.n_in, u.n_out, u.n, [&](Index i, Index n) { return u.h[n * u.ldh + i]; },
-      [&](Index n, Index o) { return u.delta[n * u.ldd + o]; },
+      u.n_in, u.n_out, u.n, [&](Index i, Index n) { return u.h[n][i]; },
+      [&](Index n, Index o) { return u.delta[n][o]; },
       [&](Index i, Index o, T gradient) {
-        if (u.mask && !(u.mask[i * u.ldm + o / 32] >> o % 32 & 1)) gradient = T(0);
-        apply(learning, u.w, u.v, u.s, i * u.ldw + o, gradient, u.decay);
+        if (u.mask && !(u.mask[i][o / 32] >> o % 32 & 1)) gradient = T(0);
+        apply(learning, u.w.data, u.v, u.s, i * u.w.ld + o, gradient, u.decay);
       });
   if (!u.bias || blockIdx.y != 0) return;
   const Learning<T> own = learning.of_bias();
@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(Size::threads)
     const Index o = Index{blockIdx.x} * Size::cols + c;
     if (o >= u.n_out) break;
     LongSum<T> sum(u.n);
-    for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n * u.ldd + o]);
+    for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n][o]);
     apply(own, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, o, sum.result(), own.decay);
   }
 }

@@ -52,11 +52,11 @@ __global__ void draw(Draw<T> d, const ReplayState* replay) {
     for (int i = 0; i < 4; ++i) {
       const Index r = 4 * four + i;
       if (r >= d.rows) break;
-      d.out[r * d.ld + c] = x[i];
+      d.out[r][c] = x[i];
       if (!d.a) continue;
-      const T a = d.a[r * d.lda + c] + x[i];
+      const T a = d.a[r][c] + x[i];
       report_beyond(a, d.bad);
-      d.a[r * d.lda + c] = activate(a, d.activation);
+      d.a[r][c] = activate(a, d.activation);
     }
   }
 }

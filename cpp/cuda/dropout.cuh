@@ -16,7 +16,7 @@ __global__ void dropout(Dropout<T> d, const ReplayState* replay) {
     for (int i = 0; i < 4; ++i) {
       const Index r = 4 * four + i;
       if (r >= d.rows) break;
-      d.to[r * d.ldt + c] = words.word[i] >= d.threshold ? d.x[r * d.ldx + c] * d.scale : T(0);
+      d.to[r][c] = words.word[i] >= d.threshold ? d.x[r][c] * d.scale : T(0);
     }
   }
 }

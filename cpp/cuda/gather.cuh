@@ -10,9 +10,9 @@ template <class T>
 __global__ void gather(Gather<T> g) {
   for (Index i = thread_of_grid(); i < g.n * g.cols; i += threads_of_grid()) {
     const Index n = i / g.cols, c = i % g.cols;
-    const T x = g.x[g.order[n] * g.ldx + c];
+    const T x = g.x[g.order[n]][c];
     report_beyond(x, g.bad);
-    g.h[n * g.ldh + c] = x;
+    g.h[n][c] = x;
   }
 }
 

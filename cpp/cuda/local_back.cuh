@@ -23,13 +23,13 @@ __global__ void local_back(LocalBack<T> b) {
         const Index ox = (x - kx) / s.stride_w;
         if (ox >= s.out_w) continue;
         const Index p = oy * s.out_w + ox;
-        const T* w = b.w + p * b.ldw + channel * s.block() + (ky * s.kernel_w + kx) * s.maps;
+        const T* w = b.w[p] + channel * s.block() + (ky * s.kernel_w + kx) * s.maps;
         for (Index m = 0; m < s.maps; ++m) {
-          sum += w[m] * b.delta[(m * s.positions() + p) * b.ldd + n];
+          sum += w[m] * b.delta[m * s.positions() + p][n];
         }
       }
     }
-    b.below[input * b.ldb + n] = sum;
+    b.below[input][n] = sum;
   }
 }
 

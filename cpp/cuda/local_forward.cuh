@@ -26,11 +26,11 @@ __global__ void __launch_bounds__(warp* local_warps) local_forward(LocalForward<
         __syncthreads();  // all are done with what was there
         for (int k = of_warp; k < count; k += local_warps) {
           const Index input = input_of(s, p, k0 + k);
-          patch[k * warp + lane] = input >= 0 && n < f.n ? f.x_across[input * f.ldc + n] : T(0);
+          patch[k * warp + lane] = input >= 0 && n < f.n ? f.x_across[input][n] : T(0);
         }
         __syncthreads();
         for (int k = 0; k < count; ++k) {
-          const T* w = f.w + p * f.ldw + place_of_weight(s, (k0 + k) * s.maps);
+          const T* w = f.w[p] + place_of_weight(s, (k0 + k) * s.maps);
           const T x = patch[k * warp + lane];
 #pragma unroll
           for (int j = 0; j < local_maps; ++j) {
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(warp* local_warps) local_forward(LocalForward<
         if (m >= s.maps || n >= f.n) continue;
         const T a = f.bias ? sum[j] + f.bias[unit] : sum[j];
         report_beyond(a, f.bad);
-        f.a[n * f.lda + unit] = activate(a, f.activation);
+        f.a[n][unit] = activate(a, f.activation);
       }
     }
   }

@@ -40,9 +40,9 @@ __global__ void __launch_bounds__(local_weights)
         const int row = i / width, n = i % width;
         const Index input = row < inputs ? input_of(s, p, k0 + row) : -1;
         T value = T(0);
-        if (n < count && input >= 0) value = u.x_across[input * u.ldc + n0 + n];
+        if (n < count && input >= 0) value = u.x_across[input][n0 + n];
         if (n < count && row >= inputs) {
-          value = u.across[((m0 + row - inputs) % s.maps * s.positions() + p) * u.ldc + n0 + n];
+          value = u.across[(m0 + row - inputs) % s.maps * s.positions() + p][n0 + n];
         }
         rows[row * ld + n] = value;
       }
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(local_weights)
       for (int n = 0; n < count; ++n) sum.add(rows[of_input + n] * rows[of_map + n]);
     }
     if (own > last) continue;
-    apply(learning, u.w, u.v, u.s, p * u.ldw + place_of_weight(s, own), sum.result(), u.decay);
+    apply(learning, u.w.data, u.v, u.s, p * u.w.ld + place_of_weight(s, own), sum.result(), u.decay);
   }
 }
 
@@ -61,7 +61,7 @@ __global__ void local_update_bias(LocalUpdate<T> u, const ReplayState* replay) {
   const Learning<T> learning = learning_now(u, u.s, replay).of_bias();
   for (Index unit = thread_of_grid(); unit < u.shape.units(); unit += threads_of_grid()) {
     LongSum<T> sum(u.n);
-    for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n * u.ldd + unit]);
+    for (Index n = 0; n < u.n; ++n) sum.add(u.delta[n][unit]);
     apply(learning, u.bias, u.v ? u.v_bias : nullptr, u.s ? u.s_bias : nullptr, unit, sum.result(),
           learning.decay);
   }

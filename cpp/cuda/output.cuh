@@ -47,8 +47,8 @@ __device__ inline T softmax(T* a, Index n, int lane) {
 template <class T>
 __device__ inline void output_row(const Output<T>& o, Index n, int lane) {
   const bool squared = o.loss == Loss::squared_error;
-  T* a = o.a + n * o.lda;
-  const T* y = o.y ? o.y + o.order[n] * o.ldy : nullptr;
+  T* a = o.a[n];
+  const T* y = o.y ? o.y[o.order[n]] : nullptr;
   int beyond = 0;
   for (Index i = lane; i < o.n_out; i += warp) beyond |= !within_limit(a[i]);
   if (warp_max(beyond)) {
@@ -96,7 +96,7 @@ __device__ inline void output_row(const Output<T>& o, Index n, int lane) {
       delta *= weight;
       report_beyond(delta, o.bad);
     }
-    o.delta[n * o.ldd + i] = delta;
+    o.delta[n][i] = delta;
   }
 }
 

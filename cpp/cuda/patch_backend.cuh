@@ -20,7 +20,7 @@ class PatchBackend : public Backend<T> {
 
   void local_forward(const LocalForward<T>& f) override {
     device_->require("local_forward", f.x, f.x_across, f.w, f.bias, f.a, f.bad);
-    this->transpose({f.x, f.ldx, f.n, f.shape.inputs(), f.x_across, f.ldc});
+    this->transpose({f.n, f.x, f.shape.inputs(), f.x_across});
     const Index positions = least(f.shape.positions(), most_y);
     device_->launch("local_forward", grid_of(ceil_div(f.n, warp), positions),
                     block_of(warp, local_warps), cuda::local_forward<T>, f);
@@ -34,8 +34,8 @@ class PatchBackend : public Backend<T> {
   void local_update(const LocalUpdate<T>& u) override {
     device_->require("local_update", u.x, u.x_across, u.delta, u.across, u.w, u.v, u.s, u.bias, u.v_bias,
                      u.s_bias, u.halted);
-    this->transpose({u.x, u.ldx, u.n, u.shape.inputs(), u.x_across, u.ldc});
-    this->transpose({u.delta, u.ldd, u.n, u.shape.units(), u.across, u.ldc});
+    this->transpose({u.n, u.x, u.shape.inputs(), u.x_across});
+    this->transpose({u.n, u.delta, u.shape.units(), u.across});
     const Index parts = ceil_div(u.shape.patch() * u.shape.maps, local_weights);
     device_->launch("local_update", grid_of(least(u.shape.positions() * parts, Index{65535})),
                     block_of(local_weights), cuda::local_update<T>, u, recorded());

@@ -14,7 +14,7 @@ __global__ void pool_forward(PoolForward<T> f, PatchPlan plan) {
       const Split plane = plan.positions.split(static_cast<std::uint32_t>(unit));
       const Split at = plan.of_row.split(plane.rest);
       const int y = at.whole * plan.stride_h, x = at.rest * plan.stride_w;
-      const T* const patch = f.x + n * f.ldx + (plane.whole * plan.height + y) * plan.width + x;
+      const T* const patch = f.x[n] + (plane.whole * plan.height + y) * plan.width + x;
       T sum = T(0), best = patch[0];
       int which = 0;
       for (int k = 0, ky = 0; ky < plan.kernel_h; ++ky) {
@@ -26,8 +26,8 @@ __global__ void pool_forward(PoolForward<T> f, PatchPlan plan) {
           which = k;
         }
       }
-      f.a[n * f.lda + unit] = f.chosen ? best : sum * share;
-      if (f.chosen) f.chosen[n * f.ldc + unit] = static_cast<T>(which);
+      f.a[n][unit] = f.chosen ? best : sum * share;
+      if (f.chosen) f.chosen[n][unit] = static_cast<T>(which);
     }
   }
 }
@@ -54,12 +54,12 @@ __global__ void pool_back(PoolBack<T> b, PatchPlan plan, Divider pixels, Divider
         for (int x = x0; x < x1; ++x) {
           const Index unit = (plane.whole * s.out_h + y) * s.out_w + x;
           const int k = (at.whole - y * plan.stride_h) * plan.kernel_w + at.rest - x * plan.stride_w;
-          const T value = b.source[n * b.lds + unit];
+          const T value = b.source[n][unit];
           if (!b.chosen) sum += value * share;
-          if (b.chosen && b.chosen[n * b.ldc + unit] == static_cast<T>(k)) sum += value;
+          if (b.chosen && b.chosen[n][unit] == static_cast<T>(k)) sum += value;
         }
       }
-      b.below[n * b.ldb + input] = sum;
+      b.below[n][input] = sum;
     }
   }
 }

@@ -8,12 +8,12 @@ namespace fastfa::cuda {
 
 template <class T, class Size>
 __global__ void __launch_bounds__(Size::threads) propagate(Propagate<T> p) {
-  product_tile<T, Size, false>(p, [&](Index k, Index j) { return p.b[k * p.ldb + j]; });
+  product_tile<T, Size, false>(p, [&](Index k, Index j) { return p.b[k][j]; });
 }
 
 template <class T, class Size>
 __global__ void __launch_bounds__(Size::threads) propagate_transposed(Propagate<T> p) {
-  product_tile<T, Size, true>(p, [&](Index k, Index j) { return p.b[j * p.ldb + k]; });
+  product_tile<T, Size, true>(p, [&](Index k, Index j) { return p.b[j][k]; });
 }
 
 }  // namespace fastfa::cuda

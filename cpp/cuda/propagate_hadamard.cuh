@@ -16,7 +16,7 @@ __global__ void propagate_hadamard(PropagateHadamard<T> p) {
     for (Index i = threadIdx.x; i < p.order; i += blockDim.x) x[i] = T(0);
     __syncthreads();
     for (Index k = threadIdx.x; k < p.n_src; k += blockDim.x) {
-      x[p.column[k]] = p.sign[k] * p.source[n * p.lds + k];
+      x[p.column[k]] = p.sign[k] * p.source[n][k];
     }
     __syncthreads();
     for (Index h = 1; h < p.order; h *= 2) {

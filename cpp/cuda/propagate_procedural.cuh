@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(procedural_units) propagate_procedural(Propaga
     for (int e = static_cast<int>(threadIdx.x); e < procedural_examples * 16; e += procedural_units) {
       const int n = e / 16, k = e % 16;
       const bool there = n < examples && k0 + k < p.n_src;
-      source[e] = there ? p.source[(first + n) * p.lds + k0 + k] : T(0);
+      source[e] = there ? p.source[first + n][k0 + k] : T(0);
     }
     __syncthreads();
     const Philox4x32 words = philox4x32(

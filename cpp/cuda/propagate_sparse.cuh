@@ -13,14 +13,14 @@ __global__ void propagate_sparse(PropagateSparse<T> p) {
   const Index begin = j < p.n_l ? p.start[j] : 0, end = j < p.n_l ? p.start[j + 1] : 0;
   if (p.n == 1) {
     T sum = T(0);
-    for (Index i = begin + lane; i < end; i += warp) sum += p.value[i] * p.source[p.column[i]];
+    for (Index i = begin + lane; i < end; i += warp) sum += p.value[i] * p.source.data[p.column[i]];
     sum = warp_sum(sum);
     if (lane == 0 && j < p.n_l) finish_product(p, 0, j, sum);
     return;
   }
   for (Index n = Index{blockIdx.y} * warp + lane; n < p.n && j < p.n_l; n += Index{gridDim.y} * warp) {
     T sum = T(0);
-    for (Index i = begin; i < end; ++i) sum += p.value[i] * p.across[p.column[i] * p.ldx + n];
+    for (Index i = begin; i < end; ++i) sum += p.value[i] * p.across[p.column[i]][n];
     finish_product(p, n, j, sum);
   }
 }

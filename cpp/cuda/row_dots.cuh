@@ -10,7 +10,7 @@ __global__ void row_dots(RowDots<T> d) {
   const Index n = Index{blockIdx.x} * blockDim.y + threadIdx.y;
   double xy = 0, xx = 0, yy = 0;
   for (Index c = threadIdx.x; n < d.n && c < d.cols; c += warp) {
-    const double x = d.x[n * d.ldx + c], y = d.y[n * d.ldy + c];
+    const double x = d.x[n][c], y = d.y[n][c];
     xy += x * y;
     xx += x * x;
     yy += y * y;

@@ -15,7 +15,7 @@ template <class T>
 __device__ inline void tiny_forward(const TinyLayer<T>& l, const T* x, bool output, int* bad) {
   for (Index o = threadIdx.x; o < l.n_out; o += blockDim.x) {
     T sum = T(0);
-    for (Index i = 0; i < l.n_in; ++i) sum += x[i] * l.w[i * l.ldw + o];
+    for (Index i = 0; i < l.n_in; ++i) sum += x[i] * l.w[i][o];
     const T a = l.bias ? sum + l.bias[o] : sum;
     if (!output) report_beyond(a, bad);  // output_row looks itself
     l.h[o] = output ? a : activate(a, l.activation);
@@ -28,7 +28,7 @@ __device__ inline void tiny_feedback(const TinyLayer<T>& l, int* bad) {
   for (Index j = threadIdx.x; l.b && j < l.n_out; j += blockDim.x) {
     T sum = T(0);
     for (Index k = 0; k < l.n_src; ++k) {
-      sum += l.source[k] * (l.transposed ? l.b[j * l.ldb + k] : l.b[k * l.ldb + j]);
+      sum += l.source[k] * l.b.data[l.transposed ? j * l.b.ld + k : k * l.b.ld + j];
     }
     const T delta = sum * slope(l.h[j], l.activation);
     report_beyond(delta, bad);
@@ -45,7 +45,7 @@ __device__ inline void tiny_update(const Learning<T>& learning, const TinyLayer<
   T* const none = nullptr;
   for (Index e = threadIdx.x; e < l.n_in * l.n_out; e += blockDim.x) {
     const Index i = e / l.n_out, o = e % l.n_out;
-    apply(learning, l.w, none, none, i * l.ldw + o, below[i] * l.delta[o], learning.decay);
+    apply(learning, l.w.data, none, none, i * l.w.ld + o, below[i] * l.delta[o], learning.decay);
   }
   for (Index o = threadIdx.x; l.bias && o < l.n_out; o += blockDim.x) {
     apply(learning, l.bias, none, none, o, l.delta[o], T(0));
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs)
   if (first) *bad = 0;
   __syncthreads();
   for (; done < r.n; ++done) {
-    const T* x = r.x + r.order[done] * r.ldx;
+    const T* x = r.x[r.order[done]];
     for (Index i = threadIdx.x; i < r.layers[0].n_in; i += blockDim.x) report_beyond(x[i], bad);
     const T* h = x;
     for (Index l = 0; l < r.count; ++l) {
@@ -78,9 +78,9 @@ __global__ void __launch_bounds__(tiny_threads) tiny_run(const TinyRun<T>* runs)
       __syncthreads();
     }
     if (threadIdx.x < warp) {
-      const Output<T> o{
-          top.h,          0,         1, top.n_out, top.activation, r.loss, r.y,      r.ldy,
-          r.order + done, top.delta, 0, loss,      wrong,          bad,    r.weight, weight};
+      const Output<T> o{1,   {top.h, 0},     top.n_out,      top.activation, r.loss,
+                        r.y, r.order + done, {top.delta, 0}, loss,           wrong,
+                        bad, r.weight,       weight};
       output_row(o, 0, static_cast<int>(threadIdx.x));
     }
     __syncthreads();

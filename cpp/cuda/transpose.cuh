@@ -14,11 +14,11 @@ __global__ void transpose(Transpose<T> t) {
   const Index r0 = Index{blockIdx.x} * warp, c0 = Index{blockIdx.y} * warp;
   const int x = static_cast<int>(threadIdx.x);
   for (int i = static_cast<int>(threadIdx.y); i < warp; i += transpose_rows) {
-    if (r0 + i < t.n && c0 + x < t.cols) tile[i * (warp + 1) + x] = t.x[(r0 + i) * t.ldx + c0 + x];
+    if (r0 + i < t.n && c0 + x < t.cols) tile[i * (warp + 1) + x] = t.x[r0 + i][c0 + x];
   }
   __syncthreads();
   for (int i = static_cast<int>(threadIdx.y); i < warp; i += transpose_rows) {
-    if (c0 + i < t.cols && r0 + x < t.n) t.to[(c0 + i) * t.ldt + r0 + x] = tile[x * (warp + 1) + i];
+    if (c0 + i < t.cols && r0 + x < t.n) t.to[c0 + i][r0 + x] = tile[x * (warp + 1) + i];
   }
 }
 

@@ -16,7 +16,7 @@ void activate_run(const Activate<T>& p, int tile, int tile_end) {
   const int tiles = activate_tiles(p);
   const Index width = round_up(p.cols, lanes<T>);
   for (Index n = tile * p.n / tiles; n < tile_end * p.n / tiles; ++n) {
-    activate_with_slope(p.h + n * p.ldh, p.slope + n * p.lds, width, p.activation);
+    activate_with_slope(p.h[n], p.slope[n], width, p.activation);
   }
 }
 

@@ -92,11 +92,11 @@ struct Unit {
 
   // c (rows, panel) = or += a · b over k words, a multiple of 16. Rows of a and c beyond `rows` are
   // read and written up to a multiple of 32.
-  void multiply(const Bf16* a, Index lda, Index rows, const Word* b, Index k, float* c, bool add) const {
+  void multiply(View<const Bf16> a, Index rows, const Word* b, Index k, float* c, bool add) const {
     constexpr Index width = panel_words * sizeof(float);
-    const Index left = lda * Index{sizeof(Bf16)};
+    const Index left = a.ld * Index{sizeof(Bf16)};
     for (Index r = 0; r < rows; r += 2 * tile) {
-      const Bf16 *a0 = a + r * lda, *a1 = a0 + tile * lda;
+      const Bf16 *a0 = a[r], *a1 = a[r + tile];
       float *c0 = c + r * panel_words, *c1 = c0 + tile * panel_words;
       if (add) {
         _tile_loadd(0, c0, width);
@@ -131,11 +131,11 @@ struct Unit {
   explicit Unit(Index) {}
 
   // c (rows, panel) = or += a · b over k words.
-  void multiply(const Bf16* a, Index lda, Index rows, const Word* b, Index k, float* c, bool add) const {
-    const Index ld = lda / 2;
+  void multiply(View<const Bf16> a, Index rows, const Word* b, Index k, float* c, bool add) const {
+    const Index ld = a.ld / 2;
     for_row_tiles(rows, [&](Index r, auto height) {
       constexpr int M = decltype(height)::value;
-      const Word* const left = reinterpret_cast<const Word*>(a) + r * ld;
+      const Word* const left = reinterpret_cast<const Word*>(a[r]);
       block<M>(left, ld, b, k, c + r * panel_words, add);
     });
   }

@@ -8,21 +8,21 @@
 namespace fastfa {
 namespace {
 
-inline Index columns_in(const ColumnRange* ranges, Index n_ranges) {
+inline Index columns_in(Ranges ranges) {
   Index count = 0;
-  for (Index r = 0; r < n_ranges; ++r) count += ranges[r].end - ranges[r].begin;
+  for (Index r = 0; r < ranges.count; ++r) count += ranges[r].end - ranges[r].begin;
   return count;
 }
 
 // Calls f(first, place, count) for stretches of neighbouring columns, at most 2 · lanes of them, that
 // are at `place` when only columns in `ranges` are counted.
 template <class F>
-inline void for_stretches(const ColumnRange* ranges, Index n_ranges, F&& f) {
+inline void for_stretches(Ranges ranges, F&& f) {
   Index place = 0;
-  for (Index r = 0; r < n_ranges;) {
+  for (Index r = 0; r < ranges.count;) {
     Index end = ranges[r].end;
     const Index begin = ranges[r].begin;
-    for (++r; r < n_ranges && ranges[r].begin == end; ++r) end = ranges[r].end;
+    for (++r; r < ranges.count && ranges[r].begin == end; ++r) end = ranges[r].end;
     for (Index c = begin; c < end; c += 2 * n_lanes) {
       const Index count = min(end - c, 2 * n_lanes);
       f(c, place, count);
@@ -33,21 +33,21 @@ inline void for_stretches(const ColumnRange* ranges, Index n_ranges, F&& f) {
 
 // A row, or rows as long as a vector, rounded at once.
 inline int round_factor_tiles(const RoundFactor<float>& f) {
-  const Index rows = f.across ? columns_in(f.ranges, f.n_ranges) : f.n;
+  const Index rows = f.across ? columns_in(f.ranges) : f.n;
   return static_cast<int>((rows + n_lanes - 1) / n_lanes);
 }
 
 inline void round_row(const RoundFactor<float>& f, Index row) {
-  const float* const x = f.x + row * f.ldx;
-  Bf16* const to = f.to + row * f.ldt;
+  const float* const x = f.x[row];
+  Bf16* const to = f.to[row];
   Index end = 0;
-  for_stretches(f.ranges, f.n_ranges, [&](Index c, Index place, Index count) {
+  for_stretches(f.ranges, [&](Index c, Index place, Index count) {
     const Words words =
         words_of(load_within(x + c, count), load_within(x + c + n_lanes, count - n_lanes));
     std::memcpy(to + place, &words, sizeof words);  // what is too much is written over, or pads
     end = place + count;
   });
-  std::memset(to + end, 0, static_cast<std::size_t>(f.ldt - end) * sizeof(Bf16));
+  std::memset(to + end, 0, static_cast<std::size_t>(f.to.ld - end) * sizeof(Bf16));
 }
 
 // Rows first … first + lanes of the transposed factor.
@@ -60,7 +60,7 @@ inline void round_columns(const RoundFactor<float>& f, Index first, const Index*
         const Index row = e + h * n_lanes + i;
         half[h][i] = Floats{};
         if (row >= f.n) continue;
-        const float* const x = f.x + row * f.ldx;
+        const float* const x = f.x[row];
         if (together) {
           half[h][i] = load_unaligned(x + columns[0]);
         } else {
@@ -71,7 +71,7 @@ inline void round_columns(const RoundFactor<float>& f, Index first, const Index*
     }
     for (Index c = 0; c < count; ++c) {
       const Words words = words_of(half[0][c], half[1][c]);
-      std::memcpy(f.to + (first + c) * f.ldt + e, &words, sizeof words);
+      std::memcpy(f.to[first + c] + e, &words, sizeof words);
     }
   }
 }
@@ -81,8 +81,8 @@ struct ActiveColumns {
   const ColumnRange* range;
   const ColumnRange* end;
   Index at;
-  ActiveColumns(const ColumnRange* ranges, Index n_ranges, Index skip = 0)
-      : range(ranges), end(ranges + n_ranges), at(n_ranges > 0 ? ranges->begin : 0) {
+  explicit ActiveColumns(Ranges ranges, Index skip = 0)
+      : range(ranges.data), end(range + ranges.count), at(range != end ? range->begin : 0) {
     while (range != end && skip >= range->end - range->begin) {
       skip -= range->end - range->begin;
       next_range();
@@ -102,7 +102,7 @@ struct ActiveColumns {
 };
 
 inline void round_factor_run(const RoundFactor<float>& f, int tile, int tile_end) {
-  const Index rows = f.across ? columns_in(f.ranges, f.n_ranges) : f.n;
+  const Index rows = f.across ? columns_in(f.ranges) : f.n;
   for (; tile < tile_end; ++tile) {
     const Index first = tile * Index{n_lanes}, count = min(n_lanes, rows - first);
     if (!f.across) {
@@ -110,7 +110,7 @@ inline void round_factor_run(const RoundFactor<float>& f, int tile, int tile_end
       continue;
     }
     Index columns[n_lanes];
-    ActiveColumns active(f.ranges, f.n_ranges, first);
+    ActiveColumns active(f.ranges, first);
     for (Index c = 0; c < count; ++c) columns[c] = active.next();
     round_columns(f, first, columns, count);
   }
@@ -137,7 +137,7 @@ inline void pack_pairs(Index k0, Index k1, Index padded, bool wide, Word* to, Ro
 
 // The same from a transposed source, row j of which is column j of the panel; k0 is a multiple of 2 ·
 // lanes, and rows are padded with zeros to whole vectors.
-inline void pack_pairs_across(const float* b, Index ldb, Index cols, Index k0, Index k1, Index padded,
+inline void pack_pairs_across(View<const float> b, Index cols, Index k0, Index k1, Index padded,
                               Word* to) {
   Word* const end = to + padded * panel_words;
   for (Index k = k0; k < k1; k += 2 * n_lanes, to += n_lanes * panel_words) {
@@ -145,7 +145,7 @@ inline void pack_pairs_across(const float* b, Index ldb, Index cols, Index k0, I
       Floats words[n_lanes];
       for (Index j = 0; j < n_lanes; ++j) {
         const Index column = v * n_lanes + j;
-        const float* const row = b + column * ldb + k;
+        const float* const row = b[column] + k;
         words[j] = Floats{};
         if (column >= cols) continue;
         words[j] =

@@ -26,22 +26,18 @@ constexpr Index bf16_size(Index rows, Index k) { return (bf16_padded(rows) + 32)
 // columns); across, (columns, n). What pads k to a multiple of 32 is zero.
 template <class T>
 struct RoundFactor {
-  const T* x;
-  Index ldx;
+  View<const T> x;
   Index n;
-  const ColumnRange* ranges;
-  Index n_ranges;
+  Ranges ranges;
   bool across;
-  Bf16* to;
-  Index ldt;
+  View<Bf16> to;
 };
 
 // An operation, and its left factor.
 template <class Args>
 struct WithBf16 {
   Args of;
-  const Bf16* a;
-  Index lda;
+  View<const Bf16> a;
 };
 
 struct Bf16Set {

@@ -19,8 +19,7 @@ constexpr Index rows_ahead = 16;
 // Rows r0 … r1 of a product with a panel of the right factor, over k: pack(k0, k1, padded, to) lays
 // words down, finish(r, rows, c) takes the sums of some rows.
 template <class Pack, class Finish>
-inline void bf16_product(const Bf16* a, Index lda, Index r0, Index r1, Index k, Pack&& pack,
-                         Finish&& finish) {
+inline void bf16_product(View<const Bf16> a, Index r0, Index r1, Index k, Pack&& pack, Finish&& finish) {
   Bf16Scratch s;
   const auto lay = [&](Index k0) {
     const Index k1 = min(k0 + chunk_k, k);
@@ -36,7 +35,7 @@ inline void bf16_product(const Bf16* a, Index lda, Index r0, Index r1, Index k, 
     const Unit unit(rows);
     for (Index k0 = 0; k0 < k; k0 += chunk_k) {
       if (!once) words = lay(k0);
-      unit.multiply(a + row * lda + k0, lda, rows, s.b, words, s.c, k0 > 0);
+      unit.multiply(a.from(row, k0), rows, s.b, words, s.c, k0 > 0);
     }
     if (k == 0) std::memset(s.c, 0, sizeof s.c);
     finish(row, rows, s.c);
@@ -44,20 +43,19 @@ inline void bf16_product(const Bf16* a, Index lda, Index r0, Index r1, Index k, 
 }
 
 // Copies sums to columns c … c + cols of a matrix, whole vectors.
-inline void put_sums(const float* sums, Index rows, Index cols, float* to, Index ld) {
+inline void put_sums(const float* sums, Index rows, Index cols, View<float> to) {
   for (Index r = 0; r < rows; ++r) {
-    for (Index i = 0; i < cols; i += n_lanes) store(to + r * ld + i, load(sums + r * panel_words + i));
+    for (Index i = 0; i < cols; i += n_lanes) store(to[r] + i, load(sums + r * panel_words + i));
   }
 }
 
 // Packs the rows in `ranges` of a matrix, at column c.
-inline auto pack_active(const float* w, Index ldw, const ColumnRange* ranges, Index n_ranges, Index c,
-                        Index cols) {
+inline auto pack_active(View<const float> w, Ranges ranges, Index c, Index cols) {
   return [=](Index k0, Index k1, Index padded, Word* to) {
-    ActiveColumns active(ranges, n_ranges, k0);
+    ActiveColumns active(ranges, k0);
     pack_pairs(k0, k1, padded, cols > n_lanes, to, [&](Index) {
-      const float* const row = w + active.next() * ldw + c;
-      fetch(row + rows_ahead * ldw);
+      const float* const row = w[active.next()] + c;
+      fetch(row + rows_ahead * w.ld);
       return row;
     });
   };
@@ -67,14 +65,13 @@ int forward_tiles(const WithBf16<DenseForward<float>>& f) { return forward_grid(
 void forward_run(const WithBf16<DenseForward<float>>& with, int tile, int tile_end) {
   const DenseForward<float>& f = with.of;
   const Grid g = forward_grid(f);
-  const Index k = columns_in(f.ranges, f.n_ranges);
+  const Index k = columns_in(f.ranges);
   for (; tile < tile_end; ++tile) {
     const Block t = block_of(g, tile, f.n, f.n_out);
     for_panels<float>(t.c0, t.c1, [&](Index c, Index cols, auto) {
-      bf16_product(with.a, with.lda, t.r0, t.r1, k,
-                   pack_active(f.w, f.ldw, f.ranges, f.n_ranges, c, cols),
+      bf16_product(with.a, t.r0, t.r1, k, pack_active(f.w, f.ranges, c, cols),
                    [&](Index r, Index rows, const float* sums) {
-                     put_sums(sums, rows, cols, f.a + r * f.lda + c, f.lda);
+                     put_sums(sums, rows, cols, f.a.from(r, c));
                      finish_forward(f, r, r + rows, c, cols);
                    });
     });
@@ -90,13 +87,13 @@ template <class Args, class PackOf>
 inline void back(const WithBf16<Args>& with, int tile, int tile_end, PackOf&& pack_of) {
   const Args& p = with.of;
   const Grid g = product_grid(p);
-  const Index k = columns_in(p.ranges, p.n_ranges);
+  const Index k = columns_in(p.ranges);
   for (; tile < tile_end; ++tile) {
     const Block t = block_of(g, tile, p.n, p.n_l);
     for_panels<float>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
-      bf16_product(with.a, with.lda, t.r0, t.r1, k, pack_of(c, cols, vecs),
+      bf16_product(with.a, t.r0, t.r1, k, pack_of(c, cols, vecs),
                    [&](Index r, Index rows, const float* sums) {
-                     put_sums(sums, rows, cols, p.delta + r * p.ldd + c, p.ldd);
+                     put_sums(sums, rows, cols, p.delta.from(r, c));
                      finish_product(p, r, r + rows, c, cols);
                    });
     });
@@ -106,13 +103,12 @@ inline void back(const WithBf16<Args>& with, int tile, int tile_end, PackOf&& pa
 void back_run(const WithBf16<Propagate<float>>& with, int tile, int tile_end) {
   const Propagate<float>& p = with.of;
   if (!p.transposed) {
-    return back(with, tile, tile_end, [&](Index c, Index cols, auto) {
-      return pack_active(p.b, p.ldb, p.ranges, p.n_ranges, c, cols);
-    });
+    return back(with, tile, tile_end,
+                [&](Index c, Index cols, auto) { return pack_active(p.b, p.ranges, c, cols); });
   }
   back(with, tile, tile_end, [&](Index c, Index cols, auto) {
     return [&p, c, cols](Index k0, Index k1, Index padded, Word* to) {
-      pack_pairs_across(p.b + c * p.ldb, p.ldb, cols, k0, k1, padded, to);
+      pack_pairs_across(p.b.from(c), cols, k0, k1, padded, to);
     };
   });
 }
@@ -131,8 +127,8 @@ inline auto pack_made(bool wide, Make make) {
     }
   };
 }
-inline Floats signed_size(const PropagateSign<float>& p, Index at) {
-  const Floats w = load(p.w + at), size = p.magnitude ? load(p.magnitude + at) : Floats{} + p.scale;
+inline Floats signed_size(const PropagateSign<float>& p, Index j, Index k) {
+  const Floats w = load(p.w[j] + k), size = p.magnitude ? load(p.magnitude[j] + k) : Floats{} + p.scale;
   return w > 0 ? size : w < 0 ? -size : Floats{};
 }
 void back_sign_run(const WithBf16<PropagateSign<float>>& with, int tile, int tile_end) {
@@ -141,7 +137,7 @@ void back_sign_run(const WithBf16<PropagateSign<float>>& with, int tile, int til
     constexpr int V = decltype(vecs)::value;
     return pack_made(V > 1, [&p, c, cols](Index k0, Index k1, float* to) {
       pack_transposed<float, V>(cols, k0, k1, to,
-                                [&](Index j, Index k) { return signed_size(p, (c + j) * p.ldb + k); });
+                                [&](Index j, Index k) { return signed_size(p, c + j, k); });
     });
   });
 }
@@ -167,22 +163,22 @@ void update_run(const WithBf16<DenseUpdate<float>>& with, int tile, int tile_end
   const DenseUpdate<float>& u = with.of;
   const Grid g = update_grid(u);
   for (; tile < tile_end; ++tile) {
-    const Block t = block_of(g, tile, columns_in(u.ranges, u.n_ranges), u.n_out);
+    const Block t = block_of(g, tile, columns_in(u.ranges), u.n_out);
     if (t.r0 == 0) update_bias(u, t.c0, t.c1);
     for_panels<float>(t.c0, t.c1, [&](Index c, Index, auto vecs) {
       constexpr int V = decltype(vecs)::value;
       bf16_product(
-          with.a, with.lda, t.r0, t.r1, u.n,
+          with.a, t.r0, t.r1, u.n,
           [&](Index k0, Index k1, Index padded, Word* to) {
-            pack_pairs(k0, k1, padded, V > 1, to, [&](Index k) { return u.delta + k * u.ldd + c; });
+            pack_pairs(k0, k1, padded, V > 1, to, [&](Index k) { return u.delta[k] + c; });
           },
           [&](Index r, Index rows, const float* sums) {
-            ActiveColumns active(u.ranges, u.n_ranges, r);
+            ActiveColumns active(u.ranges, r);
             for (Index i = 0; i < rows; ++i, sums += panel_words) {
               Floats gradient[1][V];
               for (int v = 0; v < V; ++v) gradient[0][v] = load(sums + v * n_lanes);
               const Index row = active.next();
-              fetch(u.w + (row + rows_ahead) * u.ldw + c);
+              fetch(u.w[row + rows_ahead] + c);
               learn_tile(u, row, c, gradient);
             }
           });

@@ -81,10 +81,10 @@ inline void lay_band(const Frame& f, const T* flat, T* to) {
   }
 }
 
-// So many pixels with `channels` each, ld apart, back into planes: channel c of the first is at to[c ·
+// So many pixels with `channels` each back into planes: channel c of the first is at to[c ·
 // plane]. `finish(values, how many)` may change values before they are stored.
 template <class T, class Finish>
-inline void take_band(const T* from, Index ld, Index pixels, Index channels, T* to, Index plane,
+inline void take_band(View<const T> from, Index pixels, Index channels, T* to, Index plane,
                       Finish&& finish) {
   constexpr Index whole = lanes<T>;
   for (Index c = 0; c < channels; c += whole) {
@@ -92,7 +92,7 @@ inline void take_band(const T* from, Index ld, Index pixels, Index channels, T* 
     for (Index p = 0; p < pixels; p += whole) {
       const Index count = min(whole, pixels - p);
       Vec<T> block[lanes<T>];
-      for (Index i = 0; i < whole; ++i) block[i] = i < count ? load(from + (p + i) * ld + c) : Vec<T>{};
+      for (Index i = 0; i < whole; ++i) block[i] = i < count ? load(from[p + i] + c) : Vec<T>{};
       transpose_block<T>(block);
       finish(reinterpret_cast<T*>(block), rows * whole);
       for (Index i = 0; i < rows; ++i) store_some(to + (c + i) * plane + p, block[i], count);

@@ -23,11 +23,9 @@ struct Phase {
 
 // Wᵀ, which lies at the beginning of scratch.
 template <class T>
-struct Turned {
-  T* w;
-  Index ld;
-  explicit Turned(const ConvBack<T>& b) : w(b.scratch), ld(turned_ld<T>(b.shape)) {}
-};
+inline View<T> turned_of(const ConvBack<T>& b) {
+  return {b.scratch, turned_ld<T>(b.shape)};
+}
 
 template <class T>
 int conv_turn_tiles(const ConvBack<T>& t) {
@@ -36,7 +34,7 @@ int conv_turn_tiles(const ConvBack<T>& t) {
 template <class T>
 void conv_turn_run(const ConvBack<T>& t, int tile, int tile_end) {
   const LocalShape& s = t.shape;
-  const Turned<T> turned(t);
+  const View<T> turned = turned_of(t);
   const Index tiles = conv_turn_tiles(t);
   constexpr Index whole = lanes<T>;
   for (Index ky = tile * s.kernel_h / tiles; ky < tile_end * s.kernel_h / tiles; ++ky) {
@@ -44,17 +42,16 @@ void conv_turn_run(const ConvBack<T>& t, int tile, int tile_end) {
       const Phase of(s, phase);
       for (Index j = 0; j < of.count; ++j) {
         const Index kx = of.first + (of.count - 1 - j) * s.stride_w;
-        const T* const from = t.w + (ky * s.kernel_w + kx) * s.channels * t.ldw;
-        T* const to = turned.w + (ky * s.kernel_w + of.place + j) * s.maps * turned.ld;
+        const View<const T> from = t.w.from((ky * s.kernel_w + kx) * s.channels);
+        const View<T> to = turned.from((ky * s.kernel_w + of.place + j) * s.maps);
         for (Index c = 0; c < s.channels; c += whole) {
           for (Index m = 0; m < s.maps; m += whole) {
             Vec<T> block[lanes<T>];
             for (Index i = 0; i < whole; ++i) {
-              block[i] = c + i < s.channels ? load(from + (c + i) * t.ldw + m) : Vec<T>{};
+              block[i] = c + i < s.channels ? load(from[c + i] + m) : Vec<T>{};
             }
             transpose_block<T>(block);
-            for (Index i = 0; i < min(whole, s.maps - m); ++i)
-              store(to + (m + i) * turned.ld + c, block[i]);
+            for (Index i = 0; i < min(whole, s.maps - m); ++i) store(to[m + i] + c, block[i]);
           }
         }
       }
@@ -77,7 +74,8 @@ template <class T, int M, int V>
   Vec<T> acc[M][V];
   clear(acc);
   Operand<T> x = product;
-  for (Index r = 0; r < kernel_rows; ++r, x.a += down, x.b -= up) accumulate<T, M, V>(acc, x, 0, length);
+  for (Index r = 0; r < kernel_rows; ++r, x.a += down, x.b.data -= up)
+    accumulate<T, M, V>(acc, x, 0, length);
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) store(to + m * next + v * lanes<T>, acc[m][v]);
   }
@@ -86,9 +84,9 @@ template <class T, int M, int V>
 // A row y of pixels, V vectors of channels from `channel` on: `units` are rows oy0 … of those around.
 template <class T, int V>
 inline void conv_back_row(const ConvBack<T>& b, const UnitLayout& layout, const T* units, Index oy0,
-                          Index y, Index channel, T* row, Index ld) {
+                          Index y, Index channel, View<T> row) {
   const LocalShape& s = b.shape;
-  const Turned<T> turned(b);
+  const View<T> turned = turned_of(b);
   Index first, end;
   positions_of(y, s.pad_h, s.kernel_h, s.stride_h, s.out_h, first, end);
   const Index ky = y + s.pad_h - first * s.stride_h, kernel_row = s.kernel_w * s.maps * turned.ld;
@@ -98,12 +96,12 @@ inline void conv_back_row(const ConvBack<T>& b, const UnitLayout& layout, const 
     // The first unit that sees pixel `phase`.
     const Index unit = (phase + s.pad_w - of.first) / s.stride_w - (of.count - 1) + layout.left;
     const T* const delta = units + ((first - oy0) * layout.cols + unit) * s.maps;
-    const T* const w = turned.w + ky * kernel_row + of.place * s.maps * turned.ld + channel;
+    const View<T> w = turned.from((ky * s.kernel_w + of.place) * s.maps, channel);
     for_row_tiles(pixels, [&](Index i, auto rows) {
-      back_tile<T, decltype(rows)::value, V>(
-          {delta + i * s.maps, s.maps, 1, w, turned.ld}, of.count * s.maps, of.count ? end - first : 0,
-          layout.cols * s.maps, s.stride_h * kernel_row, row + (phase + i * s.stride_w) * ld + channel,
-          s.stride_w * ld);
+      back_tile<T, decltype(rows)::value, V>({delta + i * s.maps, s.maps, 1, w}, of.count * s.maps,
+                                             of.count ? end - first : 0, layout.cols * s.maps,
+                                             s.stride_h * kernel_row,
+                                             row[phase + i * s.stride_w] + channel, s.stride_w * row.ld);
     });
   }
 }
@@ -112,34 +110,33 @@ template <class T>
 inline void back_rows(const ConvBack<T>& b, const Piece& piece, T* scratch) {
   const LocalShape& s = b.shape;
   const UnitLayout layout = unit_layout(s);
-  const Index ld = padded_cols(s.channels);
-  T* const below = scratch + layout.size;
+  const View<T> below{scratch + layout.size, padded_cols(s.channels)};
   Index oy0, oy1, unused;
   positions_of(piece.y0, s.pad_h, s.kernel_h, s.stride_h, s.out_h, oy0, unused);
   positions_of(piece.y1 - 1, s.pad_h, s.kernel_h, s.stride_h, s.out_h, unused, oy1);
   lay_band({s.maps, s.out_h, s.out_w, oy0, max(0, oy1 - oy0), layout.left, layout.cols, s.maps},
-           b.delta + piece.example * b.ldd, scratch);
+           b.delta[piece.example], scratch);
   for_panels<T>(0, s.channels, [&](Index channel, Index, auto vecs) {
     for (Index y = piece.y0; y < piece.y1; ++y) {
       conv_back_row<T, decltype(vecs)::value>(b, layout, scratch, oy0, y, channel,
-                                              below + (y - piece.y0) * s.width * ld, ld);
+                                              below.from((y - piece.y0) * s.width));
     }
   });
-  take_band(below, ld, (piece.y1 - piece.y0) * s.width, s.channels,
-            b.below + piece.example * b.ldb + piece.y0 * s.width, s.height * s.width, [](T*, Index) {});
+  take_band<T>(below, (piece.y1 - piece.y0) * s.width, s.channels,
+               b.below[piece.example] + piece.y0 * s.width, s.height * s.width, [](T*, Index) {});
 }
 // With a stride of 1 it is a convolution of δ with the kernel turned round.
 template <class T>
 inline void back_by_planes(const ConvBack<T>& b, const Piece& piece, T* scratch) {
   const LocalShape& s = b.shape;
-  const Turned<T> turned(b);
-  const Index rows = piece.y1 - piece.y0, count = rows * s.width, down = s.kernel_w * s.maps * turned.ld;
+  const View<T> turned = turned_of(b);
+  const Index rows = piece.y1 - piece.y0, count = rows * s.width, down = s.kernel_w * s.maps;
   const Planes units = back_planes(s, rows);
-  lay_planes(units, b.delta + piece.example * b.ldd, s.out_h, s.out_w,
-             piece.y0 + s.pad_h - s.kernel_h + 1, s.kernel_w - 1 - s.pad_w, scratch);
-  const PlaneKernel<T> kernel{s.kernel_h, s.kernel_w, turned.w + (s.kernel_h - 1) * down,
-                              -down,      turned.ld,  nullptr};
-  T* const below = b.below + piece.example * b.ldb + piece.y0 * s.width;
+  lay_planes(units, b.delta[piece.example], s.out_h, s.out_w, piece.y0 + s.pad_h - s.kernel_h + 1,
+             s.kernel_w - 1 - s.pad_w, scratch);
+  const PlaneKernel<T> kernel{s.kernel_h, s.kernel_w, turned.from((s.kernel_h - 1) * down), -down,
+                              nullptr};
+  T* const below = b.below[piece.example] + piece.y0 * s.width;
   planes_product(units, kernel, scratch, s.channels, rows, s.width, scratch + units.size(),
                  [&](Index channel, const T* values) {
                    take_plane(values, count, below + channel * s.height * s.width);

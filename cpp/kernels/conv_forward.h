@@ -16,18 +16,18 @@ int conv_forward_tiles(const ConvForward<T>& f) {
 // Not inline: within a larger loop there are too few registers for its pointers.
 template <class T, int M, int V>
 [[gnu::noinline]] void conv_tile(const ConvForward<T>& f, const PatchLayout& layout, const T* x,
-                                 Index map, T* units, Index ld) {
+                                 Index map, View<T> units) {
   Vec<T> acc[M][V];
   for (int v = 0; v < V; ++v) {
     const Vec<T> bias = f.bias ? load(f.bias + map + v * lanes<T>) : Vec<T>{};
     for (int m = 0; m < M; ++m) acc[m][v] = bias;
   }
-  const T* w = f.w + map;
-  for (Index r = 0; r < layout.runs; ++r, x += layout.run, w += layout.length * f.ldw) {
-    accumulate<T, M, V>(acc, {x, layout.step, 1, w, f.ldw}, 0, layout.length);
+  const T* w = f.w.data + map;
+  for (Index r = 0; r < layout.runs; ++r, x += layout.run, w += layout.length * f.w.ld) {
+    accumulate<T, M, V>(acc, {x, layout.step, 1, {w, f.w.ld}}, 0, layout.length);
   }
   for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) store(units + m * ld + map + v * lanes<T>, acc[m][v]);
+    for (int v = 0; v < V; ++v) store(units[m] + map + v * lanes<T>, acc[m][v]);
   }
 }
 
@@ -36,30 +36,28 @@ template <class T, class Finish>
 inline void forward_patches(const ConvForward<T>& f, const Piece& piece, T* scratch, Finish&& finish) {
   const LocalShape& s = f.shape;
   const PatchLayout layout = patch_layout(s);
-  const Index rows = piece.y1 - piece.y0, ld = padded_cols(s.maps);
-  const T* const patches = lay_patches(s, layout, piece, f.x + piece.example * f.ldx, scratch);
-  T* const units = scratch + layout.size;
+  const Index rows = piece.y1 - piece.y0;
+  const T* const patches = lay_patches(s, layout, piece, f.x[piece.example], scratch);
+  const View<T> units{scratch + layout.size, padded_cols(s.maps)};
   for_panels<T>(0, s.maps, [&](Index map, Index, auto vecs) {
     for (Index y = 0; y < rows; ++y) {
       for_row_tiles(s.out_w, [&](Index x, auto tall) {
         conv_tile<T, decltype(tall)::value, decltype(vecs)::value>(
-            f, layout, patches + y * layout.below + x * layout.step, map, units + (y * s.out_w + x) * ld,
-            ld);
+            f, layout, patches + y * layout.below + x * layout.step, map, units.from(y * s.out_w + x));
       });
     }
   });
-  take_band(units, ld, rows * s.out_w, s.maps, f.a + piece.example * f.lda + piece.y0 * s.out_w,
-            s.positions(), finish);
+  take_band<T>(units, rows * s.out_w, s.maps, f.a[piece.example] + piece.y0 * s.out_w, s.positions(),
+               finish);
 }
 template <class T, class Finish>
 inline void forward_planes(const ConvForward<T>& f, const Piece& piece, T* scratch, Finish&& finish) {
   const LocalShape& s = f.shape;
   const Index rows = piece.y1 - piece.y0, count = rows * s.out_w;
   const Planes seen = seen_planes(s, rows);
-  lay_planes(seen, f.x + piece.example * f.ldx, s.height, s.width, piece.y0 - s.pad_h, s.pad_w, scratch);
-  const PlaneKernel<T> kernel{s.kernel_h, s.kernel_w, f.w, s.kernel_w * s.channels * f.ldw,
-                              f.ldw,      f.bias};
-  T* const a = f.a + piece.example * f.lda + piece.y0 * s.out_w;
+  lay_planes(seen, f.x[piece.example], s.height, s.width, piece.y0 - s.pad_h, s.pad_w, scratch);
+  const PlaneKernel<T> kernel{s.kernel_h, s.kernel_w, f.w, s.kernel_w * s.channels, f.bias};
+  T* const a = f.a[piece.example] + piece.y0 * s.out_w;
   planes_product(seen, kernel, scratch, s.maps, rows, s.out_w, scratch + seen.size(),
                  [&](Index map, T* values) {
                    finish(values, round_up(count, lanes<T>));

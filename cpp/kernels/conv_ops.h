@@ -128,15 +128,12 @@ constexpr Index conv_blocks_of(Index n) { return n < conv_blocks ? n : conv_bloc
 template <class T>
 struct ConvForward {
   LocalShape shape;
-  const T* x;
-  Index ldx;
+  View<const T> x;
   Index n;
-  const T* w;
-  Index ldw;
+  View<const T> w;
   const T* bias;  // (maps); null: none
   Sigma activation;
-  T* a;
-  Index lda;
+  View<T> a;
   T* scratch;
   int* bad;
 };
@@ -145,14 +142,11 @@ struct ConvForward {
 template <class T>
 struct ConvBack {
   LocalShape shape;
-  const T* delta;
-  Index ldd;
+  View<const T> w;
   Index n;
-  const T* w;
-  Index ldw;
-  T* below;
-  Index ldb;
+  View<const T> delta;
   T* scratch;
+  View<T> below;
 };
 
 // One update of W and the bias; x (n, inputs), δ (n, units). The gradient is first formed in parts, each
@@ -160,40 +154,32 @@ struct ConvBack {
 template <class T>
 struct ConvUpdate : Learning<T>, ParameterArrays<T> {
   LocalShape shape;
-  const T* x;
-  Index ldx;
-  const T* delta;
-  Index ldd;
+  View<const T> x;
   Index n;
+  View<const T> delta;
   T* scratch;
-  double* sums;  // for each part (patch + 1, maps), the last row for the bias
-  Index lds;
+  View<double> sums;  // for each part (patch + 1, maps), the last row for the bias
 };
 
 // a = the mean or the largest of each patch, channel by channel: x (n, inputs) → a (n, units).
 template <class T>
 struct PoolForward {
+  View<const T> x;
   LocalShape shape;  // of as many maps as channels, without padding
-  const T* x;
-  Index ldx;
+  View<T> a;
   Index n;
-  T* a;
-  Index lda;
-  T* chosen;  // (n, units): which input of the patch was the largest, the first of several; null: means
-  Index ldc;
+  // (n, units): which input of the patch was the largest, the first of several; null: a is the mean
+  View<T> chosen;
 };
 
 // below (n, inputs) = what its derivative makes of `source` (n, units), overwritten
 template <class T>
 struct PoolBack {
+  View<const T> source;
   LocalShape shape;
-  const T* source;
-  Index lds;
+  View<T> below;
   Index n;
-  const T* chosen;
-  Index ldc;
-  T* below;
-  Index ldb;
+  View<const T> chosen;
 };
 
 }  // namespace fastfa

@@ -41,13 +41,13 @@ inline void lay_planes(const Planes& p, const T* flat, Index height, Index width
   }
 }
 
-// What a product over planes reads: rows (ky, kx, channel) of W are at w + ky · down + (kx · channels +
-// channel) · ldw, a column for each map.
+// What a product over planes reads: row (ky, kx, channel) of W is row ky · down + kx · channels +
+// channel of w, a column for each map.
 template <class T>
 struct PlaneKernel {
   Index height, width;
-  const T* w;
-  Index down, ldw;
+  View<const T> w;
+  Index down;
   const T* bias;
 };
 
@@ -61,10 +61,10 @@ inline void planes_tile(const Planes& p, const PlaneKernel<T>& k, const T* in, I
     for (int v = 0; v < V; ++v) acc[m][v] = Vec<T>{} + (k.bias ? k.bias[map + m] : T(0));
   }
   for (Index ky = 0; ky < k.height; ++ky, in += p.cols) {
-    const T* w = k.w + ky * k.down + map;
+    const T* w = k.w[ky * k.down] + map;
     for (Index kx = 0; kx < k.width; ++kx) {
       const T* x = in + kx;
-      for (Index c = 0; c < p.channels; ++c, x += p.plane(), w += k.ldw) {
+      for (Index c = 0; c < p.channels; ++c, x += p.plane(), w += k.w.ld) {
         Vec<T> row[V];
         for (int v = 0; v < V; ++v) row[v] = load_unaligned(x + v * next);
 #pragma GCC unroll 8

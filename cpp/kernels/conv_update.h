@@ -16,57 +16,56 @@ int conv_gradient_tiles(const ConvUpdate<T>& g) {
 }
 
 // sums (M rows of W, V vectors of maps) += those of a band: x is the first value of these rows in the
-// band's first patch, `units` their δ, (positions, ld). Not inline: within a larger loop there are too
+// band's first patch, `units` their δ. Not inline: within a larger loop there are too
 // few registers for its pointers.
 template <class T, int M, int V>
 [[gnu::noinline]] void gradient_tile(const LocalShape& s, const PatchLayout& layout, Index rows,
-                                     const T* x, const T* units, Index ld, double* sums, Index lds) {
+                                     const T* x, View<const T> units, View<double> sums) {
   Vec<T> acc[M][V];
   clear(acc);
   for (Index y = 0; y < rows; ++y) {
-    accumulate<T, M, V>(acc, {x + y * layout.below, 1, layout.step, units + y * s.out_w * ld, ld}, 0,
+    accumulate<T, M, V>(acc, {x + y * layout.below, 1, layout.step, units.from(y * s.out_w)}, 0,
                         s.out_w);
   }
   for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) add_to<T>(sums + m * lds + v * lanes<T>, acc[m][v], false);
+    for (int v = 0; v < V; ++v) add_to<T>(sums[m] + v * lanes<T>, acc[m][v], false);
   }
 }
 
 // sums += those of a band.
 template <class T>
-inline void add_patches(const ConvUpdate<T>& g, const Piece& piece, T* scratch, double* sums) {
+inline void add_patches(const ConvUpdate<T>& g, const Piece& piece, T* scratch, View<double> sums) {
   const LocalShape& s = g.shape;
   const PatchLayout layout = patch_layout(s);
   const Index rows = piece.y1 - piece.y0, positions = rows * s.out_w, ld = padded_cols(s.maps);
-  const T* const patches = lay_patches(s, layout, piece, g.x + piece.example * g.ldx, scratch);
-  T* const units = scratch + layout.size;
-  lay_band({s.maps, s.out_h, s.out_w, piece.y0, rows, 0, s.out_w, ld}, g.delta + piece.example * g.ldd,
-           units);
+  const T* const patches = lay_patches(s, layout, piece, g.x[piece.example], scratch);
+  const View<T> units{scratch + layout.size, ld};
+  lay_band({s.maps, s.out_h, s.out_w, piece.y0, rows, 0, s.out_w, ld}, g.delta[piece.example],
+           units.data);
   for_panels<T>(0, s.maps, [&](Index map, Index, auto vecs) {
     constexpr int V = decltype(vecs)::value;
     Index row = 0;
     for (Index r = 0; r < layout.runs; ++r, row += layout.length) {
       for_row_tiles(layout.length, [&](Index k, auto tall) {
         gradient_tile<T, decltype(tall)::value, V>(s, layout, rows, patches + r * layout.run + k,
-                                                   units + map, ld, sums + (row + k) * g.lds + map,
-                                                   g.lds);
+                                                   units.from(0, map), sums.from(row + k, map));
       });
     }
     for (int v = 0; v < V; ++v) {
-      const T* const delta = units + map + v * lanes<T>;
-      add_to<T>(sums + row * g.lds + map + v * lanes<T>,
-                sum_of<T>(positions, [&](Index p) { return load(delta + p * ld); }), false);
+      const View<T> delta = units.from(0, map + v * lanes<T>);
+      add_to<T>(sums[row] + map + v * lanes<T>,
+                sum_of<T>(positions, [&](Index p) { return load(delta[p]); }), false);
     }
   });
 }
 template <class T>
-inline void add_planes(const ConvUpdate<T>& g, const Piece& piece, T* scratch, double* sums) {
+inline void add_planes(const ConvUpdate<T>& g, const Piece& piece, T* scratch, View<double> sums) {
   const LocalShape& s = g.shape;
   const Index rows = piece.y1 - piece.y0;
   const Planes seen = seen_planes(s, rows), units = unit_planes(s, rows);
   T* const delta = scratch + seen.size();
-  lay_planes(seen, g.x + piece.example * g.ldx, s.height, s.width, piece.y0 - s.pad_h, s.pad_w, scratch);
-  lay_planes(units, g.delta + piece.example * g.ldd, s.out_h, s.out_w, piece.y0, 0, delta);
+  lay_planes(seen, g.x[piece.example], s.height, s.width, piece.y0 - s.pad_h, s.pad_w, scratch);
+  lay_planes(units, g.delta[piece.example], s.out_h, s.out_w, piece.y0, 0, delta);
   for_even_parts<plane_taps_maps>(s.maps, [&](Index map, auto maps) {
     for_even_parts<plane_taps>(s.kernel_w, [&](Index kx, auto taps) {
       for (Index ky = 0; ky < s.kernel_h; ++ky) {
@@ -74,7 +73,7 @@ inline void add_planes(const ConvUpdate<T>& g, const Piece& piece, T* scratch, d
           const Index row = (ky * s.kernel_w + kx) * s.channels + c;
           planes_gradient<T, decltype(taps)::value, decltype(maps)::value>(
               seen, scratch + c * seen.plane() + ky * seen.cols + kx, units, delta + map * units.plane(),
-              sums + row * g.lds + map, s.channels * g.lds);
+              sums[row] + map, s.channels * sums.ld);
         }
       }
     });
@@ -83,7 +82,7 @@ inline void add_planes(const ConvUpdate<T>& g, const Piece& piece, T* scratch, d
     const T* const of_map = delta + m * units.plane();
     const Vec<T> sum =
         sum_of<T>(units.plane() / lanes<T>, [&](Index i) { return load(of_map + i * lanes<T>); });
-    for (int i = 0; i < lanes<T>; ++i) sums[s.patch() * g.lds + m] += static_cast<double>(sum[i]);
+    for (int i = 0; i < lanes<T>; ++i) sums[s.patch()][m] += static_cast<double>(sum[i]);
   }
 }
 
@@ -91,11 +90,11 @@ template <class T>
 void conv_gradient_run(const ConvUpdate<T>& g, int tile, int tile_end) {
   const LocalShape& s = g.shape;
   const Index tiles = conv_gradient_tiles(g), blocks = conv_blocks_of(g.n),
-              bands = bands_of(s.out_w, s.out_h), size = (s.patch() + 1) * g.lds;
+              bands = bands_of(s.out_w, s.out_h), size = (s.patch() + 1) * g.sums.ld;
   T* const scratch = g.scratch + tile * conv_scratch(s);
   for (Index b = tile * blocks / tiles; b < tile_end * blocks / tiles; ++b) {
-    double* const sums = g.sums + b * size;
-    for (Index i = 0; i < size; ++i) sums[i] = 0;
+    const View<double> sums = g.sums.from(b * (s.patch() + 1));
+    for (Index i = 0; i < size; ++i) sums.data[i] = 0;
     for (Index i = b * g.n / blocks * bands; i < (b + 1) * g.n / blocks * bands; ++i) {
       const Piece piece(i, s.out_w, s.out_h);
       if (by_planes<T>(s, s.out_w, s.maps)) {
@@ -115,12 +114,12 @@ int conv_learn_tiles(const ConvUpdate<T>& l) {
 // Row `row` of the sums is the gradient of a row of parameters. Padding has a sum of zero.
 template <class T>
 inline void learn_row(const ConvUpdate<T>& l, const Learning<T>& u, Index row, T* w, T* v, T* s) {
-  const Index blocks = conv_blocks_of(l.n), size = (l.shape.patch() + 1) * l.lds;
+  const Index blocks = conv_blocks_of(l.n), rows = l.shape.patch() + 1;
   for (Index c = 0; c < l.shape.maps; c += lanes<T>) {
     DoubleVec<T> sum{};
     for (Index b = 0; b < blocks; ++b) {
       DoubleVec<T> part;
-      std::memcpy(&part, l.sums + b * size + row * l.lds + c, sizeof part);
+      std::memcpy(&part, l.sums[b * rows + row] + c, sizeof part);
       sum += part;
     }
     const Slot<T> slot{w + c, v ? v + c : nullptr, s ? s + c : nullptr};
@@ -132,8 +131,8 @@ template <class T>
 void conv_learn_run(const ConvUpdate<T>& l, int tile, int tile_end) {
   const Index tiles = conv_learn_tiles(l), rows = l.shape.patch();
   for (Index row = tile * rows / tiles; row < tile_end * rows / tiles; ++row) {
-    const Index at = row * l.ldw;
-    learn_row<T>(l, l, row, l.w + at, l.v ? l.v + at : nullptr, l.s ? l.s + at : nullptr);
+    const Index at = row * l.w.ld;
+    learn_row<T>(l, l, row, l.w.data + at, l.v ? l.v + at : nullptr, l.s ? l.s + at : nullptr);
   }
   if (tile_end == tiles && l.bias) learn_row(l, l.of_bias(), rows, l.bias, l.v_bias, l.s_bias);
 }

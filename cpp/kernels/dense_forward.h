@@ -24,7 +24,7 @@ inline void finish_forward(const DenseForward<T>& f, Index r0, Index r1, Index c
   const Index width = round_up(cols, lanes<T>);
   bool ok = true;
   for (Index r = r0; r < r1; ++r) {
-    T* a = f.a + r * f.lda + c;
+    T* a = f.a[r] + c;
     if (f.bias) {
       for (Index i = 0; i < width; i += lanes<T>) store(a + i, load(a + i) + load(f.bias + c + i));
     }
@@ -40,14 +40,14 @@ void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
   const Grid g = forward_grid(f);
   for (; tile < tile_end; ++tile) {
     if (f.n <= small_batch) {
-      row_product({f.h, f.ldh, f.n, f.ranges, f.n_ranges}, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
+      row_product({f.h, f.n, f.ranges}, f.n_in, f.w, f.n_out, tile, f.partial);
       continue;
     }
     const Block t = block_of(g, tile, f.n, f.n_out);
     for_panels<T>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
       constexpr int V = decltype(vecs)::value;
-      panel_product<T, V>(f.h + t.r0 * f.ldh, f.ldh, t.r1 - t.r0, f.ranges, f.n_ranges, f.w + c, f.ldw,
-                          InPlace{}, f.a + t.r0 * f.lda + c, f.lda);
+      panel_product<T, V>(f.h.from(t.r0), t.r1 - t.r0, f.ranges, f.w.from(0, c), InPlace{},
+                          f.a.from(t.r0, c));
       finish_forward(f, t.r0, t.r1, c, cols);
     });
   }
@@ -56,7 +56,7 @@ void dense_forward_run(const DenseForward<T>& f, int tile, int tile_end) {
 template <class T>
 void dense_forward_finish(const DenseForward<T>& f) {
   if (f.n > small_batch) return;
-  add_chunks(f.partial, f.n, f.n_in, f.n_out, f.a, f.lda);
+  add_chunks(f.partial, f.n, f.n_in, f.n_out, f.a);
   finish_forward(f, 0, f.n, 0, f.n_out);
 }
 

@@ -23,7 +23,7 @@ int dense_online_tiles(const DenseOnline<T>& o) {
 // c[e, :] += Σ of the pending rows, each times its h, all of them updated first.
 template <class T, int N, bool Decay>
 inline void learn_rows(const DenseUpdate<T>& u, const RowStep<T, N> (&rows)[Pending<T, N>::most],
-                       const Pending<T, N>& p, Index c0, Index cols, T* c, Index ldc) {
+                       const Pending<T, N>& p, Index c0, Index cols, View<T> c) {
   constexpr int R = Pending<T, N>::most;
   for (Index i = 0; i < cols; i += lanes<T>) {
     Vec<T> delta[N], row[R];
@@ -36,10 +36,10 @@ inline void learn_rows(const DenseUpdate<T>& u, const RowStep<T, N> (&rows)[Pend
     }
 #pragma GCC unroll 8
     for (int e = 0; e < N; ++e) {
-      Vec<T> sum = load(c + e * ldc + i);
+      Vec<T> sum = load(c[e] + i);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) sum += p.h[e][r] * row[r];
-      store(c + e * ldc + i, sum);
+      store(c[e] + i, sum);
     }
   }
 }
@@ -47,9 +47,9 @@ inline void learn_rows(const DenseUpdate<T>& u, const RowStep<T, N> (&rows)[Pend
 // Are the inputs k … k + lanes zero, of this batch and of the last?
 template <class T, int N>
 inline bool silent(const DenseForward<T>& f, const DenseUpdate<T>& u, Index k) {
-  Mask<T> zero = (load(f.h + k) == 0) & (load(u.h + k) == 0);
+  Mask<T> zero = (load(f.h.data + k) == 0) & (load(u.h.data + k) == 0);
   for (int e = 1; e < N; ++e) {
-    zero &= (load(f.h + e * f.ldh + k) == 0) & (load(u.h + e * u.ldh + k) == 0);
+    zero &= (load(f.h[e] + k) == 0) & (load(u.h[e] + k) == 0);
   }
   return all<T>(zero);
 }
@@ -57,12 +57,11 @@ inline bool silent(const DenseForward<T>& f, const DenseUpdate<T>& u, Index k) {
 // Columns c0 … c0 + cols of the rows k0 … k1, for N examples now and N before. SkipDecay: W
 // decays, and the decay of a row without input stays pending.
 template <class T, int N, bool SkipDecay>
-inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, Index cols, T* c,
-                        Index ldc) {
+inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, Index cols, View<T> c) {
   const DenseForward<T>& f = o.forward;
   const DenseUpdate<T>& u = o.last;
   for (int e = 0; e < N; ++e) {
-    for (Index i = 0; i < cols; i += lanes<T>) store(c + e * ldc + i, Vec<T>{});
+    for (Index i = 0; i < cols; i += lanes<T>) store(c[e] + i, Vec<T>{});
   }
   Pending<T, N> pending;
   RowStep<T, N> steps[Pending<T, N>::most];
@@ -71,14 +70,14 @@ inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, I
   const auto add = [&] {
     if (pending.count == pending.most && learning == pending.most) {
       if (u.decay == 0) {
-        learn_rows<T, N, false>(u, steps, pending, c0, cols, c, ldc);
+        learn_rows<T, N, false>(u, steps, pending, c0, cols, c);
       } else {
-        learn_rows<T, N, true>(u, steps, pending, c0, cols, c, ldc);
+        learn_rows<T, N, true>(u, steps, pending, c0, cols, c);
       }
       pending.count = 0;
     } else {
       for (int p = 0; p < pending.count; ++p) update_row<T, N>(u, at[p], c0, c0 + cols);
-      add_pending(pending, cols, c, ldc);
+      add_pending(pending, cols, c);
     }
     learning = 0;
   };
@@ -91,10 +90,10 @@ inline void wide_online(const DenseOnline<T>& o, Index k0, Index k1, Index c0, I
     }
     if (k == k1) break;
     const int slot = pending.count;
-    const bool taken = take(pending, f.h, f.ldh, k, u.w + k * u.ldw + c0);
+    const bool taken = take(pending, f.h, k, u.w[k] + c0);
     if constexpr (SkipDecay) {
       bool learns = false;
-      for (int e = 0; e < N; ++e) learns |= u.h[e * u.ldh + k] != 0;
+      for (int e = 0; e < N; ++e) learns |= u.h[e][k] != 0;
       if (!taken && !learns) {
         u.pending_decays[k] += last;
         continue;
@@ -120,7 +119,7 @@ void dense_online_run(const DenseOnline<T>& o, int tile, int tile_end) {
   for (; tile < tile_end; ++tile) {
     if (narrow<T>(f.n_out)) {  // such a W leaves no cache: one after the other
       update_few(o.last, tile);
-      row_product({f.h, f.ldh, f.n, f.ranges, f.n_ranges}, f.n_in, f.w, f.ldw, f.n_out, tile, f.partial);
+      row_product({f.h, f.n, f.ranges}, f.n_in, f.w, f.n_out, tile, f.partial);
       continue;
     }
     const Index k0 = chunk_begin(tile, chunks, f.n_in), k1 = chunk_begin(tile + 1, chunks, f.n_in);
@@ -128,9 +127,9 @@ void dense_online_run(const DenseOnline<T>& o, int tile, int tile_end) {
     with_few(f.n, [&](auto n) {
       for_column_blocks<T>(f.n, f.n_out, [&](Index c0, Index cols) {
         if (o.last.pending_decays && o.last.decay != 0) {
-          wide_online<T, decltype(n)::value, true>(o, k0, k1, c0, cols, c + c0, ldc);
+          wide_online<T, decltype(n)::value, true>(o, k0, k1, c0, cols, {c + c0, ldc});
         } else {
-          wide_online<T, decltype(n)::value, false>(o, k0, k1, c0, cols, c + c0, ldc);
+          wide_online<T, decltype(n)::value, false>(o, k0, k1, c0, cols, {c + c0, ldc});
         }
       });
     });

@@ -29,8 +29,8 @@ int dense_update_tiles(const DenseUpdate<T>& u) {
 
 template <class T>
 inline Slot<T> slot_at(const DenseUpdate<T>& u, Index i, Index c) {
-  const Index at = i * u.ldw + c;
-  return {u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
+  const Index at = i * u.w.ld + c;
+  return {u.w.data + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
 }
 
 // Does W take a plain step, W + rate · gradient − decay · W, wherever it is?
@@ -41,8 +41,9 @@ inline bool is_plain(const DenseUpdate<T>& u) {
 
 // The gradient of row i at column c, zero where there is no weight.
 template <class T>
-inline Vec<T> where_kept(const DenseUpdate<T>& u, Index i, Index c, Vec<T> gradient) {
-  return bits_of<T>(u.mask[i * u.ldm + c / 32] >> c % 32) ? gradient : Vec<T>{};
+__attribute__((always_inline)) inline Vec<T> where_kept(const DenseUpdate<T>& u, Index i, Index c,
+                                                        Vec<T> gradient) {
+  return bits_of<T>(u.mask[i][c / 32] >> c % 32) ? gradient : Vec<T>{};
 }
 
 template <class T>
@@ -50,7 +51,7 @@ inline void update_bias(const DenseUpdate<T>& u, Index c0, Index c1) {
   if (!u.bias) return;
   const Learning<T> own = u.of_bias();
   for (Index c = c0; c < c1; c += lanes<T>) {
-    const Vec<T> sum = sum_of<T>(u.n, [&](Index n) { return load(u.delta + n * u.ldd + c); });
+    const Vec<T> sum = sum_of<T>(u.n, [&](Index n) { return load(u.delta[n] + c); });
     const Slot<T> p{u.bias + c, u.v ? u.v_bias + c : nullptr, u.s ? u.s_bias + c : nullptr};
     apply(own, p, sum, own.decay);
   }
@@ -65,9 +66,9 @@ struct RowStep {
   bool any;
 
   RowStep() = default;
-  RowStep(const DenseUpdate<T>& u, Index i) : w(u.w + i * u.ldw), any(false) {
+  RowStep(const DenseUpdate<T>& u, Index i) : w(u.w[i]), any(false) {
     for (int e = 0; e < N; ++e) {
-      h[e] = u.h[e * u.ldh + i];
+      h[e] = u.h[e][i];
       any |= h[e] != 0;
     }
     rate = u.rate * h[0];
@@ -124,7 +125,7 @@ template <class T>
 __attribute__((noinline)) void apply_pending_decays(const DenseUpdate<T>& u, Index i, Index c0,
                                                     Index c1) {
   const std::int32_t count = u.pending_decays[i];
-  T* const w = u.w + i * u.ldw;
+  T* const w = u.w[i];
   Index c = c0;
   for (; c + 16 * lanes<T> <= c1; c += 16 * lanes<T>) only_decay<T, 16>(u.decay, count, w + c);
   for (; c + 4 * lanes<T> <= c1; c += 4 * lanes<T>) only_decay<T, 4>(u.decay, count, w + c);
@@ -134,7 +135,7 @@ __attribute__((noinline)) void apply_pending_decays(const DenseUpdate<T>& u, Ind
 
 template <class T, int N>
 inline void load_deltas(const DenseUpdate<T>& u, Index c, Vec<T> (&delta)[N]) {
-  for (int e = 0; e < N; ++e) delta[e] = load(u.delta + e * u.ldd + c);
+  for (int e = 0; e < N; ++e) delta[e] = load(u.delta[e] + c);
 }
 
 // Columns c0 … c1 of row i. Where every input is zero a row is left alone, unless W moves anyway.
@@ -183,7 +184,7 @@ inline void update_few(const DenseUpdate<T>& u, Index chunk) {
   }
   with_few(u.n, [&](auto n) {
     for_column_blocks<T>(u.n, u.n_out, [&](Index c, Index width) {
-      for_columns(SmallBatch<T>{u.h, u.ldh, u.n, u.ranges, u.n_ranges}, i0, i1, [&](Index i) {
+      for_columns(SmallBatch<T>{u.h, u.n, u.ranges}, i0, i1, [&](Index i) {
         catch_up(i, c, c + width);
         update_row<T, decltype(n)::value>(u, i, c, c + width);
       });
@@ -193,12 +194,12 @@ inline void update_few(const DenseUpdate<T>& u, Index chunk) {
 
 // M × V vectors of W take a plain step.
 template <class T, int M, int V>
-__attribute__((always_inline)) inline void step_tile(const Learning<T>& u, T* w, Index ldw,
+__attribute__((always_inline)) inline void step_tile(const Learning<T>& u, View<T> w,
                                                      const Vec<T> (&gradient)[M][V], T decay) {
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
     for (int v = 0; v < V; ++v) {
-      T* at = w + m * ldw + v * lanes<T>;
+      T* at = w[m] + v * lanes<T>;
       const Vec<T> old = load(at);
       Vec<T> step = u.rate * gradient[m][v];
       if (decay != 0) step -= decay * old;
@@ -211,7 +212,7 @@ __attribute__((always_inline)) inline void step_tile(const Learning<T>& u, T* w,
 template <class T, int M, int V>
 __attribute__((always_inline)) inline void learn_tile(const DenseUpdate<T>& u, Index i, Index c,
                                                       Vec<T> (&gradient)[M][V]) {
-  if (is_plain(u)) return step_tile(u, u.w + i * u.ldw + c, u.ldw, gradient, u.decay);
+  if (is_plain(u)) return step_tile(u, u.w.from(i, c), gradient, u.decay);
   with_way(u, u.v, u.s, [&](auto way) __attribute__((always_inline)) {
     for (int m = 0; m < M; ++m) {
       for (int v = 0; v < V; ++v) {
@@ -223,29 +224,29 @@ __attribute__((always_inline)) inline void learn_tile(const DenseUpdate<T>& u, I
   });
 }
 
-// Rows i … i + M of W, V vectors wide at column c, with all examples (rows of d, ldd apart).
+// Rows i … i + M of W, V vectors wide at column c, with all examples, whose δ is packed.
 template <class T, int M, int V>
-inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* d, Index ldd) {
-  T* w = u.w + i * u.ldw + c;
+inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* packed) {
+  T* w = u.w[i] + c;
   // Asked for early enough: with few examples, those of the tile after this one.
-  const T* soon = w + (u.n <= 32 ? M : 0) * u.ldw;
+  const T* soon = w + (u.n <= 32 ? M : 0) * u.w.ld;
   for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) __builtin_prefetch(soon + m * u.ldw + v * lanes<T>, 1);
+    for (int v = 0; v < V; ++v) __builtin_prefetch(soon + m * u.w.ld + v * lanes<T>, 1);
   }
   Vec<T> acc[M][V] = {};
-  const Operand<T> x{u.h + i, 1, u.ldh, d, ldd};
+  const Operand<T> x{u.h.data + i, 1, u.h.ld, {packed, panel<T>}};
   accumulate<T, M, V>(acc, x, 0, u.n);
   learn_tile(u, i, c, acc);
 }
 
 // All rows r0 … r1 of a panel, with all examples.
 template <class T, int V>
-inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, const T* d, Index ldd) {
-  for (Index r = 0; r < u.n_ranges; ++r) {
+inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, const T* packed) {
+  for (Index r = 0; r < u.ranges.count; ++r) {
     const Index begin = max(u.ranges[r].begin, r0), end = min(u.ranges[r].end, r1);
     if (begin >= end) continue;
     for_row_tiles(end - begin, [&](Index m, auto height) {
-      update_tile<T, decltype(height)::value, V>(u, begin + m, c, d, ldd);
+      update_tile<T, decltype(height)::value, V>(u, begin + m, c, packed);
     });
   }
 }
@@ -253,7 +254,7 @@ inline void update_panel(const DenseUpdate<T>& u, Index r0, Index r1, Index c, c
 // Calls f(first row, Rows<height>) for the tiles of rows r0 … r1 that learn.
 template <class T, class F>
 inline void for_learning_rows(const DenseUpdate<T>& u, Index r0, Index r1, F&& f) {
-  for (Index r = 0; r < u.n_ranges; ++r) {
+  for (Index r = 0; r < u.ranges.count; ++r) {
     const Index begin = max(u.ranges[r].begin, r0), end = min(u.ranges[r].end, r1);
     if (begin >= end) continue;
     for_row_tiles(end - begin, [&](Index m, auto height) { f(begin + m, height); });
@@ -296,11 +297,11 @@ inline void update_long(const DenseUpdate<T>& u, Index r0, Index r1, Index c, T*
   for (Index n0 = 0; n0 < u.n; n0 += k_block) {
     const Index n1 = min(n0 + k_block, u.n);
     const bool first = n0 % whole_part == 0, last = n1 == u.n, full = n1 % whole_part == 0;
-    pack_rows<T, V>(u.delta + c, u.ldd, n0, n1, packed);
+    pack_rows<T, V>(u.delta.from(0, c), n0, n1, packed);
     for_learning_rows(u, r0, r1, [&](Index i, auto height) {
       constexpr int M = decltype(height)::value;
       Vec<T> acc[M][V] = {};
-      accumulate_long<T, M, V>(acc, {u.h + n0 * u.ldh + i, 1, u.ldh, packed, panel<T>}, n1 - n0);
+      accumulate_long<T, M, V>(acc, {u.h[n0] + i, 1, u.h.ld, {packed, panel<T>}}, n1 - n0);
       for (int m = 0; m < M; ++m) {
         for (int v = 0; v < V; ++v) {
           const Index at = (i + m - r0) * panel<T> + v * lanes<T>;
@@ -337,8 +338,8 @@ void dense_update_run(const DenseUpdate<T>& u, int tile, int tile_end) {
         }
         return;
       }
-      pack_rows<T, V>(u.delta + c, u.ldd, 0, u.n, packed);
-      update_panel<T, V>(u, t.r0, t.r1, c, packed, panel<T>);
+      pack_rows<T, V>(u.delta.from(0, c), 0, u.n, packed);
+      update_panel<T, V>(u, t.r0, t.r1, c, packed);
     });
   }
 }

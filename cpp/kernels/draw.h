@@ -48,13 +48,13 @@ void draw_columns(const Draw<T>& d, Index begin, Index end) {
       four_rows(d, x);
       for (Index i = 0; i < min(4, d.rows - r); ++i) {
         for (Index l = end - c; l < lanes<T>; ++l) x[i][l] = 0;  // padding stays zero
-        store(d.out + (r + i) * d.ld + c, x[i]);
-        if (d.a) store(d.a + (r + i) * d.lda + c, load(d.a + (r + i) * d.lda + c) + x[i]);
+        store(d.out[r + i] + c, x[i]);
+        if (d.a) store(d.a[r + i] + c, load(d.a[r + i] + c) + x[i]);
       }
     }
     if (!d.a) continue;
     for (Index i = r; i < min(r + 4, d.rows); ++i) {
-      T* a = d.a + i * d.lda + begin;
+      T* a = d.a[i] + begin;
       const Index width = round_up(end - begin, lanes<T>);
       ok &= row_within_limit(a, width);
       activate(a, width, d.activation);

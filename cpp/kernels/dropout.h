@@ -27,8 +27,8 @@ inline void drop_columns(const Dropout<T>& d, Index begin, Index end) {
       for (Index i = 0; i < min(4, d.rows - r); ++i) {
         const Mask<T> turned = words[0][i] ^ (Mask<T>{} + 0x80000000);
         const Mask<T> word = (turned << shift) >> shift;
-        const Vec<T> x = load(d.x + (r + i) * d.ldx + c);
-        store(d.to + (r + i) * d.ldt + c, word >= threshold ? x * d.scale : Vec<T>{});
+        const Vec<T> x = load(d.x[r + i] + c);
+        store(d.to[r + i] + c, word >= threshold ? x * d.scale : Vec<T>{});
       }
     }
   }

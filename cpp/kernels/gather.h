@@ -19,16 +19,16 @@ void gather_columns(const Gather<T>& g, Index begin, Index end) {
   Mask<T> any[gather_cols / 2] = {};  // 2: the fewest lanes, doubles in 16 bytes
   Mask<T> ok = Mask<T>{} - 1;
   for (Index n = 0; n < g.n; ++n) {
-    const T* x = g.x + g.order[n] * g.ldx;
+    const T* x = g.x[g.order[n]];
     if (n + 2 < g.n) {
-      const T* next = g.x + g.order[n + 2] * g.ldx;
+      const T* next = g.x[g.order[n + 2]];
       for (Index c = begin; c < end; c += 64 / Index{sizeof(T)}) __builtin_prefetch(next + c);
     }
     for (Index c = begin, i = 0; c < end; c += lanes<T>, ++i) {
       const Vec<T> v = load_unaligned(x + c, end - c);
       any[i] |= (v != 0);
       ok &= within_limit<T>(v);
-      store(g.h + n * g.ldh + c, v);
+      store(g.h[n] + c, v);
     }
   }
   if (!all<T>(ok)) report(g.bad);

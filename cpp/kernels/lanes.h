@@ -33,7 +33,7 @@ inline void lane_inputs(const LaneRun<T>& r, const TinyLayer<T>& l, const T* x, 
     step[k] = load(r.rate) * lane(l.delta, o + k);
   }
   for (Index i = 0; i < l.n_in; ++i) {
-    T* w = l.w + (i * l.n_out + o) * lanes<T>;
+    T* w = l.w.data + (i * l.n_out + o) * lanes<T>;
 #pragma GCC unroll 8
     for (int k = 0; k < O; ++k) {
       Vec<T> weight = lane(w, k);
@@ -82,7 +82,7 @@ template <class T>
 inline void lane_update(const LaneRun<T>& r, const TinyLayer<T>& l, const T* below) {
   for (Index i = 0; i < l.n_in; ++i) {
     const Vec<T> step = load(r.rate) * lane(below, i);
-    T* w = l.w + i * l.n_out * lanes<T>;
+    T* w = l.w.data + i * l.n_out * lanes<T>;
     for (Index o = 0; o < l.n_out; ++o)
       set_lane(w, o, learned<T>(r, lane(w, o), step * lane(l.delta, o)));
   }
@@ -128,7 +128,7 @@ template <class T>
 inline bool lane_feedback(const TinyLayer<T>& l) {
   if (!l.b) return true;
   const Index bk = l.transposed ? 1 : l.n_out, bo = l.transposed ? l.n_src : 1;
-  lane_product<T>(l.source, l.n_src, l.b, bk, bo, nullptr, l.n_out, l.delta);
+  lane_product<T>(l.source, l.n_src, l.b.data, bk, bo, nullptr, l.n_out, l.delta);
   times_derivative(l.delta, l.h, l.n_out * lanes<T>, l.activation);
   return row_within_limit(l.delta, l.n_out * lanes<T>);
 }
@@ -148,8 +148,8 @@ void lane_run(const LaneRun<T>& r) {
   };
   Index step = 0;
   for (; step < r.n; ++step) {
-    const T* x = r.x + r.order[step] * r.ldx;
-    const T* y = r.y + r.order[step] * r.ldy;
+    const T* x = r.x[r.order[step]];
+    const T* y = r.y[r.order[step]];
     bool ok = true;
     for (Index i = 0; i < bottom.n_in; ++i) ok &= x[i] < value_limit<T> && x[i] > -value_limit<T>;
     if (!ok) break;
@@ -157,7 +157,7 @@ void lane_run(const LaneRun<T>& r) {
     last = nullptr;
     for (Index k = 0; k < r.count; ++k) {
       const TinyLayer<T>& l = r.layers[k];
-      if (k > 0) lane_product<T>(r.layers[k - 1].h, l.n_in, l.w, l.n_out, 1, l.bias, l.n_out, l.h);
+      if (k > 0) lane_product<T>(r.layers[k - 1].h, l.n_in, l.w.data, l.n_out, 1, l.bias, l.n_out, l.h);
       if (k + 1 == r.count) break;
       ok &= row_within_limit(l.h, l.n_out * lanes<T>);
       activate(l.h, l.n_out * lanes<T>, l.activation);

@@ -36,37 +36,37 @@ inline void for_position_blocks(const LocalShape& s, Index n, Index tile, Index 
 
 // Units of all maps at positions p … p + count: from (n, units) to across (units, n), padded with zeros.
 template <class T>
-inline void units_across(const LocalShape& s, Index p, Index count, const T* from, Index ld, Index n,
-                         T* across, Index ldc) {
+inline void units_across(const LocalShape& s, Index p, Index count, View<const T> from, Index n,
+                         View<T> across) {
   constexpr Index whole = lanes<T>;
   for (Index m = 0; m < s.maps; ++m) {
     const Index unit = m * s.positions() + p;
     for (Index r = 0; r < n; r += whole) {
       Vec<T> block[lanes<T>];
       for (Index i = 0; i < whole; ++i) {
-        block[i] = r + i < n ? load_unaligned(from + (r + i) * ld + unit, count) : Vec<T>{};
+        block[i] = r + i < n ? load_unaligned(from[r + i] + unit, count) : Vec<T>{};
       }
       transpose_block<T>(block);
-      for (Index i = 0; i < count; ++i) store(across + (unit + i) * ldc + r, block[i]);
+      for (Index i = 0; i < count; ++i) store(across[unit + i] + r, block[i]);
     }
   }
 }
 
 // The way back; written out, for through a common loop both were slower (bench/NOTES.md).
 template <class T>
-inline void units_back(const LocalShape& s, Index p, Index count, const T* across, Index ldc, Index n,
-                       T* to, Index ld) {
+inline void units_back(const LocalShape& s, Index p, Index count, View<const T> across, Index n,
+                       View<T> to) {
   constexpr Index whole = lanes<T>;
   for (Index m = 0; m < s.maps; ++m) {
     const Index unit = m * s.positions() + p;
     for (Index r = 0; r < n; r += whole) {
       Vec<T> block[lanes<T>];
       for (Index i = 0; i < whole; ++i) {
-        block[i] = i < count ? load(across + (unit + i) * ldc + r) : Vec<T>{};
+        block[i] = i < count ? load(across[unit + i] + r) : Vec<T>{};
       }
       transpose_block<T>(block);
       for (Index i = 0; i < min(whole, n - r); ++i) {
-        store_unaligned(to + (r + i) * ld + unit, block[i], count);
+        store_unaligned(to[r + i] + unit, block[i], count);
       }
     }
   }

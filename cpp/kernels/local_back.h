@@ -32,15 +32,15 @@ inline void local_back_pixel(const LocalBack<T>& b, Index channel, Index y, Inde
     const Index ky = y + s.pad_h - oy * s.stride_h;
     for (Index ox = ox_first; ox < ox_end; ++ox) {
       const Index kx = x + s.pad_w - ox * s.stride_w, position = oy * s.out_w + ox;
-      const T* w = b.w + position * b.ldw + channel * s.block() + (ky * s.kernel_w + kx) * s.maps;
-      const T* delta = b.delta + position * b.ldd + c;
-      for (Index m = 0; m < s.maps; ++m, delta += s.positions() * b.ldd) {
+      const T* w = b.w[position] + channel * s.block() + (ky * s.kernel_w + kx) * s.maps;
+      const T* delta = b.delta[position] + c;
+      for (Index m = 0; m < s.maps; ++m, delta += s.positions() * b.delta.ld) {
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) acc[v] += w[m] * load(delta + v * lanes<T>);
       }
     }
   }
-  T* below = b.below + ((channel * s.height + y) * s.width + x) * b.ldb + c;
+  T* below = b.below[(channel * s.height + y) * s.width + x] + c;
   for (int v = 0; v < V; ++v) store(below + v * lanes<T>, acc[v]);
 }
 

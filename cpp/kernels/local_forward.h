@@ -17,11 +17,11 @@ int local_forward_tiles(const LocalForward<T>& f) {
 template <class T, int M, int V>
 inline void local_forward_block(const LocalForward<T>& f, Index position, Index map, Index c) {
   Vec<T> acc[M][V] = {};
-  const T* w = f.w + position * f.ldw + map;
+  const T* w = f.w[position] + map;
   const auto add_run = [&](Index weight, Index pixel, Index count) {
-    const T* x = f.x_across + pixel * f.ldc + c;
+    const T* x = f.x_across[pixel] + c;
     const T* wk = w + weight;
-    for (Index i = 0; i < count; ++i, x += f.ldc, wk += f.shape.maps) {
+    for (Index i = 0; i < count; ++i, x += f.x_across.ld, wk += f.shape.maps) {
       Vec<T> row[V];
       for (int v = 0; v < V; ++v) row[v] = load(x + v * lanes<T>);
 #pragma GCC unroll 8
@@ -37,7 +37,7 @@ inline void local_forward_block(const LocalForward<T>& f, Index position, Index 
   for (int m = 0; m < M; ++m) {
     const Index unit = (map + m) * f.shape.positions() + position;
     const T bias = f.bias ? f.bias[unit] : T(0);
-    for (int v = 0; v < V; ++v) store(f.across + unit * f.ldc + c + v * lanes<T>, acc[m][v] + bias);
+    for (int v = 0; v < V; ++v) store(f.across[unit] + c + v * lanes<T>, acc[m][v] + bias);
   }
 }
 
@@ -51,7 +51,7 @@ inline bool local_forward_position(const LocalForward<T>& f, Index p) {
   const Index width = round_up(f.n, lanes<T>);
   bool ok = true;
   for (Index m = 0; m < f.shape.maps; ++m) {
-    T* a = f.across + (m * f.shape.positions() + p) * f.ldc;
+    T* a = f.across[m * f.shape.positions() + p];
     ok &= row_within_limit(a, width);
     activate(a, width, f.activation);
   }
@@ -64,7 +64,7 @@ void local_forward_run(const LocalForward<T>& f, int tile, int tile_end) {
   bool ok = true;
   for_position_blocks<T>(f.shape, f.n, tile, tile_end, [&](Index p, Index count) {
     for (Index i = 0; i < count; ++i) ok &= local_forward_position(f, p + i);
-    units_back(f.shape, p, count, f.across, f.ldc, f.n, f.a, f.lda);
+    units_back<T>(f.shape, p, count, f.across, f.n, f.a);
   });
   if (!ok) report(f.bad);
 }

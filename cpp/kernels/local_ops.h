@@ -39,55 +39,45 @@ struct LocalShape {
 
 // Arrays named `across` have examples side by side, padded to whole vectors: inputs or units in rows, n
 // in columns. They are scratch that a backend lays out where its kernels want it.
+template <class T>
+struct LocalScratch {
+  View<T> x_across;
+  T* scratch;  // local_tiles rows of shape.scratch<T>()
+  View<T> across;
+};
 
 // a = σ(W x + b), (n, units), overwritten
 template <class T>
-struct LocalForward {
+struct LocalForward : LocalScratch<T> {
   LocalShape shape;
-  const T* x;
-  Index ldx;
+  View<const T> x;
   Index n;
-  const T* w;
-  Index ldw;
+  View<const T> w;
   const T* bias;  // (units); null: none
   Sigma activation;
-  T* x_across;
-  T* across;
-  Index ldc;   // of both
-  T* scratch;  // local_tiles rows of shape.scratch<T>()
-  T* a;
-  Index lda;
+  View<T> a;
   int* bad;
 };
 
 // below = Wᵀδ for each pixel, overwritten
 template <class T>
 struct LocalBack {
+  View<const T> delta;  // (units, n)
   LocalShape shape;
-  const T* delta;  // (units, n)
-  Index ldd;
+  View<const T> w;
   Index n;
-  const T* w;
-  Index ldw;
-  T* below;  // (inputs, n)
-  Index ldb;
+  View<T> below;  // (inputs, n)
 };
 
 // One update of W and the bias, (units); x (n, inputs), δ (n, units).
 template <class T>
-struct LocalUpdate : Learning<T>, ParameterArrays<T> {
+struct LocalUpdate : Learning<T>, ParameterArrays<T>, LocalScratch<T> {
   LocalShape shape;
-  const T* x;
-  Index ldx;
-  const T* delta;
-  Index ldd;
+  View<const T> x;
   Index n;
-  T* x_across;
-  T* across;
-  Index ldc;         // of both
-  T* scratch;        // local_tiles rows of shape.scratch<T>()
   T* bias_gradient;  // scratch: (units), padding zero
-  double* whole;     // local_tiles rows of shape.whole<T>(); null where n ≤ k_block
+  View<const T> delta;
+  double* whole;  // local_tiles rows of shape.whole<T>(); null where n ≤ k_block
 };
 
 }  // namespace fastfa

@@ -68,10 +68,10 @@ struct Reader {
 // From the rows of w to the lanes of a span and back: column c of the i-th position is lane i of row c.
 // The way back calls f(i, c, the vector of columns from c on).
 template <class T>
-inline void weights_across(const T* rows, Index ldw, Index cols, T* to) {
+inline void weights_across(View<const T> rows, Index cols, T* to) {
   for (Index c = 0; c < cols; c += lanes<T>) {
     Vec<T> block[lanes<T>];
-    for (Index i = 0; i < lanes<T>; ++i) block[i] = load(rows + i * ldw + c);
+    for (Index i = 0; i < lanes<T>; ++i) block[i] = load(rows[i] + c);
     transpose_block<T>(block);
     for (Index i = 0; i < lanes<T>; ++i) store(to + (c + i) * lanes<T>, block[i]);
   }

@@ -11,14 +11,15 @@ namespace {
 template <class T, int M, int E>
 inline bool local_rows_block(const LocalForward<T>& f, const Span& span, const Reader<T>& read,
                              const Taps& taps, const T* weights, Index map, Index example) {
-  const T* x = f.x + example * f.ldx + span.pixel;
-  const T* ahead = f.n > example + E ? x + E * f.ldx : x;  // what comes next lies too far to be expected
+  const T* x = f.x[example] + span.pixel;
+  const T* ahead =
+      f.n > example + E ? x + E * f.x.ld : x;  // what comes next lies too far to be expected
   Vec<T> acc[E][M] = {};
   for (Index k = 0; k < taps.count; ++k) {
     const T* w = weights + (taps.weight[k] + map) * lanes<T>;
     Vec<T> pixel[E];
-    for (int e = 0; e < E; ++e) pixel[e] = read(x + e * f.ldx + taps.pixel[k]);
-    __builtin_prefetch(ahead + k % E * f.ldx + taps.pixel[k]);  // often its line is the next taps', too
+    for (int e = 0; e < E; ++e) pixel[e] = read(x + e * f.x.ld + taps.pixel[k]);
+    __builtin_prefetch(ahead + k % E * f.x.ld + taps.pixel[k]);  // often its line is the next taps', too
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
       const Vec<T> row = load(w + m * lanes<T>);
@@ -38,7 +39,7 @@ inline bool local_rows_block(const LocalForward<T>& f, const Span& span, const R
   for (int e = 0; e < E; ++e) {
     for (int m = 0; m < M; ++m) {
       const T* from = block + (e * M + m) * lanes<T>;
-      T* to = f.a + (example + e) * f.lda + (map + m) * f.shape.positions() + span.p;
+      T* to = f.a[example + e] + (map + m) * f.shape.positions() + span.p;
       store_unaligned(to + span.done, load_unaligned(from + span.done, count), count);
     }
   }
@@ -54,7 +55,7 @@ void local_rows_forward(const LocalForward<T>& f, int tile, int tile_end) {
   for_position_blocks<T>(s, f.n, tile, tile_end, [&](Index p, Index count) {
     const Span span = span_of<T>(s, p, count);
     const Reader<T> read(span);
-    weights_across(f.w + span.p * f.ldw, f.ldw, s.channels * s.block(), weights);
+    weights_across(f.w.from(span.p), s.channels * s.block(), weights);
     for_maps(s.maps, [&](Index map, auto maps) {
       for_each_few<local_vecs>(f.n, [&](Index example, auto examples) {
         ok &= local_rows_block<T, decltype(maps)::value, decltype(examples)::value>(

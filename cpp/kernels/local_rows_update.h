@@ -16,13 +16,13 @@ constexpr Index chunks_in_T = 8;   // of a large batch
 // sums[k, m] += Σ_n x[n, tap k] δ[n, m] for K taps and M maps; δ (n, M) a vector each. apart: what is
 // added has been summed on its own.
 template <class T, int K, int M>
-inline void local_rows_gradient(const T* x, Index ldx, Index n, const Reader<T>& read,
+inline void local_rows_gradient(View<const T> x, Index n, const Reader<T>& read,
                                 const std::int32_t* pixels, const std::int32_t* weights, const T* delta,
                                 T* sums, bool apart) {
   Vec<T> acc[K][M];
   const T* from[K];
   for (int k = 0; k < K; ++k) {
-    from[k] = x + pixels[k];
+    from[k] = x.data + pixels[k];
     for (int m = 0; m < M; ++m) {
       acc[k][m] = apart ? Vec<T>{} : load(sums + (weights[k] + m) * lanes<T>);
     }
@@ -31,7 +31,7 @@ inline void local_rows_gradient(const T* x, Index ldx, Index n, const Reader<T>&
     Vec<T> pixel[K];
     for (int k = 0; k < K; ++k) {
       pixel[k] = read(from[k]);
-      from[k] += ldx;
+      from[k] += x.ld;
     }
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
@@ -57,7 +57,7 @@ inline void local_rows_chunk(const LocalUpdate<T>& u, const Span& span, const Re
   Vec<T> bias[M] = {};
   for (Index i = begin; i < end; ++i) {
     for (int m = 0; m < M; ++m) {
-      const Vec<T> d = load_unaligned(u.delta + i * u.ldd + (map + m) * u.shape.positions() + span.p);
+      const Vec<T> d = load_unaligned(u.delta[i] + (map + m) * u.shape.positions() + span.p);
       store(delta + ((i - begin) * M + m) * lanes<T>, d);
       bias[m] += d;
     }
@@ -74,8 +74,8 @@ inline void local_rows_chunk(const LocalUpdate<T>& u, const Span& span, const Re
     }
   }
   for_each_few<local_vecs>(taps.count, [&](Index k, auto few) {
-    local_rows_gradient<T, decltype(few)::value, M>(u.x + begin * u.ldx + span.pixel, u.ldx, end - begin,
-                                                    read, taps.pixel + k, taps.weight + k, delta,
+    local_rows_gradient<T, decltype(few)::value, M>(u.x.from(begin, span.pixel), end - begin, read,
+                                                    taps.pixel + k, taps.weight + k, delta,
                                                     sums + map * lanes<T>, of_bias != nullptr);
   });
 }
@@ -115,8 +115,8 @@ void local_rows_update(const LocalUpdate<T>& u, int tile, int tile_end) {
     }
     weights_back(sums, cols, [&](Index i, Index c, Vec<T> gradient) {
       if (i < span.done) return;
-      const Index at = (span.p + i) * u.ldw + c;
-      const Slot<T> slot{u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
+      const Index at = (span.p + i) * u.w.ld + c;
+      const Slot<T> slot{u.w.data + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
       apply(u, slot, gradient, u.decay);
     });
   });

@@ -20,10 +20,10 @@ int local_update_tiles(const LocalUpdate<T>& u) {
 template <class T, int K, int M>
 inline void local_products(const LocalUpdate<T>& u, const T* x, const T* delta, Index v0, Index v1,
                            Vec<T>* acc) {
-  const Index next_map = u.shape.positions() * u.ldc;
+  const Index next_map = u.shape.positions() * u.across.ld;
   for (Index v = v0; v < v1; ++v) {
     Vec<T> row[K];
-    for (int k = 0; k < K; ++k) row[k] = load(x + k * u.ldc + v * lanes<T>);
+    for (int k = 0; k < K; ++k) row[k] = load(x + k * u.x_across.ld + v * lanes<T>);
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
       const Vec<T> d = load(delta + m * next_map + v * lanes<T>);
@@ -72,8 +72,8 @@ inline void local_gradient_run(const LocalUpdate<T>& u, Index position, Index pi
     const auto pixels = [&](auto wide) {
       for_maps(u.shape.maps, [&](Index map, auto maps) {
         local_gradient_block<T, decltype(wide)::value, decltype(maps)::value>(
-            u, u.x_across + (pixel + i) * u.ldc,
-            u.across + (map * u.shape.positions() + position) * u.ldc, g + i * u.shape.maps + map);
+            u, u.x_across[pixel + i], u.across[map * u.shape.positions() + position],
+            g + i * u.shape.maps + map);
       });
     };
     with_rows<decltype(pixels)&, local_pixels>(static_cast<int>(min(local_pixels, count - i)), pixels);
@@ -90,8 +90,8 @@ inline void local_update_position(const LocalUpdate<T>& u, Index p, T* g) {
       local_gradient_run(u, p, pixel, count, g + weight - channel * block);
     });
     for (Index i = 0; i < block; i += lanes<T>) {
-      const Index at = p * u.ldw + channel * block + i;
-      const Slot<T> slot{u.w + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
+      const Index at = p * u.w.ld + channel * block + i;
+      const Slot<T> slot{u.w.data + at, u.v ? u.v + at : nullptr, u.s ? u.s + at : nullptr};
       apply(u, slot, load(g + i), u.decay);
     }
   }
@@ -104,7 +104,7 @@ inline void local_bias_gradient(const LocalUpdate<T>& u, Index p) {
     const Index maps = min(lanes<T>, u.shape.maps - first);
     Vec<T> sum[lanes<T>] = {};
     for (Index m = 0; m < maps; ++m) {
-      const T* delta = u.across + ((first + m) * u.shape.positions() + p) * u.ldc;
+      const T* delta = u.across[(first + m) * u.shape.positions() + p];
       const Index vecs = (u.n + lanes<T> - 1) / lanes<T>;
       sum[m] = sum_of<T>(vecs, [&](Index v) { return load(delta + v * lanes<T>); });
     }
@@ -118,7 +118,7 @@ void local_update_run(const LocalUpdate<T>& u, int tile, int tile_end) {
   if (local_by_rows<T>(u.shape)) return local_rows_update(u, tile, tile_end);
   T* g = u.scratch + tile * u.shape.template scratch<T>();
   for_position_blocks<T>(u.shape, u.n, tile, tile_end, [&](Index p, Index count) {
-    units_across(u.shape, p, count, u.delta, u.ldd, u.n, u.across, u.ldc);
+    units_across(u.shape, p, count, u.delta, u.n, u.across);
     for (Index i = 0; i < count; ++i) {
       local_update_position(u, p + i, g);
       if (u.bias) local_bias_gradient(u, p + i);

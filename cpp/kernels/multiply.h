@@ -28,17 +28,11 @@ template <class T>
 struct Operand {
   const T* a;
   Index a_row, a_col;
-  const T* b;
-  Index ldb;
+  View<const T> b;
 };
 
-// Rows of a matrix that the work after this one will read, a panel wide: they lie too far apart for the
-// processor to expect them, so they are asked for row by row while this one is under way.
-template <class T>
-struct Ahead {
-  const T* row;  // null: none
-  Index ld;
-};
+// Asks for a panel of a row that the work after this one will read: rows lie too far apart for the
+// processor to expect them.
 template <class T>
 inline void fetch(const T* row) {
   constexpr Index line = 64 / Index{sizeof(T)};
@@ -52,7 +46,7 @@ inline void fetch(const T* row) {
 // processor's addressing can express: with a pointer or an offset for each there are too few registers.
 template <class T, int M, int V, bool Fetch = false>
 inline void accumulate(Vec<T> (&sums)[M][V], const Operand<T>& x, Index k0, Index k1,
-                       Ahead<T> ahead = {}) {
+                       View<const T> ahead = {}) {
 #if defined(__clang__)  // it would add to the sums in memory: to a copy it does so in registers
   Vec<T> acc[M][V];
   std::memcpy(acc, sums, sizeof acc);
@@ -62,9 +56,9 @@ inline void accumulate(Vec<T> (&sums)[M][V], const Operand<T>& x, Index k0, Inde
   constexpr int groups = (M + 2) / 3;
   const T* a[groups];
   for (int g = 0; g < groups; ++g) a[g] = x.a + k0 * x.a_col + 3 * g * x.a_row;
-  const T* b = x.b + k0 * x.ldb;
-  const T* next = Fetch ? ahead.row + k0 * ahead.ld : nullptr;
-  for (Index k = k0; k < k1; ++k, b += x.ldb) {
+  const T* b = x.b[k0];
+  const T* next = Fetch ? ahead[k0] : nullptr;
+  for (Index k = k0; k < k1; ++k, b += x.b.ld) {
     Vec<T> row[V];
     for (int v = 0; v < V; ++v) row[v] = load(b + v * lanes<T>);
     if constexpr (Fetch) {
@@ -118,22 +112,22 @@ inline void for_row_tiles(Index rows, F&& f) {
 
 // C (M × V vectors at c) = or += the product over ranges r0 … r1.
 template <class T, int M, int V>
-inline void multiply_tile(const Operand<T>& x, const ColumnRange* ranges, Index r0, Index r1,
-                          Index k_shift, T* c, Index ldc, bool add, Ahead<T> ahead) {
+inline void multiply_tile(const Operand<T>& x, Ranges ranges, Index r0, Index r1, Index k_shift,
+                          View<T> c, bool add, View<const T> ahead) {
   Vec<T> acc[M][V];
   for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) acc[m][v] = add ? load(c + m * ldc + v * lanes<T>) : Vec<T>{};
+    for (int v = 0; v < V; ++v) acc[m][v] = add ? load(c[m] + v * lanes<T>) : Vec<T>{};
   }
   for (Index r = r0; r < r1; ++r) {
     const Index k0 = ranges[r].begin - k_shift, k1 = ranges[r].end - k_shift;
-    if (ahead.row) {
+    if (ahead) {
       accumulate<T, M, V, true>(acc, x, k0, k1, ahead);
     } else {
       accumulate<T, M, V>(acc, x, k0, k1);
     }
   }
   for (int m = 0; m < M; ++m) {
-    for (int v = 0; v < V; ++v) store(c + m * ldc + v * lanes<T>, acc[m][v]);
+    for (int v = 0; v < V; ++v) store(c[m] + v * lanes<T>, acc[m][v]);
   }
 }
 
@@ -158,9 +152,9 @@ inline void transpose_block(Vec<T> (&x)[lanes<T>]) {
 
 // Packs B[k0…k1) × V vectors of columns into `packed` (panel columns wide).
 template <class T, int V>
-inline void pack_rows(const T* b, Index ldb, Index k0, Index k1, T* packed) {
+inline void pack_rows(View<const T> b, Index k0, Index k1, T* packed) {
   for (Index k = k0; k < k1; ++k, packed += panel<T>) {
-    for (int v = 0; v < V; ++v) store(packed + v * lanes<T>, load(b + k * ldb + v * lanes<T>));
+    for (int v = 0; v < V; ++v) store(packed + v * lanes<T>, load(b[k] + v * lanes<T>));
   }
 }
 

@@ -1,5 +1,7 @@
 // The operations of a backend: one argument pack each. Plain data, shared by the core and by kernels
-// compiled for several instruction sets, so nothing in here may have code that could differ.
+// compiled for several instruction sets, so nothing in here may have code that could differ. Packs are
+// filled by name. Where one is filled by position, no two neighbours have the same type, so that the
+// compiler finds two that were swapped: fields are in such an order.
 //
 // Storage: activations and deltas are (examples, units) with rows `ld` apart; a weight matrix is kept
 // input-major, W[i*ld + o], so that outputs are contiguous and an input that is zero in the whole batch
@@ -8,18 +10,40 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "fastfa/types.h"
 
 #if defined(__CUDACC__)
-#define FASTFA_ON_DEVICE __device__
+#define FASTFA_ON_DEVICE __host__ __device__
 #else
 #define FASTFA_ON_DEVICE
 #endif
+#define FASTFA_INLINE __attribute__((always_inline)) FASTFA_ON_DEVICE
 
 namespace fastfa {
 
 using Index = std::int64_t;
+
+// A matrix in memory, whose rows are `ld` elements apart: m[r] is row r. Null: there is none.
+template <class T>
+struct View {
+  T* data = nullptr;
+  Index ld = 0;
+
+  View() = default;
+  FASTFA_INLINE constexpr View(T* first, Index distance) : data(first), ld(distance) {}
+  template <class U, class = std::enable_if_t<std::is_same_v<const U, T>>>
+  FASTFA_INLINE constexpr View(View<U> m) : data(m.data), ld(m.ld) {}
+
+  FASTFA_INLINE constexpr T* operator[](Index row) const { return data + row * ld; }
+  FASTFA_INLINE constexpr explicit operator bool() const { return data != nullptr; }
+  // What begins at this element of it.
+  FASTFA_INLINE constexpr View from(Index row, Index col = 0) const {
+    return {data + row * ld + col, ld};
+  }
+};
 
 // An activation function: which one, and the slope of leaky_relu below zero (others don't use it).
 struct Sigma {
@@ -35,6 +59,18 @@ struct ColumnRange {
   std::int32_t begin, end;
 };
 constexpr Index k_block = 256;
+// Null: no column.
+struct Ranges {
+  const ColumnRange* data = nullptr;
+  Index count = 0;
+
+  Ranges() = default;
+  FASTFA_INLINE constexpr Ranges(const ColumnRange* first, Index n) : data(first), count(n) {}
+  template <class List, class = decltype(std::declval<List>().data())>
+  FASTFA_INLINE Ranges(const List& list) : data(list.data()), count(static_cast<Index>(list.size())) {}
+
+  FASTFA_INLINE constexpr const ColumnRange& operator[](Index i) const { return data[i]; }
+};
 
 // With so few examples a product is formed in up to max_row_chunks parts (small_batch.h). `partial` of
 // an argument pack has room for partial_rows rows of padded_cols(columns of the result).
@@ -43,15 +79,14 @@ constexpr Index max_row_chunks = 16;
 constexpr Index partial_rows = 2 * max_row_chunks;
 constexpr Index padded_cols(Index cols) { return (cols + 15) / 16 * 16; }
 
-// Copies examples order[0…n) of x (rows ldx apart) to h; active[c] = 1 where column c is not all zero.
+// Copies examples order[0…n) of x to h; active[c] = 1 where column c is not all zero.
 template <class T>
 struct Gather {
-  const T* x;
-  Index ldx;
+  Index n;
+  View<const T> x;
   const Index* order;
-  Index n, cols;
-  T* h;
-  Index ldh;
+  Index cols;
+  View<T> h;
   unsigned char* active;
   int* bad;  // set to 1 when a value is NaN, infinite, or too large to train on
 };
@@ -59,18 +94,15 @@ struct Gather {
 // a = σ(h W + b): h (n, n_in) · W (n_in, n_out) → a (n, n_out), overwritten.
 template <class T>
 struct DenseForward {
-  const T* h;
-  Index ldh;
-  Index n, n_in;
-  const ColumnRange* ranges;
-  Index n_ranges;
-  const T* w;
-  Index ldw;
+  Index n;
+  View<const T> h;
+  Index n_in;
+  Ranges ranges;
+  View<const T> w;
   Index n_out;
   const T* bias;     // null: none
   Sigma activation;  // applied to a; linear leaves the pre-activation
-  T* a;
-  Index lda;
+  View<T> a;
   T* partial;
   int* bad;
 };
@@ -78,16 +110,14 @@ struct DenseForward {
 // Output layer, in place: a (n, n_out) → σ(a); then δ, loss and error per example when y is given.
 template <class T>
 struct Output {
-  T* a;
-  Index lda;
-  Index n, n_out;
+  Index n;
+  View<T> a;
+  Index n_out;
   Sigma activation;
   Loss loss;
-  const T* y;  // null: activation only
-  Index ldy;
+  View<const T> y;  // null: activation only
   const Index* order;
-  T* delta;  // (n, n_out), overwritten; null: loss and error only
-  Index ldd;
+  View<T> delta;         // (n, n_out), overwritten; null: loss and error only
   double* loss_rows;     // (n)
   unsigned char* wrong;  // (n)
   int* bad;
@@ -101,17 +131,14 @@ struct Output {
 // source (n, n_src) → delta (n, n_l), overwritten. Each of them adds how it holds B.
 template <class T>
 struct FeedbackProduct {
-  const T* source;
-  Index lds;
-  Index n, n_src;
-  const ColumnRange* ranges;  // of source units
-  Index n_ranges;
+  Index n;
+  View<const T> source;
+  Index n_src;
+  Ranges ranges;  // of source units
   Index n_l;
-  const T* h;  // not read when activation is linear
-  Index ldh;
+  View<const T> h;  // not read when activation is linear
   Sigma activation;
-  T* delta;
-  Index ldd;
+  View<T> delta;
   T* partial;
   int* bad;
 };
@@ -120,26 +147,24 @@ struct FeedbackProduct {
 // above.
 template <class T>
 struct Propagate : FeedbackProduct<T> {
-  const T* b;
-  Index ldb;
+  View<const T> b;
   int transposed;
 };
 
-// B = scale · sign(w), or magnitude ∘ sign(w): both (n_l, n_src), rows ldb apart.
+// B = scale · sign(w), or magnitude ∘ sign(w): both (n_l, n_src).
 template <class T>
 struct PropagateSign : FeedbackProduct<T> {
-  const T* w;
-  Index ldb;
-  const T* magnitude;  // null: scale
+  View<const T> w;
   T scale;
+  View<const T> magnitude;  // null: scale
 };
 
 // B of ±scale, and 0 where `kept` has a 0: bit j % 32 of word [j / 32 · n_src + k] is element (j, k).
 template <class T>
 struct PropagateBits : FeedbackProduct<T> {
   const std::uint32_t* positive;
-  const std::uint32_t* kept;  // null: all
   T scale;
+  const std::uint32_t* kept;  // null: all
 };
 
 // B drawn from Philox where it is used: element (j, k) is byte k % 16 of block (j, k / 16), one of 256
@@ -147,19 +172,19 @@ struct PropagateBits : FeedbackProduct<T> {
 template <class T>
 struct PropagateProcedural : FeedbackProduct<T> {
   std::uint64_t seed;
-  std::uint32_t purpose, layer;
+  std::uint32_t purpose;
   T scale;
+  std::uint32_t layer;
 };
 
 // B by rows: those of unit j are columns column[start[j] … start[j + 1]) with their values. `across` is
-// the source transposed, (n_src, n) with rows ldx apart; with one example it isn't used.
+// the source transposed, (n_src, n); with one example it isn't used.
 template <class T>
 struct PropagateSparse : FeedbackProduct<T> {
   const Index* start;
   const std::int32_t* column;
   const T* value;
-  const T* across;
-  Index ldx;
+  View<const T> across;
 };
 
 // B[j, k] = H[row[j], column[k]] · sign[k], H the Walsh–Hadamard matrix of `order`, a power of two.
@@ -167,8 +192,8 @@ struct PropagateSparse : FeedbackProduct<T> {
 template <class T>
 struct PropagateHadamard : FeedbackProduct<T> {
   const std::int32_t* row;
-  const std::int32_t* column;
   const T* sign;  // times the scale
+  const std::int32_t* column;
   Index order;
   T* work;
 };
@@ -176,36 +201,38 @@ struct PropagateHadamard : FeedbackProduct<T> {
 // delta ← factor[row] · delta ∘ σ′(h): the end of feedback that was made elsewhere. factor null: 1.
 template <class T>
 struct TimesSlope {
-  T* delta;
-  Index ldd;
-  Index n, cols;
-  const T* h;  // not read when activation is linear
-  Index ldh;
+  Index n;
+  View<T> delta;
+  Index cols;
+  View<const T> h;  // not read when activation is linear
   Sigma activation;
   const double* factor;
   int* bad;
 };
+// What `product` still lacks when B δ is in its delta.
+template <class T>
+TimesSlope<T> end_of(const FeedbackProduct<T>& product) {
+  return {product.n, product.delta, product.n_l, product.h, product.activation, nullptr, product.bad};
+}
 
 // slope ← σ′(h), then h ← σ(h), h being the pre-activation: for an activation whose slope doesn't follow
 // from its value. Feedback gets `slope` for its h.
 template <class T>
 struct Activate {
-  T* h;
-  Index ldh;
-  Index n, cols;
+  Index n;
+  View<T> h;
+  Index cols;
   Sigma activation;
-  T* slope;
-  Index lds;
+  View<T> slope;
 };
 
-// to (cols, n), rows ldt apart, n padded with zeros to whole vectors ← x (n, cols) transposed
+// to (cols, n), n padded with zeros to whole vectors ← x (n, cols) transposed
 template <class T>
 struct Transpose {
-  const T* x;
-  Index ldx;
-  Index n, cols;
-  T* to;
-  Index ldt;
+  Index n;
+  View<const T> x;
+  Index cols;
+  View<T> to;
 };
 
 // Random numbers from Philox: out (rows, cols), overwritten; with `a`, also a ← σ(a + out). Element (r,
@@ -213,15 +240,13 @@ struct Transpose {
 enum class Distribution : int { magnitude, uniform, normal };  // U(0, s), U(−s, s), N(0, s²)
 template <class T>
 struct Draw {
-  T* out;
-  Index ld;
+  View<T> out;
   Index rows, cols, row0;
   Distribution distribution;
   T scale;
   std::uint64_t seed;
   std::uint32_t purpose, layer;  // the counter's last two words
-  T* a;                          // null: none
-  Index lda;
+  View<T> a;                     // null: none
   Sigma activation;
   int* bad;
 };
@@ -230,11 +255,9 @@ struct Draw {
 // dropped if word r % 4 of block (c, r / 4) is below `threshold`; r counts from row0, a multiple of 4.
 template <class T>
 struct Dropout {
-  const T* x;
-  Index ldx;
+  View<const T> x;
   Index rows, cols, row0;
-  T* to;
-  Index ldt;
+  View<T> to;
   std::uint32_t threshold;
   T scale;
   std::uint64_t seed;
@@ -244,11 +267,10 @@ struct Dropout {
 // out[3n …] = x·y, x·x, y·y of row n; padding columns of x or y are zero.
 template <class T>
 struct RowDots {
-  const T* x;
-  Index ldx;
-  const T* y;
-  Index ldy;
-  Index n, cols;
+  Index n;
+  View<const T> x;
+  Index cols;
+  View<const T> y;
   double* out;
 };
 
@@ -257,14 +279,14 @@ struct RowDots {
 struct Tally {
   const double* loss_rows;     // (n)
   const unsigned char* wrong;  // (n)
+  const double* weight_rows;   // (n), of weighted examples: those of the wrong ones are added up, too
   Index n;
   const int* flags;
   Index n_flags;
   int* halted;
   double* loss_sum;
   Index* wrong_sum;
-  const double* weight_rows = nullptr;  // (n), of weighted examples: those of the wrong ones are
-  double* missed_sum = nullptr;         // added up too
+  double* missed_sum;
 };
 
 // What an optimizer does with a gradient. With g = rate · gradient − decay · w:
@@ -293,10 +315,9 @@ struct Learning {
 // What an update changes: W, a bias, and the optimizer's memory of them.
 template <class T>
 struct ParameterArrays {
-  T* w;
-  Index ldw;
-  T* v;     // null: no momentum, and no mean of g
-  T* s;     // null: SGD
+  View<T> w;
+  T* v;     // lies as w; null: no momentum, and no mean of g
+  T* s;     // the same; null: SGD
   T* bias;  // null: none
   T* v_bias;
   T* s_bias;
@@ -305,17 +326,14 @@ struct ParameterArrays {
 // One update, gradient hᵀδ, over the rows in `ranges`; of the bias Σ δ.
 template <class T>
 struct DenseUpdate : Learning<T>, ParameterArrays<T> {
-  const T* h;
-  Index ldh;
-  Index n, n_in;
-  const ColumnRange* ranges;
-  Index n_ranges;
-  const T* delta;
-  Index ldd;
+  Index n;
+  View<const T> h;
+  Index n_in;
+  Ranges ranges;
+  View<const T> delta;
   Index n_out;
-  // Bit c % 32 of word [i · ldm + c / 32]: whether W[i, c] exists; null: all do.
-  const std::uint32_t* mask;
-  Index ldm;
+  // Bit c % 32 of word [i, c / 32]: whether W[i, c] exists; null: all do.
+  View<const std::uint32_t> mask;
   // pending_decays[i]: steps of weight decay not yet applied to row i of w. They are applied first, and
   // the count is set to 0. Null: there are none. With n = 0 they are all that is done.
   std::int32_t* pending_decays = nullptr;
@@ -325,12 +343,12 @@ struct DenseUpdate : Learning<T>, ParameterArrays<T> {
 // All arrays have `count` elements, padding of rows included.
 template <class T>
 struct ApplyGradient : Learning<T> {
-  const T* gradient;
-  T limit;  // infinity: none
-  T* w;
-  T* v;
-  T* s;
-  Index count;
+  const T* gradient = nullptr;
+  T limit = 0;  // infinity: none
+  T* w = nullptr;
+  T* v = nullptr;
+  T* s = nullptr;
+  Index count = 0;
 };
 
 // A dense layer that learns from small_batch examples at the most: the update that the last batch left,
@@ -345,7 +363,7 @@ struct DenseOnline {
 
 // The version of the packs, here and in bf16_ops.h, tiny_ops.h, local_ops.h, conv_ops.h,
 // recurrent_ops.h and kernel_table.h.
-constexpr std::uint32_t kernel_abi = 20;
+constexpr std::uint32_t kernel_abi = 21;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

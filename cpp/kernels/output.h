@@ -86,8 +86,8 @@ template <class T>
 [[gnu::noinline]] void output_row(const Output<T>& o, Index n) {
   const auto activation = o.activation;
   const auto loss = o.loss;
-  T* a = o.a + n * o.lda;
-  const T* y = o.y ? o.y + o.order[n] * o.ldy : nullptr;
+  T* a = o.a[n];
+  const T* y = o.y ? o.y[o.order[n]] : nullptr;
   const Index width = round_up(o.n_out, lanes<T>);
   if (!row_within_limit(a, width)) return report(o.bad);
 
@@ -120,7 +120,7 @@ template <class T>
   o.wrong[n] = argmax(a, o.n_out) != argmax(y, o.n_out);
   if (!o.delta) return;
 
-  T* delta = o.delta + n * o.ldd;
+  T* delta = o.delta[n];
   for (Index i = 0; i < o.n_out; ++i) delta[i] = y[i] - a[i];
   if (loss == Loss::squared_error) times_derivative(delta, a, width, activation);
   if (!row_within_limit(delta, width)) return report(o.bad);

@@ -47,42 +47,39 @@ struct InPlace {
 // Whether it pays to ask for B's rows early: either there is enough to do meanwhile, or a B of this size
 // comes from memory.
 template <class T>
-inline bool worth_fetching(Index rows, const ColumnRange* ranges, Index n_ranges, Index ldb) {
+inline bool worth_fetching(Index rows, Ranges ranges, Index ldb) {
   constexpr Index large = (Index{4} << 20) / Index{sizeof(T)};
-  return rows > tile_rows || (n_ranges > 0 && ranges[n_ranges - 1].end * ldb > large);
+  return rows > tile_rows || (ranges.count > 0 && ranges[ranges.count - 1].end * ldb > large);
 }
 
 // C (rows × V vectors) = A · B over all ranges. b is B's first row in this panel; if it is null,
 // pack(k0, k1, to) lays those rows down. B isn't packed as such: a k_block of a panel stays in the first
 // cache while the rows of A pass, and a copy would cost more than it saves.
 template <class T, int V, class Pack>
-inline void panel_product(const T* a, Index lda, Index rows, const ColumnRange* ranges, Index n_ranges,
-                          const T* b, Index ldb, Pack&& pack, T* c, Index ldc) {
+inline void panel_product(View<const T> a, Index rows, Ranges ranges, View<const T> b, Pack&& pack,
+                          View<T> c) {
   alignas(64) T packed[k_block * panel<T>];
-  const bool fetching = b && worth_fetching<T>(rows, ranges, n_ranges, ldb);
+  const bool fetching = b && worth_fetching<T>(rows, ranges, b.ld);
   Index r0 = 0;
   do {
-    const Index k0 = n_ranges == 0 ? 0 : ranges[r0].begin / k_block * k_block;
+    const Index k0 = ranges.count == 0 ? 0 : ranges[r0].begin / k_block * k_block;
     Index r1 = r0;
-    while (r1 < n_ranges && ranges[r1].begin < k0 + k_block) ++r1;
+    while (r1 < ranges.count && ranges[r1].begin < k0 + k_block) ++r1;
     if (!b) {
       for (Index r = r0; r < r1; ++r) {
         pack(ranges[r].begin, ranges[r].end, packed + (ranges[r].begin - k0) * panel<T>);
       }
     }
     // What comes next: these columns' next rows, or the next panel's first.
-    Ahead<T> ahead{};
-    if (fetching) ahead = {r1 < n_ranges ? b + (k0 + k_block) * ldb : b + panel<T>, ldb};
+    View<const T> ahead;
+    if (fetching) ahead = r1 < ranges.count ? b.from(k0 + k_block) : b.from(0, panel<T>);
     for_row_tiles(rows, [&](Index m, auto height) {
       constexpr int M = decltype(height)::value;
-      const T* am = a + m * lda + k0;
-      const Operand<T> x =
-          b ? Operand<T>{am, lda, 1, b + k0 * ldb, ldb} : Operand<T>{am, lda, 1, packed, panel<T>};
-      multiply_tile<T, M, V>(x, ranges, r0, r1, k0, c + m * ldc, ldc, r0 > 0,
-                             m == 0 ? ahead : Ahead<T>{});
+      const Operand<T> x{a[m] + k0, a.ld, 1, b ? b.from(k0) : View<const T>{packed, panel<T>}};
+      multiply_tile<T, M, V>(x, ranges, r0, r1, k0, c.from(m), r0 > 0, m == 0 ? ahead : View<const T>{});
     });
     r0 = r1;
-  } while (r0 < n_ranges);
+  } while (r0 < ranges.count);
 }
 
 // Calls f(first column, columns, Rows<vectors>) for the panels of c0 … c1.

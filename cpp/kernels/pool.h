@@ -69,9 +69,9 @@ void pool_forward_run(const PoolForward<T>& f, int tile, int tile_end) {
   const Index tiles = pool_tiles(f), planes = pool_planes(f), pixels = s.height * s.width;
   for (Index i = tile * planes / tiles; i < tile_end * planes / tiles; ++i) {
     const Index example = i / s.channels, channel = i % s.channels;
-    const T* const x = f.x + example * f.ldx + channel * pixels;
-    T* const a = f.a + example * f.lda + channel * s.positions();
-    T* const chosen = f.chosen ? f.chosen + example * f.ldc + channel * s.positions() : nullptr;
+    const T* const x = f.x[example] + channel * pixels;
+    T* const a = f.a[example] + channel * s.positions();
+    T* const chosen = f.chosen ? f.chosen[example] + channel * s.positions() : nullptr;
     for (Index oy = 0; oy < s.out_h; ++oy) {
       for (Index ox = 0; ox < s.out_w; ox += lanes<T>) {
         // A vector may go beyond the row's end: the next row is written over that.
@@ -142,10 +142,9 @@ void pool_back_run(const PoolBack<T>& b, int tile, int tile_end) {
   const bool pairs = s.kernel_w == 2 && s.stride_w == 2 && s.kernel_h <= s.stride_h;
   for (Index i = tile * planes / tiles; i < tile_end * planes / tiles; ++i) {
     const Index example = i / s.channels, channel = i % s.channels, first = channel * s.positions();
-    (pairs ? pool_back_pairs<T>
-           : pool_back_any<T>)(s, b.source + example * b.lds + first,
-                               b.chosen ? b.chosen + example * b.ldc + first : nullptr,
-                               b.below + example * b.ldb + channel * s.height * s.width);
+    (pairs ? pool_back_pairs<T> : pool_back_any<T>)(s, b.source[example] + first,
+                                                    b.chosen ? b.chosen[example] + first : nullptr,
+                                                    b.below[example] + channel * s.height * s.width);
   }
 }
 

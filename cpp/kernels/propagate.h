@@ -17,13 +17,13 @@ template <class T>
 void propagate_run(const Propagate<T>& p, int tile, int tile_end) {
   for (; tile < tile_end; ++tile) {
     if (p.n == 1 && !p.transposed) {
-      const SmallBatch<T> source{p.source, p.lds, 1, p.ranges, p.n_ranges};
-      row_product(source, p.n_src, p.b, p.ldb, p.n_l, tile, p.partial);
+      const SmallBatch<T> source{p.source, 1, p.ranges};
+      row_product(source, p.n_src, p.b, p.n_l, tile, p.partial);
     } else if (p.transposed) {
-      const auto read = [&](Index j, Index k) { return load(p.b + j * p.ldb + k); };
+      const auto read = [&](Index j, Index k) { return load(p.b[j] + k); };
       product_tile_by_rows(p, tile, read);
     } else {
-      product_tile(p, tile, p.b, p.ldb, InPlace{});
+      product_tile(p, tile, p.b, InPlace{});
     }
   }
 }
@@ -31,7 +31,7 @@ void propagate_run(const Propagate<T>& p, int tile, int tile_end) {
 template <class T>
 void propagate_done(const Propagate<T>& p) {
   if (p.n != 1 || p.transposed) return;
-  add_chunks(p.partial, 1, p.n_src, p.n_l, p.delta, p.ldd);
+  add_chunks(p.partial, 1, p.n_src, p.n_l, p.delta);
   finish_product(p, 0, 1, 0, p.n_l);
 }
 

@@ -29,7 +29,7 @@ inline void bits_row(const PropagateBits<T>& p, Index c, Index cols) {
   const Index word = c / 32 * p.n_src, shift = c % 32;
   Vec<T> plus[V] = {}, minus[V] = {};
   for (Index k = 0; k < p.n_src; ++k) {
-    const Vec<T> d = Vec<T>{} + p.source[k];
+    const Vec<T> d = Vec<T>{} + p.source.data[k];
     const std::uint32_t positive = p.positive[word + k] >> shift;
     const std::uint32_t kept = p.kept ? p.kept[word + k] >> shift : ~0u;
     for (int v = 0; v < V; ++v) {
@@ -37,7 +37,7 @@ inline void bits_row(const PropagateBits<T>& p, Index c, Index cols) {
       minus[v] = add_where<T>(minus[v], (~positive & kept) >> v * lanes<T>, d);
     }
   }
-  for (int v = 0; v < V; ++v) store(p.delta + c + v * lanes<T>, p.scale * (plus[v] - minus[v]));
+  for (int v = 0; v < V; ++v) store(p.delta.data + c + v * lanes<T>, p.scale * (plus[v] - minus[v]));
   finish_product(p, 0, 1, c, cols);
 }
 

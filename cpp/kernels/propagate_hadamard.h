@@ -61,10 +61,10 @@ void propagate_hadamard_run(const PropagateHadamard<T>& p, int tile, int tile_en
     T* x = p.work + tile * padded_cols(p.order);
     for (Index n = tile * p.n / tiles; n < (tile + 1) * p.n / tiles; ++n) {
       std::memset(x, 0, static_cast<std::size_t>(p.order) * sizeof(T));
-      const T* source = p.source + n * p.lds;
+      const T* source = p.source[n];
       for (Index k = 0; k < p.n_src; ++k) x[p.column[k]] = p.sign[k] * source[k];
       transform(x, p.order);
-      T* delta = p.delta + n * p.ldd;
+      T* delta = p.delta[n];
       for (Index j = 0; j < p.n_l; ++j) delta[j] = x[p.row[j]];
       finish_product(p, n, n + 1, 0, p.n_l);
     }

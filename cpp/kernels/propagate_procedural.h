@@ -40,11 +40,11 @@ inline void procedural_row(const PropagateProcedural<T>& p, Index c, Index cols)
   Vec<T> sum[V] = {};
   T total = 0;
   for (Index k = 0; k < p.n_src; k += 16) {
-    sixteen_rows<T, V>(p, c, k, [&](int i, int v, Vec<T> s) { sum[v] += s * p.source[k + i]; });
-    for (int i = 0; i < 16; ++i) total += p.source[k + i];
+    sixteen_rows<T, V>(p, c, k, [&](int i, int v, Vec<T> s) { sum[v] += s * p.source.data[k + i]; });
+    for (int i = 0; i < 16; ++i) total += p.source.data[k + i];
   }
   for (int v = 0; v < V; ++v) {
-    store(p.delta + c + v * lanes<T>, (sum[v] * (T(2) / byte_unit<T>)+total) * (p.scale / T(256)));
+    store(p.delta.data + c + v * lanes<T>, (sum[v] * (T(2) / byte_unit<T>)+total) * (p.scale / T(256)));
   }
   finish_product(p, 0, 1, c, cols);
 }

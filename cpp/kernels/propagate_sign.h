@@ -13,12 +13,11 @@ void propagate_sign_run(const PropagateSign<T>& p, int tile, int tile_end) {
   for (; tile < tile_end; ++tile) {
     if (p.magnitude) {
       product_tile_by_rows(p, tile, [&](Index j, Index k) {
-        return signed_by(load(p.w + j * p.ldb + k), load(p.magnitude + j * p.ldb + k));
+        return signed_by(load(p.w[j] + k), load(p.magnitude[j] + k));
       });
     } else {
-      product_tile_by_rows(p, tile, [&](Index j, Index k) {
-        return signed_by(load(p.w + j * p.ldb + k), Vec<T>{} + p.scale);
-      });
+      product_tile_by_rows(
+          p, tile, [&](Index j, Index k) { return signed_by(load(p.w[j] + k), Vec<T>{} + p.scale); });
     }
   }
 }

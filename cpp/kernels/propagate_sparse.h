@@ -23,10 +23,10 @@ inline void sparse_row(const PropagateSparse<T>& p, Index j) {
   Index i = p.start[j];
   const Index end = p.start[j + 1];
   for (; i + 4 <= end; i += 4) {
-    for (int u = 0; u < 4; ++u) sum[u] += p.value[i + u] * p.source[p.column[i + u]];
+    for (int u = 0; u < 4; ++u) sum[u] += p.value[i + u] * p.source.data[p.column[i + u]];
   }
-  for (; i < end; ++i) sum[0] += p.value[i] * p.source[p.column[i]];
-  p.delta[j] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  for (; i < end; ++i) sum[0] += p.value[i] * p.source.data[p.column[i]];
+  p.delta.data[j] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 // Units j0 … j0 + lanes for V vectors of examples from n0 on.
@@ -37,7 +37,7 @@ inline void sparse_block(const PropagateSparse<T>& p, Index j0, Index n0) {
   for (int j = 0; j < min(n, p.n_l - j0); ++j) {
     Vec<T> acc[V] = {};
     for (Index i = p.start[j0 + j]; i < p.start[j0 + j + 1]; ++i) {
-      const T* x = p.across + p.column[i] * p.ldx + n0;
+      const T* x = p.across[p.column[i]] + n0;
       const T b = p.value[i];
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) acc[v] += b * load(x + v * n);
@@ -47,8 +47,7 @@ inline void sparse_block(const PropagateSparse<T>& p, Index j0, Index n0) {
   for (int v = 0; v < V; ++v) {
     transpose_block<T>(sums[v]);
     const Index first = n0 + v * n;
-    for (Index r = first; r < min(first + n, p.n); ++r)
-      store(p.delta + r * p.ldd + j0, sums[v][r - first]);
+    for (Index r = first; r < min(first + n, p.n); ++r) store(p.delta[r] + j0, sums[v][r - first]);
   }
 }
 

@@ -21,13 +21,12 @@ __attribute__((always_inline)) inline void for_wide_panels(Index cols, F&& f) {
 
 // a = z W, row after row of W.
 template <class T>
-[[gnu::noinline]] void recurrent_product(const T* z, Index depth, const T* w, Index ldw, Index cols,
-                                         T* a) {
+[[gnu::noinline]] void recurrent_product(const T* z, Index depth, View<const T> w, Index cols, T* a) {
   for_wide_panels<T>(cols, [&](Index c, auto vectors) {
     constexpr int V = vectors.value;
     Vec<T> sum[V]{};
-    const T* row = w + c;
-    for (Index i = 0; i < depth; ++i, row += ldw) {
+    const T* row = w.data + c;
+    for (Index i = 0; i < depth; ++i, row += w.ld) {
       for (int v = 0; v < V; ++v) sum[v] = z[i] * load(row + v * lanes<T>) + sum[v];
     }
     for (int v = 0; v < V; ++v) store(a + c + v * lanes<T>, sum[v]);
@@ -79,10 +78,10 @@ void recurrent_forward_run(const RecurrentForward<T>& f, int tile, int tile_end)
   const int tiles = recurrent_forward_tiles(f);
   bool ok = true;
   for (Index e = tile * f.n / tiles; e < tile_end * f.n / tiles; ++e) {
-    T* const h = f.h + e * f.ldh;
-    if (f.w) recurrent_product(f.z + e * f.ldz, f.depth, f.w, f.ldw, f.cols, h);
-    ok &= recurrent_finish(h, f.w ? f.bias : nullptr, f.before + e * f.ldb, f.slope + e * f.lds, f.cols,
-                           f.activation, f.share);
+    T* const h = f.h[e];
+    if (f.w) recurrent_product(f.z[e], f.depth, f.w, f.cols, h);
+    ok &= recurrent_finish(h, f.w ? f.bias : nullptr, f.before[e], f.slope[e], f.cols, f.activation,
+                           f.share);
   }
   if (!ok) report(f.bad);
 }
@@ -99,11 +98,11 @@ void recurrent_back_run(const RecurrentBack<T>& b, int tile, int tile_end) {
   Mask<T> ok = Mask<T>{} - 1;
   for (Index e = tile * b.n / tiles; e < tile_end * b.n / tiles; ++e) {
     for (Index i = 0; i < width; i += lanes<T>) {
-      T* const l = b.lambda + e * b.ldl + i;
-      T* const d = b.d + e * b.ldd + i;
+      T* const l = b.lambda[e] + i;
+      T* const d = b.d[e] + i;
       Vec<T> sum = b.keep * load(l) + load(d);
-      if (b.carried) sum += load(b.carried + e * b.ldc + i);
-      const Vec<T> made = sum * load(b.slope + e * b.lds + i);
+      if (b.carried) sum += load(b.carried[e] + i);
+      const Vec<T> made = sum * load(b.slope[e] + i);
       ok &= within_limit<T>(sum) & within_limit<T>(made);
       store(l, sum);
       store(d, made);
@@ -124,20 +123,20 @@ int recurrent_trace_tiles(const RecurrentTrace<T>& t) {
 template <class T>
 inline void trace_row(const RecurrentTrace<T>& t, Index i) {
   const bool of_bias = i == t.depth;
-  T* const to = of_bias ? t.bias : t.w + i * t.ldw;
+  T* const to = of_bias ? t.bias : t.w[i];
   const T rate = of_bias ? t.bias_rate : t.rate, decay = of_bias ? t.bias_decay : t.decay;
   for (Index c = 0; c < t.cols; c += lanes<T>) {
     Vec<T> w{}, old{};
     if (t.sent && to) w = old = load(to + c);
     for (Index e = 0; e < t.n; ++e) {
-      T* const at = t.trace + (e * (t.depth + 1) + i) * t.ldp + c;
+      T* const at = t.trace[e * (t.depth + 1) + i] + c;
       Vec<T> trace = load(at);
       if (t.advance) {
-        const T z = of_bias ? T(1) : t.z[e * t.ldz + i];
-        trace = load(t.slope + e * t.lds + c) * z + t.keep * trace;
+        const T z = of_bias ? T(1) : t.z[e][i];
+        trace = load(t.slope[e] + c) * z + t.keep * trace;
         store(at, trace);
       }
-      if (t.sent) w = (rate * load(t.sent + e * t.ldd + c)) * trace + w;
+      if (t.sent) w = (rate * load(t.sent[e] + c)) * trace + w;
     }
     if (!t.sent || !to) continue;
     if (decay != 0) w -= decay * old;
@@ -152,14 +151,14 @@ inline void trace_rows(const RecurrentTrace<T>& t, Index i0, Index i1) {
     constexpr int V = vectors.value;
     Vec<T> slope[V], change[V];
     for (int v = 0; v < V; ++v) {
-      slope[v] = load(t.slope + c + v * lanes<T>);
-      change[v] = t.rate * load(t.sent + c + v * lanes<T>);
+      slope[v] = load(t.slope.data + c + v * lanes<T>);
+      change[v] = t.rate * load(t.sent.data + c + v * lanes<T>);
     }
-    T *p = t.trace + i0 * t.ldp + c, *w = t.w + i0 * t.ldw + c;
-    for (Index i = i0; i < i1; ++i, p += t.ldp, w += t.ldw) {
+    T *p = t.trace[i0] + c, *w = t.w[i0] + c;
+    for (Index i = i0; i < i1; ++i, p += t.trace.ld, w += t.w.ld) {
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
-        const Vec<T> trace = slope[v] * t.z[i] + t.keep * load(p + v * lanes<T>);
+        const Vec<T> trace = slope[v] * t.z.data[i] + t.keep * load(p + v * lanes<T>);
         store(p + v * lanes<T>, trace);
         store(w + v * lanes<T>, change[v] * trace + load(w + v * lanes<T>));
       }

@@ -9,18 +9,12 @@ namespace fastfa {
 // One step of n examples: the new h and the slopes φ′(u)/τ.
 template <class T>
 struct RecurrentForward {
-  const T* z;  // (n, depth)
-  Index ldz;
+  View<const T> z;  // (n, depth)
   Index n, depth, cols;
-  const T* w;  // (depth, cols); null: h holds W z + b already
-  Index ldw;
-  const T* bias;    // null: none
-  const T* before;  // h⁻ (n, cols)
-  Index ldb;
-  T* h;  // (n, cols)
-  Index ldh;
-  T* slope;  // (n, cols)
-  Index lds;
+  View<const T> w;       // (depth, cols); null: h holds W z + b already
+  const T* bias;         // null: none
+  View<const T> before;  // h⁻ (n, cols)
+  View<T> h, slope;      // (n, cols)
   Sigma activation;
   T share;  // 1/τ
   int* bad;
@@ -29,14 +23,10 @@ struct RecurrentForward {
 // A step of the scan back in time: λ ← keep λ + carried + d, then d ← λ ∘ slope.
 template <class T>
 struct RecurrentBack {
-  T* lambda;  // (n, cols)
-  Index ldl;
-  const T* carried;  // B_rec times the d of a step later; null: none
-  Index ldc;
-  T* d;  // B e at first
-  Index ldd;
-  const T* slope;
-  Index lds;
+  View<T> lambda;         // (n, cols)
+  View<const T> carried;  // B_rec times the d of a step later; null: none
+  View<T> d;              // B e at first
+  View<const T> slope;
   Index n, cols;
   T keep;  // 1 − 1/τ
   int* bad;
@@ -46,19 +36,13 @@ struct RecurrentBack {
 // weights learn: W ← W + rate Σ sent ∘ p − decay W.
 template <class T>
 struct RecurrentTrace {
-  T* trace;  // example e has rows e (depth + 1) … , of each row of W, the last for the bias
-  Index ldp;
-  const T* z;
-  Index ldz;
-  const T* slope;
-  Index lds;
+  View<T> trace;  // example e has rows e (depth + 1) … , of each row of W, the last for the bias
+  View<const T> z, slope;
   Index n, depth, cols;
   bool advance;  // false: the traces are those of this step already
   T keep;
-  const T* sent;  // B e (n, cols); null: nothing learns
-  Index ldd;
-  T* w;
-  Index ldw;
+  View<const T> sent;  // B e (n, cols); null: nothing learns
+  View<T> w;
   T* bias;  // null: none
   T rate, decay, bias_rate, bias_decay;
 };
@@ -76,17 +60,14 @@ struct RecurrentRun {
   RecurrentTrace<T> layer;  // its traces and what learns; z, slope and sent aren't looked at
   Index inputs;             // of z
   T* h;                     // (cols), the state
-  T* room;                  // scratch: recurrent_rows rows of at least max(depth, cols), zero at first
-  Index room_ld;
+  View<T> room;             // scratch: recurrent_rows rows of at least max(depth, cols), zero at first
   Sigma activation;
   T share;
-  const T* b;  // B as in Propagate; null: nothing is sent
-  Index ldb;
+  View<const T> b;  // B as in Propagate; null: nothing is sent
   int transposed;
 
-  T* w_out;  // (cols, outputs)
-  Index ldo;
-  T* bias_out;  // null: none
+  View<T> w_out;  // (cols, outputs)
+  T* bias_out;    // null: none
   Index outputs;
   Sigma output_activation;
   Loss loss;
@@ -95,10 +76,7 @@ struct RecurrentRun {
   T* y_row;      // (outputs), scratch
   T* delta_row;  // (outputs), scratch
 
-  const T* x;
-  Index ldx;
-  const T* y;
-  Index ldy;
+  View<const T> x, y;
   const Index* order;
   Index steps;
   const T* weight;   // of each row of x; null: 1

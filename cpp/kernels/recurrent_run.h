@@ -31,8 +31,8 @@ inline void trace_pass(const RecurrentTrace<T>& t, const Waiting<T>& of, const T
       if (Learns) change[j][v] = load(of.change[j] + c + v * lanes<T>);
     }
   }
-  T *p = t.trace + c, *w = t.w + c;
-  for (Index i = 0; i < t.depth; ++i, p += t.ldp, w += t.ldw) {
+  T *p = t.trace.data + c, *w = t.w.data + c;
+  for (Index i = 0; i < t.depth; ++i, p += t.trace.ld, w += t.w.ld) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       Vec<T> trace = load(p + v * lanes<T>), weight = load(w + v * lanes<T>);
@@ -83,11 +83,11 @@ inline void pass_over(const RecurrentTrace<T>& t, Waiting<T>& of, const T* next_
 template <class T>
 inline void send(const RecurrentRun<T>& r, T* sent) {
   const Index cols = r.layer.cols;
-  if (!r.transposed) return tiny_product(r.delta_row, r.outputs, r.b, r.ldb, cols, sent);
-  if (r.outputs > 4) return tiny_dots(r.delta_row, r.outputs, r.b, r.ldb, cols, sent);
+  if (!r.transposed) return tiny_product(r.delta_row, r.outputs, r.b, cols, sent);
+  if (r.outputs > 4) return tiny_dots(r.delta_row, r.outputs, r.b, cols, sent);
   for (Index i = 0; i < cols; ++i) {
     T sum = 0;
-    for (Index k = 0; k < r.outputs; ++k) sum += r.b[i * r.ldb + k] * r.delta_row[k];
+    for (Index k = 0; k < r.outputs; ++k) sum += r.b[i][k] * r.delta_row[k];
     sent[i] = sum;
   }
 }
@@ -97,8 +97,8 @@ template <class T>
 inline void readout_learns(const RecurrentRun<T>& r) {
   for (Index c = 0; c < r.outputs; c += lanes<T>) {
     const Vec<T> delta = load(r.delta_row + c), change = r.out_rate * delta;
-    T* w = r.w_out + c;
-    for (Index i = 0; i < r.layer.cols; ++i, w += r.ldo) {
+    T* w = r.w_out.data + c;
+    for (Index i = 0; i < r.layer.cols; ++i, w += r.w_out.ld) {
       const Vec<T> old = load(w);
       Vec<T> made = r.h[i] * change + old;
       if (r.out_decay != 0) made -= r.out_decay * old;
@@ -113,7 +113,7 @@ inline void readout_learns(const RecurrentRun<T>& r) {
 // The traces of the biases, and these.
 template <class T>
 inline void biases_learn(const RecurrentTrace<T>& t, const T* slope, const T* sent) {
-  T* const traces = t.trace + t.depth * t.ldp;
+  T* const traces = t.trace[t.depth];
   for (Index i = 0; t.bias && i < t.cols; i += lanes<T>) {
     const Vec<T> trace = load(slope + i) + t.keep * load(traces + i);
     store(traces + i, trace);
@@ -129,20 +129,20 @@ template <class T>
 void recurrent_run(const RecurrentRun<T>& r) {
   const RecurrentTrace<T>& t = r.layer;
   const Index width = round_up(t.cols, lanes<T>), inputs = r.inputs;
-  const bool learns = r.b != nullptr;
-  const bool small = 2 * t.depth * t.ldw * static_cast<Index>(sizeof(T)) <= recurrent_first_cache;
+  const bool learns{r.b};
+  const bool small = 2 * t.depth * t.w.ld * static_cast<Index>(sizeof(T)) <= recurrent_first_cache;
   const int most = small ? 1 : recurrent_waits;
   Waiting<T> waiting;
-  const auto place = [&](int row) { return r.room + row * r.room_ld; };
+  const auto place = [&](int row) { return r.room[row]; };
   const auto see = [&](T* z, Index s) {
-    std::memcpy(z, r.x + r.order[s] * r.ldx, static_cast<std::size_t>(inputs) * sizeof(T));
+    std::memcpy(z, r.x[r.order[s]], static_cast<std::size_t>(inputs) * sizeof(T));
     std::memcpy(z + inputs, r.h, static_cast<std::size_t>(t.cols) * sizeof(T));
   };
   *r.done = 0;
   if (r.steps == 0) return;
   T *next = place(0), *sent = place(1), *z = place(2);
   see(z, 0);
-  recurrent_product(z, t.depth, t.w, t.ldw, t.cols, next);
+  recurrent_product<T>(z, t.depth, t.w, t.cols, next);
   for (Index s = 0; s < r.steps; ++s) {
     const Index row = r.order[s];
     T* const slope = place(3 + recurrent_waits + waiting.count);
@@ -152,12 +152,23 @@ void recurrent_run(const RecurrentRun<T>& r) {
     double loss = 0, weight = 0;
     unsigned char wrong = 0;
     if (ok) {
-      tiny_product(next, t.cols, r.w_out, r.ldo, r.outputs, r.y_row);
+      tiny_product<T>(next, t.cols, r.w_out, r.outputs, r.y_row);
       for (Index i = 0; r.bias_out && i < r.outputs; i += lanes<T>) {
         store(r.y_row + i, load(r.y_row + i) + load(r.bias_out + i));
       }
-      output_row(Output<T>{r.y_row, 0, 1, r.outputs, r.output_activation, r.loss, r.y, r.ldy, &row,
-                           r.delta_row, 0, &loss, &wrong, &bad, r.weight, &weight},
+      output_row(Output<T>{1,
+                           {r.y_row, 0},
+                           r.outputs,
+                           r.output_activation,
+                           r.loss,
+                           r.y,
+                           &row,
+                           {r.delta_row, 0},
+                           &loss,
+                           &wrong,
+                           &bad,
+                           r.weight,
+                           &weight},
                  0);
       ok = !bad;
     }

@@ -18,8 +18,8 @@ void row_dots_run(const RowDots<T>& d, int tile, int tile_end) {
   for (Index n = tile * d.n / tiles; n < tile_end * d.n / tiles; ++n) {
     Doubles xy{}, xx{}, yy{};
     for (Index c = 0; c < d.cols; c += lanes<T>) {
-      const Doubles x = __builtin_convertvector(load(d.x + n * d.ldx + c), Doubles);
-      const Doubles y = __builtin_convertvector(load(d.y + n * d.ldy + c), Doubles);
+      const Doubles x = __builtin_convertvector(load(d.x[n] + c), Doubles);
+      const Doubles y = __builtin_convertvector(load(d.y[n] + c), Doubles);
       xy += x * y;
       xx += x * x;
       yy += y * y;

@@ -17,12 +17,12 @@ void times_slope_run(const TimesSlope<T>& g, int tile, int tile_end) {
   const Index width = round_up(g.cols, lanes<T>);
   bool ok = true;
   for (Index n = tile * g.n / tiles; n < tile_end * g.n / tiles; ++n) {
-    T* delta = g.delta + n * g.ldd;
+    T* delta = g.delta[n];
     if (g.factor) {
       const T factor = static_cast<T>(g.factor[n]);
       for (Index i = 0; i < width; i += lanes<T>) store(delta + i, factor * load(delta + i));
     }
-    times_derivative(delta, g.h + n * g.ldh, width, g.activation);
+    times_derivative(delta, g.h[n], width, g.activation);
     ok &= row_within_limit(delta, width);
   }
   if (!ok) report(g.bad);

@@ -11,12 +11,12 @@ namespace {
 
 // c (cols) = x (depth) · B (depth, cols)
 template <class T>
-inline void tiny_product(const T* x, Index depth, const T* b, Index ldb, Index cols, T* c) {
+inline void tiny_product(const T* x, Index depth, View<const T> b, Index cols, T* c) {
   const ColumnRange all{0, static_cast<std::int32_t>(depth)};
-  const SmallBatch<T> row{x, 0, 1, &all, 1};
-  const auto piece = [&](auto vecs) { narrow_sum<T, vecs.value>(row, x, 0, depth, b, ldb, c); };
+  const SmallBatch<T> row{{x, 0}, 1, {&all, 1}};
+  const auto piece = [&](auto vecs) { narrow_sum<T, vecs.value>(row, x, 0, depth, b, c); };
   constexpr Index wide = 4 * lanes<T>;
-  for (; cols > 0; cols -= wide, b += wide, c += wide) {
+  for (; cols > 0; cols -= wide, b = b.from(0, wide), c += wide) {
     const Index vecs = (min(cols, wide) + lanes<T> - 1) / lanes<T>;
     with_rows<decltype(piece)&, 4>(static_cast<int>(vecs), piece);
   }
@@ -24,10 +24,10 @@ inline void tiny_product(const T* x, Index depth, const T* b, Index ldb, Index c
 
 // c (rows) = B (rows, depth) · x (depth)
 template <class T>
-inline void tiny_dots(const T* x, Index depth, const T* b, Index ldb, Index rows, T* c) {
-  for (Index r = 0; r < rows; ++r, b += ldb) {
+inline void tiny_dots(const T* x, Index depth, View<const T> b, Index rows, T* c) {
+  for (Index r = 0; r < rows; ++r) {
     Vec<T> sum{};
-    for (Index k = 0; k < depth; k += lanes<T>) sum += load(b + k) * load(x + k);
+    for (Index k = 0; k < depth; k += lanes<T>) sum += load(b[r] + k) * load(x + k);
     T total = 0;
     for (int i = 0; i < lanes<T>; ++i) total += sum[i];
     c[r] = total;
@@ -38,7 +38,7 @@ inline void tiny_dots(const T* x, Index depth, const T* b, Index ldb, Index rows
 template <class T>
 inline bool tiny_layer_forward(const TinyLayer<T>& l, const T* x, bool output) {
   const Index width = round_up(l.n_out, lanes<T>);
-  tiny_product(x, l.n_in, l.w, l.ldw, l.n_out, l.h);
+  tiny_product<T>(x, l.n_in, l.w, l.n_out, l.h);
   if (l.bias) {
     for (Index i = 0; i < width; i += lanes<T>) store(l.h + i, load(l.h + i) + load(l.bias + i));
   }
@@ -55,9 +55,9 @@ inline bool tiny_layer_feedback(const TinyLayer<T>& l) {
   if (!l.b) return true;
   const Index width = round_up(l.n_out, lanes<T>);
   if (l.transposed) {
-    tiny_dots(l.source, l.n_src, l.b, l.ldb, l.n_out, l.delta);
+    tiny_dots(l.source, l.n_src, l.b, l.n_out, l.delta);
   } else {
-    tiny_product(l.source, l.n_src, l.b, l.ldb, l.n_out, l.delta);
+    tiny_product(l.source, l.n_src, l.b, l.n_out, l.delta);
   }
   times_derivative(l.delta, l.h, width, l.activation);
   return row_within_limit(l.delta, width);
@@ -72,7 +72,7 @@ inline void tiny_layer_update(const TinyStep<T>& s, const TinyLayer<T>& l, const
   for (Index c = 0; c < width; c += lanes<T>) {
     const Vec<T> step = s.rate * load(l.delta + c);
     for (Index i = 0; i < l.n_in; ++i) {
-      T* w = l.w + i * l.ldw + c;
+      T* w = l.w[i] + c;
       const Vec<T> old = load(w);
       store(w, s.decay == 0 ? old + below[i] * step : old + (below[i] * step - s.decay * old));
     }
@@ -109,17 +109,28 @@ template <class T>
 void tiny_run(const TinyRun<T>& r) {
   const TinyLayer<T>& top = r.layers[r.count - 1];
   const auto bytes = static_cast<std::size_t>(r.layers[0].n_in) * sizeof(T);
-  const TinyStep<T> step{r.layers, r.count, r.input, r.rate, r.decay};
+  const TinyStep<T> step{r.layers, r.count, r.rate, r.input, r.decay};
   for (*r.done = 0; *r.done < r.n; ++*r.done) {
     const Index example = r.order[*r.done];
-    std::memcpy(r.input, r.x + example * r.ldx, bytes);
+    std::memcpy(r.input, r.x[example], bytes);
     const bool ok = tiny_forward(step);
 
     int bad = 0;
     double loss = 0, weight = 0;
     unsigned char wrong = 0;
-    output_row(Output<T>{top.h, 0, 1, top.n_out, top.activation, r.loss, r.y, r.ldy, &example, top.delta,
-                         0, &loss, &wrong, &bad, r.weight, &weight},
+    output_row(Output<T>{1,
+                         {top.h, 0},
+                         top.n_out,
+                         top.activation,
+                         r.loss,
+                         r.y,
+                         &example,
+                         {top.delta, 0},
+                         &loss,
+                         &wrong,
+                         &bad,
+                         r.weight,
+                         &weight},
                0);
     if (!ok || bad || !tiny_feedback(step)) return;
     tiny_update(step);

@@ -8,16 +8,15 @@ namespace fastfa {
 // One layer of a network that learns online within one core's cache.
 template <class T>
 struct TinyLayer {
-  Index n_in, n_out;
-  T* w;  // (n_in, n_out)
-  Index ldw;
+  Index n_in;
+  View<T> w;  // (n_in, n_out)
+  Index n_out;
   T* bias;  // null: none
   Sigma activation;
+  T* h;  // (n_out)
   bool trainable;
-  T* h;        // (n_out)
-  T* delta;    // (n_out)
-  const T* b;  // what carries δ_source down to this layer, as in Propagate; null: nothing, δ = 0
-  Index ldb;
+  T* delta;         // (n_out)
+  View<const T> b;  // what carries δ_source down to this layer, as in Propagate; null: nothing, δ = 0
   int transposed;
   const T* source;  // δ_source (n_src)
   Index n_src;
@@ -30,24 +29,22 @@ struct OnlineRun {
   const TinyLayer<T>* layers;
   Index count;
   Loss loss;
-  const T* x;
-  Index ldx;
-  const T* y;
-  Index ldy;
+  View<const T> x;
   const Index* order;
+  View<const T> y;
   Index n;
   double* loss_sum;  // added to
   Index* wrong;      // added to
+  double* missed;    // with weights those of the wrong ones, added to
   Index* done;       // set: steps done
-  // What each example of x counts, as in Output (null: 1), and the weights of the wrong ones, added to.
-  const T* weight = nullptr;
-  double* missed = nullptr;
+  const T* weight;   // of each example of x, as in Output; null: 1
 };
 
 template <class T>
 struct TinyRun : OnlineRun<T> {
-  T rate, decay;
+  T rate;
   T* input;  // (n_in), scratch
+  T decay;
 };
 
 // One such step, whose parts can be done apart: forward (the output stays at its pre-activation),
@@ -56,8 +53,9 @@ template <class T>
 struct TinyStep {
   const TinyLayer<T>* layers;
   Index count;
+  T rate;          // of the update
   const T* input;  // (n_in), padding zero
-  T rate, decay;   // of the update
+  T decay;         // of the update
 };
 
 // Networks of one kind side by side: every element of a matrix is a vector of as many values as an
@@ -65,10 +63,10 @@ struct TinyStep {
 // zero. loss_sum, wrong, missed, rate and decay have a value for each lane.
 template <class T>
 struct LaneRun : OnlineRun<T> {
-  const T* rate;
-  const T* decay;
-  bool decays;  // some decay is not 0
-  T* scratch;   // (n_out of the output layer)
+  const T* rate = nullptr;
+  const T* decay = nullptr;
+  bool decays = false;   // some decay is not 0
+  T* scratch = nullptr;  // (n_out of the output layer)
 };
 
 }  // namespace fastfa

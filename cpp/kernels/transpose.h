@@ -18,10 +18,9 @@ void transpose_run(const Transpose<T>& t, int tile, int tile_end) {
   for (Index b = tile * blocks / tiles; b < tile_end * blocks / tiles; ++b) {
     for (Index r = 0; r < t.n; r += n) {
       Vec<T> block[n];
-      for (int i = 0; i < n; ++i)
-        block[i] = r + i < t.n ? load(t.x + (r + i) * t.ldx + b * n) : Vec<T>{};
+      for (int i = 0; i < n; ++i) block[i] = r + i < t.n ? load(t.x[r + i] + b * n) : Vec<T>{};
       transpose_block<T>(block);
-      for (int i = 0; i < min(n, t.cols - b * n); ++i) store(t.to + (b * n + i) * t.ldt + r, block[i]);
+      for (int i = 0; i < min(n, t.cols - b * n); ++i) store(t.to[b * n + i] + r, block[i]);
     }
   }
 }

@@ -56,10 +56,8 @@ class ConvPattern final : public Pattern<T> {
                  const Buffer<T>& weights) override {
     const LocalShape& g = geometry_;
     T* const scratch = backend.scratch(backend.conv_room(g, product.n).back);
-    backend.conv_back({g, product.source, product.lds, product.n, weights.data(), weights.ld(),
-                       product.delta, product.ldd, scratch});
-    backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h, product.ldh,
-                         product.activation, nullptr, product.bad});
+    backend.conv_back({g, weights, product.n, product.source, scratch, product.delta});
+    backend.times_slope(end_of(product));
   }
 
  private:
@@ -84,15 +82,14 @@ class ConvLayer final : public Layer<T> {
 
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>&, Index n,
                Sigma activation, const Buffer<T>& to, T*, int* bad) override {
-    backend.conv_forward({geometry_, below.data(), below.ld(), n, this->w.data(), this->w.ld(),
-                          this->bias.data(), activation, to.data(), to.ld(), scratch(backend, n), bad});
+    backend.conv_forward(
+        {geometry_, below, n, this->w, this->bias.data(), activation, to, scratch(backend, n), bad});
   }
 
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>&, Index n, const Parameters<T>& parameters) const override {
-    const Buffer<T>& errors = this->delta;
-    backend.conv_update({learning, parameters.arrays(), geometry_, below.data(), below.ld(),
-                         errors.data(), errors.ld(), n, scratch(backend, n), sums_.data(), sums_.ld()});
+    backend.conv_update(
+        {learning, parameters.arrays(), geometry_, below, n, this->delta, scratch(backend, n), sums_});
   }
 
  private:

@@ -29,10 +29,10 @@ class DensePattern final : public Pattern<T> {
   }
   void send_back(Backend<T>& backend, const FeedbackProduct<T>& product,
                  const Buffer<T>& weights) override {
-    backend.propagate(Propagate<T>{product, weights.data(), weights.ld(), 1});
+    backend.propagate(Propagate<T>{product, weights, 1});
   }
   void write_matrix(Backend<T>& backend, const Buffer<T>& weights, const Buffer<T>& to, T*) override {
-    backend.transpose({weights.data(), weights.ld(), this->n_in, this->n_out, to.data(), to.ld()});
+    backend.transpose({this->n_in, weights, this->n_out, to});
   }
 };
 
@@ -78,11 +78,18 @@ class DenseLayer final : public Layer<T> {
 
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>& ranges,
                Index n, Sigma activation, const Buffer<T>& to, T* partial, int* bad) override {
-    const DenseForward<T> pass{below.data(),      below.ld(),    n,
-                               this->n_in,        ranges.data(), static_cast<Index>(ranges.size()),
-                               this->w.data(),    this->w.ld(),  this->n_out,
-                               this->bias.data(), activation,    to.data(),
-                               to.ld(),           partial,       bad};
+    DenseForward<T> pass{};
+    pass.n = n;
+    pass.h = below;
+    pass.n_in = this->n_in;
+    pass.ranges = ranges;
+    pass.w = this->w;
+    pass.n_out = this->n_out;
+    pass.bias = this->bias.data();
+    pass.activation = activation;
+    pass.a = to;
+    pass.partial = partial;
+    pass.bad = bad;
     if (deferred_.n != n) catch_up(backend);
     if (deferred_.n == 0) return backend.dense_forward(pass);
     backend.dense_online({pass, deferred_pack()});
@@ -93,7 +100,7 @@ class DenseLayer final : public Layer<T> {
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>& ranges, Index n,
              const Parameters<T>& parameters) const override {
-    backend.dense_update(update_pack(learning, below, ranges, n, this->delta, parameters));
+    backend.dense_update(parameters.dense_step(learning, n, below, ranges, this->delta, mask_));
   }
 
   bool can_defer() const override { return !mask_; }
@@ -121,26 +128,10 @@ class DenseLayer final : public Layer<T> {
   void clear_removed() override { fastfa::clear_removed(mask_, this->w); }
 
  private:
-  DenseUpdate<T> update_pack(const Learning<T>& learning, const Buffer<T>& below,
-                             const std::vector<ColumnRange>& ranges, Index n, const Buffer<T>& d,
-                             const Parameters<T>& parameters) const {
-    return {learning,
-            parameters.arrays(),
-            below.data(),
-            below.ld(),
-            n,
-            this->n_in,
-            ranges.data(),
-            static_cast<Index>(ranges.size()),
-            d.data(),
-            d.ld(),
-            this->n_out,
-            mask_.data(),
-            mask_.ld()};
-  }
+  // What is deferred has no mask (can_defer).
   DenseUpdate<T> deferred_pack() const {
     const DeferredUpdate<T>& d = deferred_;
-    DenseUpdate<T> pack = update_pack(d.learning, d.h, *d.ranges, d.n, d.delta, *this);
+    DenseUpdate<T> pack = this->dense_step(d.learning, d.n, d.h, *d.ranges, d.delta);
     if (d.n == 0) pack.bias = nullptr;
     pack.pending_decays = d.pending_decays.data();
     return pack;

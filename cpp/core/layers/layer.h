@@ -40,8 +40,19 @@ struct Parameters {
 
   // As the kernels take them.
   ParameterArrays<T> arrays() const {
-    return {w.data(),    w.ld(),           of_w.v.data(),   of_w.s.data(),
-            bias.data(), of_bias.v.data(), of_bias.s.data()};
+    ParameterArrays<T> a{};
+    a.w = w;
+    a.v = of_w.v.data();
+    a.s = of_w.s.data();
+    a.bias = bias.data();
+    a.v_bias = of_bias.v.data();
+    a.s_bias = of_bias.s.data();
+    return a;
+  }
+  // The step of a dense W (n_in, n_out) with gradient hᵀδ.
+  DenseUpdate<T> dense_step(const Learning<T>& learning, Index n, View<const T> h, Ranges ranges,
+                            View<const T> delta, View<const std::uint32_t> mask = {}) const {
+    return {learning, arrays(), n, h, w.rows(), ranges, delta, w.cols(), mask};
   }
 
   void reserve_memory(Allocator& allocator, Memory memory) {
@@ -49,6 +60,25 @@ struct Parameters {
     if (bias) of_bias.reserve(allocator, memory, 1, bias.cols());
   }
 };
+
+// The optimizer's step with a gradient that is there already, each element cut off beyond ±limit.
+template <class T>
+void apply_gradient(Backend<T>& backend, const Learning<T>& learning, const Parameters<T>& gradient,
+                    double limit, const Parameters<T>& to) {
+  const auto apply = [&](const Learning<T>& own, const Buffer<T>& g, const Buffer<T>& w,
+                         const Moments<T>& memory) {
+    ApplyGradient<T> step{own};
+    step.gradient = g.data();
+    step.limit = static_cast<T>(limit);
+    step.w = w.data();
+    step.v = memory.v.data();
+    step.s = memory.s.data();
+    step.count = w.rows() * w.ld();
+    backend.apply_gradient(step);
+  };
+  apply(learning, gradient.w, to.w, to.of_w);
+  if (to.bias) apply(learning.of_bias(), gradient.bias, to.bias, to.of_bias);
+}
 
 // A step that adds the sum of the gradients over a batch, and does nothing else.
 template <class T>

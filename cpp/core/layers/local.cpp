@@ -56,13 +56,10 @@ class LocalPattern final : public Pattern<T> {
       across_ = Buffer<T>(backend, this->n_out, product.n);
       below_ = Buffer<T>(backend, this->n_in, product.n);
     }
-    backend.transpose(
-        {product.source, product.lds, product.n, this->n_out, across_.data(), across_.ld()});
-    backend.local_back({geometry_, across_.data(), across_.ld(), product.n, weights.data(), weights.ld(),
-                        below_.data(), below_.ld()});
-    backend.transpose({below_.data(), below_.ld(), this->n_in, product.n, product.delta, product.ldd});
-    backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h, product.ldh,
-                         product.activation, nullptr, product.bad});
+    backend.transpose({product.n, product.source, this->n_out, across_});
+    backend.local_back({across_, geometry_, weights, product.n, below_});
+    backend.transpose({this->n_in, below_, product.n, product.delta});
+    backend.times_slope(end_of(product));
   }
 
  private:
@@ -90,21 +87,19 @@ class LocalLayer final : public Layer<T> {
 
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>&, Index n,
                Sigma activation, const Buffer<T>& to, T*, int* bad) override {
-    backend.local_forward({geometry_, below.data(), below.ld(), n, this->w.data(), this->w.ld(),
-                           this->bias.data(), activation, this->scratch[0].data(),
-                           this->scratch[1].data(), this->scratch[1].ld(), weights_.data(), to.data(),
-                           to.ld(), bad});
+    backend.local_forward(
+        {room(), geometry_, below, n, this->w, this->bias.data(), activation, to, bad});
   }
 
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>&, Index n, const Parameters<T>& parameters) const override {
-    backend.local_update({learning, parameters.arrays(), geometry_, below.data(), below.ld(),
-                          this->delta.data(), this->delta.ld(), n, this->scratch[0].data(),
-                          this->scratch[1].data(), this->scratch[1].ld(), weights_.data(),
-                          bias_gradient_.data(), whole_.data()});
+    backend.local_update({learning, parameters.arrays(), room(), geometry_, below, n,
+                          bias_gradient_.data(), this->delta, whole_.data()});
   }
 
  private:
+  LocalScratch<T> room() const { return {this->scratch[0], weights_.data(), this->scratch[1]}; }
+
   LocalShape geometry_;
   Buffer<T> weights_, bias_gradient_;  // scratch of the kernels
   Buffer<double> whole_;

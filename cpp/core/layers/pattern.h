@@ -48,9 +48,8 @@ void write_products(Backend<T>& backend, const Buffer<T>& to, T* partial, Send&&
   for (Index first = 0; first < n_source; first += rows) {
     const Index n = std::min(rows, n_source - first);
     for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(1);
-    send(FeedbackProduct<T>{unit.data(), unit.ld(), n, n_source, ranges.data(),
-                            static_cast<Index>(ranges.size()), n_l, to.data(), to.ld(),
-                            Activation::linear, to.row(first), to.ld(), partial, bad.data()});
+    send(FeedbackProduct<T>{n, unit, n_source, ranges, n_l, to, Activation::linear, to.from(first),
+                            partial, bad.data()});
     backend.wait();
     for (Index r = 0; r < n; ++r) unit.row(r)[first + r] = T(0);
   }

@@ -44,10 +44,8 @@ class PoolPattern final : public Pattern<T> {
     back(backend, product, {});
   }
   void back(Backend<T>& backend, const FeedbackProduct<T>& product, const Buffer<T>& chosen) {
-    backend.pool_back({geometry_, product.source, product.lds, product.n, chosen.data(), chosen.ld(),
-                       product.delta, product.ldd});
-    backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h, product.ldh,
-                         product.activation, nullptr, product.bad});
+    backend.pool_back({product.source, geometry_, product.delta, product.n, chosen});
+    backend.times_slope(end_of(product));
   }
 
  private:
@@ -69,8 +67,7 @@ class PoolLayer final : public Layer<T> {
   }
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>&, Index n,
                Sigma, const Buffer<T>& to, T*, int*) override {
-    backend.pool_forward({geometry_, below.data(), below.ld(), n, to.data(), to.ld(),
-                          this->chosen.data(), this->chosen.ld()});
+    backend.pool_forward({below, geometry_, to, n, this->chosen});
   }
   void derive(Backend<T>& backend, const FeedbackProduct<T>& product) const override {
     pattern().back(backend, product, this->chosen);

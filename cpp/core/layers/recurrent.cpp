@@ -109,22 +109,28 @@ void RecurrentLayer<T>::forward(Backend<T>& backend, const Buffer<T>& below,
   const Buffer<T>& slopes = online ? slope_ : this->scratch[1];
   const Buffer<T>& start = way_ == Way::look ? zero_ : state_;
   const bool small = examples == 1 && is_small();
-  backend.copy_rows(below.data(), below.ld(), z.data(), z.ld(), n, inputs_);
+  backend.copy_rows(below, z, n, inputs_);
   for (Index t = 0; t < times_; ++t) {
     const Index first = t * examples;
-    const T* const before = t == 0 ? start.data() : to.row(first - examples);
-    const Index ldb = t == 0 ? start.ld() : to.ld();
-    backend.copy_rows(before, ldb, z.row(first) + inputs_, z.ld(), examples, width);
+    RecurrentForward<T> step{};
+    step.z = z.from(first);
+    step.n = examples;
+    step.depth = this->n_in;
+    step.cols = width;
+    if (small) step.w = this->w;
+    step.bias = this->bias.data();
+    step.before = t == 0 ? start.from(0) : to.from(first - examples);
+    step.h = to.from(first);
+    step.slope = slopes.from(first);
+    step.activation = phi_;
+    step.share = share();
+    step.bad = bad;
+    backend.copy_rows(step.before, z.from(first, inputs_), examples, width);
     if (!small) {
-      backend.dense_forward({z.row(first), z.ld(), examples, this->n_in, seen_.data(),
-                             static_cast<Index>(seen_.size()), this->w.data(), this->w.ld(), width,
-                             this->bias.data(), Activation::linear, to.row(first), to.ld(), partial,
-                             bad});
+      backend.dense_forward({examples, step.z, this->n_in, seen_, this->w, width, step.bias,
+                             Activation::linear, step.h, partial, bad});
     }
-    backend.recurrent_forward({z.row(first), z.ld(), examples, this->n_in, width,
-                               small ? this->w.data() : nullptr, this->w.ld(), this->bias.data(), before,
-                               ldb, to.row(first), to.ld(), slopes.row(first), slopes.ld(), phi_,
-                               share(), bad});
+    backend.recurrent_forward(step);
   }
   if (way_ == Way::look || *bad) return;  // the state stays that of before a step that isn't done
   backend.copy(to.row(n - examples), state_.data(), examples * to.ld());
@@ -143,37 +149,35 @@ void RecurrentLayer<T>::scan_back(Backend<T>& backend, Index n, T* partial, int*
   const bool transposes = through == RecurrentFeedback::transpose;
   if (transposes) {
     if (!turned_) turned_ = Buffer<T>(backend, width, width);
-    backend.transpose({this->w.row(inputs_), this->w.ld(), width, width, turned_.data(), turned_.ld()});
+    backend.transpose({width, this->w.from(inputs_), width, turned_});
   }
   const Buffer<T>& back = transposes ? turned_ : back_;
-  const Buffer<T>& d = this->delta;
-  const Buffer<T>& slopes = this->scratch[1];
+  RecurrentBack<T> step{};
+  step.lambda = lambda_;
+  step.n = examples;
+  step.cols = width;
+  step.keep = keep();
+  step.bad = bad;
   for (Index t = times_; t-- > 0;) {
-    const bool carries = through != RecurrentFeedback::zero && t + 1 < times_;
-    if (carries) {
-      backend.propagate(
-          Propagate<T>{{d.row((t + 1) * examples), d.ld(), examples, width, this->units.data(),
-                        static_cast<Index>(this->units.size()), width, nullptr, 0, Activation::linear,
-                        carried_.data(), carried_.ld(), partial, bad},
-                       back.data(),
-                       back.ld(),
-                       0});
+    if (through != RecurrentFeedback::zero && t + 1 < times_) {
+      backend.propagate(Propagate<T>{{examples, step.d, width, this->units, width, carried_,
+                                      Activation::linear, carried_, partial, bad},
+                                     back,
+                                     0});
+      step.carried = carried_;
     }
-    backend.recurrent_back({lambda_.data(), lambda_.ld(), carries ? carried_.data() : nullptr,
-                            carried_.ld(), d.row(t * examples), d.ld(), slopes.row(t * examples),
-                            slopes.ld(), examples, width, keep(), bad});
+    step.d = this->delta.from(t * examples);
+    step.slope = this->scratch[1].from(t * examples);
+    backend.recurrent_back(step);
   }
 }
 
 template <class T>
 RecurrentTrace<T> RecurrentLayer<T>::trace_pack(bool advance) const {
   RecurrentTrace<T> pack{};
-  pack.trace = traces_.data();
-  pack.ldp = traces_.ld();
-  pack.z = z_.data();
-  pack.ldz = z_.ld();
-  pack.slope = slope_.data();
-  pack.lds = slope_.ld();
+  pack.trace = traces_;
+  pack.z = z_;
+  pack.slope = slope_;
   pack.n = examples();
   pack.depth = this->n_in;
   pack.cols = this->n_out;
@@ -193,45 +197,33 @@ void RecurrentLayer<T>::learn(Backend<T>& backend, const Learning<T>& learning, 
                               const std::vector<ColumnRange>&, Index n,
                               const Parameters<T>& parameters) const {
   if (way_ != Way::online) {
-    const Buffer<T>& z = this->scratch[0];
-    return backend.dense_update({learning, parameters.arrays(), z.data(), z.ld(), n, this->n_in,
-                                 seen_.data(), static_cast<Index>(seen_.size()), this->delta.data(),
-                                 this->delta.ld(), this->n_out, nullptr, 0});
+    return backend.dense_update(
+        parameters.dense_step(learning, n, this->scratch[0], seen_, this->delta));
   }
   RecurrentTrace<T> pack = trace_pack(fresh_);
   fresh_ = false;
-  pack.sent = this->delta.data();
-  pack.ldd = this->delta.ld();
+  pack.sent = this->delta;
   const bool remembers = parameters.of_w.v || parameters.of_w.s;
   if (remembers) {  // such an optimizer needs the gradient first
-    blank(backend, gradient_, this->w.rows(), this->n_out);
-    if (this->bias) blank(backend, bias_gradient_, 1, this->n_out);
+    blank(backend, gradient_.w, this->w.rows(), this->n_out);
+    if (this->bias) blank(backend, gradient_.bias, 1, this->n_out);
   }
-  const Buffer<T>& to_w = remembers ? gradient_ : parameters.w;
-  const Buffer<T>& to_bias = remembers ? bias_gradient_ : parameters.bias;
-  pack.w = to_w.data();
-  pack.ldw = to_w.ld();
-  pack.bias = to_bias.data();
+  const Parameters<T>& to = remembers ? gradient_ : parameters;
+  pack.w = to.w;
+  pack.bias = to.bias.data();
   pack.rate = remembers ? T(1) : learning.rate;
   pack.bias_rate = remembers ? T(1) : learning.bias_rate;
   pack.decay = remembers ? T(0) : learning.decay;
   pack.bias_decay = remembers ? T(0) : learning.bias_decay;
   backend.recurrent_trace(pack);
-  if (!remembers) return;
-  const auto apply = [&](const Learning<T>& own, const Buffer<T>& g, const Buffer<T>& to,
-                         const Moments<T>& memory) {
-    backend.apply_gradient({own, g.data(), std::numeric_limits<T>::infinity(), to.data(),
-                            memory.v.data(), memory.s.data(), to.rows() * to.ld()});
-  };
-  apply(learning, to_w, parameters.w, parameters.of_w);
-  if (to_bias) apply(learning.of_bias(), to_bias, parameters.bias, parameters.of_bias);
+  const double unlimited = std::numeric_limits<double>::infinity();
+  if (remembers) apply_gradient(backend, learning, gradient_, unlimited, parameters);
 }
 
 template <class T>
 void RecurrentLayer<T>::lay_out(const Learning<T>& learning, RecurrentRun<T>& run) const {
   run.layer = trace_pack(true);
-  run.layer.w = this->w.data();
-  run.layer.ldw = this->w.ld();
+  run.layer.w = this->w;
   run.layer.bias = this->bias.data();
   run.layer.rate = learning.rate;
   run.layer.decay = learning.decay;
@@ -239,8 +231,7 @@ void RecurrentLayer<T>::lay_out(const Learning<T>& learning, RecurrentRun<T>& ru
   run.layer.bias_decay = learning.bias_decay;
   run.inputs = inputs_;
   run.h = state_.data();
-  run.room = room_.data();
-  run.room_ld = room_.ld();
+  run.room = room_;
   run.activation = phi_;
   run.share = share();
 }

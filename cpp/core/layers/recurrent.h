@@ -69,16 +69,16 @@ class RecurrentLayer final : public Layer<T> {
   Way way_ = Way::look;
   bool has_traces_ = false;
   Index times_ = 1;
-  Buffer<T> state_;             // (examples, n)
-  Buffer<T> traces_;            // (examples · (depth + 1), n)
-  Buffer<T> z_, slope_;         // of the last online step, (examples, …)
-  mutable bool fresh_ = false;  // the traces don't have these yet
-  Buffer<T> zero_;              // (examples, n)
-  Buffer<T> lambda_, carried_;  // of the scan, (examples, n)
-  Buffer<T> back_;              // B_recᵀ (n, n) where it is random
-  Buffer<T> turned_;            // (n, n), W as the scan needs it, of when it was last used
-  Buffer<T> room_;              // of runs
-  mutable Buffer<T> gradient_, bias_gradient_;  // for optimizers with memory
+  Buffer<T> state_;                 // (examples, n)
+  Buffer<T> traces_;                // (examples · (depth + 1), n)
+  Buffer<T> z_, slope_;             // of the last online step, (examples, …)
+  mutable bool fresh_ = false;      // the traces don't have these yet
+  Buffer<T> zero_;                  // (examples, n)
+  Buffer<T> lambda_, carried_;      // of the scan, (examples, n)
+  Buffer<T> back_;                  // B_recᵀ (n, n) where it is random
+  Buffer<T> turned_;                // (n, n), W as the scan needs it, of when it was last used
+  Buffer<T> room_;                  // of runs
+  mutable Parameters<T> gradient_;  // for optimizers with memory
 };
 
 }  // namespace fastfa

@@ -55,9 +55,8 @@ class Backend : public Allocator {
 
   virtual void clear(T* values, Index count) = 0;
   virtual void copy(const T* from, T* to, Index count) = 0;
-  // Rows of `cols`, ld and ldt apart.
-  virtual void copy_rows(const T* from, Index ld, T* to, Index ldt, Index rows, Index cols) {
-    for (Index r = 0; r < rows; ++r) copy(from + r * ld, to + r * ldt, cols);
+  virtual void copy_rows(View<const T> from, View<T> to, Index rows, Index cols) {
+    for (Index r = 0; r < rows; ++r) copy(from[r], to[r], cols);
   }
   virtual void gather(const Gather<T>&) = 0;
   virtual void dense_forward(const DenseForward<T>&) = 0;

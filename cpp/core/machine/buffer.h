@@ -41,6 +41,9 @@ class Buffer {
 
   T* data() const { return data_.get(); }
   T* row(Index r) const { return data_.get() + r * ld_; }
+  View<T> from(Index r, Index c = 0) const { return {row(r) + c, ld_}; }  // what begins at this element
+  operator View<T>() const { return from(0); }
+  operator View<const T>() const { return from(0); }
   Index rows() const { return rows_; }
   Index cols() const { return cols_; }
   Index ld() const { return ld_; }

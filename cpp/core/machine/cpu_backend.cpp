@@ -39,7 +39,7 @@ class CpuBackend final : public Backend<T> {
   void copy(const T* from, T* to, Index count) override { std::copy_n(from, count, to); }
   void gather(const Gather<T>& args) override { run(kernels_.gather, args); }
   void dense_forward(const DenseForward<T>& args) override {
-    const RoundFactor<T> left{args.h, args.ldh, args.n, args.ranges, args.n_ranges, false, nullptr, 0};
+    const RoundFactor<T> left{args.h, args.n, args.ranges, false, {}};
     if (did_in_bf16(&Bf16Set::dense_forward, args, left, args.n_in, args.n_out)) return;
     run(kernels_.dense_forward, args);
   }
@@ -67,7 +67,7 @@ class CpuBackend final : public Backend<T> {
   void row_dots(const RowDots<T>& args) override { run(kernels_.row_dots, args); }
   void tally(const Tally&) override {}  // the host adds up each step's losses
   void dense_update(const DenseUpdate<T>& args) override {
-    const RoundFactor<T> left{args.h, args.ldh, args.n, args.ranges, args.n_ranges, true, nullptr, 0};
+    const RoundFactor<T> left{args.h, args.n, args.ranges, true, {}};
     if (did_in_bf16(&Bf16Set::dense_update, args, left, args.n_in, args.n_out)) return;
     run(kernels_.dense_update, args);
   }
@@ -116,7 +116,7 @@ class CpuBackend final : public Backend<T> {
   template <class Args>
   void lay_across(const Args& f) {
     if (kernels_.local_by_rows(f.shape)) return;
-    transpose({f.x, f.ldx, f.n, f.shape.inputs(), f.x_across, f.ldc});
+    transpose({f.n, f.x, f.shape.inputs(), f.x_across});
   }
   // For a product of the left factor (n, k) with a matrix (k, cols). If bf16 was asked for, and the
   // product is large enough, it is formed in bf16, and the result is true. Else nothing is done.
@@ -129,18 +129,16 @@ class CpuBackend final : public Backend<T> {
       // Room for the left factor either way round: a step's update then never waits for memory.
       const Index room = std::max(bf16_size(left.n, k), bf16_size(k, left.n));
       if (!left_ || left_.cols() < room) left_ = Buffer<Bf16>(host_allocator(), 1, room);
-      left.to = left_.data();
-      left.ldt = bf16_ld(left.across ? left.n : k);
+      left.to = {left_.data(), bf16_ld(left.across ? left.n : k)};
       run(bf16_->round_factor, left);
-      run(bf16_->*op, {args, left.to, left.ldt});
+      run(bf16_->*op, {args, left.to});
       return true;
     }
     return false;
   }
   template <class Args, class Pack>
   void send_back(const Op<Args>& op, Op<WithBf16<Pack>> Bf16Set::* in_bf16, const Args& args) {
-    const RoundFactor<T> left{args.source,   args.lds, args.n,  args.ranges,
-                              args.n_ranges, false,    nullptr, 0};
+    const RoundFactor<T> left{args.source, args.n, args.ranges, false, {}};
     if (!did_in_bf16(in_bf16, args, left, args.n_src, args.n_l)) run(op, args);
   }
   template <class Args>

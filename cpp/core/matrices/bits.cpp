@@ -24,7 +24,7 @@ class BitMatrix final : public FeedbackMatrix<T> {
   }
 
   void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
-    context.backend.propagate(PropagateBits<T>{product, positive_.data(), kept_.data(), scale_});
+    context.backend.propagate(PropagateBits<T>{product, positive_.data(), scale_, kept_.data()});
   }
   std::int64_t bytes() const override {
     return (positive_.cols() + kept_.cols()) * Index{sizeof(std::uint32_t)};

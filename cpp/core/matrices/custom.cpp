@@ -20,7 +20,7 @@ class CustomMatrix final : public FeedbackMatrix<T> {
     source_.resize(static_cast<std::size_t>(product.n * product.n_src));
     delta_.resize(static_cast<std::size_t>(product.n * product.n_l));
     for (Index n = 0; n < product.n; ++n) {
-      std::copy_n(product.source + n * product.lds, product.n_src, source_.data() + n * product.n_src);
+      std::copy_n(product.source[n], product.n_src, source_.data() + n * product.n_src);
     }
     {
       const KeepSubnormals plain;
@@ -28,13 +28,12 @@ class CustomMatrix final : public FeedbackMatrix<T> {
     }
     for (Index n = 0; n < product.n; ++n) {
       const double* from = delta_.data() + n * product.n_l;
-      T* to = product.delta + n * product.ldd;
+      T* to = product.delta[n];
       for (Index j = 0; j < product.n_l; ++j) {
         to[j] = std::abs(from[j]) <= value_limit<T> ? static_cast<T>(from[j]) : not_a_number;
       }
     }
-    context.backend.times_slope({product.delta, product.ldd, product.n, product.n_l, product.h,
-                                 product.ldh, product.activation, nullptr, product.bad});
+    context.backend.times_slope(end_of(product));
   }
   std::int64_t bytes() const override { return 0; }
 

@@ -96,6 +96,22 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,
                                        std::uint64_t seed, std::uint32_t first = 0);
 
+// Magnitudes of a B that is drawn anew for each batch.
+template <class T>
+void draw_magnitudes(const FeedbackContext<T>& context, const Buffer<T>& to, T scale, std::uint64_t seed,
+                     std::uint32_t layer) {
+  Draw<T> drawn{};
+  drawn.out = to;
+  drawn.rows = to.rows();
+  drawn.cols = to.cols();
+  drawn.distribution = Distribution::magnitude;
+  drawn.scale = scale;
+  drawn.seed = seed;
+  drawn.purpose = purpose_word(Purpose::redraw, layer);
+  drawn.layer = static_cast<std::uint32_t>(context.step);
+  context.backend.draw(drawn);
+}
+
 // Writes Bᵀ to `to` (n_source, n_l), row by row as the product of B and a unit vector.
 template <class T>
 void write_matrix(FeedbackMatrix<T>* matrix, const FeedbackContext<T>& context, const Buffer<T>& to,

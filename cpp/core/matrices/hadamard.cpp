@@ -29,7 +29,7 @@ class HadamardMatrix final : public FeedbackMatrix<T> {
 
   void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
     context.backend.propagate(
-        PropagateHadamard<T>{product, row_.data(), column_.data(), sign_.data(), order_, work_.data()});
+        PropagateHadamard<T>{product, row_.data(), sign_.data(), column_.data(), order_, work_.data()});
   }
   std::int64_t bytes() const override {
     return (row_.cols() + column_.cols()) * Index{sizeof(std::int32_t)} +

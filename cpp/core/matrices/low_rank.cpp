@@ -29,16 +29,13 @@ class LowRankMatrix final : public FeedbackMatrix<T> {
     FeedbackProduct<T> first = product;  // source · Vᵀ → middle (n, r)
     first.n_l = v_.cols();
     first.activation = Activation::linear;
-    first.delta = middle_.data();
-    first.ldd = middle_.ld();
-    context.backend.propagate(Propagate<T>{first, v_.data(), v_.ld(), 0});
+    first.delta = middle_;
+    context.backend.propagate(Propagate<T>{first, v_, 0});
     FeedbackProduct<T> second = product;  // middle · Uᵀ → delta
-    second.source = middle_.data();
-    second.lds = middle_.ld();
+    second.source = middle_;
     second.n_src = u_.rows();
-    second.ranges = ranges_.data();
-    second.n_ranges = static_cast<Index>(ranges_.size());
-    context.backend.propagate(Propagate<T>{second, u_.data(), u_.ld(), 0});
+    second.ranges = ranges_;
+    context.backend.propagate(Propagate<T>{second, u_, 0});
   }
   std::int64_t bytes() const override { return u_.bytes() + v_.bytes(); }
 

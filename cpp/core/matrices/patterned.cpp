@@ -31,12 +31,7 @@ class PatternedMatrix final : public FeedbackMatrix<T> {
 
   void prepare(const FeedbackContext<T>& context) override {
     if (!signs_) return;
-    if (redrawn_) {
-      context.backend.draw(
-          {size_.data(), size_.ld(), size_.rows(), size_.cols(), 0, Distribution::magnitude, scale_,
-           seed_, purpose_word(Purpose::redraw, layer_), static_cast<std::uint32_t>(context.step),
-           nullptr, 0, Activation::linear, nullptr});
-    }
+    if (redrawn_) draw_magnitudes(context, size_, scale_, seed_, layer_);
     context.backend.wait();
     for (Index r = 0; r < b_.rows(); ++r) {
       const T* w = context.above->w.row(r);

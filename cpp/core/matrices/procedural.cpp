@@ -12,7 +12,7 @@ class ProceduralMatrix final : public FeedbackMatrix<T> {
 
   void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
     context.backend.propagate(PropagateProcedural<T>{
-        product, seed_, static_cast<std::uint32_t>(Purpose::feedback), layer_, scale_});
+        product, seed_, static_cast<std::uint32_t>(Purpose::feedback), scale_, layer_});
   }
   std::int64_t bytes() const override { return 0; }
 

@@ -38,7 +38,7 @@ class PseudoinverseMatrix final : public FeedbackMatrix<T> {
   Buffer<T> kept() const override { return refresh_ > 1 && made_at_ >= 0 ? b_ : Buffer<T>(); }
   Index* kept_since() override { return refresh_ > 1 ? &made_at_ : nullptr; }
   void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
-    context.backend.propagate(Propagate<T>{product, b_.data(), b_.ld(), 0});
+    context.backend.propagate(Propagate<T>{product, b_, 0});
   }
   std::int64_t bytes() const override { return b_.bytes(); }
 

@@ -33,15 +33,10 @@ class SignMatrix final : public FeedbackMatrix<T> {
   }
 
   void prepare(const FeedbackContext<T>& context) override {
-    if (!redrawn_) return;
-    context.backend.draw({magnitude_.data(), magnitude_.ld(), magnitude_.rows(), magnitude_.cols(), 0,
-                          Distribution::magnitude, scale_, seed_, purpose_word(Purpose::redraw, layer_),
-                          static_cast<std::uint32_t>(context.step), nullptr, 0, Activation::linear,
-                          nullptr});
+    if (redrawn_) draw_magnitudes(context, magnitude_, scale_, seed_, layer_);
   }
   void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
-    const Buffer<T>& w = context.above->w;
-    context.backend.propagate(PropagateSign<T>{product, w.data(), w.ld(), magnitude_.data(), scale_});
+    context.backend.propagate(PropagateSign<T>{product, context.above->w, scale_, magnitude_});
   }
   std::int64_t bytes() const override { return magnitude_.bytes(); }
 

@@ -38,11 +38,10 @@ class SparseMatrix final : public FeedbackMatrix<T> {
   void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
     if (product.n > 1) {
       if (across_.cols() < product.n) across_ = Buffer<T>(context.backend, n_source_, product.n);
-      context.backend.transpose(
-          {product.source, product.lds, product.n, n_source_, across_.data(), across_.ld()});
+      context.backend.transpose({product.n, product.source, n_source_, across_});
     }
-    context.backend.propagate(PropagateSparse<T>{product, start_.data(), column_.data(), value_.data(),
-                                                 across_.data(), across_.ld()});
+    context.backend.propagate(
+        PropagateSparse<T>{product, start_.data(), column_.data(), value_.data(), across_});
   }
   std::int64_t bytes() const override {
     return start_.cols() * Index{sizeof(Index)} + column_.cols() * Index{sizeof(std::int32_t)} +

@@ -13,7 +13,7 @@ class StoredMatrix final : public FeedbackMatrix<T> {
   explicit StoredMatrix(Buffer<T> transposed) : b_(std::move(transposed)) {}
 
   void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
-    context.backend.propagate(Propagate<T>{product, b_.data(), b_.ld(), 0});
+    context.backend.propagate(Propagate<T>{product, b_, 0});
   }
   Buffer<T> stored() const override { return b_; }
   std::int64_t bytes() const override { return b_.bytes(); }

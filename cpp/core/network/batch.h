@@ -9,6 +9,12 @@
 
 namespace fastfa {
 
+// The caller's rows, as the kernels take them: numbers of a row lie side by side.
+template <class T>
+View<const T> rows_of(const MatrixView<const T>& m) {
+  return {m.data, m.row_stride};
+}
+
 template <class T>
 struct Batch {
   MatrixView<const T> x, y;  // the caller's arrays; y.data may be null

@@ -73,7 +73,7 @@ void Network<T>::Impl::copy_out(const Buffer<T>& from, Index n, MatrixView<T> to
   if (n == 0 || backend_->immediate() || to.col_stride != 1 || !backend_->reaches(rows, bytes)) {
     return copy_rows(from, n, to, first);
   }
-  backend_->copy_rows(from.data(), from.ld(), rows, to.row_stride, n, to.cols);
+  backend_->copy_rows(from, {rows, to.row_stride}, n, to.cols);
 }
 
 #define FASTFA_INSTANTIATE(T)                                               \

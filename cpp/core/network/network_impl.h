@@ -133,8 +133,10 @@ class Network<T>::Impl final : public ForkListener {
   const Layer<T>& source_layer(Route route, std::size_t hidden) const {
     return route == Route::layerwise ? layers_[hidden + 1] : layers_.back();
   }
-  // δ_source (n, n_source) of a hidden layer, for its own B.
+  // Packs, in packs.cpp. δ_source (n, n_source) of a hidden layer, for its own B:
   FeedbackProduct<T> feedback_product(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch);
+  Output<T> output_of(const Batch<T>& batch, const Buffer<T>& a);
+  Draw<T> noise_of(std::size_t l, Purpose purpose, Index n);  // to δ_l, for n examples
 
   std::vector<LayerAlignment> alignment(MatrixView<const T> x, MatrixView<const T> y,
                                         const AlignmentChoice& choice, const Poll& poll);

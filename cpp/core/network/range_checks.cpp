@@ -69,10 +69,10 @@ void RangeChecks<T>::raise(Site site) {
 template <class T>
 void RangeChecks<T>::reduce(const Batch<T>& batch) {
   if (backend_.immediate()) return;
-  backend_.tally({batch.loss.data(), batch.wrong.data(), batch.n, flags_.data() + first_site_,
-                  static_cast<Index>(sites_.size() - first_site_), halted_.data(), loss_sum_.data(),
-                  wrong_sum_.data(), batch.weight ? batch.weight_rows.data() : nullptr,
-                  missed_sum_.data()});
+  backend_.tally({batch.loss.data(), batch.wrong.data(),
+                  batch.weight ? batch.weight_rows.data() : nullptr, batch.n,
+                  flags_.data() + first_site_, static_cast<Index>(sites_.size() - first_site_),
+                  halted_.data(), loss_sum_.data(), wrong_sum_.data(), missed_sum_.data()});
   first_site_ = sites_.size();
   examples_ += batch.n;
 }

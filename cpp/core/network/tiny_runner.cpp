@@ -56,9 +56,15 @@ void TinyRunner<T>::lay_out() {
   tiny_.clear();
   for (std::size_t l = 0; forward_ && l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
-    tiny_.push_back({layer.n_in, layer.n_out, layer.w.data(), layer.w.ld(), layer.bias.data(),
-                     layer.sigma, layer.spec.trainable, layer.h.data(), layer.delta.data(), nullptr, 0,
-                     0, nullptr, 0});
+    TinyLayer<T>& tiny = tiny_.emplace_back();
+    tiny.n_in = layer.n_in;
+    tiny.w = layer.w;
+    tiny.n_out = layer.n_out;
+    tiny.bias = layer.bias.data();
+    tiny.activation = layer.sigma;
+    tiny.h = layer.h.data();
+    tiny.trainable = layer.spec.trainable;
+    tiny.delta = layer.delta.data();
   }
   for (std::size_t l = layers_.size() - 1; feedback_ && l-- > 0;) {
     const Feedback<T>& f = rule_.feedback[l];
@@ -66,9 +72,7 @@ void TinyRunner<T>::lay_out() {
     const bool silent = !f.matrix || (from + 1 < layers_.size() && !tiny_[from].b);
     if (silent) continue;  // δ is zero
     const bool transposed = f.spec.matrix == Matrix::transpose;
-    const Buffer<T> b = transposed ? layers_[l + 1].w : f.matrix->stored();
-    tiny_[l].b = b.data();
-    tiny_[l].ldb = b.ld();
+    tiny_[l].b = transposed ? layers_[l + 1].w : f.matrix->stored();
     tiny_[l].transposed = transposed;
     tiny_[l].source = layers_[from].delta.data();
     tiny_[l].n_src = layers_[from].n_out;
@@ -108,7 +112,7 @@ const std::vector<TinyLayer<T>>& TinyRunner<T>::prepare() {
 
 template <class T>
 TinyStep<T> TinyRunner<T>::whole_step() const {
-  return {tiny_.data(), static_cast<Index>(tiny_.size()), batch_.input.data(), T(0), T(0)};
+  return {tiny_.data(), static_cast<Index>(tiny_.size()), T(0), batch_.input.data(), T(0)};
 }
 
 template <class T>
@@ -132,7 +136,7 @@ bool TinyRunner<T>::update(const OptimizerStep<T>& change) {
   if (!feedback_) return false;
   // The network may have got another feedback since the pass whose deltas these are.
   for (std::size_t l = 0; l + 1 < layers_.size(); ++l) {
-    if (layers_[l].delta_zero == (tiny_[l].b != nullptr)) return false;
+    if (layers_[l].delta_zero == bool{tiny_[l].b}) return false;
   }
   TinyStep<T> step = whole_step();
   step.rate = change.learning.rate;
@@ -148,12 +152,11 @@ Index TinyRunner<T>::run(const OptimizerStep<T>& change, const Index* order, Ind
   double* const loss = backend_.immediate() ? &result.loss : checks_.loss_sum();
   double* const missed = backend_.immediate() ? &result.missed : checks_.missed_sum();
   Index wrong = 0, done = 0;
-  backend_.tiny_run(
-      {{tiny_.data(), static_cast<Index>(tiny_.size()), spec_.loss, batch_.x.data, batch_.x.row_stride,
-        batch_.y.data, batch_.y.row_stride, order, n, loss, &wrong, &done, batch_.weight, missed},
-       change.learning.rate,
-       change.learning.decay,
-       batch_.input.data()});
+  backend_.tiny_run({{tiny_.data(), static_cast<Index>(tiny_.size()), spec_.loss, rows_of(batch_.x),
+                      order, rows_of(batch_.y), n, loss, &wrong, missed, &done, batch_.weight},
+                     change.learning.rate,
+                     batch_.input.data(),
+                     change.learning.decay});
   result.wrong += wrong;
   result.examples += done;
   return done;

@@ -45,12 +45,12 @@ class Blocks {
     std::vector<TinyRun<T>> runs;
     for (std::size_t i = 0; i < members.size(); ++i) {
       const Member& m = members[i];
-      runs.push_back({{m.layers->data(), static_cast<Index>(m.layers->size()), m.loss, x_.data,
-                       x_.row_stride, y_.data, y_.row_stride, order_ + at, n, &m.result->loss, &wrong[i],
-                       &done[i], weight_, &m.result->missed},
-                      m.rate,
-                      m.decay,
-                      m.input});
+      runs.push_back(
+          {{m.layers->data(), static_cast<Index>(m.layers->size()), m.loss, rows_of(x_), order_ + at,
+            rows_of(y_), n, &m.result->loss, &wrong[i], &m.result->missed, &done[i], weight_},
+           m.rate,
+           m.input,
+           m.decay});
     }
     if (!runs.empty()) backend_.tiny_together(runs.data(), static_cast<Index>(runs.size()));
     for (std::size_t i = 0; i < members.size(); ++i) {

@@ -29,10 +29,10 @@ class Lanes {
       TinyLayer<T> l = first[k];
       const std::size_t from = l.source == first.back().delta ? first.size() - 1 : k + 1;
       if (l.b) {
-        l.b = l.transposed ? w_[k + 1].data() : b_[k].data();
+        l.b = l.transposed ? w_[k + 1] : b_[k];
         l.source = delta_[from].data();
       }
-      l.w = w_[k].data();
+      l.w = w_[k];
       if (l.bias) l.bias = bias_[k].data();
       l.h = h_[k].data();
       l.delta = delta_[k].data();
@@ -50,7 +50,7 @@ class Lanes {
     parameters(in);
     for (std::size_t k = 0; k < layers_.size(); ++k) {
       const TinyLayer<T>& l = first[k];
-      if (b_[k].cols()) each(b_[k], k, &TinyLayer<T>::b, l.n_src, l.n_out, l.ldb, in);
+      if (b_[k].cols()) each(b_[k], k, [](const TinyLayer<T>& m) { return m.b; }, l.n_src, l.n_out, in);
     }
   }
 
@@ -60,13 +60,13 @@ class Lanes {
     std::vector<double> loss(static_cast<std::size_t>(backend_.lanes())), missed(loss.size());
     std::vector<Index> wrong(loss.size());
     Index done = 0;
-    backend_.lane_run(
-        {{layers_.data(), static_cast<Index>(layers_.size()), loss_, x.data, x.row_stride, y.data,
-          y.row_stride, order, n, loss.data(), wrong.data(), &done, sample_weight, missed.data()},
-         rate_.data(),
-         decay_.data(),
-         decays_,
-         scratch_.data()});
+    LaneRun<T> pack{{layers_.data(), static_cast<Index>(layers_.size()), loss_, rows_of(x), order,
+                     rows_of(y), n, loss.data(), wrong.data(), missed.data(), &done, sample_weight}};
+    pack.rate = rate_.data();
+    pack.decay = decay_.data();
+    pack.decays = decays_;
+    pack.scratch = scratch_.data();
+    backend_.lane_run(pack);
     parameters([](const T& lane, T& own) { own = lane; });
     for (std::size_t i = 0; i < nets_.size(); ++i) {
       results[i]->loss += loss[i];
@@ -80,15 +80,14 @@ class Lanes {
  private:
   Buffer<T> array(Index elements) const { return Buffer<T>(backend_, 1, elements * backend_.lanes()); }
 
-  // Calls copy(element in the lanes, the network's own) for `member`, a matrix (rows, cols) of layer k.
-  template <class Member, class Copy>
-  void each(const Buffer<T>& lanes, std::size_t k, Member member, Index rows, Index cols, Index ld,
-            Copy&& copy) const {
+  // Calls copy(element in the lanes, the network's own) for a matrix (rows, cols) of layer k.
+  template <class Of, class Copy>
+  void each(const Buffer<T>& lanes, std::size_t k, Of&& of, Index rows, Index cols, Copy&& copy) const {
     for (std::size_t i = 0; i < nets_.size(); ++i) {
-      const auto own = (*nets_[i])[k].*member;
+      const auto own = of((*nets_[i])[k]);
       T* lane = lanes.data() + i;
       for (Index r = 0; r < rows; ++r) {
-        for (Index c = 0; c < cols; ++c, lane += backend_.lanes()) copy(*lane, own[r * ld + c]);
+        for (Index c = 0; c < cols; ++c, lane += backend_.lanes()) copy(*lane, own[r][c]);
       }
     }
   }
@@ -96,8 +95,9 @@ class Lanes {
   void parameters(Copy&& copy) const {
     for (std::size_t k = 0; k < layers_.size(); ++k) {
       const TinyLayer<T>& l = (*nets_[0])[k];
-      each(w_[k], k, &TinyLayer<T>::w, l.n_in, l.n_out, l.ldw, copy);
-      if (l.bias) each(bias_[k], k, &TinyLayer<T>::bias, 1, l.n_out, 0, copy);
+      each(w_[k], k, [](const TinyLayer<T>& m) { return m.w; }, l.n_in, l.n_out, copy);
+      const auto bias = [](const TinyLayer<T>& m) { return View<T>{m.bias, 0}; };
+      if (l.bias) each(bias_[k], k, bias, 1, l.n_out, copy);
     }
   }
 

@@ -78,13 +78,10 @@ Index Network<T>::Impl::run(const Optimizer& optimizer, const Index* rows, Index
   recurrent_->lay_out(change.of(spec_.layers[0]), pack);
   if (f.matrix && spec_.layers[0].trainable) {
     pack.transposed = f.spec.matrix == Matrix::transpose;
-    const Buffer<T> b = pack.transposed ? top.w : f.matrix->stored();
-    pack.b = b.data();
-    pack.ldb = b.ld();
+    pack.b = pack.transposed ? top.w : f.matrix->stored();
   }
   const Learning<T> own = change.of(top.spec);
-  pack.w_out = top.w.data();
-  pack.ldo = top.w.ld();
+  pack.w_out = top.w;
   pack.bias_out = top.bias.data();
   pack.outputs = top.n_out;
   pack.output_activation = top.sigma;
@@ -96,10 +93,8 @@ Index Network<T>::Impl::run(const Optimizer& optimizer, const Index* rows, Index
   pack.out_bias_decay = own.bias_decay;
   pack.y_row = top.h.data();
   pack.delta_row = top.delta.data();
-  pack.x = batch_.x.data;
-  pack.ldx = batch_.x.row_stride;
-  pack.y = batch_.y.data;
-  pack.ldy = batch_.y.row_stride;
+  pack.x = rows_of(batch_.x);
+  pack.y = rows_of(batch_.y);
   pack.order = rows;
   pack.steps = steps;
   pack.weight = batch_.weight;

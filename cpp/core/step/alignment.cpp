@@ -28,7 +28,7 @@ struct Dots {
   Dots(Backend<T>& backend, const Buffer<T>& x, const Buffer<T>& y, Index n, Index cols)
       : rows(static_cast<std::size_t>(3 * n)) {
     const Buffer<double> out(backend, 1, 3 * n);
-    backend.row_dots({x.data(), x.ld(), y.data(), y.ld(), n, cols, out.data()});
+    backend.row_dots({n, x, cols, y, out.data()});
     backend.wait();
     std::copy_n(out.data(), 3 * n, rows.data());
     for (std::size_t r = 0; r < rows.size(); r += 3) {
@@ -181,9 +181,7 @@ class Instruments {
     const auto gradient = [&](const Buffer<T>& delta) {
       stop_if_asked();
       const Parameters<T> g{Buffer<T>(*net_.backend_, h.cols(), delta.cols()), {}, {}, {}};
-      net_.backend_->dense_update({sum_of_gradients<T>(), g.arrays(), h.data(), h.ld(), n_, h.cols(),
-                                   inputs.data(), static_cast<Index>(inputs.size()), delta.data(),
-                                   delta.ld(), delta.cols(), nullptr, 0});
+      net_.backend_->dense_update(g.dense_step(sum_of_gradients<T>(), n_, h, inputs, delta));
       return g.w;
     };
     const Buffer<T> own = gradient(net_.probe_.own[l]), bp = gradient(net_.probe_.bp[l]);
@@ -215,11 +213,11 @@ class Instruments {
     for (Index r0 = 0; r0 < n_; r0 += slice_rows) {
       stop_if_asked();
       const Index rows = std::min(slice_rows, n_ - r0);
-      multiply(h.row(r0), h.ld(), rows, inputs, h.cols(), h, 1, n_, slice);
-      multiply(slice.data(), slice.ld(), rows, examples, n_, own, 0, own.cols(), sum);
+      multiply(h.from(r0), rows, inputs, h.cols(), h, 1, n_, slice);
+      multiply(slice, rows, examples, n_, own, 0, own.cols(), sum);
       xx += dot(sum, own, r0, rows);
       xy += dot(sum, bp, r0, rows);
-      multiply(slice.data(), slice.ld(), rows, examples, n_, bp, 0, bp.cols(), sum);
+      multiply(slice, rows, examples, n_, bp, 0, bp.cols(), sum);
       yy += dot(sum, bp, r0, rows);
     }
     return degrees(xy, xx, yy);
@@ -228,19 +226,17 @@ class Instruments {
     if (asks_to_stop(poll_)) throw Interrupted();
   }
   // to (rows, cols) = x (rows, depth) · b, b being (depth, cols) or, transposed, (cols, depth)
-  void multiply(const T* x, Index ldx, Index rows, const std::vector<ColumnRange>& ranges, Index depth,
-                const Buffer<T>& b, int transposed, Index cols, const Buffer<T>& to) {
-    net_.backend_->propagate(Propagate<T>{
-        {x, ldx, rows, depth, ranges.data(), static_cast<Index>(ranges.size()), cols, to.data(), to.ld(),
-         Activation::linear, to.data(), to.ld(), net_.partial_.data(), ignored_.data()},
-        b.data(),
-        b.ld(),
-        transposed});
+  void multiply(View<const T> x, Index rows, Ranges ranges, Index depth, View<const T> b, int transposed,
+                Index cols, View<T> to) {
+    net_.backend_->propagate(Propagate<T>{{rows, x, depth, ranges, cols, to, Activation::linear, to,
+                                           net_.partial_.data(), ignored_.data()},
+                                          b,
+                                          transposed});
   }
   // Σ x[r]·y[r0 + r]
   double dot(const Buffer<T>& x, const Buffer<T>& y, Index r0, Index rows) {
     if (dots_.cols() < 3 * rows) dots_ = Buffer<double>(*net_.backend_, 1, 3 * rows);
-    net_.backend_->row_dots({x.data(), x.ld(), y.row(r0), y.ld(), rows, y.cols(), dots_.data()});
+    net_.backend_->row_dots({rows, x, y.cols(), y.from(r0), dots_.data()});
     net_.backend_->wait();
     double sum = 0;
     for (Index r = 0; r < rows; ++r) sum += dots_.data()[3 * r];
@@ -274,12 +270,10 @@ class Instruments {
   }
   Buffer<T> times_w(const Buffer<T>& chain, const Layer<T>& above) {
     const Buffer<T> next(*net_.backend_, chain.rows(), above.n_in);
-    above.pattern->send_back(
-        *net_.backend_,
-        {chain.data(), chain.ld(), chain.rows(), above.n_out, above.units.data(),
-         static_cast<Index>(above.units.size()), above.n_in, next.data(), next.ld(), Activation::linear,
-         next.data(), next.ld(), net_.partial_.data(), ignored_.data()},
-        above.w);
+    above.pattern->send_back(*net_.backend_,
+                             {chain.rows(), chain, above.n_out, above.units, above.n_in, next,
+                              Activation::linear, next, net_.partial_.data(), ignored_.data()},
+                             above.w);
     return next;
   }
 
@@ -302,10 +296,7 @@ class Instruments {
     const bool hidden_source = layerwise && l + 2 < net_.layers_.size();
     FeedbackProduct<T> product = net_.feedback_product(f, l, net_.batch_);
     const Buffer<T>& error = hidden_source ? net_.probe_.own[l + 1] : net_.layers_.back().delta;
-    if (f.spec.route != Route::target) {
-      product.source = error.data();
-      product.lds = error.ld();
-    }
+    if (f.spec.route != Route::target) product.source = error;
     product.activation = Activation::linear;
     product.bad = ignored_.data();
     const Buffer<T>&p = layer.delta, &q = net_.probe_.pbp[l];  // no longer needed
@@ -314,11 +305,9 @@ class Instruments {
     } else {
       net_.backend_->clear(p.data(), n_ * p.ld());
     }
-    product.source = error.data();
-    product.lds = error.ld();
-    product.delta = q.data();
-    product.ldd = q.ld();
-    net_.backend_->propagate(Propagate<T>{product, ideal.data(), ideal.ld(), 0});
+    product.source = error;
+    product.delta = q;
+    net_.backend_->propagate(Propagate<T>{product, ideal, 0});
     const Dots pq(*net_.backend_, p, q, n_, layer.n_out),
         hp(*net_.backend_, layer.h, p, n_, layer.n_out);
     const auto examples = static_cast<double>(n_);

@@ -45,7 +45,7 @@ void Network<T>::Impl::clear(const Parameters<T>& gradient) {
 template <class T>
 double Network<T>::Impl::squares_of(const Buffer<T>& g) {
   if (!g) return 0;
-  backend_->row_dots({g.data(), g.ld(), g.data(), g.ld(), g.rows(), g.cols(), squares_.data()});
+  backend_->row_dots({g.rows(), g, g.cols(), g, squares_.data()});
   backend_->wait();
   double sum = 0;
   for (Index r = 0; r < g.rows(); ++r) sum += squares_.data()[3 * r];
@@ -57,13 +57,7 @@ void Network<T>::Impl::apply_gradient(const OptimizerStep<T>& change, const Lear
                                       const Parameters<T>& gradient, const Parameters<T>& to) {
   const double limit =
       change.clip_value > 0 ? change.clip_value / change.share : std::numeric_limits<double>::infinity();
-  const auto apply = [&](const Learning<T>& own, const Buffer<T>& g, const Buffer<T>& w,
-                         const Moments<T>& memory) {
-    backend_->apply_gradient({own, g.data(), static_cast<T>(limit), w.data(), memory.v.data(),
-                              memory.s.data(), w.rows() * w.ld()});
-  };
-  apply(learning, gradient.w, to.w, to.of_w);
-  if (to.bias) apply(learning.of_bias(), gradient.bias, to.bias, to.of_bias);
+  fastfa::apply_gradient(*backend_, learning, gradient, limit, to);
 }
 
 // The norm is that of the gradients of all weights and biases that learn, as one vector. Where it is

@@ -32,11 +32,13 @@ void Network<T>::Impl::perturb(const Perturbation& by, Batch<T>& batch, Index ro
       }
       continue;
     }
-    backend_->draw({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, row0,
-                    Distribution::normal, static_cast<T>(sigma), spec_.seed,
-                    purpose_word(Purpose::perturbation, static_cast<std::uint32_t>(layers_.number(l))),
-                    static_cast<std::uint32_t>(steps_), layer.noisy.data(), layer.noisy.ld(),
-                    later ? Activation::linear : activation, checks_.bad()});
+    Draw<T> noise = noise_of(l, Purpose::perturbation, batch.n);
+    noise.row0 = row0;
+    noise.distribution = Distribution::normal;
+    noise.scale = static_cast<T>(sigma);
+    noise.a = layer.noisy;
+    noise.activation = later ? Activation::linear : activation;
+    backend_->draw(noise);
     checks_.check(layers_.number(l), "a perturbed pre-activation");
     if (learning_ && layer.dropped) {  // both passes drop the same units
       drop(layers_.number(l), layer.spec.dropout, true, layer.noisy, layer.noisy, batch.n);
@@ -45,9 +47,10 @@ void Network<T>::Impl::perturb(const Perturbation& by, Batch<T>& batch, Index ro
     layer.delta_zero = false;
   }
   Layer<T>& top = layers_.back();
-  backend_->output({top.noisy.data(), top.noisy.ld(), batch.n, top.n_out, top.sigma, spec_.loss,
-                    batch.y.data, batch.y.row_stride, batch.order, nullptr, 0, batch.noisy_loss.data(),
-                    batch.noisy_wrong.data(), checks_.bad(), batch.weight, batch.weight_rows.data()});
+  Output<T> pack = output_of(batch, top.noisy);
+  pack.loss_rows = batch.noisy_loss.data();
+  pack.wrong = batch.noisy_wrong.data();
+  backend_->output(pack);
   backend_->wait();
   for (Index n = 0; n < batch.n; ++n) {
     double& change = batch.noisy_loss.data()[n];
@@ -57,9 +60,8 @@ void Network<T>::Impl::perturb(const Perturbation& by, Batch<T>& batch, Index ro
     Layer<T>& layer = layers_[l];
     if (is_clean(l)) continue;
     const bool later = by.on == NoiseOn::activation && !is_output(l);
-    const Buffer<T>& slope = layer.slope_source();
-    backend_->times_slope({layer.delta.data(), layer.delta.ld(), batch.n, layer.n_out, slope.data(),
-                           slope.ld(), later ? layer.sigma : Activation::linear, batch.noisy_loss.data(),
+    backend_->times_slope({batch.n, layer.delta, layer.n_out, layer.slope_source(),
+                           later ? layer.sigma : Activation::linear, batch.noisy_loss.data(),
                            checks_.bad()});
     checks_.check(layers_.number(l), "a delta");
   }

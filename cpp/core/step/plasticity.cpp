@@ -21,9 +21,7 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& c
       if (f.matrix->learns_as_weights()) {  // B is laid out as W
         return source.learn(*backend_, learning, h, layers_[l].units, batch.n, b);
       }
-      backend_->dense_update({learning, b.arrays(), source.delta.data(), source.delta.ld(), batch.n,
-                              source.n_out, source.units.data(), static_cast<Index>(source.units.size()),
-                              h.data(), h.ld(), layers_[l].n_out, f.mask.data(), f.mask.ld()});
+      backend_->dense_update(b.dense_step(learning, batch.n, source.delta, source.units, h, f.mask));
     };
     const Parameters<T> b{f.matrix->learned(), {}, f.of_b, {}};
     const Learning<T> learning = change.of(source.spec);
@@ -55,10 +53,10 @@ void Network<T>::Impl::mirror(Index n) {
     Layer<T>& above = layers_[l + 1];
     const double sigma = f.spec.mirror_noise;
     const Buffer<T>& noise = layer.delta;
-    backend_->draw({noise.data(), noise.ld(), n, layer.n_out, 0, Distribution::uniform,
-                    static_cast<T>(sigma * std::sqrt(3.0)), spec_.seed,
-                    purpose_word(Purpose::mirror, static_cast<std::uint32_t>(layers_.number(l))),
-                    static_cast<std::uint32_t>(steps_), nullptr, 0, Activation::linear, checks_.bad()});
+    Draw<T> xi = noise_of(l, Purpose::mirror, n);
+    xi.distribution = Distribution::uniform;
+    xi.scale = static_cast<T>(sigma * std::sqrt(3.0));
+    backend_->draw(xi);
 
     const bool softmax = above.sigma.kind == Activation::softmax;
     const Sigma activation = softmax ? Activation::linear : above.sigma;
@@ -85,9 +83,7 @@ void Network<T>::Impl::mirror(Index n) {
     change.rate = static_cast<T>(f.spec.mirror_growth > 0 ? f.spec.mirror_growth
                                                           : decay / (examples * sigma * sigma));
     change.decay = static_cast<T>(decay);
-    backend_->dense_update({change, b.arrays(), above.h.data(), above.h.ld(), n, above.n_out,
-                            above.units.data(), static_cast<Index>(above.units.size()), noise.data(),
-                            noise.ld(), layer.n_out, f.mask.data(), f.mask.ld()});
+    backend_->dense_update(b.dense_step(change, n, above.h, above.units, noise, f.mask));
   }
 }
 

@@ -39,8 +39,8 @@ void Network<T>::Impl::prepare(LearningRule<T>& rule) {
 template <class T>
 void Network<T>::Impl::gather(Batch<T>& batch) {
   const Index n_in = spec_.inputs;
-  backend_->gather({batch.x.data, batch.x.row_stride, batch.order, batch.n, n_in, batch.input.data(),
-                    batch.input.ld(), batch.active.data(), checks_.bad()});
+  backend_->gather(
+      {batch.n, rows_of(batch.x), batch.order, n_in, batch.input, batch.active.data(), checks_.bad()});
   checks_.check(-1, "an input");
   if (backend_->immediate()) {
     batch.find_active(n_in, batch.n == 1 ? 1 : 4);
@@ -79,8 +79,7 @@ template <class T>
 void Network<T>::Impl::activate(std::size_t l, Index n) {
   Layer<T>& layer = layers_[l];
   if (!layer.spec.activator) {
-    return backend_->activate({layer.h.data(), layer.h.ld(), n, layer.n_out, layer.sigma,
-                               layer.slope.data(), layer.slope.ld()});
+    return backend_->activate({n, layer.h, layer.n_out, layer.sigma, layer.slope});
   }
   activate_by(layer.spec.activator, layer.h, layer.slope, n, checks_.bad());
   checks_.check(layers_.number(l), "what the activation made");
@@ -90,10 +89,11 @@ void Network<T>::Impl::activate(std::size_t l, Index n) {
 template <class T>
 void Network<T>::Impl::error(Batch<T>& batch, bool with_delta) {
   Layer<T>& top = layers_.back();
-  backend_->output({top.h.data(), top.h.ld(), batch.n, top.n_out, top.sigma, spec_.loss, batch.y.data,
-                    batch.y.row_stride, batch.order, with_delta ? top.delta.data() : nullptr,
-                    top.delta.ld(), batch.loss.data(), batch.wrong.data(), checks_.bad(), batch.weight,
-                    batch.weight_rows.data()});
+  Output<T> pack = output_of(batch, top.h);
+  if (with_delta) pack.delta = top.delta;
+  pack.loss_rows = batch.loss.data();
+  pack.wrong = batch.wrong.data();
+  backend_->output(pack);
   top.delta_zero = false;
   checks_.check(layers_.number(layers_.size() - 1), "a delta");
 }
@@ -104,21 +104,6 @@ void Network<T>::Impl::compute_deltas(LearningRule<T>& rule, Batch<T>& batch, in
   error(batch, !perturbs || rule.perturbation.layers == NoisyLayers::hidden);
   if (perturbs) return perturb(rule.perturbation, batch, row0);
   feedback(rule.feedback, batch, lowest);
-}
-
-// The source is the delta of the layer above, the output's, or the target.
-template <class T>
-FeedbackProduct<T> Network<T>::Impl::feedback_product(const Feedback<T>& f, std::size_t hidden,
-                                                      const Batch<T>& batch) {
-  const Layer<T>& layer = layers_[hidden];
-  const Layer<T>& above = source_layer(f.spec.route, hidden);
-  const Buffer<T>& slope = layer.slope_source();
-  const Buffer<T>& source = f.spec.route == Route::target ? batch.target : above.delta;
-  return {source.data(),   source.ld(),        batch.n,
-          above.n_out,     above.units.data(), static_cast<Index>(above.units.size()),
-          layer.n_out,     slope.data(),       slope.ld(),
-          layer.sigma,     layer.delta.data(), layer.delta.ld(),
-          partial_.data(), checks_.bad()};
 }
 
 // δ_l = (B_l δ_source) ∘ σ′(a_l), from the top down to layer `lowest`.
@@ -137,12 +122,11 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& of, Batch<T>& batch, i
       continue;
     }
     if (target && !batch.target_there) {
-      backend_->gather({batch.y.data, batch.y.row_stride, batch.order, batch.n, layers_.back().n_out,
-                        batch.target.data(), batch.target.ld(), batch.target_active.data(),
-                        checks_.bad()});
+      const Index n_out = layers_.back().n_out;
+      backend_->gather({batch.n, rows_of(batch.y), batch.order, n_out, batch.target,
+                        batch.target_active.data(), checks_.bad()});
       if (batch.weight) {  // the targets replace output deltas, which contain the examples' weights
-        backend_->times_slope({batch.target.data(), batch.target.ld(), batch.n, layers_.back().n_out,
-                               batch.target.data(), batch.target.ld(), Activation::linear,
+        backend_->times_slope({batch.n, batch.target, n_out, batch.target, Activation::linear,
                                batch.weight_rows.data(), checks_.bad()});
       }
       checks_.check(layers_.number(layers_.size() - 1), "a target");
@@ -178,16 +162,6 @@ void Network<T>::Impl::update(Batch<T>& batch, const OptimizerStep<T>& change) {
     }
     layer.learn(*backend_, learning, below, ranges, batch.n, layer);
   }
-}
-
-template <class T>
-void Network<T>::Impl::drop(int layer, double rate, bool scaled, const Buffer<T>& from,
-                            const Buffer<T>& to, Index n) {
-  backend_->dropout({from.data(), from.ld(), n, from.cols(), 0, to.data(), to.ld(),
-                     static_cast<std::uint32_t>(rate * 4294967296.0),
-                     static_cast<T>(scaled ? 1 / (1 - rate) : 1.0), spec_.seed,
-                     purpose_word(Purpose::dropout, static_cast<std::uint32_t>(layer + 1)),
-                     static_cast<std::uint32_t>(steps_)});
 }
 
 // What the optimizer does in the coming step. Adam's t counts it.

@@ -114,8 +114,7 @@ void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> 
     std::copy_n(e.data + n * e.row_stride, top.n_out, top.delta.row(n));
   }
   const Sigma slope = spec_.loss == Loss::cross_entropy ? Activation::linear : top.sigma;
-  backend_->times_slope({top.delta.data(), top.delta.ld(), batch_.n, top.n_out, top.h.data(), top.h.ld(),
-                         slope, nullptr, checks_.bad()});
+  backend_->times_slope({batch_.n, top.delta, top.n_out, top.h, slope, nullptr, checks_.bad()});
   top.delta_zero = false;
   checks_.check(layers_.number(layers_.size() - 1), "a delta");
   batch_.y = readable(1, target);

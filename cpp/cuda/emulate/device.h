@@ -54,12 +54,16 @@ class Device : public std::enable_shared_from_this<Device> {
   }
   // Throws std::logic_error if one of these isn't the device's memory (null is).
   template <class... P>
-  void require(const char* kernel, const P*... pointers) const {
+  void require(const char* kernel, const P&... pointers) const {
     (require_one(kernel, pointers), ...);
   }
 
  private:
   void require_one(const char* kernel, const void* pointer) const;
+  template <class T>
+  void require_one(const char* kernel, const View<T>& m) const {
+    require_one(kernel, m.data);
+  }
   std::shared_ptr<void> take(std::size_t bytes, unsigned char fill);
   void queue(const char* name, emulate::Dim3 grid, emulate::Dim3 block, std::function<void()> kernel);
 

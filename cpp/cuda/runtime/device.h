@@ -53,7 +53,7 @@ class Device : public std::enable_shared_from_this<Device> {
     check(cudaGetLastError(), name);
   }
   template <class... P>
-  void require(const char*, const P*...) const {}  // the emulated device looks
+  void require(const char*, const P&...) const {}  // the emulated device looks
 
  private:
   static void check(cudaError_t status, const std::string& what);
