@@ -148,6 +148,22 @@ def test_what_is_in_doubt_is_refused(of, tmp_path: Path, change, options, words:
     assert words in str(caught.value).replace(f"{tmp_path}/", "")
 
 
+def test_a_small_file_takes_no_gigabytes_by_padding_or_by_a_label(of, tmp_path: Path) -> None:
+    lines = ["trial,speed,target", *["0,1,2.5"] * 3000, *[f"{n},1,2.5" for n in range(1, 3000)]]
+    with pytest.raises(
+        ValueError, match=r"3000 sequences, padded to 3000 steps, would take 144000000 b"
+    ):
+        of("\n".join(lines), limit=10**8)
+    path = tmp_path / "s.npz"
+    for label in (10**12, -1):
+        np.savez(path, X=X, Y=np.array([0, 0, 0, 0, 0, label]))
+        with pytest.raises(ValueError, match=r"Y lies in .*; labels must be from 0 to 99999"):
+            read_dataset(path)
+    np.savez(path, X=X, Y=np.array([0, 0, 0, 0, 0, 99_999]))
+    with pytest.raises(ValueError, match="would take 2401536 bytes"):
+        read_dataset(path, limit=10**6)
+
+
 def test_steps_that_are_there_are_normalised_and_no_padding() -> None:
     lengths = np.array([2, 5, 3, 5, 5, 1])
     x, y = X * [1, 10, 100] + 5, Y * 7 - 3

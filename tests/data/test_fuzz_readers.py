@@ -32,7 +32,7 @@ def readers() -> Iterator[ModuleType]:
 
 
 LIBRARIES = {"mat": "scipy.io", "timit": "soundfile"}
-NAMES = ("idx", "idx_pair", "csv", "libsvm", "amat", "cifar", "npz", "mat", "timit")
+NAMES = ("idx", "idx_pair", "csv", "libsvm", "amat", "cifar", "npz", "sequences", "mat", "timit")
 
 
 def mutated(seed: bytes, changes: list[tuple[float, float, bytes, bool]]) -> bytes:

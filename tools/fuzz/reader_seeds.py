@@ -27,6 +27,19 @@ TOKENS: dict[str, list[bytes]] = {
         *(b"PK\3\4", b"PK\1\2", b"PK\5\6", b"(0,)", b"(-1,)", b"'|b1'", b"'<f2'", b"'<i8'", b"|||"),
         *(b"(1000000, 1000000)", b"'<c8'", b"[('a', '<f4')]", b"True", b"'<f16'", b"'<m8'"),
     ],
+    "sequences": [
+        *(
+            b"trial",
+            b"'<f8'",
+            b"'<i8'",
+            b"(3, 4, 2)",
+            b"(3,)",
+            b"|||",
+            b"\xff\xff\xff\x7f",
+            b"\na,",
+        ),
+        *(b"(1000000, 1000000, 1)", b"\n,", b"nan", b"'<U3'", b"1e39", b"\nd,1,1" * 40),
+    ],
     "mat": [
         *(b"\x0e\0\0\0", b"\x0f\0\0\0", b"\6\0\0\0\x08\0\0\0", b"\5\0\0\0\x10\0\0\0", b"X", b"y"),
         *(
@@ -148,6 +161,18 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
         b"\x80\4\x95" + bytes(3070),
     ],
     "npz": _npz_seeds,
+    "sequences": lambda: [
+        *(
+            b"|||".join(map(_npy, arrays))
+            for arrays in (
+                (np.zeros((3, 4, 2)), np.ones((3, 4, 1))),
+                (np.zeros((3, 4, 2), "f4"), np.arange(3), np.array([1, 4, 2])),
+                (np.zeros((2, 4, 2)), np.ones((2, 4, 2)), np.ones(2, np.int64), np.ones((2, 4))),
+            )
+        ),
+        b"trial,p,y\na,1,0.5\na,2,1.5\nb,3,2.5\nc,4,3.5\n",
+        b"trial,p,species\n1,1,x\n1,2,y\n2,3,x\n3,4,y\n",
+    ],
     "mat": _mat_seeds,
     "timit": _timit_seeds,
 }

@@ -233,6 +233,39 @@ def npz(choice: int, data: bytes) -> None:
         _check(split)
 
 
+def sequences(choice: int, data: bytes) -> None:
+    """X and Y (and lengths) of an archive that is whole, or rows of a table."""
+    from fastfa.data import read_dataset
+
+    options = {"limit": LIMIT, "held_out": 0.5}
+    path = FOLDER / ("s.csv" if choice & 1 else "s.npz")
+    if choice & 1:
+        task = (None, "regression", "classification")[(choice >> 1 & 3) % 3]
+        options |= {"sequence": "trial", "task": task, "at_end": bool(choice & 8)}
+        path.write_bytes(data)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, member in zip(
+                ("X", "Y", "lengths", "mask"), data.split(b"|||"), strict=False
+            ):
+                archive.writestr(f"{name}.npy", member)
+    found, problem = None, path.name
+    try:
+        found = read_dataset(path, **options)
+    except ValueError as error:
+        problem = str(error)
+    named = (path.name, "[read_dataset] held_out", "[read_dataset] sequence")
+    assert any(name in problem for name in named), problem
+    if found is None:
+        return
+    for part in (found.train, found.test):
+        assert part.x.ndim == 3
+        assert np.isfinite(part.x).all()
+        assert np.isfinite(part.y).all()
+        assert part.x.nbytes <= LIMIT
+        assert len(part.y) == len(part)
+
+
 def mat(choice: int, data: bytes) -> None:
     from fastfa.data import load_svhn
 
@@ -286,6 +319,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "amat": _target(amat),
     "cifar": _target(cifar),
     "npz": _target(npz),
+    "sequences": _target(sequences),
     "mat": _target(mat),
     "timit": _target(timit),
 }

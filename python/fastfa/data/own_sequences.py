@@ -16,6 +16,8 @@ from .npz import SEQUENCES, read_npz
 from .sequences import Sequences
 from .transform import one_hot
 
+_MOST_CLASSES = 10**5
+
 
 def from_sequences(
     X: Any,
@@ -99,7 +101,12 @@ def _classes_of(
     if is_text(labels):
         names = found_names(where, "Y", labels) if names is None else names
         labels = numbered(where, "Y", labels, names)
-    elif names is None:
+    most = _MOST_CLASSES if names is None else len(names)
+    if labels.size and not 0 <= labels.min() <= labels.max() < most:
+        raise ValueError(
+            f"[{where}] Y lies in [{labels.min()}, {labels.max()}]; labels must be from 0 to {most - 1}"
+        )
+    if names is None:
         names = [str(number) for number in range(int(labels.max(initial=0)) + 1)]
     return one_hot(labels.astype(np.int64), len(names)), tuple(names)
 
@@ -131,7 +138,9 @@ def _numbers(where: str, name: str, value: Any, dimensions: int) -> npt.NDArray[
     return np.array(array, np.float64 if array.dtype == np.float64 else np.float32, order="C")
 
 
-def grouped(where: str, name: str, rows: Split, ids: Any, at_end: bool) -> Sequences:
+def grouped(
+    where: str, name: str, rows: Split, ids: Any, at_end: bool, bounds: Limit | None
+) -> Sequences:
     """Sequences of the rows that share an id; the ends of shorter ones are padded with zeros.
 
     Parameters
@@ -144,11 +153,13 @@ def grouped(where: str, name: str, rows: Split, ids: Any, at_end: bool) -> Seque
         Numbers or names.
     at_end : bool
         Whether the label of a sequence's last row is the target, at that step alone.
+    bounds : Limit or None
+        What the file may take in memory, with its padding.
 
     Raises
     ------
     ValueError
-        An id is missing, or comes again after others.
+        An id is missing, or comes again after others; or there would be too much padding.
     """
     begins = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
     seen: set[Any] = set()
@@ -162,16 +173,20 @@ def grouped(where: str, name: str, rows: Split, ids: Any, at_end: bool) -> Seque
                 "the rows of a sequence must follow each other"
             )
         seen.add(own)
+    counts = np.diff(begins, append=len(ids))
+    wide = rows.x.shape[1] + max(len(rows.class_names), 1)
+    need = len(begins) * int(counts.max()) * wide * rows.x.itemsize
+    if bounds is not None:
+        bounds.check(need, f"{len(begins)} sequences, padded to {counts.max()} steps,")
     y = rows.labels[:, None]
     if not rows.is_regression:
         y = one_hot(rows.labels, len(rows.class_names), dtype=rows.x.dtype)
     x = np.split(rows.x, begins[1:])
     steps = np.split(y.astype(rows.x.dtype), begins[1:])
-    lengths = np.array([len(each) for each in x])
     return Sequences(
         _padded(where, "x", x),
         np.stack([each[-1] for each in steps]) if at_end else _padded(where, "y", steps),
-        None if (lengths == lengths[0]).all() else lengths,
+        None if (counts == counts[0]).all() else counts,
         class_names=rows.class_names,
     )
 
@@ -188,6 +203,10 @@ def sequences_of_npz(bounds: Limit, like: Sequences | None = None) -> Sequences:
     """
     names = ("lengths", "mask")
     x, y, lengths, mask = read_npz(bounds, *((name,) for name in SEQUENCES), optional=names)
+    need = 8 * (x.size + y.size)
+    if y.ndim == 1 and y.dtype.kind in "iu":
+        need += 4 * len(y) * min(int(y.max(initial=0)) + 1, _MOST_CLASSES)
+    bounds.check(need + x.nbytes + y.nbytes, f"X of shape {x.shape} and Y of shape {y.shape}")
     try:
         known = None if like is None else like.class_names or None
         return from_sequences(x, y, lengths=lengths, mask=mask, class_names=known)

@@ -140,8 +140,8 @@ def read_dataset(
     parts = [part_of(each, names) for each in both]
     if sequence is not None:
         whole = [
-            grouped(WHERE, each.name, rows, each.ids, at_end)
-            for each, rows in zip(both, parts, strict=True)
+            grouped(WHERE, each.name, rows, each.ids, at_end, _bounds(file, limit))
+            for each, rows, file in zip(both, parts, (source, test), strict=False)
         ]
         return _of_sequences(whole, told(found, names), share, seed, found)
     origin = (
@@ -161,6 +161,10 @@ def _refuse(what: str, given: dict[str, Any]) -> None:
 
 def _limit(name: str, path: Any, limit: int | None) -> Limit:
     return Limit(WHERE, os.path.expanduser(path_of(WHERE, name, path)), limit)
+
+
+def _bounds(source: Any, limit: int | None) -> Limit | None:
+    return _limit("source", source, limit) if isinstance(source, str | os.PathLike) else None
 
 
 def _is_npz_of_sequences(source: Any) -> bool:
