@@ -252,6 +252,24 @@ def test_angles_are_those_of_the_deltas():
     assert max(row["angle_bptt"] for row in exact.rows) < 1e-4
 
 
+def test_compare_trains_sequences():
+    pytest.importorskip("scipy")
+    layers = network("bptt").layers
+    rules = {
+        "rflo": {"feedback": "rflo", "update": "step", "optimizer": fa.SGD(0.01)},
+        "bptt": {"feedback": "bptt", "layers": layers},
+    }
+    given = {"epochs": 2, "seeds": [3], "batch_size": 4, "progress": False, "dtype": "float64"}
+    found = fa.compare(rules, SETS["mask"][0], layers=network().layers, **given)
+    assert found.measure == "validation_loss"
+    net = fa.Network(2, layers, "bptt", seed=3, dtype="float64")
+    one = fa.Trainer(net, fa.Adam(0.001), batch_size=4, epochs=2, seed=3, progress=False)
+    history = one.fit(SETS["mask"][0], validation=0.2)
+    assert found.histories["bptt"][3]["validation_loss"] == history["validation_loss"]
+    with pytest.raises(ValueError, match="layers was None for sequences"):
+        fa.compare(["rflo"], SETS["mask"][0], **given)
+
+
 @pytest.mark.parametrize(
     ("made", "words"),
     [
