@@ -14,7 +14,7 @@ class Contestant(NamedTuple):
     weights: Callable[[], list[np.ndarray]]  # as fastfa has them
 
 
-class Plan(NamedTuple):
+class ConvPlan(NamedTuple):
     shape: tuple[int, int, int]  # (C, H, W)
     batch: int
     layers: list[Any]
@@ -25,7 +25,7 @@ def _same(maps: int) -> fa.Conv2D:
 
 
 PLANS = {
-    "lenet": Plan(
+    "lenet": ConvPlan(
         (1, 28, 28),
         100,
         [
@@ -38,13 +38,13 @@ PLANS = {
             fa.Dense(10),
         ],
     ),
-    "32-64-128": Plan(
+    "32-64-128": ConvPlan(
         (1, 28, 28),
         64,
         [part for maps in (32, 64, 128) for part in (_same(maps), fa.MaxPool2D(2))]
         + [fa.Dense(10)],
     ),
-    "32-32-64-64": Plan(
+    "32-32-64-64": ConvPlan(
         (3, 32, 32),
         50,
         [part for m in (32, 64) for part in (_same(m), _same(m), fa.MaxPool2D(2))] + [fa.Dense(10)],

@@ -10,11 +10,11 @@ namespace fastfa {
 namespace {
 
 // Sequences of the caller's, whose order is the natural one if he gives none.
-struct Plan {
+struct OrderedPlan {
   SequencePlan own;
   std::vector<std::int64_t> natural;
 
-  Plan(const fastfa_sequences* given, std::int64_t rows) {
+  OrderedPlan(const fastfa_sequences* given, std::int64_t rows) {
     own = sequence_plan(given);
     if (own.order || own.times < 1) return;
     natural.resize(static_cast<std::size_t>(rows / own.times));
@@ -51,7 +51,7 @@ fastfa_status fastfa_train_sequences(fastfa_network* net, fastfa_view x, fastfa_
     check_weighted(result, false);
     const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
     const std::vector<T> weights = given_weights<T>(weight, x.rows);
-    const Plan how(plan, x.rows);
+    const OrderedPlan how(plan, x.rows);
     Poll asks;
     if (poll) asks = [=] { return poll(user) != 0; };
     tell(result, n.train_sequences(xv, yv, how.own, optimizer_of(optimizer), asks, data_of(weights)));

@@ -18,7 +18,7 @@ from .schedules import Schedule, as_schedule, counted_from, restarted
 from .training import settings as _given
 from .training.augment import Ahead
 from .training.chunks import all_finite, finite_state, order_of, samples_bar, train
-from .training.examples import Examples, Plan, Sets, fingerprint, names_in, prepare_sets
+from .training.examples import Examples, FitPlan, Sets, fingerprint, names_in, prepare_sets
 from .training.in_time import look_at
 from .training.together import evaluated, records
 
@@ -162,7 +162,7 @@ class Trainer(Whole, Guarded):
         self.shuffle, self.progress = shuffle, progress
         self.schedule, self.callbacks = schedule, callbacks
         self.augment, self.targets = augment, targets
-        self._plan: Plan | None = None  # of a fit that has begun and not come to its end
+        self._plan: FitPlan | None = None  # of a fit that has begun and not come to its end
         self._within: int | None = None  # the epoch that has begun and not come to its end
         self._stopping = False
         self._chunk = 1  # batches; grows to what _CHUNK_SECONDS hold
@@ -260,7 +260,7 @@ class Trainer(Whole, Guarded):
             If a value isn't finite; on Ctrl-C. Weights are the last good ones, the records in `history`.
         """
         sets = self._prepare(train, validation, test)
-        plan = Plan(self.epoch + self.epochs, {n: fingerprint(part) for n, part in sets.items()})
+        plan = FitPlan(self.epoch + self.epochs, {n: fingerprint(part) for n, part in sets.items()})
         return self._fit(sets, plan, names_in(self._one, train))
 
     @classmethod
@@ -314,7 +314,7 @@ class Trainer(Whole, Guarded):
 
         return resume(Trainer, path, (train, validation, test), epochs, into, write_outside)
 
-    def _fit(self, sets: Sets, plan: Plan, names: Any = (), resumed: bool = False) -> History:
+    def _fit(self, sets: Sets, plan: FitPlan, names: Any = (), resumed: bool = False) -> History:
         """Epochs up to the plan's end; a resumed fit goes on with its callbacks' state."""
         _given.check_callbacks(self.callbacks)
         good = finite_state(self._learner)
@@ -331,7 +331,7 @@ class Trainer(Whole, Guarded):
         self._plan = None
         return self.history
 
-    def _run(self, good: dict[str, np.ndarray], sets: Sets, plan: Plan, resumed: bool) -> None:
+    def _run(self, good: dict[str, np.ndarray], sets: Sets, plan: FitPlan, resumed: bool) -> None:
         """The epochs of a fit and what goes around them; ``good`` are the weights to fall back on."""
         examples, measured = sets["train"], {k: v for k, v in sets.items() if k != "train"}
         epochs = range(self.epoch + 1, plan.end + 1)

@@ -299,7 +299,7 @@ def test_safetensors_of_others(path):
 HUGE = """
 import resource, sys
 import fastfa as fa
-from fastfa.checkpoint.network import Plan
+from fastfa.checkpoint.network import NetworkPlan
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**28,) * 2)
 try:

@@ -12,7 +12,7 @@ from ..ensemble import Ensemble
 from ..network import Network
 from .describe import Tensors
 from .file import Mismatch, reading
-from .network import Described, Plan
+from .network import Described, NetworkPlan
 from .saving import kind_of
 from .trainer_plan import TrainerPlan
 
@@ -69,11 +69,12 @@ def _confine(trainer: Trainer, path: Path) -> None:
 
 
 class _EnsemblePlan:
-    """A file that holds an ensemble; see `fastfa.checkpoint.network.Plan`."""
+    """A file that holds an ensemble; see `fastfa.checkpoint.network.NetworkPlan`."""
 
     def __init__(self, content: Described) -> None:
         self.plans = [
-            Plan(each, Network, f"networks.{i}.") for i, each in enumerate(content["networks"])
+            NetworkPlan(each, Network, f"networks.{i}.")
+            for i, each in enumerate(content["networks"])
         ]
         self.needed = {k: v for plan in self.plans for k, v in plan.needed.items()}
         self.possible = {k: v for plan in self.plans for k, v in plan.possible.items()}
@@ -94,7 +95,7 @@ class _EnsemblePlan:
 
 
 _PLANS: dict[str, Callable[[Described, Callable[..., Trainer]], Any]] = {
-    "network": lambda content, _: Plan(content["network"], Network),
+    "network": lambda content, _: NetworkPlan(content["network"], Network),
     "ensemble": lambda content, _: _EnsemblePlan(content),
     "trainer": TrainerPlan,
 }

@@ -148,7 +148,7 @@ def _memory(net: Parameters) -> dict[str, np.ndarray]:
 _WHERE = ("device", "matmul_precision", "matmul_library")  # not what a network is
 
 
-class Plan:
+class NetworkPlan:
     """A described network before it is built: what it is made from, and which tensors it needs.
 
     Nothing here takes memory that grows with the network, so a file can be refused before any is.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _check
 from ..errors import CheckpointError
-from ..training.examples import Plan, fingerprint
+from ..training.examples import FitPlan, fingerprint
 from .loading import load
 from .saving import kind_of
 
@@ -39,7 +39,7 @@ def resume(
     found = {name: fingerprint(part) for name, part in sets.items()}
     if plan is not None:
         _check_same(plan.examples, found)
-    trainer._fit(sets, Plan(end, found), resumed=plan is not None)
+    trainer._fit(sets, FitPlan(end, found), resumed=plan is not None)
     return trainer
 
 

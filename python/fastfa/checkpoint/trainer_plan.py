@@ -13,11 +13,11 @@ from ..history import History, check_records
 from ..network import Network
 from ..optim import OPTIMIZERS
 from ..trackers import TensorBoardLogger
-from ..training.examples import Plan as FitPlan
+from ..training.examples import FitPlan
 from .callback import Checkpoint
 from .describe import SCHEDULES, Tensors, build, difference, packed_tensors, unpack
 from .file import Mismatch
-from .network import Described, Plan
+from .network import Described, NetworkPlan
 from .trainer import Missing, configuration_of, name_of
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ def _build_callback(described: Described, tensors: Tensors) -> Callback:
 
 
 class TrainerPlan:
-    """A described trainer before it is built; see `fastfa.checkpoint.network.Plan`."""
+    """A described trainer before it is built; see `fastfa.checkpoint.network.NetworkPlan`."""
 
     def __init__(self, content: Described, make: Callable[..., Trainer]) -> None:
         self._make = make
-        self.network = Plan(content["network"], Network)
+        self.network = NetworkPlan(content["network"], Network)
         described = content["trainer"]
         self.configuration, self.progress = described["is"], described["progress"]
         self.callbacks = described["callbacks"]

@@ -44,7 +44,7 @@ _STARTUP = 5  # trials that the median pruner lets end, whatever they are
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """The search: settings that stay (``file``, and ``given``, which wins), settings that vary."""
 
     file: Mapping[str, Any]
@@ -121,7 +121,7 @@ def blind(settings: argparse.Namespace) -> Dataset:
     return dataclasses.replace(data, test=data.train.take([]))
 
 
-def check_plan(plan: Plan) -> tuple[Plan, Dataset]:
+def check_plan(plan: SearchPlan) -> tuple[SearchPlan, Dataset]:
     """Refuse what a trial would refuse, as far as each value on its own goes; the plan with the mark
     of its data, and the data."""
     plan.first()
@@ -144,7 +144,7 @@ def check_plan(plan: Plan) -> tuple[Plan, Dataset]:
 class Searcher:
     """Runs trials of a study, one after the other."""
 
-    def __init__(self, plan: Plan, study: optuna.Study, at: str) -> None:
+    def __init__(self, plan: SearchPlan, study: optuna.Study, at: str) -> None:
         self.plan, self.study, self.at = plan, study, at
         self._data: dict[bool | None, Prepared] = {}
 
@@ -241,7 +241,7 @@ def suggest(trial: optuna.Trial, name: str, varied: Range | Choice) -> Any:
     return trial.suggest_float(name, varied.low, varied.high, log=varied.log, step=varied.step)
 
 
-def make_sampler(plan: Plan, number: int, place: int) -> optuna.samplers.BaseSampler:
+def make_sampler(plan: SearchPlan, number: int, place: int) -> optuna.samplers.BaseSampler:
     """The sampler of one setting in one trial. Its seed is its own: nothing is left over from other
     trials, nor from settings before it, which a trial that was cut off may have drawn already."""
     from optuna.samplers import RandomSampler, TPESampler
@@ -250,7 +250,7 @@ def make_sampler(plan: Plan, number: int, place: int) -> optuna.samplers.BaseSam
     return RandomSampler(seed) if plan.sampler == "random" else TPESampler(seed=seed)
 
 
-def make_pruner(plan: Plan) -> optuna.pruners.BasePruner:
+def make_pruner(plan: SearchPlan) -> optuna.pruners.BasePruner:
     from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
 
     if plan.pruner == "none":
@@ -261,7 +261,7 @@ def make_pruner(plan: Plan) -> optuna.pruners.BasePruner:
     return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
 
 
-def open_study(plan: Plan, url: str, name: str) -> optuna.Study:
+def open_study(plan: SearchPlan, url: str, name: str) -> optuna.Study:
     """The study of this name, new or to go on with.
 
     Raises

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import optuna
 
     from ..data import Dataset
-    from .study import Outcome, Plan, Searcher
+    from .study import Outcome, Searcher, SearchPlan
 
 _DESCRIPTION = """\
 Search for settings of `fastfa train` with the lowest validation error. FILE is a file of settings
@@ -128,10 +128,10 @@ def _check_free(folder: Path) -> None:
                 )
 
 
-def _plan(arguments: argparse.Namespace) -> Plan:
+def _plan(arguments: argparse.Namespace) -> SearchPlan:
     """The search that the file and the command line describe; every value of its own checked."""
     from .. import _check
-    from .study import PRUNERS, SAMPLERS, Plan
+    from .study import PRUNERS, SAMPLERS, SearchPlan
 
     _check.integer("tune", "trials", arguments.trials, 1, 10**6)
     _check.integer("tune", "jobs", arguments.jobs, 1, 1024)
@@ -157,7 +157,9 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         raise ValueError(
             f"[tune] root was {root!r}; it must be text, for best.toml names it"
         ) from None
-    return Plan(file, given, space, arguments.search_seed, arguments.sampler, arguments.pruner)
+    return SearchPlan(
+        file, given, space, arguments.search_seed, arguments.sampler, arguments.pruner
+    )
 
 
 def _todo(study: optuna.Study, trials: int, at: str, *, own: bool) -> list[int | None]:
@@ -187,7 +189,7 @@ def _begun(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def _outcomes(
-    places: tuple[Plan, str, str, str],
+    places: tuple[SearchPlan, str, str, str],
     study: optuna.Study,
     todo: list[int | None],
     arguments: argparse.Namespace,
@@ -227,7 +229,7 @@ _searcher: Searcher | None = None  # of a process of the pool
 _url = ""
 
 
-def _start_worker(plan: Plan, url: str, study: str, at: str, threads: int) -> None:
+def _start_worker(plan: SearchPlan, url: str, study: str, at: str, threads: int) -> None:
     global _searcher, _url
     leave_to_commander()
     from .. import set_num_threads
@@ -251,7 +253,7 @@ def _run_trial(number: int | None) -> Outcome:
 
 
 def _print_begin(
-    plan: Plan,
+    plan: SearchPlan,
     data: Dataset,
     url: str,
     arguments: argparse.Namespace,
@@ -296,7 +298,7 @@ def _short(value: Any) -> str:
 
 
 def _write(
-    folder: Path, plan: Plan, study: optuna.Study, judge: str
+    folder: Path, plan: SearchPlan, study: optuna.Study, judge: str
 ) -> optuna.trial.FrozenTrial | None:
     """trials.csv, and best.toml if a trial came to its end; the best one."""
     from optuna.trial import TrialState
@@ -329,7 +331,9 @@ def _write(
     return best
 
 
-def _best_toml(plan: Plan, study: optuna.Study, best: optuna.trial.FrozenTrial, judge: str) -> str:
+def _best_toml(
+    plan: SearchPlan, study: optuna.Study, best: optuna.trial.FrozenTrial, judge: str
+) -> str:
     values = {}
     for name, varied in plan.space.items():
         value = best.params[name]

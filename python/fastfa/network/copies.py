@@ -70,7 +70,7 @@ class Copies(Whole, Parameters):
         )
 
     def __setstate__(self, state: _State) -> None:
-        from ..checkpoint.network import Plan
+        from ..checkpoint.network import NetworkPlan
 
         described, tensors, (own, activations), more = state
         if activations:
@@ -86,7 +86,7 @@ class Copies(Whole, Parameters):
             self._make(*given, feedback=feedback, **options)
             return self
 
-        Plan(described, make).build(tensors)
+        NetworkPlan(described, make).build(tensors)
         vars(self).update(more)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:

@@ -40,7 +40,7 @@ Sets = dict[str, Examples]  # "train", and those that are measured
 
 
 @dataclass(frozen=True)
-class Plan:
+class FitPlan:
     """What a fit was begun with: the epoch it ends after, and a fingerprint of each set by name."""
 
     end: int
