@@ -28,7 +28,7 @@ __device__ inline void tiny_feedback(const TinyLayer<T>& l, int* bad) {
   for (Index j = threadIdx.x; l.b && j < l.n_out; j += blockDim.x) {
     T sum = T(0);
     for (Index k = 0; k < l.n_src; ++k) {
-      sum += l.source[k] * l.b.data[l.transposed ? j * l.b.ld + k : k * l.b.ld + j];
+      sum += l.source[k] * (l.transposed ? l.b[j][k] : l.b[k][j]);
     }
     const T delta = sum * slope(l.h[j], l.activation);
     report_beyond(delta, bad);

@@ -42,9 +42,8 @@ struct OnlineRun {
 
 template <class T>
 struct TinyRun : OnlineRun<T> {
-  T rate;
-  T* input;  // (n_in), scratch
-  T decay;
+  T rate = 0, decay = 0;
+  T* input = nullptr;  // (n_in), scratch
 };
 
 // One such step, whose parts can be done apart: forward (the output stays at its pre-activation),

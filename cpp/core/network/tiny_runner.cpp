@@ -152,11 +152,12 @@ Index TinyRunner<T>::run(const OptimizerStep<T>& change, const Index* order, Ind
   double* const loss = backend_.immediate() ? &result.loss : checks_.loss_sum();
   double* const missed = backend_.immediate() ? &result.missed : checks_.missed_sum();
   Index wrong = 0, done = 0;
-  backend_.tiny_run({{tiny_.data(), static_cast<Index>(tiny_.size()), spec_.loss, rows_of(batch_.x),
-                      order, rows_of(batch_.y), n, loss, &wrong, missed, &done, batch_.weight},
-                     change.learning.rate,
-                     batch_.input.data(),
-                     change.learning.decay});
+  TinyRun<T> run{{tiny_.data(), static_cast<Index>(tiny_.size()), spec_.loss, rows_of(batch_.x), order,
+                  rows_of(batch_.y), n, loss, &wrong, missed, &done, batch_.weight}};
+  run.rate = change.learning.rate;
+  run.decay = change.learning.decay;
+  run.input = batch_.input.data();
+  backend_.tiny_run(run);
   result.wrong += wrong;
   result.examples += done;
   return done;

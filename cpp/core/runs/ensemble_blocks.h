@@ -47,10 +47,10 @@ class Blocks {
       const Member& m = members[i];
       runs.push_back(
           {{m.layers->data(), static_cast<Index>(m.layers->size()), m.loss, rows_of(x_), order_ + at,
-            rows_of(y_), n, &m.result->loss, &wrong[i], &m.result->missed, &done[i], weight_},
-           m.rate,
-           m.input,
-           m.decay});
+            rows_of(y_), n, &m.result->loss, &wrong[i], &m.result->missed, &done[i], weight_}});
+      runs.back().rate = m.rate;
+      runs.back().decay = m.decay;
+      runs.back().input = m.input;
     }
     if (!runs.empty()) backend_.tiny_together(runs.data(), static_cast<Index>(runs.size()));
     for (std::size_t i = 0; i < members.size(); ++i) {
