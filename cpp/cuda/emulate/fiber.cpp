@@ -1,5 +1,10 @@
 // Switching stacks by hand takes a few nanoseconds; ucontext, which asks the system for the signal mask
 // each time, a hundred times as long. It serves where the processor is another.
+#if defined(__APPLE__)
+#define _XOPEN_SOURCE 600                                     // else macOS hides ucontext
+#define _DARWIN_C_SOURCE                                      // and with it alone much else
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"  // that it is old
+#endif
 #include "cuda/emulate/fiber.h"
 
 #include <cstdint>
