@@ -34,7 +34,8 @@ def build(zig: Path, processor: str, folder: Path) -> None:
     zigs += [f"-DZIG_TARGET={target}", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]
     core, prefix = folder / "core", folder / "prefix"
     run("cmake", "-S", ROOT, "-B", core, *zigs, f"-DCMAKE_PREFIX_PATH={sysconfig.get_path('purelib')}",
-        "-DFASTFA_WERROR=ON", "-DFASTFA_CUDA=OFF", "-DFASTFA_EMULATED=ON", "-DFASTFA_PORTABLE=ON")  # fmt: skip
+        "-DFASTFA_WERROR=ON", "-DFASTFA_CUDA=OFF", "-DFASTFA_EMULATED=ON",
+        "-DFASTFA_PORTABLE=ON")  # fmt: skip
     run("cmake", "--build", core)
     run("cmake", "--install", core, "--prefix", prefix)
     for example in ("embed_cpp", "embed_c"):
