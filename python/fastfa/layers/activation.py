@@ -41,8 +41,9 @@ class Activation:
     for a σ that has none (spikes), it is what the error is multiplied by. The network is locked
     meanwhile; they must not call it. An exception of theirs ends the call before any weight changes.
 
-    Python code sets the pace: tens of microseconds a layer and batch, in float64. Not on devices, in recurrent
-    layers, below a weight mirror or with node perturbation; `fastfa.save` can't hold code, and says so.
+    Python code sets the pace: tens of microseconds a layer and batch, in float64. Not on devices, in
+    recurrent layers, below a weight mirror or with node perturbation; `fastfa.save` can't hold code, and
+    says so.
 
     Parameters
     ----------
