@@ -130,7 +130,7 @@ EXPERIMENT = Experiment(
     title="a minimum that backprop found is no equilibrium of feedback alignment",
     where="Supplementary Figure 14, Supplementary Note 16",
     presets={
-        "quick": _COMMON | {"runs": 4, "fa_updates": 15_000},
+        "quick": _COMMON | {"runs": 6, "fa_updates": 15_000},
         "paper": _COMMON | {"runs": 20, "fa_updates": 100_000},
     },
     conditions=lambda settings: [CONDITION, CONTROL],
