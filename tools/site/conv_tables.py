@@ -63,26 +63,25 @@ def _row(name: str, found: dict[str, Any]) -> list[str]:
 def lenet() -> str:
     result = load(LENET)
     plan = result["protocol"]
-    columns = ["rule"]
-    for name in result["sets"]:
-        columns += [f"{SETS[name]}, error", "rate", "BioTorch", "Δh∠Δh_BP, lowest layer"]
-    rules = next(iter(result["sets"].values()))
-    rows = []
-    for rule in rules:
-        cells = [f"`{rule}`"]
-        for name, found in result["sets"].items():
-            errors = [run["error_percent"] for run in found[rule]["runs"]]
-            angle = fmean(run["angles_bp"][0] for run in found[rule]["runs"])
-            cells += [
-                f"{fmean(errors):.2f} ± {stdev(errors):.2f} %",
-                f"{found[rule]['rate']:g}",
-                f"{BIOTORCH[name][rule]} %",
-                f"{angle:.0f}°",
-            ]
-        rows.append(cells)
-    seeds = len(next(iter(rules.values()))["runs"])
-    return (
+    columns = ["rule", "test error", "rate", "BioTorch", "Δh∠Δh_BP, lowest layer"]
+    parts = [
         f"`bench/lenet.py`: {plan['network']}; {plan['optimizer']}; batch {plan['batch']}, "
-        f"{plan['epochs']} epochs, {seeds} seeds, mean and standard deviation. {measured(result)} "
-        f"[results/{LENET}](results/{LENET})\n\n{table(columns, rows)}"
-    )
+        f"{plan['epochs']} epochs; mean and standard deviation over the seeds. {measured(result)} "
+        f"[results/{LENET}](results/{LENET})"
+    ]
+    for name, rules in result["sets"].items():
+        seeds = len(next(iter(rules.values()))["runs"])
+        rows = [_of_rule(rule, found, BIOTORCH[name][rule]) for rule, found in rules.items()]
+        parts += [f"{SETS[name]}, {seeds} seeds.", table(columns, rows)]
+    return "\n\n".join(parts)
+
+
+def _of_rule(rule: str, found: dict[str, Any], theirs: float) -> list[str]:
+    errors = [run["error_percent"] for run in found["runs"]]
+    return [
+        f"`{rule}`",
+        f"{fmean(errors):.2f} ± {stdev(errors):.2f} %",
+        f"{found['rate']:g}",
+        f"{theirs} %",
+        f"{fmean(run['angles_bp'][0] for run in found['runs']):.0f}°",
+    ]
