@@ -26,48 +26,50 @@ static py::list names() {
 using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
 using Bits = py::array_t<bool, py::array::c_style | py::array::forcecast>;
 
-// propagate(delta) of the caller's object, called with the GIL held.
+// Asks the caller's function, with the GIL held, about a matrix (n, cols), which is copied for it;
+// use(answer) takes what it returns. A Python exception goes through the core as a PythonError.
+template <class Use>
+static void ask(const py::function& function, const double* matrix, std::int64_t n, std::int64_t cols,
+                Use&& use) {
+  if (gil_is_gone()) throw Interrupted();
+  const WithGil gil;
+  try {
+    const py::array_t<double> given({n, cols}, matrix);
+    const auto answer = py::reinterpret_steal<py::object>(
+        in_python([&] { return PyObject_CallOneArg(function.ptr(), given.ptr()); }));
+    if (!answer) throw py::error_already_set();
+    in_python([&] { use(answer); });
+  } catch (py::error_already_set& error) {
+    throw PythonError(std::move(error));
+  }
+}
+
+// propagate(delta) of the caller's object.
 static Propagator propagator(const py::function& propagate) {
   const std::shared_ptr<py::function> held = shared_with_core(py::function(propagate));
   return
       [held](const double* delta, std::int64_t n, std::int64_t n_source, double* out, std::int64_t n_l) {
-        if (gil_is_gone()) throw Interrupted();
-        const WithGil gil;
-        try {
-          const py::array_t<double> given({n, n_source}, delta);  // a copy, the callee's to keep
-          const auto answer = py::reinterpret_steal<py::object>(
-              in_python([&] { return PyObject_CallOneArg(held->ptr(), given.ptr()); }));
-          if (!answer) throw py::error_already_set();
-          const auto made = in_python([&] { return py::cast<Array>(answer); });
+        ask(*held, delta, n, n_source, [&](const py::object& answer) {
+          const auto made = py::cast<Array>(answer);
           if (made.ndim() != 2 || made.shape(0) != n || made.shape(1) != n_l) {
             throw py::value_error("[Feedback] propagate(delta) returned an array of shape " +
                                   py::str(made.attr("shape")).cast<std::string>() + "; it must be (" +
                                   std::to_string(n) + ", " + std::to_string(n_l) + ")");
           }
           std::copy_n(made.data(), n * n_l, out);
-        } catch (py::error_already_set& error) {
-          throw PythonError(std::move(error));
-        }
+        });
       };
 }
 
-// both(a) of the caller's activation, called with the GIL held: (σ(a), σ′(a)).
+// both(a) of the caller's activation: (σ(a), σ′(a)), whose shapes Python has checked.
 static Activator activator(const py::function& both) {
   const std::shared_ptr<py::function> held = shared_with_core(py::function(both));
   return [held](const double* a, std::int64_t n, std::int64_t units, double* h, double* slope) {
-    if (gil_is_gone()) throw Interrupted();
-    const WithGil gil;
-    try {
-      const py::array_t<double> given({n, units}, a);  // a copy, the callee's to keep
-      const auto answer = py::reinterpret_steal<py::object>(
-          in_python([&] { return PyObject_CallOneArg(held->ptr(), given.ptr()); }));
-      if (!answer) throw py::error_already_set();
-      const auto made = in_python([&] { return py::cast<std::pair<Array, Array>>(answer); });
-      std::copy_n(made.first.data(), n * units, h);  // their shapes are checked in Python
+    ask(*held, a, n, units, [&](const py::object& answer) {
+      const auto made = py::cast<std::pair<Array, Array>>(answer);
+      std::copy_n(made.first.data(), n * units, h);
       std::copy_n(made.second.data(), n * units, slope);
-    } catch (py::error_already_set& error) {
-      throw PythonError(std::move(error));
-    }
+    });
   };
 }
 

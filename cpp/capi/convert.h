@@ -14,7 +14,7 @@ std::string matmul_precision(const fastfa_config* config);
 std::vector<FeedbackSpec> feedback_specs(const fastfa_feedback* feedback, std::int64_t n,
                                          std::int64_t hidden);
 Optimizer optimizer_of(const fastfa_optimizer* optimizer);
-// Without an order of the caller's it has none.
+// `order` is null if the caller gave none.
 SequencePlan sequence_plan(const fastfa_sequences* given);
 
 }  // namespace fastfa

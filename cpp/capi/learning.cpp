@@ -1,10 +1,9 @@
 // The C interface: looking and learning.
-#include <numeric>
 #include <type_traits>
 
 #include "capi/convert.h"
+#include "capi/given.h"
 #include "capi/handle.h"
-#include "capi/results.h"
 
 namespace fastfa {
 namespace {
@@ -39,22 +38,10 @@ EpochResult train(const char* call, Network<T>& net, const fastfa_view& x, const
                   std::int64_t batch_size, const std::int64_t* order, std::int64_t n, fastfa_poll poll,
                   void* user) {
   const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
-  std::vector<T> weights;
-  if (sample_weight) weights = weights_of<T>(*sample_weight, x.rows);
-  std::vector<std::int64_t> natural;
-  if (!order) {
-    natural.resize(static_cast<std::size_t>(x.rows));
-    std::iota(natural.begin(), natural.end(), std::int64_t{0});
-    order = natural.data();
-    n = x.rows;
-  }
-  if (n < 1) {
-    refuse("[" + std::string(call) + "] n was " + std::to_string(n) + "; it must be at least 1");
-  }
-  Poll asks;
-  if (poll) asks = [=] { return poll(user) != 0; };
-  return net.train_epoch(xv, yv, optimizer_of(optimizer), batch_size, order, n, asks, nullptr,
-                         weights.empty() ? nullptr : weights.data());
+  const Weights<T> weights(sample_weight, x.rows);
+  const Order own(call, order, n, x.rows);
+  return net.train_epoch(xv, yv, optimizer_of(optimizer), batch_size, own.data, own.n,
+                         poll_of(poll, user), nullptr, weights.data());
 }
 
 // One layer of what is kept of a step in parts.
@@ -127,7 +114,7 @@ fastfa_status fastfa_deltas_weighted(fastfa_network* net, fastfa_view x, fastfa_
   return with(net, [&](auto& n) {
     using T = FASTFA_T;
     const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
-    const std::vector<T> weights = weights_of<T>(sample_weight, x.rows);
+    const Weights<T> weights(&sample_weight, x.rows);
     n.deltas(xv, yv, per_layer(n, out, count, x.rows), nullptr, 0.0, {}, weights.data());
   });
 }
@@ -138,7 +125,7 @@ fastfa_status fastfa_evaluate_weighted(fastfa_network* net, fastfa_view x, fastf
     using T = FASTFA_T;
     check_weighted(result, true);
     const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
-    const std::vector<T> weights = weights_of<T>(sample_weight, x.rows);
+    const Weights<T> weights(&sample_weight, x.rows);
     tell(result, n.evaluate(xv, yv, {}, weights.data()));
   });
 }

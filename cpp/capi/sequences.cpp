@@ -1,40 +1,10 @@
 // The C interface: networks in time.
-#include <numeric>
+#include <algorithm>
 #include <type_traits>
 
 #include "capi/convert.h"
+#include "capi/given.h"
 #include "capi/handle.h"
-#include "capi/results.h"
-
-namespace fastfa {
-namespace {
-
-// Sequences of the caller's, whose order is the natural one if he gives none.
-struct OrderedPlan {
-  SequencePlan own;
-  std::vector<std::int64_t> natural;
-
-  OrderedPlan(const fastfa_sequences* given, std::int64_t rows) {
-    own = sequence_plan(given);
-    if (own.order || own.times < 1) return;
-    natural.resize(static_cast<std::size_t>(rows / own.times));
-    std::iota(natural.begin(), natural.end(), std::int64_t{0});
-    own.order = natural.data();
-    own.n = rows / own.times;
-  }
-};
-
-template <class T>
-std::vector<T> given_weights(const fastfa_view* weight, std::int64_t rows) {
-  return weight ? weights_of<T>(*weight, rows) : std::vector<T>();
-}
-template <class T>
-const T* data_of(const std::vector<T>& weights) {
-  return weights.empty() ? nullptr : weights.data();
-}
-
-}  // namespace
-}  // namespace fastfa
 
 using namespace fastfa;
 
@@ -50,11 +20,14 @@ fastfa_status fastfa_train_sequences(fastfa_network* net, fastfa_view x, fastfa_
     using T = FASTFA_T;
     check_weighted(result, false);
     const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
-    const std::vector<T> weights = given_weights<T>(weight, x.rows);
-    const OrderedPlan how(plan, x.rows);
-    Poll asks;
-    if (poll) asks = [=] { return poll(user) != 0; };
-    tell(result, n.train_sequences(xv, yv, how.own, optimizer_of(optimizer), asks, data_of(weights)));
+    const Weights<T> weights(weight, x.rows);
+    SequencePlan how = sequence_plan(plan);
+    const std::int64_t all = x.rows / std::max(std::int64_t{1}, how.times);
+    const Order order("fastfa_train_sequences", how.order, how.n, std::max(std::int64_t{1}, all));
+    how.order = order.data;
+    how.n = order.n;
+    tell(result,
+         n.train_sequences(xv, yv, how, optimizer_of(optimizer), poll_of(poll, user), weights.data()));
   });
 }
 
@@ -74,8 +47,8 @@ fastfa_status fastfa_evaluate_sequences(fastfa_network* net, fastfa_view x, fast
     using T = FASTFA_T;
     check_weighted(result, true);
     const MatrixView<const T> xv = read<T>("x", x), yv = read<T>("y", y);
-    const std::vector<T> weights = given_weights<T>(weight, x.rows);
-    tell(result, n.evaluate_sequences(xv, yv, times, {}, data_of(weights)));
+    const Weights<T> weights(weight, x.rows);
+    tell(result, n.evaluate_sequences(xv, yv, times, {}, weights.data()));
   });
 }
 

@@ -10,8 +10,8 @@
 
 namespace fastfa::cuda {
 
-// C (rows, cols) = A (rows, depth) · B (depth, cols), overwritten. Of a factor that is
-// `across`, what lies in memory is the transpose.
+// C (rows, cols) = A (rows, depth) · B (depth, cols); what was in C is overwritten. If a_across is true,
+// the memory of `a` has the transpose of A, and so for `b`.
 template <class T>
 struct Product {
   Index rows, cols, depth;

@@ -13,7 +13,7 @@ int conv_forward_tiles(const ConvForward<T>& f) {
 }
 
 // V vectors of maps from `map` on, at M positions whose patches begin at x, one step after the other.
-// Not inline: within a larger loop there are too few registers for its pointers.
+// This function is not inlined: the loop around it leaves too few registers for the pointers.
 template <class T, int M, int V>
 [[gnu::noinline]] void conv_tile(const ConvForward<T>& f, const PatchLayout& layout, const T* x,
                                  Index map, View<T> units) {

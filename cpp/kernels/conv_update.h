@@ -15,9 +15,9 @@ int conv_gradient_tiles(const ConvUpdate<T>& g) {
   return conv_tiles_of(conv_blocks_of(g.n), conv_work(g.shape, g.n));
 }
 
-// sums (M rows of W, V vectors of maps) += those of a band: x is the first value of these rows in the
-// band's first patch, `units` their δ. Not inline: within a larger loop there are too
-// few registers for its pointers.
+// Adds a band's part of the gradient to `sums` (M rows of W, V vectors of maps). x points to the value
+// of the first of these rows in the band's first patch, `units` are the δ of the band. This function is
+// not inlined: the loop around it leaves too few registers for the pointers.
 template <class T, int M, int V>
 [[gnu::noinline]] void gradient_tile(const LocalShape& s, const PatchLayout& layout, Index rows,
                                      const T* x, View<const T> units, View<double> sums) {

@@ -224,7 +224,8 @@ __attribute__((always_inline)) inline void learn_tile(const DenseUpdate<T>& u, I
   });
 }
 
-// Rows i … i + M of W, V vectors wide at column c, with all examples, whose δ is packed.
+// Updates a tile of W: rows i … i + M, V vectors wide from column c on, with all examples. `packed` has
+// a copy of their δ for these columns, without gaps.
 template <class T, int M, int V>
 inline void update_tile(const DenseUpdate<T>& u, Index i, Index c, const T* packed) {
   T* w = u.w[i] + c;

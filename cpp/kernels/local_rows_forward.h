@@ -7,12 +7,10 @@
 namespace fastfa {
 namespace {
 
-// M maps from `map` on in a span's positions, of E examples from `example` on. Not inline: within a
-// larger loop there are too few registers for its pointers.
+// M maps from `map` on in a span's positions, of E examples from `example` on.
 template <class T, int M, int E>
-[[gnu::noinline]] bool local_rows_block(const LocalForward<T>& f, const Span& span,
-                                        const Reader<T>& read, const Taps& taps, const T* weights,
-                                        Index map, Index example) {
+inline bool local_rows_block(const LocalForward<T>& f, const Span& span, const Reader<T>& read,
+                             const Taps& taps, const T* weights, Index map, Index example) {
   const T* x = f.x[example] + span.pixel;
   const T* ahead =
       f.n > example + E ? x + E * f.x.ld : x;  // what comes next lies too far to be expected

@@ -59,7 +59,7 @@ struct ColumnRange {
   std::int32_t begin, end;
 };
 constexpr Index k_block = 256;
-// Null: no column.
+// A list of ranges of columns. If `data` is null, there are none.
 struct Ranges {
   const ColumnRange* data = nullptr;
   Index count = 0;
@@ -209,7 +209,7 @@ struct TimesSlope {
   const double* factor;
   int* bad;
 };
-// What `product` still lacks when B δ is in its delta.
+// The last part of a feedback product: its delta holds B δ already, and is multiplied by σ′.
 template <class T>
 TimesSlope<T> end_of(const FeedbackProduct<T>& product) {
   return {product.n, product.delta, product.n_l, product.h, product.activation, nullptr, product.bad};
@@ -316,7 +316,7 @@ struct Learning {
 template <class T>
 struct ParameterArrays {
   View<T> w;
-  T* v;     // lies as w; null: no momentum, and no mean of g
+  T* v;     // laid out as w; null: no momentum, and no mean of g
   T* s;     // the same; null: SGD
   T* bias;  // null: none
   T* v_bias;

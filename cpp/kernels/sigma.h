@@ -183,7 +183,8 @@ FASTFA_ON_DEVICE inline auto with_sigma(Sigma activation, F&& f) {
     case Activation::gelu:
       return f(Gelu{});
     case Activation::silu:
-    case Activation::custom:  // the caller's code computes it: kernels only meet σ′, kept as silu's is
+    case Activation::custom:  // the caller's code computes σ and σ′; kernels only read the σ′ that is
+                              // kept
       return f(Silu{});
     case Activation::linear:
     case Activation::softmax:

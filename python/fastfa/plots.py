@@ -233,7 +233,9 @@ def plot_angles(
         for own in runs:
             here = [row for row in own if row["layer"] == layer]
             seen = np.array([row[counted] for row in here], dtype=float) * times
-            values = np.array([row[key] for row in here], dtype=float)  # None is a NaN of a file
+            values = np.array(
+                [row[key] for row in here], dtype=float
+            )  # a file has None in the place of NaN
             spread = [row.get(f"{key}_sd") for row in here]
             if values.ndim == 2:
                 units = np.ma.masked_invalid(values)
@@ -342,7 +344,7 @@ def plot_angles_in_time(
     chosen = np.unique(np.linspace(len(rows) - 1, 0, lines).round().astype(int))
     for at, share in zip(chosen, np.linspace(0, 1, len(chosen)), strict=True):
         colour = (1 - share) * _EARLY + share * _LATE
-        values = np.array(rows[at][key], dtype=float)  # None is a NaN of a file
+        values = np.array(rows[at][key], dtype=float)  # a file has None in the place of NaN
         marker = "o" if np.isfinite(values).sum() <= 1 else None
         text = f"{rows[at]['examples']:,}"
         ax.plot(

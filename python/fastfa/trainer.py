@@ -12,6 +12,7 @@ import numpy as np
 from . import _check
 from ._attributes import Guarded, Whole
 from .callbacks import Callback, begin_fit, check_fit, failure_told
+from .data import Sequences
 from .errors import DivergenceError
 from .history import History, Record
 from .schedules import Schedule, as_schedule, counted_from, restarted
@@ -19,7 +20,7 @@ from .training import settings as _given
 from .training.augment import Ahead
 from .training.chunks import all_finite, finite_state, order_of, samples_bar, train
 from .training.examples import Examples, FitPlan, Sets, fingerprint, names_in, prepare_sets
-from .training.in_time import look_at
+from .training.in_time import check_carry
 from .training.together import evaluated, records
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class Trainer(Whole, Guarded):
         self._plan: FitPlan | None = None  # of a fit that has begun and not come to its end
         self._within: int | None = None  # the epoch that has begun and not come to its end
         self._stopping = False
+        self._numbers = False  # whether the training set says that its targets are no classes
         self._chunk = 1  # batches; grows to what _CHUNK_SECONDS hold
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -208,7 +210,7 @@ class Trainer(Whole, Guarded):
     @property
     def _has_errors(self) -> bool:
         """Whether the outputs stand for classes, so that the records have error rates."""
-        return self._one.output_size > 1 and getattr(self._learner, "classes", True)
+        return self._one.output_size > 1 and not self._numbers
 
     @property
     def ending(self) -> bool:
@@ -359,7 +361,8 @@ class Trainer(Whole, Guarded):
     def _prepare(self, train: Any, validation: Any, test: Any) -> Sets:
         """The checked examples by name: "train", and the sets to measure after each epoch."""
         sets = prepare_sets(self._one, self.targets, self.seed, train, validation, test)
-        look_at(self._learner, sets["train"].x, self.batch_size, train)
+        check_carry(self._learner, sets["train"].x, self.batch_size, train)
+        self._numbers = isinstance(train, Sequences) and train.is_regression
         return sets
 
     def _run_epoch(

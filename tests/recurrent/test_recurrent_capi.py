@@ -104,6 +104,10 @@ def test_what_is_wrong_is_refused(rng):
     plan = Sequences(times=5)
     assert train() == STATUS["INVALID_ARGUMENT"]
     assert "times was 5" in last_error()
+    for count in (0, -1):
+        plan = Sequences(times=T, order=(c.c_int64 * 1)(0), n=count)
+        assert train() == STATUS["INVALID_ARGUMENT"]
+        assert f"n was {count}" in last_error()
     given = (view(x), view(y), None, None, SGD, None, None, None)
     assert net.call("train_sequences", *given) == STATUS["INVALID_ARGUMENT"]
     assert "[fastfa_sequences] was null" in last_error()

@@ -1,10 +1,9 @@
-// Activations that the caller computes, in double precision.
+// Activations that the caller computes.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <vector>
 
+#include "core/base/doubles.h"
 #include "core/machine/buffer.h"
 #include "core/machine/float_mode.h"
 
@@ -15,24 +14,15 @@ template <class T>
 void activate_by(const Activator& activator, const Buffer<T>& h, const Buffer<T>& slope, Index n,
                  int* bad) {
   const Index units = h.cols();
-  const auto count = static_cast<std::size_t>(n * units);
-  std::vector<double> a(count), value(count), derivative(count);
-  for (Index r = 0; r < n; ++r) std::copy_n(h.row(r), units, a.data() + r * units);
+  std::vector<double> a;
+  to_doubles<T>(h, n, units, a);
+  std::vector<double> value(a.size()), derivative(a.size());
   {
     const KeepSubnormals plain;
     activator(a.data(), n, units, value.data(), derivative.data());
   }
-  const auto put = [&](const std::vector<double>& from, const Buffer<T>& to) {
-    for (Index r = 0; r < n; ++r) {
-      for (Index i = 0; i < units; ++i) {
-        const double answer = from[static_cast<std::size_t>(r * units + i)];
-        if (!(std::abs(answer) <= value_limit<T>)) *bad = 1;
-        to.row(r)[i] = static_cast<T>(answer);
-      }
-    }
-  };
-  put(derivative, slope);
-  put(value, h);
+  const bool fine = from_doubles<T>(derivative, n, units, slope);
+  if (!from_doubles<T>(value, n, units, h) || !fine) *bad = 1;
 }
 
 }  // namespace fastfa

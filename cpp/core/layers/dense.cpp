@@ -128,7 +128,7 @@ class DenseLayer final : public Layer<T> {
   void clear_removed() override { fastfa::clear_removed(mask_, this->w); }
 
  private:
-  // What is deferred has no mask (can_defer).
+  // Without a mask: a layer that has one defers no update (can_defer).
   DenseUpdate<T> deferred_pack() const {
     const DeferredUpdate<T>& d = deferred_;
     DenseUpdate<T> pack = this->dense_step(d.learning, d.n, d.h, *d.ranges, d.delta);

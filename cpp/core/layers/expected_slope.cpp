@@ -88,8 +88,8 @@ double sech_squared(double a) {
   return c * c;
 }
 
-// Of the caller's own σ, about which nothing is known: by the trapezoidal rule within eight standard
-// deviations of a.
+// For a σ of the caller's, about which nothing is known: sums by the trapezoidal rule, from −8 to 8
+// standard deviations of a.
 Expected sampled(double v, const Activator& activator) {
   constexpr long half = 256;
   constexpr double step = 8.0 / half;

@@ -10,7 +10,7 @@
 namespace fastfa {
 namespace {
 
-// Of what the kernels have for each type of numbers, that of T.
+// The kernels of float32 or those of float64, whichever T is.
 template <class T, class Float, class Double>
 const auto& for_type(const Float& f32, const Double& f64) {
   if constexpr (std::is_same_v<T, float>) {

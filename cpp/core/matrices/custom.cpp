@@ -1,8 +1,5 @@
 // Feedback that the caller computes, in double precision.
-#include <algorithm>
-#include <cmath>
-#include <limits>
-
+#include "core/base/doubles.h"
 #include "core/machine/float_mode.h"
 #include "core/matrices/feedback.h"
 
@@ -15,24 +12,14 @@ class CustomMatrix final : public FeedbackMatrix<T> {
   explicit CustomMatrix(Propagator propagator) : propagator_(std::move(propagator)) {}
 
   void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
-    constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();  // reported by times_slope()
     context.backend.wait();
-    source_.resize(static_cast<std::size_t>(product.n * product.n_src));
+    to_doubles(product.source, product.n, product.n_src, source_);
     delta_.resize(static_cast<std::size_t>(product.n * product.n_l));
-    for (Index n = 0; n < product.n; ++n) {
-      std::copy_n(product.source[n], product.n_src, source_.data() + n * product.n_src);
-    }
     {
       const KeepSubnormals plain;
       propagator_(source_.data(), product.n, product.n_src, delta_.data(), product.n_l);
     }
-    for (Index n = 0; n < product.n; ++n) {
-      const double* from = delta_.data() + n * product.n_l;
-      T* to = product.delta[n];
-      for (Index j = 0; j < product.n_l; ++j) {
-        to[j] = std::abs(from[j]) <= value_limit<T> ? static_cast<T>(from[j]) : not_a_number;
-      }
-    }
+    from_doubles(delta_, product.n, product.n_l, product.delta);  // times_slope() reports what is NaN
     context.backend.times_slope(end_of(product));
   }
   std::int64_t bytes() const override { return 0; }

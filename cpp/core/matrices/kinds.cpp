@@ -42,7 +42,7 @@ double of_normal(const FeedbackSpec&) { return 1.0; }
 double of_sparse(const FeedbackSpec& spec) { return spec.density / 3.0; }
 double of_ternary(const FeedbackSpec& spec) { return spec.density; }
 double of_sign(const FeedbackSpec& spec) {
-  if (spec.magnitude == Magnitude::array) return 0.0;  // it is as large as it is
+  if (spec.magnitude == Magnitude::array) return 0.0;  // the array itself says how large B is
   return spec.magnitude == Magnitude::uniform ? 1.0 : 1.0 / 3.0;
 }
 

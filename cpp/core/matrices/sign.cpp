@@ -17,19 +17,15 @@ class SignMatrix final : public FeedbackMatrix<T> {
     magnitude_ =
         Buffer<T>(request.allocator, request.n_l, request.n_source);  // laid out as the weights are
     if (redrawn_) return;
+    const auto put = [&](Index i, double value) {
+      magnitude_.row(i / request.n_source)[i % request.n_source] = static_cast<T>(std::abs(value));
+    };
+    const Index count = request.n_l * request.n_source;
     if (request.spec.magnitude == Magnitude::array) {
-      for (std::size_t i = 0; i < request.spec.values.size(); ++i) {
-        const auto at = static_cast<Index>(i);
-        magnitude_.row(at / request.n_source)[at % request.n_source] =
-            static_cast<T>(request.spec.values[i]);
-      }
-      return;
+      for (Index i = 0; i < count; ++i) put(i, request.spec.values[static_cast<std::size_t>(i)]);
+    } else {
+      draw_uniform(request.seed, Purpose::feedback, request.layer, count, request.scale, put);
     }
-    draw_uniform(request.seed, Purpose::feedback, request.layer, request.n_l * request.n_source,
-                 request.scale, [&](Index i, double value) {
-                   magnitude_.row(i / request.n_source)[i % request.n_source] =
-                       static_cast<T>(std::abs(value));
-                 });
   }
 
   void prepare(const FeedbackContext<T>& context) override {

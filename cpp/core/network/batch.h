@@ -9,7 +9,7 @@
 
 namespace fastfa {
 
-// The caller's rows, as the kernels take them: numbers of a row lie side by side.
+// The caller's matrix as a View. The numbers of one row must follow each other in memory.
 template <class T>
 View<const T> rows_of(const MatrixView<const T>& m) {
   return {m.data, m.row_stride};

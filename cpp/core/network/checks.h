@@ -13,7 +13,7 @@ void check_spec(const NetworkSpec& spec);
 template <class T>
 void check_weights(const char* call, const T* sample_weight, const Index* order, Index n);
 
-// A matrix of the caller's, which must have this shape.
+// Refuses a matrix that is null, or has another shape than this.
 template <class T>
 void check_matrix(const char* call, const char* what, const MatrixView<T>& m, Index rows, Index cols) {
   if (m.data && m.rows == rows && m.cols == cols && m.col_stride == 1) return;

@@ -3,7 +3,8 @@
 
 namespace fastfa {
 
-// The output layer's, for one of a step's passes, which ended in `a`; where losses go is left open.
+// For the output layer, whose pre-activations are in `a`. The caller still has to say where losses and δ
+// are written.
 template <class T>
 Output<T> Network<T>::Impl::output_of(const Batch<T>& batch, const Buffer<T>& a) {
   const Layer<T>& top = layers_.back();
@@ -21,7 +22,8 @@ Output<T> Network<T>::Impl::output_of(const Batch<T>& batch, const Buffer<T>& a)
   return pack;
 }
 
-// The source is the delta of the layer above, the output's, or the target.
+// The source of the error depends on the route: layerwise the δ of the layer above, direct the δ of the
+// output layer, target the target itself.
 template <class T>
 FeedbackProduct<T> Network<T>::Impl::feedback_product(const Feedback<T>& f, std::size_t hidden,
                                                       const Batch<T>& batch) {

@@ -12,7 +12,7 @@ template <class T>
 void Network<T>::Impl::perturb(const Perturbation& by, Batch<T>& batch, Index row0) {
   const double sigma = by.sigma;
   const auto is_output = [&](std::size_t l) { return l + 1 == layers_.size(); };
-  const auto is_clean = [&](std::size_t l) {  // no noise of its own
+  const auto is_clean = [&](std::size_t l) {  // to which no noise is added
     return is_pooling(layers_[l].spec) || (is_output(l) && by.layers == NoisyLayers::hidden);
   };
   const Buffer<T>* h = &batch.input;
@@ -20,7 +20,7 @@ void Network<T>::Impl::perturb(const Perturbation& by, Batch<T>& batch, Index ro
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     const Sigma activation = is_output(l) ? Activation::linear : layer.sigma;
-    const bool later = by.on == NoiseOn::activation;  // it is added to σ(a)
+    const bool later = by.on == NoiseOn::activation;  // noise is added to σ(a)
     if (!layer.noisy) layer.noisy = Buffer<T>(*backend_, batch.capacity(), layer.n_out);
     layer.forward(*backend_, *h, *ranges, batch.n, later ? activation : Activation::linear, layer.noisy,
                   partial_.data(), checks_.bad());

@@ -169,18 +169,19 @@ struct FeedbackSpec {
   bool mirror_centred = false;
 };
 
-// Has this feedback `values`?
+// Does this feedback need `values`, B or |B|?
 inline bool has_array(const FeedbackSpec& spec) {
   return spec.matrix == Matrix::array ||
          (spec.matrix == Matrix::sign && spec.magnitude == Magnitude::array);
 }
 
-// Which layers node perturbation adds noise to, and to what of a hidden layer: a or h = σ(a). To the
-// output it is added before σ. An output without noise learns from its own error.
+// To which layers node perturbation adds noise, and in a hidden layer to what: to a, or to h = σ(a). In
+// the output layer noise is added to a. An output layer without noise learns from its own error.
 enum class NoisyLayers : int { all, hidden };
 enum class NoiseOn : int { pre_activation, activation };
 
-// Learning from noise of standard deviation sigma and one number, without feedback. 0: not so.
+// Node perturbation: learning from noise of standard deviation sigma, without feedback. If sigma is 0,
+// the network doesn't learn in this way.
 struct Perturbation {
   double sigma = 0.0;
   NoisyLayers layers = NoisyLayers::all;

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _check, metrics
 from .._class_names import is_text
-from ..layers import Recurrent
+from ..layers.recurrent import is_in_time
 from ..network import _arguments
 from .probing import Probing
 
@@ -92,7 +92,7 @@ class Alignment(Probing):
         return {"X": np.asarray(self.X), "Y": np.asarray(self.Y), "every": self.every} | how
 
     def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
-        if isinstance(trainer.net.layers[0], Recurrent):
+        if is_in_time(trainer.net.layers):
             raise ValueError(
                 "[fit] Alignment is for networks without a recurrent layer; for this one it must be an "
                 "AlignmentInTime"

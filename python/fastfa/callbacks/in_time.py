@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from .. import _check, metrics
-from ..layers import Recurrent
+from ..layers.recurrent import is_in_time
 from .probing import Probing
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class AlignmentInTime(Probing):
         return [f"{measure}.0" for measure in _MEASURES]
 
     def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
-        if not isinstance(trainer.net.layers[0], Recurrent):
+        if not is_in_time(trainer.net.layers):
             raise ValueError(
                 "[fit] AlignmentInTime is for networks with a recurrent layer; for this one it must be "
                 "an Alignment"

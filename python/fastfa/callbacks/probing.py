@@ -27,7 +27,8 @@ class Probing(BuiltIn):
     def _begin(self) -> None:
         self._set(rows=[])
         self._measured_at = -1
-        self._epoch = self._first = 0  # the first row of this epoch
+        self._epoch = 0
+        self._first = 0  # number of the first row of this epoch
 
     @abstractmethod
     def _look(self, trainer: Trainer) -> list[dict[str, Any]]:
@@ -35,7 +36,7 @@ class Probing(BuiltIn):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         self._epoch = trainer.epoch
-        if trainer.batch == 0:  # a trainer that this callback hasn't seen
+        if trainer.batch == 0:  # this trainer is new, so its first state is measured, too
             self._measured_at = -1
         self._measure(trainer)
 
@@ -54,7 +55,7 @@ class Probing(BuiltIn):
             for key in rows[0]:
                 if key in _PLACE or any(np.ndim(row[key]) for row in rows):
                     continue
-                # None is a NaN that was in a file
+                # A file has None in the place of NaN.
                 values = [math.nan if row[key] is None else float(row[key]) for row in rows]
                 defined = [value for value in values if not math.isnan(value)]
                 record[f"{key}.{layer}"] = float(np.mean(defined)) if defined else math.nan

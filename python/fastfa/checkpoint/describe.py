@@ -30,8 +30,8 @@ _LATER = {
     "lr_scale": 1.0,
     "decay_scale": 1.0,
     "bias_decay_scale": 0.0,
-    "layers": "all",  # of NodePerturbation, and
-    "noise_on": "pre_activation",
+    "layers": "all",  # of NodePerturbation
+    "noise_on": "pre_activation",  # of NodePerturbation
 }
 _KNOWN = (*LAYERS, *OPTIMIZERS, *SCHEDULES, WeightMirror, NodePerturbation, *AUGMENTATIONS)
 
@@ -55,9 +55,8 @@ def describe(thing: Any) -> dict[str, Any]:
     if isinstance(fields.get("mask"), Mask):
         fields["mask"] = fields["mask"]._described()
     if isinstance(fields.get("activation"), Activation):
-        fields["activation"] = str(
-            fields["activation"]
-        )  # the code itself goes elsewhere, or nowhere
+        # Its name. Copies and pickles carry the functions themselves; files have none.
+        fields["activation"] = str(fields["activation"])
     return {"kind": type(thing).__name__} | fields
 
 

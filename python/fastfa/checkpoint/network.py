@@ -12,7 +12,8 @@ from .. import _check, _core
 from .._class_names import check_names
 from .._feedback_arguments import has_array
 from ..feedback import Feedback
-from ..layers import Activation, Recurrent
+from ..layers import Activation
+from ..layers.recurrent import is_in_time
 from ..network import _arguments
 from ..network._stacked import stacked
 from ..perturbation import NodePerturbation
@@ -182,7 +183,7 @@ class NetworkPlan:
             raise ValueError(f"it has {len(self.class_names)} class_names for {count} classes")
         self._check_progress()
         self.state = described.get("state")
-        if self.state is not None and not isinstance(self._weighted[0], Recurrent):
+        if self.state is not None and not is_in_time(self._weighted):
             raise ValueError("it has a state, and no recurrent layer")
         self.needed, self.possible = self._tensors()
         self.other: set[str] = set()
@@ -289,7 +290,7 @@ class NetworkPlan:
         net.class_names = self.class_names
         for name, view in _memory(net).items():
             view[...] = moments[name]
-        if isinstance(self._weighted[0], Recurrent):
+        if is_in_time(self._weighted):
             net.reset()
         if self.state is not None:
             net._net.begin_state(self.state["examples"])

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .._attributes import is_ours
 from ..callbacks import Callback
+from ..layers.recurrent import is_in_time
 from ..optim import EXPECTED, OPTIMIZERS
 from ..schedules import Schedule, _FromCallable
-from ..training.in_time import is_in_time
 from .describe import Tensors, describe, is_known, pack
 from .network import Described, describe_network
 
@@ -88,7 +88,7 @@ def configuration_of(trainer: Trainer) -> Described:
     }
     if trainer.loss is not None:
         configuration["loss"] = _describe_part(trainer.loss)
-    if is_in_time(trainer.net):
+    if is_in_time(trainer.net.layers):
         configuration |= {"update": trainer.update, "carry": trainer.carry}
     if trainer._after:  # a fastfa that doesn't know it refuses the file
         configuration["schedule_after"] = trainer._after

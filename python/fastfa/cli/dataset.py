@@ -121,17 +121,15 @@ def prepare(settings: argparse.Namespace, data: Dataset) -> Prepared:
 
     wanted = settings.normalise
     if wanted is None:
-        made = (
-            isinstance(data, SequenceDataset) and not data.is_table
-        )  # a task, of units of its own
+        # Sequences of no table, such as a made task, are taken as they are.
+        made = isinstance(data, SequenceDataset) and not data.is_table
         wanted = data.is_table or (data.is_regression and not made)
     if not wanted:
         return Prepared(data, 0.0)
     found = normalise_dataset(data)
     zero = 0.0
-    if not found.mean.ndim and not isinstance(
-        data, SequenceDataset
-    ):  # the same bits as in the inputs
+    if not found.mean.ndim and not isinstance(data, SequenceDataset):
+        # What 0 has become, to the last bit.
         zero = float(normalise(data.train.x[:1, :1] * 0, found.mean, found.sd).x[0, 0])
     return Prepared(found.data, zero, found)
 

@@ -28,7 +28,7 @@ def holds_sequences(path: str) -> bool:
         with zipfile.ZipFile(path) as archive:
             return "X.npy" in archive.namelist()
     except (OSError, zipfile.BadZipFile):
-        return False  # who reads it says what is wrong
+        return False  # the reader will say what is wrong with the file
 
 
 def read_npz(limit: Limit, *choices: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[Any]:

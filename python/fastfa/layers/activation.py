@@ -82,7 +82,7 @@ class Activation:
         return self.name
 
     def _both(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # Whoever is asked second must not see what the first one did to it.
+        # A copy: `value` may write to its argument, and `slope` must get the array as it was.
         return self._one("value", a.copy()), self._one("slope", a)
 
     def _one(self, part: str, a: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from .. import _check, _core
 from .._attributes import immutable
 from .activation import ActivationName, checked
-from .layer import Weighted, shape_below
+from .layer import Layer, Weighted, shape_below
 
 RecurrentFeedbackName = Literal["zero", "transpose", "random"]
 
@@ -134,3 +134,8 @@ class Recurrent(Weighted):
             "recurrent_scale": 1.0 if self.recurrent_scale is None else self.recurrent_scale,
             "recurrent_feedback": self.recurrent_feedback,
         }
+
+
+def is_in_time(layers: Sequence[Layer]) -> bool:
+    """Whether a network of these layers is one in time: its first layer is recurrent."""
+    return isinstance(layers[0], Recurrent)

@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import _check, _core
 from .._class_names import check_names, is_text, numbered
-from ..layers import KINDS, Layer, Pooling, Recurrent, Weighted
+from ..layers import KINDS, Layer, Pooling, Weighted
 from ..layers.layer import Stack
+from ..layers.recurrent import is_in_time
 from ..optim import EXPECTED, OPTIMIZERS
 from . import _device_arrays
 
@@ -31,7 +32,7 @@ def inputs(net: Parameters, where: str, name: str, values: Any, *, there: bool =
     """
     if net._net.usable(values, net.input_size, False):
         return values
-    if isinstance(net.layers[0], Recurrent) and where != "forward_step":
+    if is_in_time(net.layers) and where != "forward_step":
         raise ValueError(
             f"[{where}] the network has a recurrent layer, which lives in time; use train_sequences(), "
             "forward_sequences(), evaluate_sequences() or forward_step()"

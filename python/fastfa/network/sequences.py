@@ -8,8 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import _check, _core
-from ..layers import Recurrent
-from ..layers.recurrent import RecurrentFeedbackName
+from ..layers.recurrent import RecurrentFeedbackName, is_in_time
 from ..optim import Optimizer
 from ..rules import IN_TIME, FeedbackLike, resolve, specs
 from . import _arguments
@@ -223,7 +222,7 @@ class Sequences(Parameters):
         return self._net.state()
 
     def _check_in_time(self, where: str) -> None:
-        if not isinstance(self.layers[0], Recurrent):
+        if not is_in_time(self.layers):
             raise ValueError(
                 f"[{where}] the network has no recurrent layer; its first layer must be a Recurrent"
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from .. import _check
 from .._bar import progress_bar
 from ..data import permutation
 from .examples import Examples
-from .in_time import InTime, TogetherInTime
+from .in_time import InTime
 from .together import Sums, Together
 
 if TYPE_CHECKING:
@@ -90,10 +89,10 @@ def _next_chunk(trainer: Trainer, examples: Examples) -> int:
     """Batches until a callback is due, at most the current chunk."""
     learner = trainer._learner
     due = [c.every - trainer.batch % c.every for c in trainer.callbacks if c.every is not None]
-    if isinstance(learner, InTime | TogetherInTime):
+    if isinstance(learner, Together | InTime):
         most = learner.batches_at_once(examples.x, trainer.batch_size)
     else:
-        most = sys.maxsize if isinstance(learner, Together) else trainer._chunk
+        most = trainer._chunk
     return min([most, *due])
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from .. import _check
 from .._class_names import found_names, is_text, numbered, renumbered, shown_names
 from ..data import Sequences, Split, one_hot
+from ..layers.recurrent import is_in_time
 from ..network import _arguments
-from .in_time import is_in_time, prepared
+from .in_time import prepared
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -76,7 +77,7 @@ def prepare(
     ValueError, TypeError
         Naming the argument, what it was and what it must be.
     """
-    if is_in_time(net):
+    if is_in_time(net.layers):
         return Examples(*prepared(net, source, name, targets, names))
     inputs, answers, weights, of_classes = _parts(source, name)
     x = _arguments.inputs(net, "fit", f"{name} X", inputs)

@@ -13,6 +13,7 @@ from ..data import Sequences
 from ..layers import Recurrent
 from ..network import Network, _arguments
 from ..network.inspection import Evaluation
+from .own_loss import Learner
 from .together import Together
 
 if TYPE_CHECKING:
@@ -23,24 +24,42 @@ if TYPE_CHECKING:
 _OPERATIONS = 1 << 28  # of one call: about a quarter of a second
 
 
-class InTime:
+class Way:
+    """How networks in time learn: `update` and `carry` as for `Network.train_sequences`."""
+
+    update: str
+    carry: bool
+
+    def _given(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        batch_size: int,
+        order: np.ndarray,
+        weights: np.ndarray | None,
+    ) -> dict[str, Any]:
+        """What the core is given."""
+        return {
+            "x": x.reshape(-1, x.shape[2]),
+            "y": y.reshape(-1, y.shape[2]),
+            "times": x.shape[1],
+            "update": self.update,
+            "batch_size": batch_size,
+            "order": order,
+            "carry": self.carry,
+            "weight": None if weights is None else weights.ravel(),
+        }
+
+
+class InTime(Learner, Way):
     """A network whose first layer is recurrent; x is (N, T, n_in), y (N, T, n_out), weights (N, T)."""
 
     def __init__(self, net: Network, update: str, carry: bool) -> None:
-        self.net, self.update, self.carry = net, update, carry
-        self.output_size = net.output_size
-        self.classes = True  # whether the outputs may stand for classes
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        return self.net.state_dict()
-
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        self.net.load_state_dict(state)
+        super().__init__(net)
+        self.update, self.carry = update, carry
 
     def batches_at_once(self, x: np.ndarray, batch_size: int) -> int:
-        """Batches in a call. The clock has no say, for an epoch's loss has the same bits each time."""
-        count = sum(w.size for w in self.net.weights)
-        return max(1, _OPERATIONS // (min(batch_size, len(x)) * x.shape[1] * 4 * count))
+        return _batches_at_once((self.net,), x, batch_size)
 
     def _train_chunk(
         self,
@@ -55,7 +74,7 @@ class InTime:
         """As that of `Network`."""
         spec = _arguments.optimizer("fit", optimizer)
         loss, missed, weight = self.net._net.train_sequences(
-            optimizer=spec, **_plan(self, x, y, batch_size, order, sample_weight)
+            optimizer=spec, **self._given(x, y, batch_size, order, sample_weight)
         )
         total = loss * weight if weight > 0 else 0.0
         return loss, (sums[0] + total, sums[1] + missed, sums[2] + weight)
@@ -64,17 +83,15 @@ class InTime:
         return _evaluated(self.net, x, y, sample_weight)
 
 
-class TogetherInTime(Together):
+class TogetherInTime(Together, Way):
     """An ensemble of such networks."""
 
     def __init__(self, ensemble: Ensemble, update: str, carry: bool) -> None:
         super().__init__(ensemble)
         self.update, self.carry = update, carry
-        self.classes = True
 
     def batches_at_once(self, x: np.ndarray, batch_size: int) -> int:
-        each = InTime(self.networks[0], self.update, self.carry).batches_at_once(x, batch_size)
-        return max(1, each // len(self.networks))
+        return _batches_at_once(self.networks, x, batch_size)
 
     def evaluate(self, x: Any, y: Any, *, sample_weight: Any = None) -> np.ndarray:
         return np.array([_evaluated(net, x, y, sample_weight) for net in self.networks]).T
@@ -92,29 +109,15 @@ class TogetherInTime(Together):
         found = _core.train_sequences_together(
             [net._net for net in self.networks],
             optimizers=self.ensemble._rules("fit", optimizer),
-            **_plan(self, x, y, batch_size, order, sample_weight),
+            **self._given(x, y, batch_size, order, sample_weight),
         )
         return self._added(self.ensemble._finished(found), sums)
 
 
-def _plan(
-    learner: InTime | TogetherInTime,
-    x: np.ndarray,
-    y: np.ndarray,
-    batch_size: int,
-    order: np.ndarray,
-    weights: np.ndarray | None,
-) -> dict[str, Any]:
-    return {
-        "x": x.reshape(-1, x.shape[2]),
-        "y": y.reshape(-1, y.shape[2]),
-        "times": x.shape[1],
-        "update": learner.update,
-        "batch_size": batch_size,
-        "order": order,
-        "carry": learner.carry,
-        "weight": None if weights is None else weights.ravel(),
-    }
+def _batches_at_once(networks: tuple[Network, ...], x: np.ndarray, batch_size: int) -> int:
+    """Batches in a call. This doesn't follow the clock: an epoch's loss has the same bits each time."""
+    weights = sum(w.size for net in networks for w in net.weights)
+    return max(1, _OPERATIONS // (min(batch_size, len(x)) * x.shape[1] * 4 * weights))
 
 
 def _evaluated(
@@ -125,11 +128,6 @@ def _evaluated(
         *rows, x.shape[1], None if weights is None else weights.ravel()
     )
     return Evaluation(loss, missed / total if net.output_size > 1 else math.nan)
-
-
-def is_in_time(net: Network) -> bool:
-    """Whether the network's first layer is recurrent."""
-    return isinstance(net.layers[0], Recurrent)
 
 
 def check_way(networks: tuple[Network, ...], update: Any, carry: Any) -> tuple[str, bool]:
@@ -217,12 +215,9 @@ def _as_targets(
     return low * (1.0 - y) + high * y
 
 
-def look_at(learner: Any, x: np.ndarray, batch_size: int, source: Any) -> None:
-    """Refuse sequences that can't go on from epoch to epoch, and see whether they have classes."""
-    if not isinstance(learner, InTime | TogetherInTime):
-        return
-    learner.classes = not (isinstance(source, Sequences) and source.is_regression)
-    if not learner.carry:
+def check_carry(learner: Any, x: np.ndarray, batch_size: int, source: Any) -> None:
+    """Refuse sequences that can't go on from epoch to epoch, if they are to."""
+    if not getattr(learner, "carry", False):
         return
     n = len(x)
     if n > batch_size:
@@ -232,7 +227,7 @@ def look_at(learner: Any, x: np.ndarray, batch_size: int, source: Any) -> None:
         )
     if getattr(source, "lengths", None) is not None:
         raise ValueError("[fit] train has lengths, with carry; its sequences must be of one length")
-    for net in learner.networks if isinstance(learner, TogetherInTime) else (learner.net,):
+    for net in learner.networks if isinstance(learner, Together) else (learner.net,):
         state = net.hidden_state
         if state is not None and len(state) != n:
             raise ValueError(

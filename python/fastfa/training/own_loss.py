@@ -18,7 +18,20 @@ Loss = Callable[[np.ndarray, np.ndarray], Any]
 Sums = tuple[Any, Any, Any]  # Σ w L, Σ w over the wrong, Σ w: numbers, or of an ensemble arrays
 
 
-class WithLoss:
+class Learner:
+    """What stands for one network in the trainer's loop."""
+
+    def __init__(self, net: Network) -> None:
+        self.net, self.output_size = net, net.output_size
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return self.net.state_dict()
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        self.net.load_state_dict(state)
+
+
+class WithLoss(Learner):
     """A network with a loss of the caller's, as the trainer's loop wants a network.
 
     Each batch is a step in parts: forward in the core, the loss in Python, the error's way back and the
@@ -27,13 +40,8 @@ class WithLoss:
     """
 
     def __init__(self, net: Network, loss: Loss) -> None:
-        self.net, self.loss, self.output_size = net, loss, net.output_size
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        return self.net.state_dict()
-
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        self.net.load_state_dict(state)
+        super().__init__(net)
+        self.loss = loss
 
     def _train_chunk(
         self,

@@ -14,11 +14,12 @@ from ..data.crop_flip import AUGMENTATIONS
 from ..ensemble import Ensemble
 from ..history import History
 from ..layers import Dense
+from ..layers.recurrent import is_in_time
 from ..network import Network
 from ..network._arguments import default_targets
 from ..perturbation import NodePerturbation
 from ..schedules import Cosine, Steps, Warmup
-from .in_time import InTime, TogetherInTime, check_way, is_in_time
+from .in_time import InTime, TogetherInTime, check_way
 from .own_loss import WithLoss
 from .together import Together, check_alike
 
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from ..trainer import Trainer
 
 
-Learner = Network | Together | WithLoss | InTime
-
-
-def learner_of(net: Any, loss: Any, update: Any, carry: Any) -> Learner:
+def learner_of(
+    net: Any, loss: Any, update: Any, carry: Any
+) -> Network | Together | WithLoss | InTime:
     """What learns: the network, by its own loss or the caller's, in time, or an ensemble's together."""
     if loss is not None and not callable(loss):
         raise TypeError(
@@ -41,13 +41,13 @@ def learner_of(net: Any, loss: Any, update: Any, carry: Any) -> Learner:
             raise TypeError(f"[Trainer] loss was {loss!r} for an Ensemble; it must be None")
         check_alike(net)
         way = check_way(net.networks, update, carry)
-        return TogetherInTime(net, *way) if is_in_time(net.networks[0]) else Together(net)
+        return TogetherInTime(net, *way) if is_in_time(net.networks[0].layers) else Together(net)
     if not hasattr(net, "_train_chunk"):
         raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network or Ensemble")
     way = check_way((net,), update, carry)
     if loss is None:
-        return InTime(net, *way) if is_in_time(net) else net
-    if is_in_time(net):
+        return InTime(net, *way) if is_in_time(net.layers) else net
+    if is_in_time(net.layers):
         raise TypeError(f"[Trainer] loss was {loss!r} for a network in time; it must be None")
     if isinstance(net.feedback, NodePerturbation):
         raise TypeError(
@@ -96,7 +96,7 @@ def check_augment(augment: Any, net: Network) -> Any:
         )
     if not isinstance(augment, AUGMENTATIONS):
         return augment
-    if is_in_time(net):
+    if is_in_time(net.layers):
         raise ValueError(
             f"[Trainer] augment was {augment!r} for a network in time; it must be None, or a callable "
             "of yours"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..history import Record
-from ..layers import Recurrent
+from ..layers.recurrent import is_in_time
 from ..network import Network
 from ..network._arguments import default_targets
 from .own_loss import Sums
@@ -27,6 +28,10 @@ class Together:
     @property
     def networks(self) -> tuple[Network, ...]:
         return self.ensemble.networks
+
+    def batches_at_once(self, x: np.ndarray, batch_size: int) -> int:
+        """Batches in a call: all of an epoch, so that its losses have the same bits each time."""
+        return sys.maxsize
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Of all networks, by the names that a checkpoint of the ensemble has."""
@@ -99,7 +104,7 @@ def check_alike(ensemble: Ensemble) -> None:
             ("input_shape", net.input_shape, first.input_shape),
             ("loss", net.loss, first.loss),
             ("class_names", net.class_names, first.class_names),
-            ("a recurrent layer", _recurs(net), _recurs(first)),
+            ("a recurrent layer", is_in_time(net.layers), is_in_time(first.layers)),
             ("targets of labels", default_targets(net), default_targets(first)),
         ):
             if own != theirs:
@@ -107,7 +112,3 @@ def check_alike(ensemble: Ensemble) -> None:
                     f"[Trainer] net.networks[{i}] has {what} {own!r}, and networks[0] {theirs!r}; they "
                     "must be the same, for all networks are given the same examples"
                 )
-
-
-def _recurs(net: Network) -> bool:
-    return isinstance(net.layers[0], Recurrent)
