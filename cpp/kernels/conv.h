@@ -2,7 +2,7 @@
 // back.
 #pragma once
 
-#include "kernels/conv_ops.h"
+#include "kernels/conv_layout.h"
 #include "kernels/panels.h"
 
 namespace fastfa {
@@ -103,8 +103,8 @@ inline void take_band(View<const T> from, Index pixels, Index channels, T* to, I
 // A piece: an example and rows y0 … y1 of it.
 struct Piece {
   Index example, y0, y1;
-  Piece(Index index, Index width, Index height) {
-    const Index bands = bands_of(width, height), band = index % bands;
+  Piece(Index index, Index width, Index height, Index pixels = band_pixels) {
+    const Index bands = bands_of(width, height, pixels), band = index % bands;
     example = index / bands;
     y0 = band * height / bands;
     y1 = (band + 1) * height / bands;

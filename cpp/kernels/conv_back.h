@@ -2,7 +2,7 @@
 // are a stride apart see the same weights, so they are the rows of a product of δ and Wᵀ.
 #pragma once
 
-#include "kernels/conv_planes.h"
+#include "kernels/conv_winograd.h"
 #include "kernels/local_back.h"
 
 namespace fastfa {
@@ -29,7 +29,9 @@ inline View<T> turned_of(const ConvBack<T>& b) {
 
 template <class T>
 int conv_turn_tiles(const ConvBack<T>& t) {
-  return conv_tiles_of(t.shape.kernel_h, t.shape.patch() * t.shape.maps);
+  const Index most =
+      by_winograd<T>(t.shape) ? round_up(t.shape.maps, lanes<T>) / lanes<T> : t.shape.kernel_h;
+  return conv_tiles_of(most, t.shape.patch() * t.shape.maps);
 }
 template <class T>
 void conv_turn_run(const ConvBack<T>& t, int tile, int tile_end) {
@@ -37,6 +39,11 @@ void conv_turn_run(const ConvBack<T>& t, int tile, int tile_end) {
   const View<T> turned = turned_of(t);
   const Index tiles = conv_turn_tiles(t);
   constexpr Index whole = lanes<T>;
+  if (by_winograd<T>(s)) {
+    const Index vectors = round_up(s.maps, whole) / whole;
+    turn_for_squares(t, tile * vectors / tiles * whole, min(tile_end * vectors / tiles * whole, s.maps));
+    return;
+  }
   for (Index ky = tile * s.kernel_h / tiles; ky < tile_end * s.kernel_h / tiles; ++ky) {
     for (Index phase = 0; phase < s.stride_w; ++phase) {
       const Phase of(s, phase);
@@ -59,10 +66,13 @@ void conv_turn_run(const ConvBack<T>& t, int tile, int tile_end) {
   }
 }
 
-inline Index back_pieces(const LocalShape& s, Index n) { return n * bands_of(s.width, s.height); }
+template <class T>
+inline Index back_pieces(const LocalShape& s, Index n) {
+  return by_winograd<T>(s) ? square_bands(back_shape(s), n) : n * bands_of(s.width, s.height);
+}
 template <class T>
 int conv_back_tiles(const ConvBack<T>& b) {
-  return conv_tiles_of(back_pieces(b.shape, b.n), conv_work(b.shape, b.n));
+  return conv_tiles_of(back_pieces<T>(b.shape, b.n), conv_work(b.shape, b.n));
 }
 
 // V vectors of channels of M pixels that are a stride apart: the product of δ and W, for each row of the
@@ -144,11 +154,25 @@ inline void back_by_planes(const ConvBack<T>& b, const Piece& piece, T* scratch)
 }
 
 template <class T>
+inline void back_squares(const ConvBack<T>& b, Index index, T* scratch) {
+  const LocalShape s = back_shape(b.shape);
+  const auto take = [&](Index example, Index y0, Index y1, View<T> pixels) {
+    take_band<T>(pixels, (y1 - y0) * s.out_w, s.maps, b.below[example] + y0 * s.out_w, s.positions(),
+                 [](T*, Index) {});
+  };
+  squares_forward<T>(s, {s, index, b.n, scratch}, {b.scratch, square_ld(s)}, nullptr, b.delta, take);
+}
+
+template <class T>
 void conv_back_run(const ConvBack<T>& b, int tile, int tile_end) {
   const LocalShape& s = b.shape;
-  const Index tiles = conv_back_tiles(b), pieces = back_pieces(s, b.n);
-  T* const scratch = b.scratch + turned_size<T>(s) + tile * back_scratch(s);
+  const Index tiles = conv_back_tiles(b), pieces = back_pieces<T>(s, b.n);
+  T* const scratch = b.scratch + turned_room<T>(s) + tile * back_scratch<T>(s);
   for (Index i = tile * pieces / tiles; i < tile_end * pieces / tiles; ++i) {
+    if (by_winograd<T>(s)) {
+      back_squares(b, i, scratch);
+      continue;
+    }
     const Piece piece(i, s.width, s.height);
     if (by_planes<T>(s, s.width, s.channels)) {
       back_by_planes(b, piece, scratch);

@@ -1,15 +1,19 @@
 // a = σ(W x + b) of a convolution: a product of patches, which lie in scratch, and W.
 #pragma once
 
-#include "kernels/conv_planes.h"
+#include "kernels/conv_winograd.h"
 #include "kernels/math.h"
 
 namespace fastfa {
 namespace {
 
 template <class T>
+inline Index forward_pieces(const LocalShape& s, Index n) {
+  return by_winograd<T>(s) ? square_bands(s, n) : n * bands_of(s.out_w, s.out_h);
+}
+template <class T>
 int conv_forward_tiles(const ConvForward<T>& f) {
-  return conv_tiles_of(f.n * bands_of(f.shape.out_w, f.shape.out_h), conv_work(f.shape, f.n));
+  return conv_tiles_of(forward_pieces<T>(f.shape, f.n), conv_work(f.shape, f.n));
 }
 
 // V vectors of maps from `map` on, at M positions whose patches begin at x, one step after the other.
@@ -65,17 +69,30 @@ inline void forward_planes(const ConvForward<T>& f, const Piece& piece, T* scrat
                  });
 }
 
+template <class T, class Finish>
+inline void forward_squares(const ConvForward<T>& f, Index index, T* scratch, Finish&& finish) {
+  const LocalShape& s = f.shape;
+  const auto take = [&](Index example, Index y0, Index y1, View<T> units) {
+    take_band<T>(units, (y1 - y0) * s.out_w, s.maps, f.a[example] + y0 * s.out_w, s.positions(), finish);
+  };
+  squares_forward<T>(s, {s, index, f.n, scratch}, {f.scratch, square_ld(s)}, f.bias, f.x, take);
+}
+
 template <class T>
 void conv_forward_run(const ConvForward<T>& f, int tile, int tile_end) {
   const LocalShape& s = f.shape;
-  const Index tiles = conv_forward_tiles(f), pieces = f.n * bands_of(s.out_w, s.out_h);
-  T* const scratch = f.scratch + tile * conv_scratch(s);
+  const Index tiles = conv_forward_tiles(f), pieces = forward_pieces<T>(s, f.n);
+  T* const scratch = f.scratch + square_weights<T>(s) + tile * conv_scratch<T>(s);
   bool ok = true;
   const auto finish = [&](T* values, Index n) {
     ok &= row_within_limit(values, n);
     activate(values, n, f.activation);
   };
   for (Index i = tile * pieces / tiles; i < tile_end * pieces / tiles; ++i) {
+    if (by_winograd<T>(s)) {
+      forward_squares(f, i, scratch, finish);
+      continue;
+    }
     const Piece piece(i, s.out_w, s.out_h);
     if (by_planes<T>(s, s.out_w, s.maps)) {
       forward_planes(f, piece, scratch, finish);

@@ -11,7 +11,8 @@ namespace fastfa {
 namespace {
 
 template <class T>
-constexpr ConvSet<T> kernels{{conv_forward_tiles<T>, conv_forward_run<T>, nullptr},
+constexpr ConvSet<T> kernels{{conv_weights_tiles<T>, conv_weights_run<T>, nullptr},
+                             {conv_forward_tiles<T>, conv_forward_run<T>, nullptr},
                              {conv_turn_tiles<T>, conv_turn_run<T>, nullptr},
                              {conv_back_tiles<T>, conv_back_run<T>, nullptr},
                              {conv_gradient_tiles<T>, conv_gradient_run<T>, nullptr},

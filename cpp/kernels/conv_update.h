@@ -3,12 +3,14 @@
 // that what comes out doesn't depend on the number of threads. Then the step.
 #pragma once
 
-#include "kernels/conv_planes.h"
+#include "kernels/conv_winograd.h"
 #include "kernels/learn.h"
 #include "kernels/sums.h"
 
 namespace fastfa {
 namespace {
+
+constexpr Index square_chain = 256;  // squares whose products are added up in T
 
 template <class T>
 int conv_gradient_tiles(const ConvUpdate<T>& g) {
@@ -86,22 +88,53 @@ inline void add_planes(const ConvUpdate<T>& g, const Piece& piece, T* scratch, V
   }
 }
 
+// The sums of examples begin … end.
+template <class T>
+inline void add_examples(const ConvUpdate<T>& g, Index begin, Index end, T* scratch, View<double> sums) {
+  const LocalShape& s = g.shape;
+  const Index bands = bands_of(s.out_w, s.out_h);
+  for (Index i = begin * bands; i < end * bands; ++i) {
+    const Piece piece(i, s.out_w, s.out_h);
+    if (by_planes<T>(s, s.out_w, s.maps)) {
+      add_planes(g, piece, scratch, sums);
+    } else {
+      add_patches(g, piece, scratch, sums);
+    }
+  }
+}
+template <class T>
+inline void add_examples_by_squares(const ConvUpdate<T>& g, Index begin, Index end, T* scratch,
+                                    View<double> sums) {
+  const LocalShape& s = g.shape;
+  const SquareLayout l = square_layout(s);
+  const Index bands = square_bands(s, end - begin);
+  T* const products = scratch + conv_scratch<T>(s);
+  for (Index i = 0; i < l.sums; ++i) products[i] = 0;
+  Index chain = 0;
+  for (Index i = 0; i < bands; ++i) {
+    const Squares<T> band(s, i, end - begin, scratch);
+    add_squares(g, band, g.x.from(begin), g.delta.from(begin), products, sums[s.patch()]);
+    chain += band.count;
+    if (chain < square_chain && i + 1 < bands) continue;
+    end_squares(s, products, sums);
+    chain = 0;
+  }
+}
+
 template <class T>
 void conv_gradient_run(const ConvUpdate<T>& g, int tile, int tile_end) {
   const LocalShape& s = g.shape;
   const Index tiles = conv_gradient_tiles(g), blocks = conv_blocks_of(g.n),
-              bands = bands_of(s.out_w, s.out_h), size = (s.patch() + 1) * g.sums.ld;
-  T* const scratch = g.scratch + tile * conv_scratch(s);
+              size = (s.patch() + 1) * g.sums.ld;
+  T* const scratch = g.scratch + tile * gradient_scratch<T>(s);
   for (Index b = tile * blocks / tiles; b < tile_end * blocks / tiles; ++b) {
     const View<double> sums = g.sums.from(b * (s.patch() + 1));
     for (Index i = 0; i < size; ++i) sums.data[i] = 0;
-    for (Index i = b * g.n / blocks * bands; i < (b + 1) * g.n / blocks * bands; ++i) {
-      const Piece piece(i, s.out_w, s.out_h);
-      if (by_planes<T>(s, s.out_w, s.maps)) {
-        add_planes(g, piece, scratch, sums);
-      } else {
-        add_patches(g, piece, scratch, sums);
-      }
+    const Index begin = b * g.n / blocks, end = (b + 1) * g.n / blocks;
+    if (by_winograd<T>(s)) {
+      add_examples_by_squares(g, begin, end, scratch, sums);
+    } else {
+      add_examples(g, begin, end, scratch, sums);
     }
   }
 }

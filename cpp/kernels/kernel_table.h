@@ -45,6 +45,7 @@ struct KernelSet {
 // Convolutions and pooling (conv_table.cpp).
 template <class T>
 struct ConvSet {
+  Op<ConvForward<T>> conv_weights;  // comes before conv_forward, if it works by Winograd's algorithm
   Op<ConvForward<T>> conv_forward;
   Op<ConvBack<T>> conv_turn;  // comes before conv_back
   Op<ConvBack<T>> conv_back;

@@ -6,6 +6,7 @@
 #include "core/machine/buffer.h"
 #include "core/machine/isa.h"
 #include "core/machine/thread_team.h"
+#include "kernels/conv_layout.h"
 
 namespace fastfa {
 namespace {
@@ -82,9 +83,12 @@ class CpuBackend final : public Backend<T> {
     run(kernels_.local_update, args);
   }
   typename Backend<T>::ConvRoom conv_room(const LocalShape& s, Index) const override {
-    return {conv_tiles * conv_scratch(s), turned_size<T>(s) + conv_tiles * back_scratch(s), conv_blocks};
+    return {forward_room<T>(s), back_room<T>(s), conv_blocks};
   }
-  void conv_forward(const ConvForward<T>& args) override { run(conv_.conv_forward, args); }
+  void conv_forward(const ConvForward<T>& args) override {
+    if (by_winograd<T>(args.shape)) run(conv_.conv_weights, args);
+    run(conv_.conv_forward, args);
+  }
   void conv_back(const ConvBack<T>& args) override {
     run(conv_.conv_turn, args);
     run(conv_.conv_back, args);
