@@ -27,10 +27,10 @@ CASES = {
     "stride of rows": ((3, 22, 21), (6, 4), (7, 3), (2, 1), "same", 2),
     "the whole image": ((7, 6, 5), (31, (6, 5)), (32, 1), 1, "valid", 9),
     "squares, panels": ((16, 8, 8), (40, 3), (65, 3), 1, "same", 3),
-    "squares, odd sides, without a border": ((17, 9, 13), (33, 3), (18, 3), 1, "valid", 11),
-    "squares, bands": ((16, 21, 40), (17, 3), (48, 3), 1, "same", 9),
-    "squares, one unit": ((20, 5, 5), (16, 3), (31, 3), 1, "valid", 5),
-    "squares, one row": ((16, 1, 71), (16, 3), (19, 3), 1, "same", 2),
+    "squares, odd sides, without a border": ((17, 9, 13), (33, 3), (34, 3), 1, "valid", 11),
+    "squares, bands": ((16, 21, 40), (35, 3), (48, 3), 1, "same", 9),
+    "squares, one unit": ((20, 5, 5), (32, 3), (37, 3), 1, "valid", 5),
+    "squares, one row": ((16, 1, 71), (32, 3), (33, 3), 1, "same", 2),
     "a vector of maps": ((15, 11, 12), (16, 3), (15, 3), 1, "valid", 8),
 }
 
