@@ -14,7 +14,7 @@ sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.
 
 .PHONY: demo test test-all install lint tidy format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
   clang clang-quick check-macos \
-  sanitize sanitize-address sanitize-levels sanitize-thread sanitize-quick coverage fuzz torture bench bench-growth clean
+  sanitize sanitize-address sanitize-levels sanitize-thread sanitize-quick sanitize-quick-address sanitize-quick-thread coverage fuzz torture bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
 	$(BIN)/fastfa demo
@@ -171,8 +171,10 @@ sanitize-levels: build/sanitize/address/.built install
 sanitize-thread: build/sanitize/thread/.built
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread $(call tests_of,$(concurrent))
 
-sanitize-quick: build/sanitize/address-quick/.built build/sanitize/thread-quick/.built ## the part of it that is for every change
+sanitize-quick: sanitize-quick-address sanitize-quick-thread ## the part of it that is for every change
+sanitize-quick-address: build/sanitize/address-quick/.built
 	$(BIN)/python tools/sanitize.py address build/sanitize/address-quick $(call tests_of,capi capi_errors capi_learning conv_kernels padding sizes state_file stepwise stepwise_calls stepwise_refusals)
+sanitize-quick-thread: build/sanitize/thread-quick/.built
 	$(BIN)/python tools/sanitize.py thread build/sanitize/thread-quick $(call tests_of,locks robust_feedback)
 
 # What the tests run of Python, and of C++ with portable kernels: pages in build/coverage/python and cpp.

@@ -27,9 +27,9 @@ FILES = [
     "core/test_parity_rules.py",
     "layers/test_local.py",
 ]
-SELECT = "every_width or papers_mnist or short_last_batch or longer or wide_layers or well_posed"
-SELECT += " or node_perturbation or removed_weights or local_edges"
-SELECT += " or ((every_activation or adam) and (fa or wm)) and not than_16_bits and not dfa"
+SELECT = "every_width or (papers_mnist and step) or short_last_batch or (longer and normal)"
+SELECT += " or wide_layers or well_posed or node_perturbation or removed_weights or local_edges"
+SELECT += " or ((every_activation and fa-8 or adam and (fa or wm)) and not than_16_bits and not dfa)"
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -10,7 +10,7 @@ from fastfa.experiments import _statistics as statistics
 QUICK = ("coupled", "decoupled", "flow-field", "linear", "small-weights", "theory")
 # These have small data sets, or none, and a module of tests of their own.
 CLASSIFIERS = ("mnist-deep", "mnist-local", "mnist-elastic", "mnist-ten", "mnist-back-image")
-ELSEWHERE = (*CLASSIFIERS, "svhn", "timit", "autoencoder", "conv-local", "rflo")
+ELSEWHERE = (*CLASSIFIERS, "svhn", "timit", "autoencoder", "conv-local", "rflo", "switch")
 # What the paper says and we don't find.
 DIFFERS: dict[str, list[str]] = {}
 SLOW = tuple(name for name in experiments.NAMES if name not in (*QUICK, *ELSEWHERE))

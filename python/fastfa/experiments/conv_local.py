@@ -201,9 +201,9 @@ EXPERIMENT = Experiment(
         "paper": {
             "sets": ["mnist", "fashion-mnist"],
             "examples": None,
-            "hidden": [[16, 5, 2], [32, 3, 2]],
-            "epochs": 20,
-            "lr": [[1, 1e-3], [10, 3e-4], [16, 1e-4]],
+            "hidden": [[8, 5, 2], [16, 3, 2]],
+            "epochs": 10,
+            "lr": [[1, 1e-3], [6, 3e-4], [9, 1e-4]],
             "batch_size": 100,
             "runs": 5,
         },
