@@ -29,7 +29,9 @@ FILES = [
 ]
 SELECT = "every_width or (papers_mnist and step) or short_last_batch or (longer and normal)"
 SELECT += " or wide_layers or well_posed or node_perturbation or removed_weights or local_edges"
-SELECT += " or ((every_activation and fa-8 or adam and (fa or wm)) and not than_16_bits and not dfa)"
+SELECT += (
+    " or ((every_activation and fa-8 or adam and (fa or wm)) and not than_16_bits and not dfa)"
+)
 
 
 @pytest.mark.parametrize("level", LEVELS)

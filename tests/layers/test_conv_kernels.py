@@ -1,8 +1,8 @@
 """Convolutions of every cut that the kernels know, beside sums over windows in float64.
 
 The kernels take images in bands of about 256 pixels, rows of weights and of positions in tiles, maps in
-panels; copy patches whose rows are short; put positions into the lanes where maps are few; and take 3 × 3
-kernels by squares of units (Winograd's algorithm) where channels and maps are many.
+panels; copy patches whose rows are short; put positions into the lanes where maps are few; and take
+3 × 3 kernels by squares of units (Winograd's algorithm) where channels and maps are many.
 """
 
 from __future__ import annotations
