@@ -1,10 +1,13 @@
 """A fastfa network inside a running Nengo model: it learns from the error that Nengo sends it.
 
-python examples/nengo_bridge.py [figure.png]        needs nengo and matplotlib
+python examples/nengo_bridge.py [figure.png [rflo]]        needs nengo and matplotlib
 
 `Learner` is a Nengo process. Its input is what the network sees and, after it, the error; its output is
 the network's. An error takes a time step to arrive, so in each step the error belongs to the output of
 the step before: first it is applied, then the new input goes forward.
+
+With ``rflo`` the network is a recurrent one, which filters the spikes itself and learns by random
+feedback local online learning.
 """
 
 from __future__ import annotations
@@ -73,8 +76,17 @@ def build():
     return fa.Network(200, layers, fa.Feedback("uniform", scale=0.5), seed=1, dtype="float64")
 
 
-def model(until=40.0):
-    """Spiking neurons see the stimulus, and the learner their activities: the model and its probes."""
+def build_recurrent():
+    """The same by a recurrent layer whose units forget within 30 steps (ms)."""
+    layers = [fa.Recurrent(100, tau=30.0, recurrent_scale=0.9), fa.Dense(2)]
+    return fa.Network(200, layers, "rflo", seed=1, dtype="float64")
+
+
+def model(until=40.0, build=build, filtered=0.03):
+    """Spiking neurons see the stimulus, and the learner their activities: the model and its probes.
+
+    ``filtered`` (s) is how long a spike is seen.
+    """
     with nengo.Network(seed=3) as net:
         source = nengo.Node(stimulus)
         neurons = nengo.Ensemble(
@@ -82,7 +94,7 @@ def model(until=40.0):
         )
         nengo.Connection(source, neurons)
         rates = nengo.Node(size_in=200)
-        nengo.Connection(neurons.neurons, rates, synapse=0.03, transform=0.01)
+        nengo.Connection(neurons.neurons, rates, synapse=filtered, transform=0.01)
         target = nengo.Node(lambda t, x: wanted(x), size_in=2)
         nengo.Connection(source, target, synapse=0.03)  # as late as the rates
         process = Learner(build, fa.SGD(0.0003), until)
@@ -92,13 +104,14 @@ def model(until=40.0):
     return net, process, probes
 
 
-def main(path="nengo.png"):
+def main(path="nengo.png", rule="fa"):
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    net, _, probes = model()
+    recurrent = {"build": build_recurrent, "filtered": 0.003}
+    net, _, probes = model(**recurrent if rule == "rflo" else {})
     with nengo.Simulator(net, progress_bar=False) as sim:
         sim.run(48.0)
     t = sim.trange(sample_every=0.005)
@@ -114,7 +127,8 @@ def main(path="nengo.png"):
     for axis in axes[1:]:
         axis.axvline(40, color="k", ls=":")
         axis.text(40.15, axis.get_ylim()[1] * 0.8, "learning off")
-    axes[0].set_title("A network in a Nengo model learns by feedback alignment from spikes")
+    name = {"fa": "feedback alignment", "rflo": "RFLO"}[rule]
+    axes[0].set_title(f"A network in a Nengo model learns by {name} from spikes")
     figure.savefig(path, dpi=110)
     early, late = (np.sqrt((error[a:b] ** 2).sum(1).mean()) for a, b in ((0, 200), (8000, None)))
     print(f"error {early:.3f} in the first second, {late:.3f} with learning off; figure: {path}")

@@ -29,7 +29,14 @@ def build() -> fa.Network:
     return fa.Network(3, [fa.Dense(8, "tanh"), fa.Dense(2)], seed=4, dtype="float64")
 
 
-def learned(x: np.ndarray, target: np.ndarray, until: int) -> tuple[np.ndarray, fa.Network]:
+def build_recurrent() -> fa.Network:
+    return fa.Network(3, [fa.Recurrent(8, tau=4.0), fa.Dense(2)], "rflo", seed=4, dtype="float64")
+
+
+both = pytest.mark.parametrize("build", [build, build_recurrent])
+
+
+def learned(build, x: np.ndarray, target: np.ndarray, until: int) -> tuple[np.ndarray, fa.Network]:
     """What a network makes of x (T, 3) if each error is applied one step later, before step `until`."""
     net, outputs = build(), []
     for i, now in enumerate(x):
@@ -39,8 +46,9 @@ def learned(x: np.ndarray, target: np.ndarray, until: int) -> tuple[np.ndarray, 
     return np.array(outputs), net
 
 
+@both
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_nengo_process_learns_as_a_loop_would(monkeypatch):
+def test_a_nengo_process_learns_as_a_loop_would(build, monkeypatch):
     nb = bridge("nengo_bridge", "nengo", monkeypatch)
     import nengo
 
@@ -53,7 +61,7 @@ def test_a_nengo_process_learns_as_a_loop_would(monkeypatch):
         x, y, output = nengo.Probe(source), nengo.Probe(target), nengo.Probe(learner)
     with nengo.Simulator(model, progress_bar=False) as sim:
         sim.run(0.2)
-        expected, net = learned(sim.data[x], sim.data[y], 150)
+        expected, net = learned(build, sim.data[x], sim.data[y], 150)
         np.testing.assert_allclose(sim.data[output], expected, rtol=1e-9, atol=1e-12)
         assert np.abs(expected[-1] - build().forward(sim.data[x][-1:])).max() > 0.05  # it did learn
         assert net.steps == process.networks[-1].steps == 149
@@ -66,23 +74,26 @@ def test_a_nengo_process_learns_as_a_loop_would(monkeypatch):
     assert len({id(n) for n in process.networks}) == len(process.networks) == 3
 
 
+@pytest.mark.parametrize("name", ["build", "build_recurrent"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_nengo_model_of_the_figure_learns(monkeypatch):
+def test_the_nengo_model_of_the_figure_learns(name, monkeypatch):
     nb = bridge("nengo_bridge", "nengo", monkeypatch)
     import nengo
 
-    net, process, (_, _, error) = nb.model(until=5.0)
+    build = getattr(nb, name)
+    net, process, (_, _, error) = nb.model(until=5.0, build=build)
     with nengo.Simulator(net, progress_bar=False) as sim:
         sim.run(2.0)
     assert process.networks[-1].steps == 1999
     assert np.isfinite(sim.data[error]).all()
-    before = nb.build()
+    before = build()
     moved = np.abs(process.networks[-1].weights[0] - before.weights[0])
     assert moved.max() > 0.01
 
 
+@both
 @pytest.mark.filterwarnings("ignore")
-def test_a_brian_network_operation_learns_as_a_loop_would(monkeypatch):
+def test_a_brian_network_operation_learns_as_a_loop_would(build, monkeypatch):
     bb = bridge("brian2_bridge", "brian2", monkeypatch)
     import brian2 as b2
 
@@ -107,7 +118,7 @@ def test_a_brian_network_operation_learns_as_a_loop_would(monkeypatch):
     b2.Network(group, reader, synapses, operation).run(200 * b2.ms)
     assert len(made) == 100
     assert np.ptp(seen, axis=0).min() > 0.1  # there were spikes
-    expected, same = learned(np.array(seen), np.array(goals), 80)
+    expected, same = learned(build, np.array(seen), np.array(goals), 80)
     np.testing.assert_array_equal(np.array(made), expected)
     assert net.steps == same.steps == 79
     for left, right in zip(net.weights, same.weights, strict=True):
