@@ -78,14 +78,14 @@ def build():
 
 def build_recurrent():
     """The same by a recurrent layer whose units forget within 30 steps (ms)."""
-    layers = [fa.Recurrent(100, tau=30.0, recurrent_scale=0.9), fa.Dense(2)]
+    layers = [fa.Recurrent(100, tau=30.0, recurrent_scale=0.3), fa.Dense(2)]
     return fa.Network(200, layers, "rflo", seed=1, dtype="float64")
 
 
-def model(until=40.0, build=build, filtered=0.03):
+def model(until=40.0, build=build, filtered=0.03, lr=0.0003):
     """Spiking neurons see the stimulus, and the learner their activities: the model and its probes.
 
-    ``filtered`` (s) is how long a spike is seen.
+    ``filtered`` (s) is how long a spike is seen, ``lr`` the learning rate.
     """
     with nengo.Network(seed=3) as net:
         source = nengo.Node(stimulus)
@@ -97,7 +97,7 @@ def model(until=40.0, build=build, filtered=0.03):
         nengo.Connection(neurons.neurons, rates, synapse=filtered, transform=0.01)
         target = nengo.Node(lambda t, x: wanted(x), size_in=2)
         nengo.Connection(source, target, synapse=0.03)  # as late as the rates
-        process = Learner(build, fa.SGD(0.0003), until)
+        process = Learner(build, fa.SGD(lr), until)
         learner = nengo.Node(process)
         error = connect(learner, rates, target, 2)
         probes = [nengo.Probe(o, sample_every=0.005) for o in (target, learner, error)]
@@ -110,7 +110,7 @@ def main(path="nengo.png", rule="fa"):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    recurrent = {"build": build_recurrent, "filtered": 0.003}
+    recurrent = {"build": build_recurrent, "filtered": 0.003, "lr": 0.0006}
     net, _, probes = model(**recurrent if rule == "rflo" else {})
     with nengo.Simulator(net, progress_bar=False) as sim:
         sim.run(48.0)

@@ -63,7 +63,7 @@ def test_a_nengo_process_learns_as_a_loop_would(build, monkeypatch):
         sim.run(0.2)
         expected, net = learned(build, sim.data[x], sim.data[y], 150)
         np.testing.assert_allclose(sim.data[output], expected, rtol=1e-9, atol=1e-12)
-        assert np.abs(expected[-1] - build().forward(sim.data[x][-1:])).max() > 0.05  # it did learn
+        assert np.abs(net.weights[-1] - build().weights[-1]).max() > 0.05  # it did learn
         assert net.steps == process.networks[-1].steps == 149
         sim.reset()
         sim.run(0.2)
@@ -88,7 +88,7 @@ def test_the_nengo_model_of_the_figure_learns(name, monkeypatch):
     assert np.isfinite(sim.data[error]).all()
     before = build()
     moved = np.abs(process.networks[-1].weights[0] - before.weights[0])
-    assert moved.max() > 0.01
+    assert moved.max() > 0.003
 
 
 @both
