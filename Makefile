@@ -13,7 +13,7 @@ pip := -m pip install -q --disable-pip-version-check
 sources := $(shell find cpp cmake python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml
 
 .PHONY: demo test test-all install lint tidy format wheel check-wheel test-wheel check-sdist docs cuda cuda-sanitize \
-  clang clang-quick check-macos \
+  clang clang-quick check-macos check-windows test-arm64 \
   sanitize sanitize-address sanitize-levels sanitize-thread sanitize-quick sanitize-quick-address sanitize-quick-thread coverage fuzz torture bench bench-growth clean
 
 demo: install ## train on the embedded digits: backprop, feedback alignment and shallow learning
@@ -196,9 +196,16 @@ coverage: $(VENV)/.requirements ## what of the code the tests run
 check-macos: $(VENV)/.requirements build/zig/.installed ## compile and link for macOS, both processors, and look into it
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/check_macos.py build/zig/ziglang/zig build/macos
 
+check-windows: $(VENV)/.requirements build/zig/.installed ## the same for Windows; run, too, if wine64 is there
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/check_windows.py build/zig/ziglang/zig build/windows
+
 build/zig/.installed:
 	$(PYTHON) $(pip) --target $(@D) "ziglang==0.17.1"
 	touch $@
+
+# Needs Debian's g++-aarch64-linux-gnu and qemu-user. Packages for arm64 are unpacked in build/arm64, not installed.
+test-arm64: $(VENV)/.requirements ## build for Linux on arm64; examples and the tests that matter there, under qemu
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/test_arm64.py build/arm64
 
 # Seconds for each target; FUZZ="--runs 1000000 cpp.load" for so many inputs of one.
 FUZZ ?= --seconds 60

@@ -1,6 +1,9 @@
 # What a library exports: the symbols of cmake/NAME.map, which ELF's linkers read. Apple's want a list of them,
-# with the underscore that each has in objects; it is made of the map.
+# with the underscore that each has in objects; it is made of the map. Windows exports what the sources say.
 function(fastfa_exports target name)
+  if(WIN32)
+    return()
+  endif()
   set(list ${PROJECT_SOURCE_DIR}/cmake/${name}.map)
   set_target_properties(${target} PROPERTIES LINK_DEPENDS ${list})
   if(NOT APPLE)

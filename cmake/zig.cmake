@@ -4,6 +4,7 @@ if(CMAKE_SHARED_MODULE_CREATE_CXX_FLAGS MATCHES "-bundle") # read again, after C
   set(CMAKE_SHARED_MODULE_CREATE_CXX_FLAGS -dynamiclib)     # zig links no bundles
   return()
 endif()
+set(FASTFA_X86_64 x86_64_v) # as zig begins the names of x86-64's levels
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES ZIG ZIG_TARGET)
 string(REGEX MATCH "^[^-]*" CMAKE_SYSTEM_PROCESSOR "${ZIG_TARGET}")
 if(ZIG_TARGET MATCHES "macos")

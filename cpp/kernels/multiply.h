@@ -17,6 +17,8 @@ namespace {
 
 #if FASTFA_VECTOR_BYTES == 64
 constexpr int tile_rows = 12;  // 24 of 32 registers hold C
+#elif defined(__aarch64__)
+constexpr int tile_rows = 8;  // 16 of 32; of 20, GCC 12 keeps some in memory where weights learn
 #else
 constexpr int tile_rows = 6;  // 12 of 16
 #endif

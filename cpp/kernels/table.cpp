@@ -1,4 +1,5 @@
 // One kernel library: this file, compiled for one instruction set. It exports one function.
+#include "fastfa/export.h"
 #include "kernels/activate.h"
 #include "kernels/apply_gradient.h"
 #include "kernels/bf16_table.h"
@@ -90,6 +91,4 @@ constexpr KernelTable table{kernel_abi,
 }  // namespace
 }  // namespace fastfa
 
-extern "C" __attribute__((visibility("default"))) const fastfa::KernelTable* fastfa_kernels() {
-  return &fastfa::table;
-}
+extern "C" FASTFA_EXPORT const fastfa::KernelTable* fastfa_kernels() { return &fastfa::table; }

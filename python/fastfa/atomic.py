@@ -56,7 +56,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             _sync(file.fileno())
-            publish(temporary, target)  # while it is locked
+            if fcntl is not None:
+                publish(temporary, target)  # while it is locked
+        if fcntl is None:  # Windows renames no file that Python has open
+            publish(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

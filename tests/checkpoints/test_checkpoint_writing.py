@@ -110,6 +110,22 @@ def test_on_macos_the_drive_is_asked_to_write_too(path, monkeypatch):
     assert path.read_bytes() == b"all"
 
 
+def test_without_locks_a_file_is_closed_before_it_is_renamed(path, monkeypatch):
+    """Windows, which has none of Unix' locks, renames no file that Python has open."""
+    closed, rename = [], os.replace
+
+    def note_replace(source, target):
+        closed.append(file.closed)
+        rename(source, target)
+
+    monkeypatch.setattr("fastfa.atomic.fcntl", None)
+    monkeypatch.setattr(os, "replace", note_replace)
+    with atomic_write(path) as file:
+        file.write(b"all")
+    assert closed == [True]
+    assert path.read_bytes() == b"all"
+
+
 KILLED = """
 import os, sys
 import numpy as np

@@ -11,6 +11,8 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#elif defined(_WIN32)
+#include <malloc.h>
 #endif
 
 namespace fastfa {
@@ -40,6 +42,14 @@ double bytes_left() {
   return std::min(free + swap, used < most ? most - used : 1e300);
 }
 
+#if defined(_WIN32)
+void* aligned(std::size_t align, std::size_t bytes) { return _aligned_malloc(bytes, align); }
+void release(void* memory) { _aligned_free(memory); }
+#else
+void* aligned(std::size_t align, std::size_t bytes) { return std::aligned_alloc(align, bytes); }
+void release(void* memory) { std::free(memory); }
+#endif
+
 class HostAllocator final : public Allocator {
  public:
   std::shared_ptr<void> allocate(std::size_t bytes) override {
@@ -52,7 +62,7 @@ class HostAllocator final : public Allocator {
     const std::size_t page = std::size_t{1} << 21;
     const std::size_t align = bytes >= page ? page : 64;
     bytes = (bytes + align - 1) / align * align;
-    std::shared_ptr<void> memory(std::aligned_alloc(align, bytes ? bytes : align), std::free);
+    std::shared_ptr<void> memory(aligned(align, bytes ? bytes : align), release);
     if (!memory) throw too_much();
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     if (align == page) madvise(memory.get(), bytes, MADV_HUGEPAGE);  // fewer TLB misses; may be refused

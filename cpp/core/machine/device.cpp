@@ -32,9 +32,7 @@ const DeviceModule& open_module(const std::string& device, const std::string& ki
   if (kind != "cuda") missing(device, "this fastfa was built without it; it is there for tests");
 #endif
   try {
-    if (path.empty()) {
-      path = library_folder() + (kind == "cuda" ? "/fastfa_cuda.so" : "/fastfa_cuda_emulated.so");
-    }
+    if (path.empty()) path = library_path(kind == "cuda" ? "fastfa_cuda" : "fastfa_cuda_emulated");
     const auto* table = static_cast<const DeviceModule*>(open_library(path, "fastfa_device"));
     if (table->abi != device_abi)
       throw std::runtime_error(path + " belongs to another version of fastfa");

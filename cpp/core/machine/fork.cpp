@@ -1,9 +1,11 @@
 #include "core/machine/fork.h"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <set>
+
+#if !defined(_WIN32)  // where nothing forks
+#include <pthread.h>
+#endif
 
 namespace fastfa {
 namespace {
@@ -16,6 +18,9 @@ std::set<ForkListener*>& listeners() {
 
 std::atomic<int> forks_so_far{0};
 
+#if defined(_WIN32)
+const bool handled = true;
+#else
 void prepare() { process_mutex().lock(); }
 void in_parent() { process_mutex().unlock(); }
 void in_child() {
@@ -25,6 +30,7 @@ void in_child() {
 }
 
 const bool handled = (process_mutex(), listeners(), pthread_atfork(prepare, in_parent, in_child) == 0);
+#endif
 
 }  // namespace
 

@@ -114,7 +114,7 @@ const KernelTable& open_kernels() {
   std::string path;
   const KernelTable* table = nullptr;
   try {
-    path = library_folder() + "/fastfa_kernels_" + level + ".so";
+    path = library_path("fastfa_kernels_" + level);
     table = static_cast<const KernelTable*>(open_library(path, "fastfa_kernels"));
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(std::string("[fastfa] cannot load kernels: ") + error.what());

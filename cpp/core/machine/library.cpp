@@ -26,9 +26,9 @@ const std::string& folder = *new std::string(find_folder());
 
 }  // namespace
 
-std::string library_folder() {
+std::string library_path(const std::string& name) {
   if (folder.empty()) throw std::runtime_error("the folder of libfastfa can't be found");
-  return folder;
+  return folder + "/" + name + ".so";
 }
 
 const void* open_library(const std::string& path, const char* entry) {

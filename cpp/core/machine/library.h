@@ -5,11 +5,13 @@
 
 namespace fastfa {
 
-// Where this library lies, an absolute path. Throws std::runtime_error where that isn't known.
-std::string library_folder();
+// The path of the library `name` beside this one: absolute and, on Windows, in UTF-8. Throws
+// std::runtime_error where this one's folder isn't known.
+std::string library_path(const std::string& name);
 
-// What the library's function `entry`, which takes no arguments, returns. Opened RTLD_LOCAL, so that no
-// symbol of one library can stand in for another's. Throws std::runtime_error.
+// What the library's function `entry`, which takes no arguments, returns. No symbol of one library can
+// stand in for another's: POSIX is asked for that by RTLD_LOCAL, on Windows it is so. Throws
+// std::runtime_error.
 const void* open_library(const std::string& path, const char* entry);
 
 }  // namespace fastfa

@@ -64,6 +64,16 @@ ForgetsTeam& forgets_team = *new ForgetsTeam;
 // finished takes from the back of another's. So as a rule every thread does the same tiles again and
 // again, with its part of the weights in its cache, and yet a worker that sleeps, or that lost its core
 // to another process, delays the rest by one tile at the most.
+//
+// What keeps this right on processors that show writes late or in another order, such as ARM's:
+// - The caller writes the task, its data and `unfinished` before put() (release). Whoever takes a tile
+//   (acquire) sees all of it: the exchanges on a share belong to the put() that they follow.
+// - What a worker wrote comes before its fetch_sub (release), which comes before the caller's last look
+//   at `unfinished` (acquire). So the caller sees every result, its next put() shows them to all, and
+//   nobody reads `task` while it changes.
+// - `round` and `sleeping` only wake. Each side changes its own and then reads the other's, in the one
+//   order of seq_cst: so the caller sees the sleeper, or the sleeper the new round. A sleeper holds
+//   sleep_mutex until it waits, so it isn't woken too early.
 struct ThreadTeam::State {
   // Tiles still to be taken: first in the low half, end in the high half. Only the caller adds tiles,
   // and only when all are done; so whatever can be taken belongs to the current task.

@@ -20,7 +20,11 @@ class AtomicFile {
   [[noreturn]] void fail(const char* what) const;
 
   std::string target_, temporary_;
+#if defined(_WIN32)
+  void* file_ = nullptr;
+#else
   int file_ = -1;
+#endif
 };
 
 }  // namespace fastfa

@@ -1,22 +1,15 @@
 // Network::save and load: weights, biases and feedback that is stored, as safetensors, by the names of
 // Python's state_dict().
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <set>
-#include <system_error>
 #include <vector>
 
 #include "core/network/checks.h"
 #include "core/network/network_impl.h"
 #include "core/state/atomic_file.h"
+#include "core/state/input_file.h"
 #include "core/state/safetensors.h"
 
 namespace fastfa {
@@ -94,50 +87,6 @@ void require_little_endian() {
   throw std::runtime_error("[fastfa] save and load are there for little-endian machines only");
 #endif
 }
-
-class InputFile {
- public:
-  explicit InputFile(const std::string& path) : where_("[load] '" + path + "'") {
-    // Of a pipe or a device neither opening nor reading need ever end.
-    const int file = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (file < 0) fail();
-    struct stat found{};
-    const bool known = ::fstat(file, &found) == 0;
-    if (known && S_ISREG(found.st_mode)) file_.reset(::fdopen(file, "rb"));
-    if (!file_) {
-      const int why = errno;
-      ::close(file);
-      if (known && S_ISDIR(found.st_mode)) throw_system(EISDIR);
-      if (known && !S_ISREG(found.st_mode)) throw FormatError(where_ + ": it is not a regular file");
-      throw_system(why);
-    }
-    size_ = static_cast<std::uint64_t>(found.st_size);
-  }
-  void read(void* to, std::uint64_t bytes) {
-    errno = 0;
-    if (std::fread(to, 1, bytes, file_.get()) == bytes) return;
-    if (errno != 0) fail();
-    throw FormatError(where_ + ": it ends too early");
-  }
-  void seek(std::uint64_t at) {
-    if (std::fseek(file_.get(), static_cast<long>(at), SEEK_SET) != 0) fail();
-  }
-  std::uint64_t size() const { return size_; }
-  const std::string& where() const { return where_; }
-
- private:
-  [[noreturn]] void fail() const { throw_system(errno); }
-  [[noreturn]] void throw_system(int why) const {
-    throw std::system_error(why, std::generic_category(), where_);
-  }
-
-  struct Close {
-    void operator()(std::FILE* f) const { std::fclose(f); }
-  };
-  std::unique_ptr<std::FILE, Close> file_;
-  std::string where_;
-  std::uint64_t size_ = 0;
-};
 
 // Does the file have just what the network has?
 template <class T>

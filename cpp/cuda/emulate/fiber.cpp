@@ -1,5 +1,5 @@
 // Switching stacks by hand takes a few nanoseconds; ucontext, which asks the system for the signal mask
-// each time, a hundred times as long. It serves where the processor is another.
+// each time, a hundred times as long. It serves where the processor or the format of objects is another.
 #if defined(__APPLE__)
 #define _XOPEN_SOURCE 600                                     // else macOS hides ucontext
 #define _DARWIN_C_SOURCE                                      // and with it alone much else
@@ -20,7 +20,10 @@
 #define FASTFA_ASAN 0
 #endif
 
-#if !defined(__x86_64__)
+#if defined(__x86_64__) && defined(__ELF__)
+#define FASTFA_BY_HAND 1
+#else
+#define FASTFA_BY_HAND 0
 #include <ucontext.h>
 #endif
 
@@ -33,7 +36,7 @@ thread_local Fiber* starting = nullptr;
 
 }  // namespace
 
-#if defined(__x86_64__)
+#if FASTFA_BY_HAND
 
 // Saves what a function must preserve, and goes on where `to` was saved.
 extern "C" __attribute__((visibility("hidden"))) void fastfa_switch_stack(void** from, void* to);
@@ -93,7 +96,7 @@ static void switch_stack(void** from, void* to) {
 
 Fiber::Fiber() : stack_(new unsigned char[stack_bytes]) {}
 Fiber::~Fiber() {
-#if !defined(__x86_64__)
+#if !FASTFA_BY_HAND
   delete static_cast<ucontext_t*>(own_);
   delete static_cast<ucontext_t*>(caller_);
 #endif

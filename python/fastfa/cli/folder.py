@@ -99,12 +99,10 @@ class _Busy(Exception):
 
 def _lock(path: Path, command: str) -> BinaryIO:
     """Lock the file, which is made for it; however the process ends, the system unlocks it."""
-    import fcntl
-
     while True:
         file = open(path, "a+b")  # noqa: SIM115
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 file.seek(0)
@@ -123,7 +121,22 @@ def _lock(path: Path, command: str) -> BinaryIO:
         file.close()  # who had it before has removed it meanwhile
 
 
+def _take(file: BinaryIO) -> None:
+    """Lock the open file; OSError with EACCES or EAGAIN if another process has locked it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(1 << 30)  # a byte behind all that is written: nobody could read a locked one
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _unlock(file: BinaryIO, path: Path) -> None:
+    if sys.platform == "win32":  # which removes no file that is open; others may have it before
+        file.close()
     with contextlib.suppress(OSError):  # of a folder that has been removed, or can't be written now
         os.unlink(path)  # before others can have it
     with contextlib.suppress(OSError):

@@ -230,14 +230,21 @@ def write_runs(folder: Path, records: list[dict[str, Any]]) -> bool:
 
 def end_with_parent() -> None:
     """Let this process not outlive the one that started it, also if that one is killed."""
+    import multiprocessing
+
     from tqdm import tqdm
 
     tqdm.set_lock(threading.RLock())  # its own has a semaphore, which a sudden end leaves behind
     parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
+        if sys.platform == "win32":  # where the number stays the same when the parent has ended
+            if (process := multiprocessing.parent_process()) is None:
+                return
+            process.join()
+        else:
+            while os.getppid() == parent:
+                time.sleep(0.2)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
