@@ -165,8 +165,9 @@ def citation(net: Network) -> str:
         keys = {"werfel2005"}
     else:
         keys = {key for rule in net.feedback for key in _sources(rule)}
-    if isinstance(net.layers[0], Recurrent):
-        keys.add(_IN_TIME[net.layers[0].recurrent_feedback])
+    keys |= {
+        _IN_TIME[layer.recurrent_feedback] for layer in net.layers if isinstance(layer, Recurrent)
+    }
     return "\n\n".join(entry for key, entry in _WORKS.items() if key in keys)
 
 

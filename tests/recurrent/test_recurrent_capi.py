@@ -13,7 +13,8 @@ from capi_cases import OPTIMIZERS, SGD
 N, T = 4, 9
 
 
-def pair(back="zero"):
+def pair(back="zero", below=()):
+    """A network in C and the same in Python, with tanh layers of these sizes below the recurrent one."""
     recurrent = Layer(
         units=7,
         activation=b"tanh",
@@ -22,11 +23,13 @@ def pair(back="zero"):
         recurrent_feedback=back.encode(),
         weight_scale=0.4,
     )
-    net = Network(3, [recurrent, Layer(units=2)], [Feedback(scale=0.5)], seed=5, dtype=1)
+    layers = [Layer(units=n, activation=b"tanh") for n in below] + [recurrent, Layer(units=2)]
+    net = Network(3, layers, [Feedback(scale=0.5)], seed=5, dtype=1)
     assert net.status == 0, last_error()
     first = fa.Recurrent(7, tau=3.0, recurrent_scale=1.5, recurrent_feedback=back, weight_scale=0.4)
     rule = fa.Feedback("uniform", scale=0.5)
-    return net, fa.Network(3, [first, fa.Dense(2)], rule, seed=5, dtype="float64")
+    layers = [*(fa.Dense(n, "tanh") for n in below), first, fa.Dense(2)]
+    return net, fa.Network(3, layers, rule, seed=5, dtype="float64")
 
 
 def sequences(rng):
@@ -37,9 +40,12 @@ def rows(a):
     return np.ascontiguousarray(a.reshape(-1, a.shape[-1]))
 
 
-@pytest.mark.parametrize(("update", "back"), [("step", "zero"), ("sequence", "random")])
-def test_sequences_are_learned_as_from_python(update, back, rng):
-    net, same = pair(back)
+@pytest.mark.parametrize(
+    ("update", "back", "below"),
+    [("step", "zero", ()), ("sequence", "random", ()), ("sequence", "transpose", (4, 6))],
+)
+def test_sequences_are_learned_as_from_python(update, back, below, rng):
+    net, same = pair(back, below)
     X, Y = sequences(rng)
     x, y, weight = rows(X), rows(Y), rng.random((N * T, 1))
     order = (c.c_int64 * 3)(2, 0, 3)
@@ -90,7 +96,7 @@ def test_a_simulator_goes_step_by_step_and_sets_the_state(rng):
 
 
 def test_what_is_wrong_is_refused(rng):
-    net, _ = pair("transpose")
+    net, _ = pair("transpose", (5,))
     x, y = map(rows, sequences(rng))
     plan = Sequences(times=T, update=b"step")
 

@@ -261,6 +261,12 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
                       " has plasticity 'weight_mirror' below a layer with an activation of your own; it "
                       "must be another plasticity, or an activation of fastfa's");
     }
+    if (spec.plasticity == Plasticity::weight_mirror && is_recurrent(next)) {
+      refuse_feedback(
+          name_of(at.number) +
+          " has plasticity 'weight_mirror' below a recurrent layer, which answers noise with "
+          "its state; it must be another plasticity");
+    }
     const bool masked = keeps_mask(spec, at, units, next);
     const double scale = scale_of(spec, at, units, above, masked ? next.existing() : 1, slopes);
     const std::uint32_t stream = first + static_cast<std::uint32_t>(at.number);

@@ -96,6 +96,11 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,
                                        std::uint64_t seed, std::uint32_t first = 0);
 
+// B_rec (n, n), by which the recurrent layer number `layer` sends errors back in time.
+template <class T>
+Feedback<T> make_recurrent_feedback(Allocator& allocator, const LayerSpec& spec, std::uint64_t seed,
+                                    std::uint32_t layer);
+
 // Magnitudes of a B that is drawn anew for each batch.
 template <class T>
 void draw_magnitudes(const FeedbackContext<T>& context, const Buffer<T>& to, T scale, std::uint64_t seed,

@@ -70,7 +70,13 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
                     *backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.weighted())));
               });
   }
-  if (is_recurrent(spec.layers[0])) recurrent_ = static_cast<RecurrentLayer<T>*>(&layers_[0]);
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    if (!is_recurrent(spec.layers[l])) continue;
+    recurrent_ = static_cast<RecurrentLayer<T>*>(&layers_[l]);
+    recurrent_at_ = l;
+    b_rec_ = make_recurrent_feedback<T>(*backend_, spec.layers[l], spec.seed,
+                                        static_cast<std::uint32_t>(layers_.number(l)));
+  }
   rule_ = make_rule<T>(*backend_, spec.feedback, spec.perturbation, spec_);
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;

@@ -17,7 +17,7 @@ LearningRule<T> make_rule(Allocator& allocator, const std::vector<FeedbackSpec>&
   if (!(sigma >= 1e-9 && sigma <= 1e6)) {
     refuse("[Network] perturbation was " + text(sigma) + "; it must be in [1e-9, 1e6]");
   }
-  if (is_recurrent(net.layers[0])) {
+  if (is_in_time(net.layers)) {
     refuse("[Network] perturbation was " + text(sigma) + "; with a recurrent layer it must be 0");
   }
   for (const LayerSpec& layer : net.layers) {

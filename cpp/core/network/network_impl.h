@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/layers/layers.h"
@@ -88,12 +89,14 @@ class Network<T>::Impl final : public ForkListener {
   void train_sequences(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
                        const Optimizer& optimizer, const Poll& poll, const T* weight,
                        EpochResult& result);
-  // Both refuse what isn't right; the second looks at the state, and so within a session.
+  // Both refuse what isn't right; the second looks at rule and state, and so within a session.
   void check_training_in_time(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
                               const Optimizer& optimizer, const T* weight) const;
-  void check_carry(const SequencePlan& plan) const;
+  void check_now(const SequencePlan& plan) const;
+  void check_online(const char* call) const;  // can all that learns below the recurrent layer do so?
   void conclude_sequences(EpochResult& result, const SequencePlan& plan, const T* weight) const;
   void learn_whole(const Optimizer& optimizer);  // one update from batch_
+  void scan_back(Index n);                       // δ of the recurrent layer: from B e to d
   void learn_online(const SequencePlan& plan, const Index* rows, Index examples,
                     const Optimizer& optimizer, Pace& pace, EpochResult& result);
   bool can_run(const Optimizer& optimizer);
@@ -133,6 +136,11 @@ class Network<T>::Impl final : public ForkListener {
   const Layer<T>& source_layer(Route route, std::size_t hidden) const {
     return route == Route::layerwise ? layers_[hidden + 1] : layers_.back();
   }
+  // Does no error come from there? Online nobody knows d of a recurrent layer, which depends on errors
+  // to come: it learns by traces, and the layers below get nothing from it.
+  bool is_silent(const Layer<T>& source) const {
+    return source.delta_zero || (&source == recurrent_ && recurrent_->is_online());
+  }
   // Packs, in packs.cpp. δ_source (n, n_source) of a hidden layer, for its own B:
   FeedbackProduct<T> feedback_product(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch);
   Output<T> output_of(const Batch<T>& batch, const Buffer<T>& a);
@@ -165,8 +173,11 @@ class Network<T>::Impl final : public ForkListener {
   NetworkSpec spec_;
   std::unique_ptr<Backend<T>> backend_;
   Layers<T> layers_;
-  RecurrentLayer<T>* recurrent_ = nullptr;  // the first layer, if it is one
+  RecurrentLayer<T>* recurrent_ = nullptr;  // null: there is none
+  std::size_t recurrent_at_ = 0;            // its place
   LearningRule<T> rule_;
+  Feedback<T> b_rec_;               // of the recurrent layer
+  Feedback<T>* in_time_ = &b_rec_;  // that in use: an instrument may have another
   Batch<T> batch_;
   StagedPass<T> pass_{layers_, batch_};
   Probe<T> probe_;
@@ -284,6 +295,20 @@ void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, c
 
 // The networks that an ensemble holds while this thread, whichever of the team's, trains some of them.
 inline thread_local const std::vector<const void*>* held_together = nullptr;
+
+// Its place has another value while it lives.
+template <class V>
+class ExchangeGuard {
+ public:
+  ExchangeGuard(V& place, V value) : place_(place), before_(std::exchange(place, value)) {}
+  ~ExchangeGuard() { place_ = before_; }
+  ExchangeGuard(const ExchangeGuard&) = delete;
+  ExchangeGuard& operator=(const ExchangeGuard&) = delete;
+
+ private:
+  V& place_;
+  const V before_;
+};
 
 // Holds the network and its backend for one call.
 template <class T>

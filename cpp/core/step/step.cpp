@@ -116,7 +116,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& of, Batch<T>& batch, i
     Layer<T>& layer = layers_[at];
     Feedback<T>& f = of[at];
     const bool target = f.spec.route == Route::target;
-    layer.delta_zero = !f.matrix || (!target && source_layer(f.spec.route, at).delta_zero);
+    layer.delta_zero = !f.matrix || (!target && is_silent(source_layer(f.spec.route, at)));
     if (layer.delta_zero) {
       backend_->clear(layer.delta.data(), batch.n * layer.delta.ld());
       continue;
@@ -137,6 +137,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& of, Batch<T>& batch, i
     if (learning_ && layer.dropped) {
       drop(layers_.number(at), layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
     }
+    if (&layer == recurrent_ && !recurrent_->is_online()) scan_back(batch.n);
   }
 }
 

@@ -96,7 +96,7 @@ typedef struct fastfa_layer {
   double lr_scale, decay_scale, bias_lr_scale, bias_decay_scale;
   fastfa_activate activate; /* of "custom", in a hidden layer */
   void* user;               /* handed to it; both must stay as long as the network */
-  /* Above 0: the first layer, which is recurrent, with this time constant in steps, at least 1:
+  /* Above 0: a recurrent layer, at most one, with this time constant in steps, at least 1:
    * u = W_in x + W h + b, h <- h + (s(u) - h) / tau. W ~ N(0, recurrent_scale^2 / units). */
   double tau, recurrent_scale;
   const char* recurrent_feedback; /* what goes back in time: "zero" (RFLO), "transpose", "random" */

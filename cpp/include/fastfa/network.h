@@ -163,7 +163,7 @@ class FASTFA_API Network {
   void read_step(const std::vector<MatrixView<T>>& activations,
                  const std::vector<MatrixView<T>>& deltas) const;
 
-  // Networks whose first layer is recurrent. Sequences are rows of X and Y: row e · times + t is
+  // Networks with a recurrent layer. Sequences are rows of X and Y: row e · times + t is
   // sequence e at time t. Weights are those of rows, as examples' weights are elsewhere; the mean over a
   // batch is that over its rows.
   //
@@ -182,7 +182,7 @@ class FASTFA_API Network {
   void deltas_sequences(MatrixView<const T> x, MatrixView<const T> y, std::int64_t times,
                         MatrixView<T> out, const std::vector<FeedbackSpec>* feedback,
                         std::optional<RecurrentFeedback> through, const Poll& poll, const T* weight);
-  bool has_state() const;  // is its first layer recurrent?
+  int recurrent_layer() const;  // the number of its recurrent layer; −1: there is none
   void reset();
   void begin_state(std::int64_t examples);
   OwnedMatrix<T> state() const;

@@ -125,6 +125,9 @@ struct LayerSpec {
 };
 
 inline bool is_recurrent(const LayerSpec& layer) { return layer.recurrent.tau != 0; }
+inline bool is_in_time(const std::vector<LayerSpec>& layers) {
+  return std::any_of(layers.begin(), layers.end(), is_recurrent);
+}
 
 // Is it pooling, which has no weights? Wherever a layer is named by its number, pooling isn't counted.
 inline bool is_pooling(const LayerSpec& layer) {

@@ -13,7 +13,7 @@ from .._class_names import check_names
 from .._feedback_arguments import has_array
 from ..feedback import Feedback
 from ..layers import Activation
-from ..layers.recurrent import is_in_time
+from ..layers.recurrent import is_in_time, recurrent_place
 from ..network import _arguments
 from ..network._stacked import stacked
 from ..perturbation import NodePerturbation
@@ -238,10 +238,13 @@ class NetworkPlan:
                 extra[f"{self.prefix}given.{i}"] = Shape(np.dtype(np.float64), dense)
         if self.state is not None:
             examples = _check.integer("state", "examples", self.state["examples"], 1, 2**31 - 1)
-            extra[f"{self.prefix}state.hidden"] = Shape(self.dtype, (examples, units[1]))
+            at = recurrent_place(self._weighted)
+            assert at is not None  # or there would be no state
+            n = units[at + 1]
+            extra[f"{self.prefix}state.hidden"] = Shape(self.dtype, (examples, n))
             if _check.flag("state", "traces", self.state["traces"]):
-                rows = examples * (units[0] + units[1] + 1)
-                extra[f"{self.prefix}state.traces"] = Shape(self.dtype, (rows, units[1]))
+                rows = examples * (math.prod(self._stack.below[at]) + n + 1)
+                extra[f"{self.prefix}state.traces"] = Shape(self.dtype, (rows, n))
         moments = _MOMENTS[self.progress["memory"]]
         parameters |= {f"{moment}.{name}": parameters[name] for moment in moments for name in learn}
         return self._shaped(parameters) | extra, self._shaped(possible)

@@ -20,12 +20,14 @@ RecurrentFeedbackName = Literal["zero", "transpose", "random"]
 class Recurrent(Weighted):
     """Rate units that hear each other: u = W_in x + W h⁻ + b, ``h = h⁻ + (σ(u) − h⁻)/τ``.
 
-    h⁻ is h a step before, 0 at first. The layer is a network's first, dense layers stand above it. Its
-    ``net.weights[0]`` is [W_in | W], (n, n_in + n). W_in starts as in a dense layer, W as normal numbers
-    of standard deviation recurrent_scale/√n, both drawn from the network's seed; biases start at 0.
+    h⁻ is h a step before, 0 at first; x is the network's input, or what the layer below makes of it. A
+    network has one recurrent layer, with dense layers above it and layers of any other kind below it.
+    Its weights are [W_in | W], (n, n_in + n). W_in starts as in a dense layer, W as normal numbers of
+    standard deviation recurrent_scale/√n, both drawn from the network's seed; biases start at 0.
 
     With the error B e that comes from above, a sequence is learned from by a scan back in time,
-    λ = (1 − 1/τ) λ + B_rec d + B e, d = λ ∘ σ′(u)/τ, and ΔW = η Σ d h⁻ᵀ.
+    λ = (1 − 1/τ) λ + B_rec d + B e, d = λ ∘ σ′(u)/τ, and ΔW = η Σ d h⁻ᵀ. d is the layer's δ: it is what
+    a layer below gets from it, at each step.
 
     Parameters
     ----------
@@ -136,6 +138,11 @@ class Recurrent(Weighted):
         }
 
 
+def recurrent_place(layers: Sequence[Layer]) -> int | None:
+    """Where the recurrent layer is among these; None: there is none."""
+    return next((i for i, layer in enumerate(layers) if isinstance(layer, Recurrent)), None)
+
+
 def is_in_time(layers: Sequence[Layer]) -> bool:
-    """Whether a network of these layers is one in time: its first layer is recurrent."""
-    return isinstance(layers[0], Recurrent)
+    """Whether a network of these layers is one in time: it has a recurrent layer."""
+    return recurrent_place(layers) is not None

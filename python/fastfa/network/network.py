@@ -36,8 +36,8 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
         Number of inputs, or their shape (H, W) or (C, H, W).
     layers : sequence of Dense, LocallyConnected2D, Conv2D, AvgPool2D, MaxPool2D and Dropout
         From the first hidden layer to the output. Those with weights are counted; what stands above
-        them, pooling and dropout, belongs to the layer below it. A :class:`Recurrent` may be the first,
-        with dense layers above it: then the network learns from sequences, by `train_sequences`.
+        them, pooling and dropout, belongs to the layer below it. One may be a :class:`Recurrent`, with
+        dense layers above it: then the network learns from sequences, by `train_sequences`.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         Hidden layers are those with weights. A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``,
         ``"dfa"``, ``"kp"``, …), any :class:`Feedback`, an object with ``propagate(delta)`` (see there),
