@@ -46,8 +46,7 @@ class Case:
         self.x, self.y = rng.normal(size=(many, steps, m)), rng.normal(size=(many, steps, k))
         self.mask = rng.uniform(0, 2, size=(many, steps))
         self.b = np.array(self.net.feedback_matrices[self.at]) if rule != "bptt" else None
-        # B_rec isn't shown: what it makes of unit vectors is. Two steps, the error in the last alone.
-        self.b_rec = self._recurrent(n, k) if rule == "random_bptt" else None
+        self.b_rec = self.net.recurrent_feedback_matrix
         self.before = self.arrays()
         self.net.train_sequences(self.x, self.y, fa.SGD(RATE), batch_size=many, mask=self.mask)
         self.change = {name: array - self.before[name] for name, array in self.arrays().items()}
@@ -59,31 +58,13 @@ class Case:
             if "feed" not in name
         }
 
-    def _recurrent(self, n: int, k: int) -> np.ndarray:
-        """d of two linear steps: d₀ = (B_rec d₁ + (1 − 1/τ) λ₁)/τ, with τ = 1 then B_rec d₁."""
-        layer = fa.Recurrent(n, "linear", recurrent_feedback="random", recurrent_scale=1.5)
-        found = np.zeros((n, n))
-        for unit in range(n):
-            b = np.zeros((n, k))
-            b[unit] = 1.0
-            layers, rule = [layer, fa.Dense(k)], [fa.Feedback("array", array=b)]
-            if self.at:
-                layers, rule = [fa.Dense(1), *layers], ["fa", *rule]
-            net = fa.Network(1, layers, rule, seed=self.net.seed, dtype="float64")
-            mask = np.array([[0.0, 1.0]])
-            x, y = np.zeros((1, 2, 1)), np.ones((1, 2, k))
-            d = net.deltas_sequences(x, y, mask=mask)[0]
-            found[:, unit] = d[0] / d[1, unit]
-        return found
-
     def routes(self, sent):
         """How h goes to the next step and to the readout, and how what is below comes in; ``sent``
         makes one by its way back."""
         if self.rule == "bptt":
             return plain, plain, plain
-        b_rec = np.zeros((len(self.b), len(self.b))) if self.b_rec is None else self.b_rec
         below = sent(np.array(self.net.feedback_matrices[0])) if self.at else plain
-        return sent(b_rec), sent(self.b), below
+        return sent(self.b_rec), sent(self.b), below
 
     def loss(self, api, p, through, into, enter):
         """½ Σ mask e², divided as the update is, by the other library."""

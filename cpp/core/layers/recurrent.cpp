@@ -90,6 +90,10 @@ void RecurrentLayer<T>::reserve(Backend<T>& backend, Index batch) {
   this->scratch.clear();
   this->scratch.emplace_back(backend, batch, this->n_in);   // z
   this->scratch.emplace_back(backend, batch, this->n_out);  // slopes
+  const auto& b = this->spec.recurrent.matrix;
+  if (b && b->plasticity != Plasticity::fixed) {  // h⁻ as B_rec learns from it, apart from x
+    this->scratch.emplace_back(backend, batch, this->n_out);
+  }
 }
 
 template <class T>
@@ -136,7 +140,7 @@ template <class T>
 typename RecurrentLayer<T>::Carry RecurrentLayer<T>::carry_by_transpose(Backend<T>& backend) {
   const Index width = this->n_out;
   if (!turned_) turned_ = Buffer<T>(backend, width, width);
-  backend.transpose({width, this->w.from(inputs_), width, turned_});
+  backend.transpose({width, heard(), width, turned_});
   return
       [&](const FeedbackProduct<T>& product) { backend.propagate(Propagate<T>{product, turned_, 0}); };
 }

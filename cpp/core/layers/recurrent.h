@@ -45,6 +45,11 @@ class RecurrentLayer final : public Layer<T> {
   void reserve(Backend<T>& backend, Index batch) override;
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>& ranges,
                Index n, Sigma activation, const Buffer<T>& to, T* partial, int* bad) override;
+  // W, by which the units hear each other, transposed (n, n); and what they heard, h⁻, of the rows of
+  // the last pass over sequences.
+  View<const T> heard() const { return this->w.from(inputs_); }
+  View<const T> before() const { return this->scratch[0].from(0, inputs_); }
+
   // Sends d of a step to the step before: product.delta = B_rec product.source.
   using Carry = std::function<void(const FeedbackProduct<T>& product)>;
   // That by Wᵀ, as W is now.

@@ -58,8 +58,11 @@ template <class T>
 Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_backend<T>(spec.device)) {
   check_spec<T>(spec);
   spec_.feedback.clear();  // arrays may be large, and the matrices have them
+  for (LayerSpec& layer : spec_.layers) {
+    if (layer.recurrent.matrix) std::vector<double>().swap(layer.recurrent.matrix->values);
+  }
   stream_ = backend_->stream();
-  for (const LayerSpec& layer : spec.layers) {
+  for (const LayerSpec& layer : spec_.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
     const std::size_t l = layers_.size();
     const auto weights = static_cast<double>(make_pattern<T>(layer, n_in)->count());
@@ -106,7 +109,7 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
     memory_ = memory;
     adam_steps_ = 0;
     for (Layer<T>& layer : layers_) layer.reserve_memory(*backend_, Memory::none);
-    for (Feedback<T>& f : rule_.feedback) f.of_b = {};
+    for_feedback([](Feedback<T>& f) { f.of_b = {}; });
   }
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
@@ -116,11 +119,11 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
               moments * static_cast<double>(layer.w.bytes()),
               [&] { layer.reserve_memory(*backend_, memory); });
   }
-  for (Feedback<T>& f : rule_.feedback) {
-    if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
+  for_feedback([&](Feedback<T>& f) {
+    if (f.spec.plasticity != Plasticity::kolen_pollack) return;
     const Buffer<T> b = f.matrix->learned();
     f.of_b.reserve(*backend_, memory, b.rows(), b.cols());
-  }
+  });
 }
 
 // If another thread held the network at the fork, the child can't use it: it may be half changed. If the

@@ -69,6 +69,9 @@ class Network<T>::Impl final : public ForkListener {
   void perturb(const Perturbation& by, Batch<T>& batch, Index row0);         // δ_l = −(L′ − L) ξ_l / σ²
   void update(Batch<T>& batch, const OptimizerStep<T>& change);              // W_l ← W_l + v_l
   void learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change);      // Kolen–Pollack
+  template <class Learn>
+  void learn_b(Feedback<T>& f, const OptimizerStep<T>& change, const Learning<T>& learning,
+               const Learn& learn);  // learn(learning, parameters) writes there
   // update() with limited gradients, in limits.cpp; `change` is what is left of the step for others.
   void update_within_limits(Batch<T>& batch, OptimizerStep<T>& change);
   double squares_of(const Buffer<T>& g);
@@ -93,10 +96,14 @@ class Network<T>::Impl final : public ForkListener {
   void check_training_in_time(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
                               const Optimizer& optimizer, const T* weight) const;
   void check_now(const SequencePlan& plan) const;
+  const char* recurrent_feedback_name() const;
   void check_online(const char* call) const;  // can all that learns below the recurrent layer do so?
   void conclude_sequences(EpochResult& result, const SequencePlan& plan, const T* weight) const;
   void learn_whole(const Optimizer& optimizer);  // one update from batch_
   void scan_back(Index n);                       // δ of the recurrent layer: from B e to d
+  OwnedMatrix<T> recurrent_feedback_array();     // B_rec, written out
+  FeedbackContext<T> time_context() { return {*backend_, recurrent_, steps_, recurrent_->heard()}; }
+  typename RecurrentLayer<T>::Carry carry_in_time();  // by B_rec
   void learn_online(const SequencePlan& plan, const Index* rows, Index examples,
                     const Optimizer& optimizer, Pace& pace, EpochResult& result);
   bool can_run(const Optimizer& optimizer);
@@ -126,12 +133,27 @@ class Network<T>::Impl final : public ForkListener {
   void drop(int layer, double rate, bool scaled, const Buffer<T>& from, const Buffer<T>& to, Index n);
 
   OptimizerStep<T> optimizer_step(const Optimizer& optimizer, Index n);
-  // How many hidden layers with weights have a B, and that of the i-th. Node perturbation has none.
+  // How many hidden layers with weights have a B, and that of the i-th. Node perturbation has none. The
+  // one after them is B_rec, if there is a recurrent layer.
   std::size_t fed() const { return rule_.feedback.empty() ? 0 : layers_.weighted() - 1; }
-  Feedback<T>& own_feedback(std::size_t i) { return rule_.feedback.at(layers_.landing(i)); }
+  bool is_b_rec(std::size_t i) const { return recurrent_ && i + 1 == layers_.weighted(); }
+  Feedback<T>& own_feedback(std::size_t i) {
+    return is_b_rec(i) ? b_rec_ : rule_.feedback.at(layers_.landing(i));
+  }
+  const Layer<T>& layer_above(std::size_t i) const {
+    return is_b_rec(i) ? *recurrent_ : layers_.with_weights(i + 1);
+  }
+  // Is B_rec state, because it learns?
+  bool learns_in_time() const { return b_rec_.spec.plasticity != Plasticity::fixed; }
+  // Visits every B that there is, and B_rec.
+  template <class Visit>
+  void for_feedback(Visit&& visit) {
+    for (Feedback<T>& f : rule_.feedback) visit(f);
+    if (recurrent_) visit(b_rec_);
+  }
 
   FeedbackContext<T> feedback_context(std::size_t hidden) {
-    return {*backend_, &layers_[hidden + 1], steps_};
+    return {*backend_, &layers_[hidden + 1], steps_, layers_[hidden + 1].w};
   }
   const Layer<T>& source_layer(Route route, std::size_t hidden) const {
     return route == Route::layerwise ? layers_[hidden + 1] : layers_.back();

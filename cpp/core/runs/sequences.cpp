@@ -52,17 +52,18 @@ void Network<T>::Impl::learn_whole(const Optimizer& optimizer) {
 }
 
 template <class T>
+typename RecurrentLayer<T>::Carry Network<T>::Impl::carry_in_time() {
+  const Feedback<T>& b = *in_time_;
+  if (b.spec.matrix == Matrix::transpose) return recurrent_->carry_by_transpose(*backend_);
+  if (!b.matrix) return {};
+  return [&, context = time_context()](const FeedbackProduct<T>& product) {
+    b.matrix->propagate(product, context);
+  };
+}
+
+template <class T>
 void Network<T>::Impl::scan_back(Index n) {
-  Feedback<T>& b = *in_time_;
-  typename RecurrentLayer<T>::Carry carry;
-  if (b.spec.matrix == Matrix::transpose) {
-    carry = recurrent_->carry_by_transpose(*backend_);
-  } else if (b.matrix) {
-    carry = [&](const FeedbackProduct<T>& product) {
-      b.matrix->propagate(product, {*backend_, recurrent_, steps_});
-    };
-  }
-  recurrent_->scan_back(*backend_, n, carry, partial_.data(), checks_.bad());
+  recurrent_->scan_back(*backend_, n, carry_in_time(), partial_.data(), checks_.bad());
   checks_.check(layers_.number(recurrent_at_), "a delta");
 }
 
@@ -196,15 +197,20 @@ void Network<T>::Impl::check_training_in_time(MatrixView<const T> x, MatrixView<
   check_optimizer(optimizer, online ? most : size_product(where + "a batch has", {most, plan.times}),
                   spec_.layers);
   check_weights("train_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
-  const RecurrentFeedback back = recurrent_->spec.recurrent.feedback;
-  if (online && back != RecurrentFeedback::zero) {
-    refuse(where + "update was 'step' with recurrent_feedback '" + name(back) +
+  if (online && b_rec_.spec.matrix != Matrix::zero) {
+    refuse(where + "update was 'step' with recurrent_feedback '" + recurrent_feedback_name() +
            "', which needs whole sequences; it must be 'sequence'");
   }
   if (plan.carry && most != plan.n) {
     refuse(where + "carry was true with " + std::to_string(plan.n) + " sequences in batches of " +
            std::to_string(plan.batch_size) + "; they must be one batch");
   }
+}
+
+template <class T>
+const char* Network<T>::Impl::recurrent_feedback_name() const {
+  const RecurrentSpec& own = recurrent_->spec.recurrent;
+  return own.matrix ? name(own.matrix->matrix) : name(own.feedback);
 }
 
 template <class T>
@@ -259,6 +265,8 @@ EpochResult Network<T>::train_sequences(MatrixView<const T> x, MatrixView<const 
   template void Network<T>::Impl::begin_state(Index);                                                   \
   template void Network<T>::Impl::check_training_in_time(                                               \
       MatrixView<const T>, MatrixView<const T>, const SequencePlan&, const Optimizer&, const T*) const; \
+  template typename RecurrentLayer<T>::Carry Network<T>::Impl::carry_in_time();                         \
+  template const char* Network<T>::Impl::recurrent_feedback_name() const;                               \
   template void Network<T>::Impl::scan_back(Index);                                                     \
   template void Network<T>::Impl::check_online(const char*) const;                                      \
   template void Network<T>::Impl::check_now(const SequencePlan&) const;                                 \

@@ -33,6 +33,7 @@ void Network<T>::Impl::prepare(LearningRule<T>& rule) {
   for (std::size_t l = 0; l < rule.feedback.size(); ++l) {
     if (rule.feedback[l].matrix) rule.feedback[l].matrix->prepare(feedback_context(l));
   }
+  if (in_time_->matrix) in_time_->matrix->prepare(time_context());
 }
 
 // h_0 = x, and which of its columns are not zero in the whole batch.

@@ -81,9 +81,8 @@ void Network<T>::Impl::check_error(const char* call, const MatrixView<const T>& 
   const Index n_out = layers_.back().n_out;
   check_matrix(call, "e", e, batch_.n, n_out);
   check_finite(call, "e", e);
-  if (recurrent_ && recurrent_->spec.recurrent.feedback != RecurrentFeedback::zero) {
-    refuse("[" + std::string(call) + "] recurrent_feedback is '" +
-           name(recurrent_->spec.recurrent.feedback) +
+  if (recurrent_ && b_rec_.spec.matrix != Matrix::zero) {
+    refuse("[" + std::string(call) + "] recurrent_feedback is '" + recurrent_feedback_name() +
            "', which needs whole sequences; use train_sequences()");
   }
   if (recurrent_) check_online(call);

@@ -57,7 +57,8 @@ class FASTFA_API Network {
 
   WeightView<T> weights(int layer) const;
   MatrixView<T> biases(int layer) const;  // (1, n_out); data is null without bias
-  // B (n_l, n_source) where it is stored dense and is state; data is null for other kinds.
+  // B (n_l, n_source) where it is stored dense and is state; data is null for other kinds. In a network
+  // with a recurrent layer B_rec, (units, units), is that of hidden layer layers() − 1.
   OwnedMatrix<T> feedback(int hidden) const;
   // What of B is state: the same, or the weights of local feedback, shaped as those of the layer above;
   // no data where B follows from the seed or from W.

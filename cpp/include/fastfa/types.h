@@ -78,8 +78,51 @@ struct LocalSpec {
   Patches patches = Patches::own;
 };
 
-// What a recurrent layer sends back in time: nothing (RFLO), Wᵀ (backprop through time), or a fixed
-// matrix drawn as W is.
+// Feedback made by the caller: delta (n, n_source) → out (n, n_l), both row-major, before ∘ σ′. Called
+// while the network is locked; an exception ends the step before its update.
+using Propagator = std::function<void(const double* delta, std::int64_t n, std::int64_t n_source,
+                                      double* out, std::int64_t n_l)>;
+
+// The feedback into one hidden layer. `scale` is β of U(−β, β), |B| where B has one magnitude, else the
+// standard deviation of B's elements. With equal_error it follows from `gain` and `growth`: errors δ of
+// the same magnitude, gain times the output's per unit, reach every layer (the paper's rule), or ones
+// that are `growth` times larger from layer to layer downwards. gain 0 means what backprop would send at
+// weights of the default scale: √(n_out / (3 n_top)) before ∘ σ′, n_top being the size of the last
+// hidden layer. δ is meant after ∘ σ′, whose size is that expected of inputs with mean square 1 and the
+// weights at first (core/layers/expected_slope.h); with before_slope it is meant before.
+struct FeedbackSpec {
+  Matrix matrix = Matrix::uniform;
+  Route route = Route::layerwise;
+  bool equal_error = true;
+  double scale = 0.0;
+  double gain = 0.0, growth = 1.0;
+  bool before_slope = false;
+  // The caller's B, or |B| of sign matrices: (rows = n_l, cols = n_source), row-major.
+  std::vector<double> values;
+  std::int64_t rows = 0, cols = 0;
+  double density = 0.0;                      // sparse, ternary
+  std::int64_t rank = 0;                     // low_rank
+  Magnitude magnitude = Magnitude::uniform;  // sign
+  std::int64_t refresh = 1;                  // pseudoinverse: steps between two of them
+  Propagator propagator;                     // custom
+  Plasticity plasticity = Plasticity::fixed;
+  // weight_mirror, after every mirror_every-th step: B ← B + growth Σ ξ zᵀ − decay B over N noise
+  // vectors ξ of standard deviation mirror_noise. growth 0 means decay / (N noise²): B becomes an
+  // average. decay below 0 means min(1, N / (20 n_l)). z = σ(W ξ + b), centred less σ(b). As it stands
+  // here: Akrout et al. (2019), whose code has U(−.05, .05).
+  double mirror_growth = 0.01, mirror_decay = 0.0, mirror_noise = 0.028867513459481287;
+  std::int64_t mirror_every = 1;
+  bool mirror_centred = false;
+};
+
+// Does this feedback need `values`, B or |B|?
+inline bool has_array(const FeedbackSpec& spec) {
+  return spec.matrix == Matrix::array ||
+         (spec.matrix == Matrix::sign && spec.magnitude == Magnitude::array);
+}
+
+// By what a recurrent layer sends errors back in time: nothing (RFLO), Wᵀ (backprop through time), or a
+// fixed matrix drawn as W is.
 enum class RecurrentFeedback : int { zero, transpose, random };
 
 // A recurrent layer of rate units: u = W_in x + W h⁻ + b, h = h⁻ + (σ(u) − h⁻)/τ, h = 0 at first. W_in
@@ -89,6 +132,9 @@ struct RecurrentSpec {
   double tau = 0.0;  // τ, in steps, at least 1; 0: the layer isn't recurrent
   double scale = 1.0;
   RecurrentFeedback feedback = RecurrentFeedback::zero;
+  // Any other matrix (n, n) in place of it, layerwise, which may learn by kolen_pollack. With
+  // equal_error its elements are at first as large as W's.
+  std::optional<FeedbackSpec> matrix = {};
 };
 
 // An activation of the caller's own: a (n, units) → h = σ(a) and σ′(a), all row-major. Called while the
@@ -133,49 +179,6 @@ inline bool is_in_time(const std::vector<LayerSpec>& layers) {
 inline bool is_pooling(const LayerSpec& layer) {
   return layer.local.maps != 0 &&
          (layer.local.patches == Patches::average || layer.local.patches == Patches::max);
-}
-
-// Feedback made by the caller: delta (n, n_source) → out (n, n_l), both row-major, before ∘ σ′. Called
-// while the network is locked; an exception ends the step before its update.
-using Propagator = std::function<void(const double* delta, std::int64_t n, std::int64_t n_source,
-                                      double* out, std::int64_t n_l)>;
-
-// The feedback into one hidden layer. `scale` is β of U(−β, β), |B| where B has one magnitude, else the
-// standard deviation of B's elements. With equal_error it follows from `gain` and `growth`: errors δ of
-// the same magnitude, gain times the output's per unit, reach every layer (the paper's rule), or ones
-// that are `growth` times larger from layer to layer downwards. gain 0 means what backprop would send at
-// weights of the default scale: √(n_out / (3 n_top)) before ∘ σ′, n_top being the size of the last
-// hidden layer. δ is meant after ∘ σ′, whose size is that expected of inputs with mean square 1 and the
-// weights at first (core/layers/expected_slope.h); with before_slope it is meant before.
-struct FeedbackSpec {
-  Matrix matrix = Matrix::uniform;
-  Route route = Route::layerwise;
-  bool equal_error = true;
-  double scale = 0.0;
-  double gain = 0.0, growth = 1.0;
-  bool before_slope = false;
-  // The caller's B, or |B| of sign matrices: (rows = n_l, cols = n_source), row-major.
-  std::vector<double> values;
-  std::int64_t rows = 0, cols = 0;
-  double density = 0.0;                      // sparse, ternary
-  std::int64_t rank = 0;                     // low_rank
-  Magnitude magnitude = Magnitude::uniform;  // sign
-  std::int64_t refresh = 1;                  // pseudoinverse: steps between two of them
-  Propagator propagator;                     // custom
-  Plasticity plasticity = Plasticity::fixed;
-  // weight_mirror, after every mirror_every-th step: B ← B + growth Σ ξ zᵀ − decay B over N noise
-  // vectors ξ of standard deviation mirror_noise. growth 0 means decay / (N noise²): B becomes an
-  // average. decay below 0 means min(1, N / (20 n_l)). z = σ(W ξ + b), centred less σ(b). As it stands
-  // here: Akrout et al. (2019), whose code has U(−.05, .05).
-  double mirror_growth = 0.01, mirror_decay = 0.0, mirror_noise = 0.028867513459481287;
-  std::int64_t mirror_every = 1;
-  bool mirror_centred = false;
-};
-
-// Does this feedback need `values`, B or |B|?
-inline bool has_array(const FeedbackSpec& spec) {
-  return spec.matrix == Matrix::array ||
-         (spec.matrix == Matrix::sign && spec.magnitude == Magnitude::array);
 }
 
 // To which layers node perturbation adds noise, and in a hidden layer to what: to a, or to h = σ(a). In

@@ -109,6 +109,7 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
         "biases": "write into its arrays, net.biases[0][...] = array, or use load_state_dict",
         "feedback_matrices": "write into its arrays, net.feedback_matrices[0][...] = array, or use "
         "set_feedback(fastfa.Feedback('array', array=array))",
+        "recurrent_feedback_matrix": "it follows from the recurrent layer; make another Network",
         "feedback_scales": "it follows from the feedback; use set_feedback",
         "feedback_bytes": "it follows from the feedback; use set_feedback",
         "steps": "it counts the updates made; make another Network to begin at 0",
