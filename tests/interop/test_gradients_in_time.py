@@ -46,7 +46,7 @@ class Case:
         self.x, self.y = rng.normal(size=(many, steps, m)), rng.normal(size=(many, steps, k))
         self.mask = rng.uniform(0, 2, size=(many, steps))
         self.b = np.array(self.net.feedback_matrices[self.at]) if rule != "bptt" else None
-        self.b_rec = self.net.recurrent_feedback_matrix
+        self.b_rec = np.array(self.net.recurrent_feedback_matrix)
         self.before = self.arrays()
         self.net.train_sequences(self.x, self.y, fa.SGD(RATE), batch_size=many, mask=self.mask)
         self.change = {name: array - self.before[name] for name, array in self.arrays().items()}
