@@ -1,4 +1,5 @@
 // Sequences for networks with a recurrent layer. X and Y come as rows (N · times, …).
+#include <algorithm>
 #include <optional>
 
 #include "bindings/arrays.h"
@@ -73,8 +74,9 @@ void register_sequences(py::class_<Network<T>>& network) {
             const T* const weights = weights_of<T>(weight, xv.rows);
             std::optional<RecurrentFeedback> back;
             if (through) back = parse<RecurrentFeedback>(*through);
-            Array<T> out({xv.rows, net.units(0)});
-            const MatrixView<T> to{out.mutable_data(), xv.rows, net.units(0)};
+            const std::int64_t units = net.units(std::max(0, net.recurrent_layer()));
+            Array<T> out({xv.rows, units});
+            const MatrixView<T> to{out.mutable_data(), xv.rows, units};
             released([&] {
               net.deltas_sequences(xv, yv, times, to, feedback ? &*feedback : nullptr, back, signals(),
                                    weights);

@@ -80,6 +80,8 @@ E choice(const char* text) {
   return parse<E>(text ? text : "NULL");
 }
 
+FeedbackSpec feedback_spec(const fastfa_feedback& given);
+
 LayerSpec layer_spec(const fastfa_layer& given) {
   LayerSpec layer;
   layer.units = given.units;
@@ -94,8 +96,11 @@ LayerSpec layer_spec(const fastfa_layer& given) {
   layer.decay_scale = given.decay_scale;
   layer.bias_lr_scale = given.bias_lr_scale;
   layer.bias_decay_scale = given.bias_decay_scale;
-  layer.recurrent = {given.tau, given.recurrent_scale,
-                     choice<RecurrentFeedback>(given.recurrent_feedback)};
+  layer.recurrent = {
+      given.tau, given.recurrent_scale, choice<RecurrentFeedback>(given.recurrent_feedback), {}};
+  if (given.recurrent_matrix) {
+    layer.recurrent.matrix = feedback_spec(received_feedback(given.recurrent_matrix));
+  }
   if (given.activate) {
     layer.activator = [call = given.activate, user = given.user](const double* a, std::int64_t n,
                                                                  std::int64_t units, double* h,

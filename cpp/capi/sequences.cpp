@@ -60,9 +60,10 @@ fastfa_status fastfa_set_state(fastfa_network* net, fastfa_view h) {
   return with(net, [&](auto& n) {
     using T = FASTFA_T;
     const MatrixView<const T> from = read<T>("h", h);
-    if (n.has_state() && from.cols != n.units(0)) {
+    const int layer = n.recurrent_layer();
+    if (layer >= 0 && from.cols != n.units(layer)) {
       refuse("[fastfa_set_state] h has " + std::to_string(from.cols) + " columns; it must have " +
-             std::to_string(n.units(0)) + ", one for each unit of the recurrent layer");
+             std::to_string(n.units(layer)) + ", one for each unit of the recurrent layer");
     }
     n.begin_state(from.rows);
     const MatrixView<T> to = n.state().view;

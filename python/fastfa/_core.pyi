@@ -86,6 +86,7 @@ class LayerSpec:
         tau: float = ...,
         recurrent_scale: float = ...,
         recurrent_feedback: str = ...,
+        recurrent_matrix: FeedbackSpec | None = ...,
         mask: np.ndarray | None = ...,
         both: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = ...,
     ) -> None: ...

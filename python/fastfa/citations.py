@@ -165,8 +165,10 @@ def citation(net: Network) -> str:
         keys = {"werfel2005"}
     else:
         keys = {key for rule in net.feedback for key in _sources(rule)}
-    if isinstance(net.layers[0], Recurrent):
-        keys.add(_IN_TIME[net.layers[0].recurrent_feedback])
+    for layer in net.layers:
+        if isinstance(layer, Recurrent):
+            rule = layer.recurrent_feedback
+            keys |= {_IN_TIME[rule]} if isinstance(rule, str) else _sources(rule) | {"murray2019"}
     return "\n\n".join(entry for key, entry in _WORKS.items() if key in keys)
 
 

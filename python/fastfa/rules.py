@@ -9,7 +9,7 @@ from . import _check, _core
 from ._feedback_arguments import propagates
 from .feedback import CustomFeedback, Feedback
 from .layers import Weighted
-from .layers.recurrent import RecurrentFeedbackName
+from .layers.recurrent import RecurrentFeedbackName, recurrent_place
 from .perturbation import NodePerturbation
 
 #: Published rules by name.
@@ -29,7 +29,7 @@ PRESETS: dict[str, Feedback] = {
     "pbp": Feedback("pseudoinverse"),  # pseudobackprop
 }
 
-#: Rules of networks whose first layer is recurrent: B into it, and the layer's ``recurrent_feedback``.
+#: Rules of networks with a recurrent layer: B into hidden layers, and its ``recurrent_feedback``.
 IN_TIME: dict[str, tuple[Feedback, RecurrentFeedbackName]] = {
     "rflo": (Feedback("normal", route="direct"), "zero"),  # random feedback local online learning
     "bptt": (Feedback("transpose"), "transpose"),  # backprop through time
@@ -78,12 +78,13 @@ def in_time(feedback: FeedbackLike, layers: Sequence[Weighted], where: str) -> F
     if not isinstance(feedback, str) or feedback not in IN_TIME:
         return feedback
     rule, needed = IN_TIME[feedback]
-    found = getattr(layers[0], "recurrent_feedback", None) if layers else None
+    place = recurrent_place(layers)
+    found = None if place is None else getattr(layers[place], "recurrent_feedback", None)
     if found != needed:
-        has = "no recurrent layer" if found is None else f"recurrent_feedback {found!r}"
+        own = "out a recurrent layer" if place is None else f" recurrent_feedback {found!r}"
         raise ValueError(
-            f"[{where}] feedback was {feedback!r} and the first layer has {has}; it must be a "
-            f"Recurrent with recurrent_feedback={needed!r}"
+            f"[{where}] feedback was {feedback!r} for a network with{own}; it must have a Recurrent "
+            f"with recurrent_feedback={needed!r}"
         )
     return rule
 

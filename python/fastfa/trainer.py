@@ -44,7 +44,7 @@ class Trainer(Whole, Guarded):
         Its ``lr`` is where the schedule starts.
     batch_size
         Examples in an update; 1 is online learning. An epoch's last batch may be smaller. Examples of a
-        network in time, whose first layer is a `Recurrent`, are sequences.
+        network in time, which has a `Recurrent` layer, are sequences.
     epochs
         Epochs that one `fit` runs.
     shuffle

@@ -186,12 +186,11 @@ def test_compare_tune_and_sweep_train_sequences(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("add", "layers was not given with dataset 'add'; it must begin with a recurrent layer"),
+        ("add", "layers was not given with dataset 'add'; it must have a recurrent layer"),
         ("add --hidden 5", "layers was not given with dataset 'add'"),
-        ("add --layers dense:5", "layers was 'dense' first with dataset 'add'; it must begin with"),
-        ("add --layers dense:5 recurrent:5", "layers was 'dense' first"),
-        ("add --layers recurrent:5 recurrent:5", r"layers\[1\] was a recurrent layer; it must be the"),
-        ("mnist-mini --layers recurrent:5", "layers was 'recurrent' first with dataset 'mnist-mini'"),
+        ("add --layers dense:5", "layers was of kinds dense with dataset 'add'; it must have a"),
+        ("add --layers recurrent:5 recurrent:5", r"layers\[1\] was a second recurrent layer; there"),
+        ("mnist-mini --layers recurrent:5", "layers was of kinds recurrent with dataset 'mnist-mini'"),
         ("mnist-mini --feedback rflo", "feedback was 'rflo'; it must not be given: it applies to a ne"),
         ("mnist-mini --update step", "update was 'step' for a network without a recurrent layer"),
         ("mnist-mini --carry", "carry was True for a network without a recurrent layer"),

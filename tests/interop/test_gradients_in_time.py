@@ -13,7 +13,10 @@ SIGMAS = {"tanh": "tanh", "logistic": "sigmoid", "softplus": "softplus", "silu":
 
 
 class Case:
-    """A random network, sequences, and the update of one call of `train_sequences`."""
+    """A random network, sequences, and the update of one call of `train_sequences`.
+
+    Every other one has a dense layer below the recurrent one, taught through a B of its own.
+    """
 
     def __init__(self, number: int, rule: str) -> None:
         rng = np.random.default_rng([number, len(rule)])
@@ -31,15 +34,19 @@ class Case:
             recurrent_scale=1.5,
             recurrent_feedback=back,
         )
-        self.net = fa.Network(m, [layer, fa.Dense(k)], rule, seed=number, dtype="float64")
+        layers, teaching = [layer, fa.Dense(k)], rule
+        self.at = number % 2  # the place of the recurrent layer
+        if self.at:
+            layers.insert(0, fa.Dense(int(rng.integers(1, 18)), "tanh"))
+            teaching = rule if rule == "bptt" else fa.Feedback("normal")
+        self.net = fa.Network(m, layers, teaching, seed=number, dtype="float64")
         for bias in self.net.biases:
             if bias is not None:
                 bias[...] = rng.normal(size=bias.shape) / 5
         self.x, self.y = rng.normal(size=(many, steps, m)), rng.normal(size=(many, steps, k))
         self.mask = rng.uniform(0, 2, size=(many, steps))
-        self.b = np.array(self.net.feedback_matrices[0]) if rule != "bptt" else None
-        # B_rec isn't shown: what it makes of unit vectors is. Two steps, the error in the last alone.
-        self.b_rec = self._recurrent(m, n, k) if rule == "random_bptt" else None
+        self.b = np.array(self.net.feedback_matrices[self.at]) if rule != "bptt" else None
+        self.b_rec = np.array(self.net.recurrent_feedback_matrix)
         self.before = self.arrays()
         self.net.train_sequences(self.x, self.y, fa.SGD(RATE), batch_size=many, mask=self.mask)
         self.change = {name: array - self.before[name] for name, array in self.arrays().items()}
@@ -51,38 +58,29 @@ class Case:
             if "feed" not in name
         }
 
-    def _recurrent(self, m: int, n: int, k: int) -> np.ndarray:
-        """d of two linear steps: d₀ = (B_rec d₁ + (1 − 1/τ) λ₁)/τ, with τ = 1 then B_rec d₁."""
-        layer = fa.Recurrent(n, "linear", recurrent_feedback="random", recurrent_scale=1.5)
-        found = np.zeros((n, n))
-        for unit in range(n):
-            b = np.zeros((n, k))
-            b[unit] = 1.0
-            rule = fa.Feedback("array", array=b)
-            net = fa.Network(m, [layer, fa.Dense(k)], rule, seed=self.net.seed, dtype="float64")
-            mask = np.array([[0.0, 1.0]])
-            x, y = np.zeros((1, 2, m)), np.ones((1, 2, k))
-            d = net.deltas_sequences(x, y, mask=mask)[0]
-            found[:, unit] = d[0] / d[1, unit]
-        return found
-
     def routes(self, sent):
-        """How h goes to the next step and to the readout; ``sent`` makes one by its way back."""
+        """How h goes to the next step and to the readout, and how what is below comes in; ``sent``
+        makes one by its way back."""
         if self.rule == "bptt":
-            return plain, plain
-        b_rec = np.zeros((len(self.b), len(self.b))) if self.b_rec is None else self.b_rec
-        return sent(b_rec), sent(self.b)
+            return plain, plain, plain
+        below = sent(np.array(self.net.feedback_matrices[0])) if self.at else plain
+        return sent(self.b_rec), sent(self.b), below
 
-    def loss(self, api, p, through, into):
+    def loss(self, api, p, through, into, enter):
         """½ Σ mask e², divided as the update is, by the other library."""
-        weights, m = p["weights.0"], self.x.shape[2]
-        h = api.zeros(len(self.x), weights.shape[0])
+        weights, n = p[f"weights.{self.at}"], self.net.shapes[self.at + 1][0]
+        h = api.zeros(len(self.x), n)
         total = 0.0
         for t in range(self.x.shape[1]):
-            u = api.array(self.x[:, t]) @ weights[:, :m].T + through(h, weights[:, m:])
-            u = u + p["biases.0"] if "biases.0" in p else u
+            x = api.array(self.x[:, t])
+            if self.at:
+                x = api.sigma("tanh")(x @ p["weights.0"].T + p["biases.0"])
+            u = enter(x, weights[:, :-n]) + through(h, weights[:, -n:])
+            bias = f"biases.{self.at}"
+            u = u + p[bias] if bias in p else u
             h = h + (api.sigma(SIGMAS[self.sigma])(u) - h) / self.tau
-            error = api.array(self.y[:, t]) - into(h, p["weights.1"]) - p["biases.1"]
+            readout = into(h, p[f"weights.{self.at + 1}"]) + p[f"biases.{self.at + 1}"]
+            error = api.array(self.y[:, t]) - readout
             total = total + 0.5 * (api.array(self.mask[:, t])[:, None] * error**2).sum()
         return total / self.mask.size
 

@@ -9,11 +9,17 @@ import numpy as np
 import pytest
 from capi import STATUS, Feedback, Layer, Network, Sequences, WeightedResult, last_error, view
 from capi_cases import OPTIMIZERS, SGD
+from safetensors.numpy import load_file
 
 N, T = 4, 9
 
 
-def pair(back="zero"):
+def pair(back="zero", below=(), matrix=None):
+    """A network in C and the same in Python, with tanh layers of these sizes below the recurrent one.
+
+    ``matrix`` are a B_rec's arguments.
+    """
+    own = Feedback(**{n: v.encode() for n, v in (matrix or {}).items()})
     recurrent = Layer(
         units=7,
         activation=b"tanh",
@@ -21,12 +27,16 @@ def pair(back="zero"):
         recurrent_scale=1.5,
         recurrent_feedback=back.encode(),
         weight_scale=0.4,
+        recurrent_matrix=c.cast(c.pointer(own), c.c_void_p) if matrix else None,
     )
-    net = Network(3, [recurrent, Layer(units=2)], [Feedback(scale=0.5)], seed=5, dtype=1)
+    layers = [Layer(units=n, activation=b"tanh") for n in below] + [recurrent, Layer(units=2)]
+    net = Network(3, layers, [Feedback(scale=0.5)], seed=5, dtype=1)
     assert net.status == 0, last_error()
+    back = fa.Feedback(**matrix) if matrix else back
     first = fa.Recurrent(7, tau=3.0, recurrent_scale=1.5, recurrent_feedback=back, weight_scale=0.4)
     rule = fa.Feedback("uniform", scale=0.5)
-    return net, fa.Network(3, [first, fa.Dense(2)], rule, seed=5, dtype="float64")
+    layers = [*(fa.Dense(n, "tanh") for n in below), first, fa.Dense(2)]
+    return net, fa.Network(3, layers, rule, seed=5, dtype="float64")
 
 
 def sequences(rng):
@@ -37,9 +47,17 @@ def rows(a):
     return np.ascontiguousarray(a.reshape(-1, a.shape[-1]))
 
 
-@pytest.mark.parametrize(("update", "back"), [("step", "zero"), ("sequence", "random")])
-def test_sequences_are_learned_as_from_python(update, back, rng):
-    net, same = pair(back)
+@pytest.mark.parametrize(
+    ("update", "back", "below", "matrix"),
+    [
+        ("step", "zero", (), None),
+        ("sequence", "random", (), None),
+        ("sequence", "transpose", (4, 6), None),
+        ("sequence", "zero", (4,), {"matrix": "normal", "plasticity": "kolen_pollack"}),
+    ],
+)
+def test_sequences_are_learned_as_from_python(update, back, below, matrix, rng, tmp_path):
+    net, same = pair(back, below, matrix)
     X, Y = sequences(rng)
     x, y, weight = rows(X), rows(Y), rng.random((N * T, 1))
     order = (c.c_int64 * 3)(2, 0, 3)
@@ -60,6 +78,12 @@ def test_sequences_are_learned_as_from_python(update, back, rng):
         )
         assert result.loss == pytest.approx(loss, rel=1e-12)
     np.testing.assert_array_equal(net.array("weights", 0), same.weights[0])
+    file = str(tmp_path / "net.safetensors").encode()
+    assert net.call("save", file) == 0, last_error()
+    saved, state = load_file(file.decode()), same.state_dict()
+    assert saved.keys() == state.keys()
+    assert all((saved[name] == array).all() for name, array in state.items())
+    assert net.call("load", file) == 0, last_error()
     out = np.zeros((N * T, 2))
     assert net.call("forward_sequences", view(x), c.c_int64(T), view(out)) == 0, last_error()
     np.testing.assert_array_equal(out.reshape(N, T, 2), same.forward_sequences(X))
@@ -90,7 +114,7 @@ def test_a_simulator_goes_step_by_step_and_sets_the_state(rng):
 
 
 def test_what_is_wrong_is_refused(rng):
-    net, _ = pair("transpose")
+    net, _ = pair("transpose", (5,))
     x, y = map(rows, sequences(rng))
     plan = Sequences(times=T, update=b"step")
 

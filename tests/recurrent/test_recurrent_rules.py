@@ -27,7 +27,7 @@ def test_a_name_stands_for_both_matrices_and_its_paper(name, source):
     assert (nets[0].weights[0] == nets[1].weights[0]).all()
     nets[0].set_feedback(name)
     other = next(each for each in IN_TIME if IN_TIME[each][1] != back)
-    with pytest.raises(ValueError, match="must be a Recurrent with recurrent_feedback"):
+    with pytest.raises(ValueError, match="must have a Recurrent with recurrent_feedback"):
         nets[0].set_feedback(other)
 
 

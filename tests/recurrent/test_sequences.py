@@ -155,7 +155,7 @@ def test_deltas_are_those_of_this_rule_or_another():
     ):
         change = np.einsum("etj,eti->ji", found, z)
         np.testing.assert_allclose(change, ref.at_end(p, rules, x, y, mask).w, atol=1e-11)
-    with pytest.raises(ValueError, match="no random matrix"):
+    with pytest.raises(ValueError, match="no such matrix"):
         net.deltas_sequences(x, y, recurrent_feedback="random")
 
 

@@ -73,6 +73,7 @@ class Layer(Sized):
         ("activate", ACTIVATE),
         ("user", c.c_void_p),
         *fields("tau:d recurrent_scale:d recurrent_feedback:s")[1:],
+        ("recurrent_matrix", c.c_void_p),
     ]
     defaults = (
         0,

@@ -89,16 +89,30 @@ def at_end(
     h0: np.ndarray | None = None,
 ) -> Weights:
     """The sum of all updates, by the scan back: λ = (1 − 1/τ) λ + B_rec d + B e, d = λ ∘ φ′/τ."""
+    zs, hs, es, ds = deltas(p, rule, x, y, mask, h0)
+    change = Weights(*(np.zeros_like(getattr(p, f.name)) for f in fields(p)))
+    for z, h, e, d in zip(zs, hs, es, ds, strict=True):
+        change = change.plus(Weights(d.T @ z, d.sum(0), e.T @ h, e.sum(0)), 1.0)
+    return change
+
+
+def deltas(
+    p: Weights,
+    rule: Rule,
+    x: np.ndarray,
+    y: np.ndarray,
+    mask: np.ndarray,
+    h0: np.ndarray | None = None,
+) -> tuple[list[np.ndarray], ...]:
+    """(z, h, e, d), each a list over time."""
     h0 = np.zeros((len(x), len(p.bias))) if h0 is None else h0
     zs, hs, slopes, ys = forward(p, rule, x, h0)
-    change = Weights(*(np.zeros_like(getattr(p, f.name)) for f in fields(p)))
-    lam, d = np.zeros_like(h0), np.zeros_like(h0)
-    for t in reversed(range(x.shape[1])):
-        e = mask[:, t, None] * (y[:, t] - ys[t])
-        lam = (1 - 1 / rule.tau) * lam + d @ rule.b_rec.T + e @ rule.b.T
-        d = lam * slopes[t]
-        change = change.plus(Weights(d.T @ zs[t], d.sum(0), e.T @ hs[t], e.sum(0)), 1.0)
-    return change
+    es = [mask[:, t, None] * (y[:, t] - out) for t, out in enumerate(ys)]
+    lam, ds = np.zeros_like(h0), [np.zeros_like(h0)]
+    for e, slope in zip(reversed(es), reversed(slopes), strict=True):
+        lam = (1 - 1 / rule.tau) * lam + ds[0] @ rule.b_rec.T + e @ rule.b.T
+        ds.insert(0, lam * slope)
+    return zs, hs, es, ds[:-1]
 
 
 @dataclass

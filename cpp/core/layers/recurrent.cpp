@@ -50,7 +50,6 @@ RecurrentLayer<T>::RecurrentLayer(Allocator& allocator, const LayerSpec& s, Inde
     : Layer<T>(allocator, as_linear(s), dense_kind<T>().make_pattern(s, inputs + s.units), seed, index),
       tau_(s.recurrent.tau),
       phi_(s.activation, s.leaky_slope),
-      feedback_(s.recurrent.feedback),
       inputs_(inputs),
       seen_(all_columns(this->n_in)) {
   const Index n = this->n_out;
@@ -62,10 +61,6 @@ RecurrentLayer<T>::RecurrentLayer(Allocator& allocator, const LayerSpec& s, Inde
   draw_normal(seed, Purpose::recurrent, index, n * n, sd, [&](Index i, double value) {
     this->w.row(inputs + i % n)[i / n] = static_cast<T>(value);
   });
-  if (feedback_ != RecurrentFeedback::random) return;
-  back_ = Buffer<T>(allocator, n, n);
-  draw_normal(seed, Purpose::recurrent_feedback, index, n * n, sd,
-              [&](Index i, double value) { back_.row(i % n)[i / n] = static_cast<T>(value); });
 }
 
 template <class T>
@@ -95,6 +90,10 @@ void RecurrentLayer<T>::reserve(Backend<T>& backend, Index batch) {
   this->scratch.clear();
   this->scratch.emplace_back(backend, batch, this->n_in);   // z
   this->scratch.emplace_back(backend, batch, this->n_out);  // slopes
+  const auto& b = this->spec.recurrent.matrix;
+  if (b && b->plasticity != Plasticity::fixed) {  // h⁻ as B_rec learns from it, apart from x
+    this->scratch.emplace_back(backend, batch, this->n_out);
+  }
 }
 
 template <class T>
@@ -138,20 +137,23 @@ void RecurrentLayer<T>::forward(Backend<T>& backend, const Buffer<T>& below,
 }
 
 template <class T>
-void RecurrentLayer<T>::scan_back(Backend<T>& backend, Index n, T* partial, int* bad,
-                                  RecurrentFeedback through) {
+typename RecurrentLayer<T>::Carry RecurrentLayer<T>::carry_by_transpose(Backend<T>& backend) {
+  const Index width = this->n_out;
+  if (!turned_) turned_ = Buffer<T>(backend, width, width);
+  backend.transpose({width, heard(), width, turned_});
+  return
+      [&](const FeedbackProduct<T>& product) { backend.propagate(Propagate<T>{product, turned_, 0}); };
+}
+
+template <class T>
+void RecurrentLayer<T>::scan_back(Backend<T>& backend, Index n, const Carry& carry, T* partial,
+                                  int* bad) {
   const Index examples = n / times_, width = this->n_out;
   if (lambda_.rows() != examples) {
     lambda_ = Buffer<T>(backend, examples, width);
     carried_ = Buffer<T>(backend, examples, width);
   }
   backend.clear(lambda_.data(), examples * lambda_.ld());
-  const bool transposes = through == RecurrentFeedback::transpose;
-  if (transposes) {
-    if (!turned_) turned_ = Buffer<T>(backend, width, width);
-    backend.transpose({width, this->w.from(inputs_), width, turned_});
-  }
-  const Buffer<T>& back = transposes ? turned_ : back_;
   RecurrentBack<T> step{};
   step.lambda = lambda_;
   step.n = examples;
@@ -159,11 +161,9 @@ void RecurrentLayer<T>::scan_back(Backend<T>& backend, Index n, T* partial, int*
   step.keep = keep();
   step.bad = bad;
   for (Index t = times_; t-- > 0;) {
-    if (through != RecurrentFeedback::zero && t + 1 < times_) {
-      backend.propagate(Propagate<T>{{examples, step.d, width, this->units, width, carried_,
-                                      Activation::linear, carried_, partial, bad},
-                                     back,
-                                     0});
+    if (carry && t + 1 < times_) {
+      carry({examples, step.d, width, this->units, width, carried_, Activation::linear, carried_,
+             partial, bad});
       step.carried = carried_;
     }
     step.d = this->delta.from(t * examples);

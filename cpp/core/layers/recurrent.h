@@ -3,6 +3,8 @@
 // several steps: row t · N + e is example e of N at time t.
 #pragma once
 
+#include <functional>
+
 #include "core/layers/layer.h"
 
 namespace fastfa {
@@ -16,13 +18,15 @@ class RecurrentLayer final : public Layer<T> {
   // What the coming passes are.
   enum class Way {
     look,      // sequences from a state of zero; the layer's own is left alone
-    sequence,  // sequences from the layer's state, which goes on; learning is by scan_back()
+    sequence,  // sequences from the layer's state, which goes on; errors go back by scan_back()
     online     // single steps from the layer's state; learning is by traces
   };
   void go(Way way, Index times) {
     way_ = way;
     times_ = times;
   }
+
+  bool is_online() const { return way_ == Way::online; }
 
   Index examples() const { return state_.rows(); }  // that have a state; 0: there is none
   // Makes a state of zero for so many examples, without traces.
@@ -41,12 +45,17 @@ class RecurrentLayer final : public Layer<T> {
   void reserve(Backend<T>& backend, Index batch) override;
   void forward(Backend<T>& backend, const Buffer<T>& below, const std::vector<ColumnRange>& ranges,
                Index n, Sigma activation, const Buffer<T>& to, T* partial, int* bad) override;
-  // From B e of all steps, in `delta`, to the d that weights learn from.
-  void scan_back(Backend<T>& backend, Index n, T* partial, int* bad) {
-    scan_back(backend, n, partial, bad, feedback_);
-  }
-  // The same with another B_rec: none, Wᵀ, or the layer's own.
-  void scan_back(Backend<T>& backend, Index n, T* partial, int* bad, RecurrentFeedback through);
+  // W, by which the units hear each other, transposed (n, n); and what they heard, h⁻, of the rows of
+  // the last pass over sequences.
+  View<const T> heard() const { return this->w.from(inputs_); }
+  View<const T> before() const { return this->scratch[0].from(0, inputs_); }
+
+  // Sends d of a step to the step before: product.delta = B_rec product.source.
+  using Carry = std::function<void(const FeedbackProduct<T>& product)>;
+  // That by Wᵀ, as W is now.
+  Carry carry_by_transpose(Backend<T>& backend);
+  // From B e of all steps, in `delta`, to the d that weights learn from. Without a carry B_rec is zero.
+  void scan_back(Backend<T>& backend, Index n, const Carry& carry, T* partial, int* bad);
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>& ranges, Index n,
              const Parameters<T>& parameters) const override;
@@ -63,7 +72,6 @@ class RecurrentLayer final : public Layer<T> {
 
   const double tau_;
   const Sigma phi_;
-  const RecurrentFeedback feedback_;
   const Index inputs_;
   const std::vector<ColumnRange> seen_;  // all of z
   Way way_ = Way::look;
@@ -75,8 +83,7 @@ class RecurrentLayer final : public Layer<T> {
   mutable bool fresh_ = false;      // the traces don't have these yet
   Buffer<T> zero_;                  // (examples, n)
   Buffer<T> lambda_, carried_;      // of the scan, (examples, n)
-  Buffer<T> back_;                  // B_recᵀ (n, n) where it is random
-  Buffer<T> turned_;                // (n, n), W as the scan needs it, of when it was last used
+  Buffer<T> turned_;                // (n, n), W as Wᵀ is carried by, of when it was last used
   Buffer<T> room_;                  // of runs
   mutable Parameters<T> gradient_;  // for optimizers with memory
 };

@@ -16,17 +16,16 @@ namespace {
 
 using Units = std::vector<std::int64_t>;
 
-std::string name_of(std::size_t layer) { return "feedback[" + std::to_string(layer) + "]"; }
-
 [[noreturn]] void refuse_feedback(const std::string& message) { refuse("[Network] " + message); }
 
 // The place of a B in the network.
 struct Spot {
-  std::size_t layer;   // in the list of all layers: the one whose δ it computes
-  std::size_t number;  // of the hidden layer with weights that it belongs to
-  std::size_t hidden;  // how many of these there are
-  double passes;       // pooling between `layer` and that one multiplies errors' mean square by this
-  double top_passes;   // the same for the last hidden layer
+  std::size_t layer;      // in the list of all layers: the one whose δ it computes
+  std::size_t number;     // of the hidden layer with weights that it belongs to
+  std::size_t hidden;     // how many of these there are
+  double passes;          // pooling between `layer` and that one multiplies errors' mean square by this
+  double top_passes;      // the same for the last hidden layer
+  std::string name, own;  // for messages: of B, and of the hidden layer
 };
 
 std::int64_t source_units(const FeedbackSpec& spec, const Spot& at, const Units& units) {
@@ -66,12 +65,6 @@ double equal_error_variance(const FeedbackSpec& spec, const Spot& at, const Unit
   return gain * gain * growth * growth * (top_slope / slope) / sources;
 }
 
-// The variance of B's elements at scale 1; 0 for kinds without a scale.
-double unit_variance(const FeedbackSpec& spec) {
-  const auto variance = traits_of(spec.matrix).unit_variance;
-  return variance ? variance(spec) : 0.0;
-}
-
 double scale_of(const FeedbackSpec& spec, const Spot& at, const Units& units, const LayerShape& above,
                 double density, const std::vector<double>& slopes) {
   const double unit = unit_variance(spec) * density;
@@ -94,7 +87,7 @@ std::string that_learn() {
 // Which combinations of the three axes exist.
 void check_combination(const FeedbackSpec& spec, const Spot& at, const Units& units,
                        const LayerShape& above) {
-  const std::string here = name_of(at.number) + " is '" + name(spec.matrix) + "' with ";
+  const std::string here = at.name + " is '" + name(spec.matrix) + "' with ";
   const bool neighbour = to_neighbour(spec, at, units);
   const MatrixTraits& traits = traits_of(spec.matrix);
   if (traits.follows_weights && !neighbour) {
@@ -127,28 +120,27 @@ void check_combination(const FeedbackSpec& spec, const Spot& at, const Units& un
 void check_numbers(const FeedbackSpec& spec, const Spot& at, const Units& units) {
   const bool wants_density = traits_of(spec.matrix).density > 0;
   if (wants_density && !(spec.density > 0 && spec.density <= 1)) {
-    refuse_feedback(name_of(at.number) + ".density was " + text(spec.density) +
-                    "; it must be in (0, 1]");
+    refuse_feedback(at.name + ".density was " + text(spec.density) + "; it must be in (0, 1]");
   }
   const std::int64_t most = std::min(units[at.layer], source_units(spec, at, units));
   if (spec.matrix == Matrix::low_rank && (spec.rank < 1 || spec.rank > most)) {
-    refuse_feedback(name_of(at.number) + ".rank was " + std::to_string(spec.rank) + "; layer " +
-                    std::to_string(at.number) + " has " + std::to_string(units[at.layer]) +
-                    " units and its source " + std::to_string(source_units(spec, at, units)) +
-                    ", so it must be in [1, " + std::to_string(most) + "]");
+    refuse_feedback(at.name + ".rank was " + std::to_string(spec.rank) + "; " + at.own + " has " +
+                    std::to_string(units[at.layer]) + " units and its source " +
+                    std::to_string(source_units(spec, at, units)) + ", so it must be in [1, " +
+                    std::to_string(most) + "]");
   }
   if (spec.refresh < 1) {
-    refuse_feedback(name_of(at.number) + ".refresh was " + std::to_string(spec.refresh) +
+    refuse_feedback(at.name + ".refresh was " + std::to_string(spec.refresh) +
                     "; it must be at least 1");
   }
   if (spec.matrix == Matrix::custom && !spec.propagator) {
-    refuse_feedback(name_of(at.number) + " is 'custom' without a propagator; it must have one");
+    refuse_feedback(at.name + " is 'custom' without a propagator; it must have one");
   }
   if (!(spec.mirror_growth >= 0 && spec.mirror_growth <= 1 && spec.mirror_decay <= 1 &&
         (spec.mirror_growth > 0 || spec.mirror_decay != 0) && spec.mirror_noise >= 1e-9 &&
         spec.mirror_noise <= 1e6 && spec.mirror_every >= 1)) {
     refuse_feedback(
-        name_of(at.number) + "'s weight mirror has growth " + text(spec.mirror_growth) + ", decay " +
+        at.name + "'s weight mirror has growth " + text(spec.mirror_growth) + ", decay " +
         text(spec.mirror_decay) + ", noise " + text(spec.mirror_noise) + ", every " +
         std::to_string(spec.mirror_every) +
         "; they must be in [0, 1], at most 1, in [1e-9, 1e6], and at least 1, and growth and decay "
@@ -161,16 +153,16 @@ void check(const FeedbackSpec& spec, const Spot& at, const Units& units, const L
   check_combination(spec, at, units, above);
   check_numbers(spec, at, units);
   if (!(spec.scale >= 0 && spec.scale <= value_limit<T>)) {
-    refuse_feedback(name_of(at.number) + ".scale was " + text(spec.scale) +
-                    "; it must be at least 0 and at most " + limit_text<T>());
+    refuse_feedback(at.name + ".scale was " + text(spec.scale) + "; it must be at least 0 and at most " +
+                    limit_text<T>());
   }
   if (!(spec.gain >= 0 && spec.gain <= value_limit<T>)) {
-    refuse_feedback(name_of(at.number) + ".gain was " + text(spec.gain) +
-                    "; it must be at least 0 and at most " + limit_text<T>());
+    refuse_feedback(at.name + ".gain was " + text(spec.gain) + "; it must be at least 0 and at most " +
+                    limit_text<T>());
   }
   if (!(spec.growth > 0 && spec.growth <= value_limit<T>)) {
-    refuse_feedback(name_of(at.number) + ".growth was " + text(spec.growth) +
-                    "; it must be above 0 and at most " + limit_text<T>());
+    refuse_feedback(at.name + ".growth was " + text(spec.growth) + "; it must be above 0 and at most " +
+                    limit_text<T>());
   }
   if (!has_array(spec)) return;
   const std::int64_t n_l = units[at.layer], n_source = source_units(spec, at, units);
@@ -179,15 +171,14 @@ void check(const FeedbackSpec& spec, const Spot& at, const Units& units, const L
   };
   if (spec.rows != n_l || spec.cols != n_source ||
       static_cast<std::int64_t>(spec.values.size()) != n_l * n_source) {
-    refuse_feedback(name_of(at.number) + ".array has shape " + shape(spec.rows, spec.cols) + "; layer " +
-                    std::to_string(at.number) + " has " + std::to_string(n_l) +
-                    " units and its source " + std::to_string(n_source) + ", so it must be " +
-                    shape(n_l, n_source));
+    refuse_feedback(at.name + ".array has shape " + shape(spec.rows, spec.cols) + "; " + at.own +
+                    " has " + std::to_string(n_l) + " units and its source " + std::to_string(n_source) +
+                    ", so it must be " + shape(n_l, n_source));
   }
   const bool signed_values = spec.matrix == Matrix::array;
   for (double value : spec.values) {
     if (std::abs(value) <= value_limit<T> && (signed_values || value >= 0)) continue;
-    refuse_feedback(name_of(at.number) + ".array has a value of " + text(value) + "; each must be " +
+    refuse_feedback(at.name + ".array has a value of " + text(value) + "; each must be " +
                     (signed_values ? "within ±" : "at least 0 and at most ") + limit_text<T>());
   }
 }
@@ -203,7 +194,11 @@ std::vector<Spot> spots_of(const std::vector<LayerSpec>& layers,
       passes *= shapes[l]->passes_on();
       continue;
     }
-    if (any) spots.push_back({l - 1, spots.size(), 0, passes, 1.0});
+    if (any) {
+      const std::string number = std::to_string(spots.size());
+      spots.push_back(
+          {l - 1, spots.size(), 0, passes, 1.0, "feedback[" + number + "]", "layer " + number});
+    }
     any = true;
     passes = 1.0;
   }
@@ -226,17 +221,28 @@ Feedback<T> derivative(Allocator& allocator, const LayerSpec& above, const Layer
 
 }  // namespace
 
+double unit_variance(const FeedbackSpec& spec) {
+  const auto variance = traits_of(spec.matrix).unit_variance;
+  return variance ? variance(spec) : 0.0;
+}
+
 template <class T>
 std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<FeedbackSpec>& specs,
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,
-                                       std::uint64_t seed, std::uint32_t first) {
+                                       std::uint64_t seed, std::uint32_t first,
+                                       const std::string& name) {
   std::vector<std::unique_ptr<Pattern<T>>> shapes;
   Units units;
   for (const LayerSpec& layer : layers) {
     shapes.push_back(make_pattern<T>(layer, units.empty() ? inputs : units.back()));
     units.push_back(shapes.back()->n_out);
   }
-  const std::vector<Spot> spots = spots_of(layers, shapes);
+  std::vector<Spot> spots = spots_of(layers, shapes);
+  for (Spot& at : spots) {
+    if (name.empty()) break;
+    at.name = name;
+    at.own = "the layer";
+  }
   if (specs.size() != spots.size()) {
     refuse_feedback("feedback has " + std::to_string(specs.size()) + " entries; the network has " +
                     std::to_string(spots.size()) + " hidden layers and needs one for each");
@@ -257,16 +263,22 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
     const LayerShape& above = *shapes[at.layer + 1];
     const LayerSpec& next = layers[at.layer + 1];
     if (spec.plasticity == Plasticity::weight_mirror && next.activator) {
-      refuse_feedback(name_of(at.number) +
+      refuse_feedback(at.name +
                       " has plasticity 'weight_mirror' below a layer with an activation of your own; it "
                       "must be another plasticity, or an activation of fastfa's");
+    }
+    if (spec.plasticity == Plasticity::weight_mirror && is_recurrent(next)) {
+      refuse_feedback(
+          at.name +
+          " has plasticity 'weight_mirror' below a recurrent layer, which answers noise with "
+          "its state; it must be another plasticity");
     }
     const bool masked = keeps_mask(spec, at, units, next);
     const double scale = scale_of(spec, at, units, above, masked ? next.existing() : 1, slopes);
     const std::uint32_t stream = first + static_cast<std::uint32_t>(at.number);
     if (!(scale <= value_limit<T>)) {
-      refuse_feedback(name_of(at.number) + "'s scale came out at " + text(scale) +
-                      "; it must be at most " + limit_text<T>() +
+      refuse_feedback(at.name + "'s scale came out at " + text(scale) + "; it must be at most " +
+                      limit_text<T>() +
                       ": a smaller gain or growth or a larger density makes it smaller");
     }
     const MatrixKind<T> kind = matrix_kind<T>(spec, above);
@@ -275,7 +287,7 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
     const double bytes =
         static_cast<double>(sizeof(T)) * static_cast<double>(n_l) * static_cast<double>(n_source);
     with_room(
-        [&] { return "[Network] " + name_of(at.number); }, bytes,
+        [&] { return "[Network] " + at.name; }, bytes,
         [&] { f.matrix = kind.make({allocator, spec, next, n_l, n_source, scale, seed, stream}); });
     if (masked) {
       f.mask = Buffer<std::uint32_t>(allocator, n_source, (n_l + 31) / 32);
@@ -298,10 +310,10 @@ void write_matrix(FeedbackMatrix<T>* matrix, const FeedbackContext<T>& context, 
 
 template std::vector<Feedback<float>> make_feedback(Allocator&, const std::vector<FeedbackSpec>&,
                                                     std::int64_t, const std::vector<LayerSpec>&,
-                                                    std::uint64_t, std::uint32_t);
+                                                    std::uint64_t, std::uint32_t, const std::string&);
 template std::vector<Feedback<double>> make_feedback(Allocator&, const std::vector<FeedbackSpec>&,
                                                      std::int64_t, const std::vector<LayerSpec>&,
-                                                     std::uint64_t, std::uint32_t);
+                                                     std::uint64_t, std::uint32_t, const std::string&);
 template void write_matrix(FeedbackMatrix<float>*, const FeedbackContext<float>&, const Buffer<float>&,
                            float*);
 template void write_matrix(FeedbackMatrix<double>*, const FeedbackContext<double>&,

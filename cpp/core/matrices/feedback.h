@@ -13,12 +13,13 @@
 namespace fastfa {
 
 // What a matrix may use besides its own numbers. `above` is the layer above the one whose δ it makes,
-// `step` counts the network's steps.
+// `w` its weights as a matrix, Wᵀ (n_l, n_source), and `step` counts the network's steps.
 template <class T>
 struct FeedbackContext {
   Backend<T>& backend;
   const Layer<T>* above;
   std::int64_t step;
+  View<const T> w;
 };
 
 // A matrix B (n_l, n_source), however it is held. One kind, one file of core/matrices/.
@@ -90,11 +91,20 @@ MatrixKind<T> matrix_kind(const FeedbackSpec& spec, const LayerShape& above);
 // follows such a layer, its B makes the δ of the pooling's output, and the δ below that is the pooling's
 // derivative. `layers`: all layers, from the first to the output. The first feedback is drawn from the
 // random stream of layer number `first`, the next from that of `first` + 1, and so on. Throws
-// std::invalid_argument that names the argument.
+// std::invalid_argument that names the argument: by `name`, if it is given.
 template <class T>
 std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<FeedbackSpec>& specs,
                                        std::int64_t inputs, const std::vector<LayerSpec>& layers,
-                                       std::uint64_t seed, std::uint32_t first = 0);
+                                       std::uint64_t seed, std::uint32_t first = 0,
+                                       const std::string& name = {});
+
+// B_rec (n, n), by which the recurrent layer number `index` sends errors back in time. Without a matrix
+// for zero and transpose, which the layer knows itself.
+template <class T>
+Feedback<T> make_recurrent_feedback(Allocator& allocator, const LayerSpec& layer, std::uint64_t seed,
+                                    std::uint32_t index);
+// The variance of B's elements at scale 1; 0 for kinds without a scale.
+double unit_variance(const FeedbackSpec& spec);
 
 // Magnitudes of a B that is drawn anew for each batch.
 template <class T>

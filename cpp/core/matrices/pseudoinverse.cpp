@@ -25,7 +25,7 @@ class PseudoinverseMatrix final : public FeedbackMatrix<T> {
     const Index n_source = b_.rows(), n_l = b_.cols();
     // W is stored as Wᵀ (n_l, n_source), whose inverse is Bᵀ.
     for (Index j = 0; j < n_l; ++j) {
-      std::copy_n(context.above->w.row(j), n_source, w_.data() + j * n_source);
+      std::copy_n(context.w[j], n_source, w_.data() + j * n_source);
     }
     kernels().linear_algebra.pseudoinverse(w_.data(), n_l, n_source, inverse_.data());
     for (Index k = 0; k < n_source; ++k) {

@@ -32,7 +32,7 @@ class SignMatrix final : public FeedbackMatrix<T> {
     if (redrawn_) draw_magnitudes(context, magnitude_, scale_, seed_, layer_);
   }
   void propagate(const FeedbackProduct<T>& product, const FeedbackContext<T>& context) override {
-    context.backend.propagate(PropagateSign<T>{product, context.above->w, scale_, magnitude_});
+    context.backend.propagate(PropagateSign<T>{product, context.w, scale_, magnitude_});
   }
   std::int64_t bytes() const override { return magnitude_.bytes(); }
 

@@ -20,6 +20,8 @@ void check_spec(const NetworkSpec& spec) {
   }
   if (spec.layers.empty()) refuse("[Network] layers was empty; it must have at least one layer");
   Index n_in = spec.inputs;
+  const bool in_time = is_in_time(spec.layers);
+  bool above_recurrent = false;
   for (std::size_t l = 0; l < spec.layers.size(); ++l) {
     const LayerSpec& layer = spec.layers[l];
     const std::string where = "[Network] layers[" + std::to_string(l) + "]";
@@ -29,10 +31,17 @@ void check_spec(const NetworkSpec& spec) {
              "; it must be a positive integer below 2^31");
     }
     const bool output = l + 1 == spec.layers.size();
-    if (is_recurrent(layer) && (l > 0 || output)) {
-      refuse(where + " is recurrent; it must be the first layer, with a dense layer above it");
+    if (is_recurrent(layer) && output) {
+      refuse(where + " is recurrent; it must have a dense layer above it");
     }
-    if (layer.dropout > 0 && is_recurrent(spec.layers[0])) {
+    if (is_recurrent(layer) && above_recurrent) {
+      refuse(where + " is a second recurrent layer; a network must have at most one");
+    }
+    if (above_recurrent && layer.local.maps != 0) {
+      refuse(where + " sees patches; above a recurrent layer it must be dense");
+    }
+    above_recurrent = above_recurrent || is_recurrent(layer);
+    if (layer.dropout > 0 && in_time) {
       refuse(where + ".dropout was " + text(layer.dropout) +
              "; in a network with a recurrent layer it must be 0");
     }
@@ -86,7 +95,7 @@ void check_spec(const NetworkSpec& spec) {
       refuse(where + ".activation was '" + sigma + "'; " + sigma + " is for hidden layers only");
     }
   }
-  if (is_recurrent(spec.layers[0])) {
+  if (in_time) {
     if (spec.device != "cpu") {
       refuse("[Network] device was '" + spec.device + "'; a recurrent layer learns on the CPU alone");
     }
@@ -97,11 +106,6 @@ void check_spec(const NetworkSpec& spec) {
     if (spec.input_dropout != 0) {
       refuse("[Network] input_dropout was " + text(spec.input_dropout) +
              "; with a recurrent layer it must be 0");
-    }
-    for (std::size_t l = 1; l < spec.layers.size(); ++l) {
-      if (spec.layers[l].local.maps == 0) continue;
-      refuse("[Network] layers[" + std::to_string(l) +
-             "] sees patches; above a recurrent layer it must be dense");
     }
   }
   const Activation top = spec.layers.back().activation;

@@ -58,8 +58,11 @@ template <class T>
 Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_backend<T>(spec.device)) {
   check_spec<T>(spec);
   spec_.feedback.clear();  // arrays may be large, and the matrices have them
+  for (LayerSpec& layer : spec_.layers) {
+    if (layer.recurrent.matrix) std::vector<double>().swap(layer.recurrent.matrix->values);
+  }
   stream_ = backend_->stream();
-  for (const LayerSpec& layer : spec.layers) {
+  for (const LayerSpec& layer : spec_.layers) {
     const Index n_in = layers_.empty() ? spec.inputs : layers_.back().n_out;
     const std::size_t l = layers_.size();
     const auto weights = static_cast<double>(make_pattern<T>(layer, n_in)->count());
@@ -70,7 +73,13 @@ Network<T>::Impl::Impl(const NetworkSpec& spec) : spec_(spec), backend_(make_bac
                     *backend_, layer, n_in, spec.seed, static_cast<std::uint32_t>(layers_.weighted())));
               });
   }
-  if (is_recurrent(spec.layers[0])) recurrent_ = static_cast<RecurrentLayer<T>*>(&layers_[0]);
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    if (!is_recurrent(spec.layers[l])) continue;
+    recurrent_ = static_cast<RecurrentLayer<T>*>(&layers_[l]);
+    recurrent_at_ = l;
+    b_rec_ = make_recurrent_feedback<T>(*backend_, spec.layers[l], spec.seed,
+                                        static_cast<std::uint32_t>(layers_.number(l)));
+  }
   rule_ = make_rule<T>(*backend_, spec.feedback, spec.perturbation, spec_);
   all_inputs_ = all_columns(spec.inputs);
   Index widest = 1;
@@ -100,7 +109,7 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
     memory_ = memory;
     adam_steps_ = 0;
     for (Layer<T>& layer : layers_) layer.reserve_memory(*backend_, Memory::none);
-    for (Feedback<T>& f : rule_.feedback) f.of_b = {};
+    for_feedback([](Feedback<T>& f) { f.of_b = {}; });
   }
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
@@ -110,11 +119,11 @@ void Network<T>::Impl::reserve_memory(Memory memory) {
               moments * static_cast<double>(layer.w.bytes()),
               [&] { layer.reserve_memory(*backend_, memory); });
   }
-  for (Feedback<T>& f : rule_.feedback) {
-    if (f.spec.plasticity != Plasticity::kolen_pollack) continue;
+  for_feedback([&](Feedback<T>& f) {
+    if (f.spec.plasticity != Plasticity::kolen_pollack) return;
     const Buffer<T> b = f.matrix->learned();
     f.of_b.reserve(*backend_, memory, b.rows(), b.cols());
-  }
+  });
 }
 
 // If another thread held the network at the fork, the child can't use it: it may be half changed. If the

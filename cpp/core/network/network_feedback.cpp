@@ -17,7 +17,7 @@ LearningRule<T> make_rule(Allocator& allocator, const std::vector<FeedbackSpec>&
   if (!(sigma >= 1e-9 && sigma <= 1e6)) {
     refuse("[Network] perturbation was " + text(sigma) + "; it must be in [1e-9, 1e6]");
   }
-  if (is_recurrent(net.layers[0])) {
+  if (is_in_time(net.layers)) {
     refuse("[Network] perturbation was " + text(sigma) + "; with a recurrent layer it must be 0");
   }
   for (const LayerSpec& layer : net.layers) {
@@ -46,7 +46,7 @@ OwnedMatrix<T> Network<T>::feedback(int hidden) const {
 }
 template <class T>
 OwnedWeights<T> Network<T>::feedback_state(int hidden) const {
-  const Layer<T>& above = impl_->layers_.with_weights(static_cast<std::size_t>(hidden) + 1);
+  const Layer<T>& above = impl_->layer_above(static_cast<std::size_t>(hidden));
   return look<T>(*impl_, hidden, [&](const Feedback<T>& f) -> OwnedWeights<T> {
     return f.matrix ? shown(f, f.matrix->learned(), above) : OwnedWeights<T>();
   });
@@ -63,6 +63,7 @@ std::int64_t Network<T>::feedback_bytes(int hidden) const {
 template <class T>
 OwnedMatrix<T> Network<T>::feedback_array(int hidden) {
   Session<T> session(*impl_);
+  if (impl_->is_b_rec(static_cast<std::size_t>(hidden))) return impl_->recurrent_feedback_array();
   const std::size_t at = impl_->layers_.landing(static_cast<std::size_t>(hidden));
   Feedback<T>& f = impl_->rule_.feedback.at(at);
   const Buffer<T> b(*impl_->backend_, f.n_source, impl_->layers_.at(at).n_out);
@@ -176,7 +177,7 @@ void feedback_array(const FeedbackSpec& spec, std::int64_t units, std::int64_t n
       partial(host_allocator(), partial_rows, padded_cols(units));
   const FlushSubnormals flush;
   backend->begin(false);
-  write_matrix(made.back().matrix.get(), FeedbackContext<double>{*backend, nullptr, 0}, transposed,
+  write_matrix(made.back().matrix.get(), FeedbackContext<double>{*backend, nullptr, 0, {}}, transposed,
                partial.data());
   backend->end();
   for (Index i = 0; i < units * n_source; ++i) out[i] = transposed.row(i % n_source)[i / n_source];

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/layers/layers.h"
@@ -68,6 +69,9 @@ class Network<T>::Impl final : public ForkListener {
   void perturb(const Perturbation& by, Batch<T>& batch, Index row0);         // δ_l = −(L′ − L) ξ_l / σ²
   void update(Batch<T>& batch, const OptimizerStep<T>& change);              // W_l ← W_l + v_l
   void learn_feedback(Batch<T>& batch, const OptimizerStep<T>& change);      // Kolen–Pollack
+  template <class Learn>
+  void learn_b(Feedback<T>& f, const OptimizerStep<T>& change, const Learning<T>& learning,
+               const Learn& learn);  // learn(learning, parameters) writes there
   // update() with limited gradients, in limits.cpp; `change` is what is left of the step for others.
   void update_within_limits(Batch<T>& batch, OptimizerStep<T>& change);
   double squares_of(const Buffer<T>& g);
@@ -88,12 +92,18 @@ class Network<T>::Impl final : public ForkListener {
   void train_sequences(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
                        const Optimizer& optimizer, const Poll& poll, const T* weight,
                        EpochResult& result);
-  // Both refuse what isn't right; the second looks at the state, and so within a session.
+  // Both refuse what isn't right; the second looks at rule and state, and so within a session.
   void check_training_in_time(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
                               const Optimizer& optimizer, const T* weight) const;
-  void check_carry(const SequencePlan& plan) const;
+  void check_now(const SequencePlan& plan) const;
+  const char* recurrent_feedback_name() const;
+  void check_online(const char* call) const;  // can all that learns below the recurrent layer do so?
   void conclude_sequences(EpochResult& result, const SequencePlan& plan, const T* weight) const;
   void learn_whole(const Optimizer& optimizer);  // one update from batch_
+  void scan_back(Index n);                       // δ of the recurrent layer: from B e to d
+  OwnedMatrix<T> recurrent_feedback_array();     // B_rec, written out
+  FeedbackContext<T> time_context() { return {*backend_, recurrent_, steps_, recurrent_->heard()}; }
+  typename RecurrentLayer<T>::Carry carry_in_time();  // by B_rec
   void learn_online(const SequencePlan& plan, const Index* rows, Index examples,
                     const Optimizer& optimizer, Pace& pace, EpochResult& result);
   bool can_run(const Optimizer& optimizer);
@@ -123,15 +133,35 @@ class Network<T>::Impl final : public ForkListener {
   void drop(int layer, double rate, bool scaled, const Buffer<T>& from, const Buffer<T>& to, Index n);
 
   OptimizerStep<T> optimizer_step(const Optimizer& optimizer, Index n);
-  // How many hidden layers with weights have a B, and that of the i-th. Node perturbation has none.
+  // How many hidden layers with weights have a B, and that of the i-th. Node perturbation has none. The
+  // one after them is B_rec, if there is a recurrent layer.
   std::size_t fed() const { return rule_.feedback.empty() ? 0 : layers_.weighted() - 1; }
-  Feedback<T>& own_feedback(std::size_t i) { return rule_.feedback.at(layers_.landing(i)); }
+  bool is_b_rec(std::size_t i) const { return recurrent_ && i + 1 == layers_.weighted(); }
+  Feedback<T>& own_feedback(std::size_t i) {
+    return is_b_rec(i) ? b_rec_ : rule_.feedback.at(layers_.landing(i));
+  }
+  const Layer<T>& layer_above(std::size_t i) const {
+    return is_b_rec(i) ? *recurrent_ : layers_.with_weights(i + 1);
+  }
+  // Is B_rec state, because it learns?
+  bool learns_in_time() const { return b_rec_.spec.plasticity != Plasticity::fixed; }
+  // Visits every B that there is, and B_rec.
+  template <class Visit>
+  void for_feedback(Visit&& visit) {
+    for (Feedback<T>& f : rule_.feedback) visit(f);
+    if (recurrent_) visit(b_rec_);
+  }
 
   FeedbackContext<T> feedback_context(std::size_t hidden) {
-    return {*backend_, &layers_[hidden + 1], steps_};
+    return {*backend_, &layers_[hidden + 1], steps_, layers_[hidden + 1].w};
   }
   const Layer<T>& source_layer(Route route, std::size_t hidden) const {
     return route == Route::layerwise ? layers_[hidden + 1] : layers_.back();
+  }
+  // Does no error come from there? Online nobody knows d of a recurrent layer, which depends on errors
+  // to come: it learns by traces, and the layers below get nothing from it.
+  bool is_silent(const Layer<T>& source) const {
+    return source.delta_zero || (&source == recurrent_ && recurrent_->is_online());
   }
   // Packs, in packs.cpp. δ_source (n, n_source) of a hidden layer, for its own B:
   FeedbackProduct<T> feedback_product(const Feedback<T>& f, std::size_t hidden, const Batch<T>& batch);
@@ -165,8 +195,11 @@ class Network<T>::Impl final : public ForkListener {
   NetworkSpec spec_;
   std::unique_ptr<Backend<T>> backend_;
   Layers<T> layers_;
-  RecurrentLayer<T>* recurrent_ = nullptr;  // the first layer, if it is one
+  RecurrentLayer<T>* recurrent_ = nullptr;  // null: there is none
+  std::size_t recurrent_at_ = 0;            // its place
   LearningRule<T> rule_;
+  Feedback<T> b_rec_;               // of the recurrent layer
+  Feedback<T>* in_time_ = &b_rec_;  // that in use: an instrument may have another
   Batch<T> batch_;
   StagedPass<T> pass_{layers_, batch_};
   Probe<T> probe_;
@@ -284,6 +317,20 @@ void Network<T>::Impl::in_blocks(MatrixView<const T> x, MatrixView<const T> y, c
 
 // The networks that an ensemble holds while this thread, whichever of the team's, trains some of them.
 inline thread_local const std::vector<const void*>* held_together = nullptr;
+
+// Its place has another value while it lives.
+template <class V>
+class ExchangeGuard {
+ public:
+  ExchangeGuard(V& place, V value) : place_(place), before_(std::exchange(place, value)) {}
+  ~ExchangeGuard() { place_ = before_; }
+  ExchangeGuard(const ExchangeGuard&) = delete;
+  ExchangeGuard& operator=(const ExchangeGuard&) = delete;
+
+ private:
+  V& place_;
+  const V before_;
+};
 
 // Holds the network and its backend for one call.
 template <class T>

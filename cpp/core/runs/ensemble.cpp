@@ -305,7 +305,7 @@ Together train_sequences_together(const std::vector<Network<T>*>& networks, Matr
     for (const Layer<T>& l : nets[i]->layers_) work = std::max(work, 3.0 * l.work());
   }
   const Sessions<T> held(nets, "train_sequences");
-  for (auto* net : nets) net->check_carry(plan);
+  for (auto* net : nets) net->check_now(plan);
   const std::vector<const void*> together(nets.begin(), nets.end());
   Together out{std::vector<EpochResult>(nets.size()), std::vector<std::exception_ptr>(nets.size())};
   const auto batches = static_cast<Index>(

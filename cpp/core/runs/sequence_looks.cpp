@@ -85,29 +85,40 @@ void Network<T>::deltas_sequences(MatrixView<const T> x, MatrixView<const T> y, 
   check_weights("deltas_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
   RecurrentLayer<T>& layer = *impl_->recurrent_;
   check_matrix("deltas_sequences", "out", out, x.rows, layer.n_out);
-  const RecurrentFeedback own = impl_->spec_.layers[0].recurrent.feedback;
-  const RecurrentFeedback back = through.value_or(own);
-  if (back == RecurrentFeedback::random && own != back) {
+  const RecurrentSpec& spec = layer.spec.recurrent;
+  const bool own = !through || (!spec.matrix && spec.feedback == *through);
+  if (!own && *through == RecurrentFeedback::random) {
     refuse(std::string("[deltas_sequences] recurrent_feedback was 'random'; the layer has '") +
-           name(own) + "', and so no random matrix");
+           impl_->recurrent_feedback_name() + "', and so no such matrix");
   }
   LearningRule<T> other;  // destroyed after the locks are released, as in deltas()
+  Feedback<T> another{};
+  another.spec.matrix = through == RecurrentFeedback::transpose ? Matrix::transpose : Matrix::zero;
   Session<T> session(*impl_);
   if (feedback) other = make_rule<T>(*impl_->backend_, *feedback, 0.0, impl_->spec_);
   LearningRule<T>& rule = feedback ? other : impl_->rule_;
   const SpareBuffers<T> spare(impl_->pass_);
+  const ExchangeGuard<Feedback<T>*> back(impl_->in_time_, own ? &impl_->b_rec_ : &another);
   impl_->prepare(rule);
   impl_->in_sequences(x, y, times, poll, weight, [&](Index first, Index n) {
-    impl_->compute_deltas(rule, impl_->batch_, 0);
-    layer.scan_back(*impl_->backend_, n * times, impl_->partial_.data(), impl_->checks_.bad(), back);
-    impl_->checks_.check(0, "a delta");
+    impl_->compute_deltas(rule, impl_->batch_, static_cast<int>(impl_->recurrent_at_));
     put_rows(layer.delta, first, n, times, out);
   });
 }
 
 template <class T>
-bool Network<T>::has_state() const {
-  return impl_->recurrent_ != nullptr;
+OwnedMatrix<T> Network<T>::Impl::recurrent_feedback_array() {
+  const Index n = recurrent_->n_out;
+  const Buffer<T> b(*backend_, n, n);
+  if (b_rec_.matrix) b_rec_.matrix->prepare(time_context());
+  const typename RecurrentLayer<T>::Carry carry = carry_in_time();
+  if (carry) write_products(*backend_, b, partial_.data(), carry);
+  return {transposed(b), b.owner()};
+}
+
+template <class T>
+int Network<T>::recurrent_layer() const {
+  return impl_->recurrent_ ? impl_->layers_.number(impl_->recurrent_at_) : -1;
 }
 
 template <class T>
@@ -159,7 +170,8 @@ OwnedMatrix<T> Network<T>::traces() const {
   template void Network<T>::deltas_sequences(MatrixView<const T>, MatrixView<const T>, std::int64_t,   \
                                              MatrixView<T>, const std::vector<FeedbackSpec>*,          \
                                              std::optional<RecurrentFeedback>, const Poll&, const T*); \
-  template bool Network<T>::has_state() const;                                                         \
+  template OwnedMatrix<T> Network<T>::Impl::recurrent_feedback_array();                                \
+  template int Network<T>::recurrent_layer() const;                                                    \
   template void Network<T>::reset();                                                                   \
   template void Network<T>::begin_state(std::int64_t);                                                 \
   template OwnedMatrix<T> Network<T>::state() const;                                                   \

@@ -1,6 +1,6 @@
-// Learning from sequences, of networks whose first layer is recurrent. A batch of sequences is a batch
-// of rows, with rows of the same time side by side. So the layers above the recurrent one, and the
-// products over time, work as they do for any other batch.
+// Learning from sequences, of networks with a recurrent layer. A batch of sequences is a batch of rows,
+// with rows of the same time side by side. So all other layers, and the products over time, work as they
+// do for any other batch.
 #include "core/runs/sequences.h"
 
 #include <algorithm>
@@ -24,7 +24,7 @@ template <class T>
 void Network<T>::Impl::check_sequences(const char* call, MatrixView<const T> x,
                                        const MatrixView<const T>* y, Index times) const {
   const std::string where = "[" + std::string(call) + "] ";
-  if (!recurrent_) refuse(where + "the network has no recurrent layer; its first layer must be one");
+  if (!recurrent_) refuse(where + "the network has no recurrent layer; it must have one");
   check_matrix(call, "X", x, x.rows, spec_.inputs);
   if (y) check_matrix(call, "Y", *y, x.rows, layers_.back().n_out);
   if (times < 1 || x.rows < 1 || x.rows % times != 0) {
@@ -48,11 +48,23 @@ void Network<T>::Impl::learn_whole(const Optimizer& optimizer) {
   prepare(rule_);
   forward(batch_);
   compute_deltas(rule_, batch_, lowest_trainable());
-  if (lowest_trainable() == 0 && !recurrent_->delta_zero) {
-    recurrent_->scan_back(*backend_, batch_.n, partial_.data(), checks_.bad());
-    checks_.check(0, "a delta");
-  }
   finish(batch_, optimizer);
+}
+
+template <class T>
+typename RecurrentLayer<T>::Carry Network<T>::Impl::carry_in_time() {
+  const Feedback<T>& b = *in_time_;
+  if (b.spec.matrix == Matrix::transpose) return recurrent_->carry_by_transpose(*backend_);
+  if (!b.matrix) return {};
+  return [&, context = time_context()](const FeedbackProduct<T>& product) {
+    b.matrix->propagate(product, context);
+  };
+}
+
+template <class T>
+void Network<T>::Impl::scan_back(Index n) {
+  recurrent_->scan_back(*backend_, n, carry_in_time(), partial_.data(), checks_.bad());
+  checks_.check(layers_.number(recurrent_at_), "a delta");
 }
 
 // Does one operation do whole runs of online steps? One example, a readout, plain SGD, B in memory or
@@ -185,9 +197,8 @@ void Network<T>::Impl::check_training_in_time(MatrixView<const T> x, MatrixView<
   check_optimizer(optimizer, online ? most : size_product(where + "a batch has", {most, plan.times}),
                   spec_.layers);
   check_weights("train_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
-  const RecurrentFeedback back = spec_.layers[0].recurrent.feedback;
-  if (online && back != RecurrentFeedback::zero) {
-    refuse(where + "update was 'step' with recurrent_feedback '" + name(back) +
+  if (online && b_rec_.spec.matrix != Matrix::zero) {
+    refuse(where + "update was 'step' with recurrent_feedback '" + recurrent_feedback_name() +
            "', which needs whole sequences; it must be 'sequence'");
   }
   if (plan.carry && most != plan.n) {
@@ -197,7 +208,29 @@ void Network<T>::Impl::check_training_in_time(MatrixView<const T> x, MatrixView<
 }
 
 template <class T>
-void Network<T>::Impl::check_carry(const SequencePlan& plan) const {
+const char* Network<T>::Impl::recurrent_feedback_name() const {
+  const RecurrentSpec& own = recurrent_->spec.recurrent;
+  return own.matrix ? name(own.matrix->matrix) : name(own.feedback);
+}
+
+template <class T>
+void Network<T>::Impl::check_online(const char* call) const {
+  bool silent = true;  // does no error come from the layer above?
+  for (std::size_t l = recurrent_at_; l-- > 0;) {
+    const Feedback<T>& f = rule_.feedback[l];
+    silent = f.matrix && f.spec.route == Route::layerwise && silent;
+    if (!silent || !layers_[l].spec.trainable || layers_[l].pattern->count() == 0) continue;
+    const std::string which = std::to_string(layers_.number(l));
+    refuse(
+        "[" + std::string(call) + "] layers[" + which +
+        "] learns from what the recurrent layer above it sends down, which needs whole sequences; with "
+        "updates at every step it must have feedback of route 'direct', or be frozen");
+  }
+}
+
+template <class T>
+void Network<T>::Impl::check_now(const SequencePlan& plan) const {
+  if (plan.update == TimeUpdate::step) check_online("train_sequences");
   const Index kept = recurrent_->examples();
   if (!plan.carry || kept == 0 || kept == plan.n) return;
   refuse("[train_sequences] carry was true with " + std::to_string(plan.n) +
@@ -218,7 +251,7 @@ EpochResult Network<T>::train_sequences(MatrixView<const T> x, MatrixView<const 
                                         const Poll& poll, const T* weight) {
   impl_->check_training_in_time(x, y, plan, optimizer, weight);
   Session<T> session(*impl_);
-  impl_->check_carry(plan);
+  impl_->check_now(plan);
   EpochResult result;
   impl_->train_sequences(x, y, plan, optimizer, poll, weight, result);
   impl_->conclude_sequences(result, plan, weight);
@@ -232,7 +265,11 @@ EpochResult Network<T>::train_sequences(MatrixView<const T> x, MatrixView<const 
   template void Network<T>::Impl::begin_state(Index);                                                   \
   template void Network<T>::Impl::check_training_in_time(                                               \
       MatrixView<const T>, MatrixView<const T>, const SequencePlan&, const Optimizer&, const T*) const; \
-  template void Network<T>::Impl::check_carry(const SequencePlan&) const;                               \
+  template typename RecurrentLayer<T>::Carry Network<T>::Impl::carry_in_time();                         \
+  template const char* Network<T>::Impl::recurrent_feedback_name() const;                               \
+  template void Network<T>::Impl::scan_back(Index);                                                     \
+  template void Network<T>::Impl::check_online(const char*) const;                                      \
+  template void Network<T>::Impl::check_now(const SequencePlan&) const;                                 \
   template void Network<T>::Impl::conclude_sequences(EpochResult&, const SequencePlan&, const T*)       \
       const;                                                                                            \
   template void Network<T>::Impl::train_sequences(MatrixView<const T>, MatrixView<const T>,             \

@@ -13,10 +13,10 @@ void Network<T>::Impl::reset_memory() {
   pass_.drop();
   reserve_memory(Memory::none);
   for (Layer<T>& layer : layers_) layer.clear_removed();
-  for (Feedback<T>& f : rule_.feedback) {
+  for_feedback([](Feedback<T>& f) {
     if (f.matrix) f.matrix->forget();
     if (f.mask) clear_removed(f.mask, f.matrix->learned());
-  }
+  });
 }
 
 template <class T>
@@ -84,7 +84,7 @@ OwnedWeights<T> Network<T>::memory(Part part, int layer, int moment) {
   const auto of = [moment](const Moments<T>& m) { return moment == 0 ? m.v : m.s; };
   if (part == Part::feedback) {
     const Feedback<T>& f = impl_->own_feedback(at);
-    return f.matrix ? shown(f, of(f.of_b), impl_->layers_.with_weights(at + 1)) : OwnedWeights<T>();
+    return f.matrix ? shown(f, of(f.of_b), impl_->layer_above(at)) : OwnedWeights<T>();
   }
   const Layer<T>& l = impl_->layers_.with_weights(at);
   const Buffer<T> b = of(part == Part::weights ? l.of_w : l.of_bias);

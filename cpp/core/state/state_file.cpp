@@ -58,7 +58,7 @@ void each(const WeightView<T>& v, Visit&& visit) {
 
 // `held` keeps the feedback's memory alive.
 template <class T>
-std::vector<Entry<T>> parts_of(const Network<T>& net, std::size_t fed,
+std::vector<Entry<T>> parts_of(const Network<T>& net, std::size_t fed, bool learns_in_time,
                                std::vector<OwnedWeights<T>>& held) {
   std::vector<Entry<T>> parts;
   for (int l = 0; l < net.layers(); ++l) {
@@ -70,6 +70,9 @@ std::vector<Entry<T>> parts_of(const Network<T>& net, std::size_t fed,
     held.push_back(net.feedback_state(static_cast<int>(l)));
     if (held[l].view.data) parts.push_back({"feedback." + std::to_string(l), held[l].view});
   }
+  if (!learns_in_time) return parts;
+  held.push_back(net.feedback_state(net.layers() - 1));
+  parts.push_back({"feedback.recurrent", held.back().view});
   return parts;
 }
 
@@ -127,7 +130,7 @@ void Network<T>::save(const std::string& path) const {
   require_little_endian();
   const Session<T> session(*impl_);
   std::vector<OwnedWeights<T>> held;
-  const std::vector<Entry<T>> parts = parts_of(*this, impl_->fed(), held);
+  const std::vector<Entry<T>> parts = parts_of(*this, impl_->fed(), impl_->learns_in_time(), held);
 
   std::string header = "{\"__metadata__\": {\"fastfa\": \"" FASTFA_VERSION "\"}";
   std::uint64_t at = 0;
@@ -173,7 +176,7 @@ void Network<T>::load(const std::string& path) {
 
   const Session<T> session(*impl_);
   std::vector<OwnedWeights<T>> held;
-  const std::vector<Entry<T>> parts = parts_of(*this, impl_->fed(), held);
+  const std::vector<Entry<T>> parts = parts_of(*this, impl_->fed(), impl_->learns_in_time(), held);
   check_header(header, parts, file.where());
 
   // All of it is read and looked at before any of it is written.

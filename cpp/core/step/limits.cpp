@@ -28,10 +28,10 @@ void Network<T>::Impl::reserve_gradients(const Optimizer& optimizer) {
   }
   if (squares_.cols() < 3 * rows) squares_ = Buffer<double>(*backend_, 1, 3 * rows);
   const bool by_value = std::visit([](const auto& o) { return o.clip_value > 0; }, optimizer);
-  for (Feedback<T>& f : rule_.feedback) {
+  for_feedback([&](Feedback<T>& f) {
     if (by_value && f.spec.plasticity == Plasticity::kolen_pollack)
       make(f.gradient.w, f.matrix->learned());
-  }
+  });
 }
 
 template <class T>

@@ -23,16 +23,29 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& c
       }
       backend_->dense_update(b.dense_step(learning, batch.n, source.delta, source.units, h, f.mask));
     };
-    const Parameters<T> b{f.matrix->learned(), {}, f.of_b, {}};
-    const Learning<T> learning = change.of(source.spec);
-    if (change.clip_value == 0) {
-      learn(learning, b);
-      continue;
-    }
-    clear(f.gradient);
-    learn(sum_of_gradients<T>(), f.gradient);
-    apply_gradient(change, learning, f.gradient, b);
+    learn_b(f, change, change.of(source.spec), learn);
   }
+  const bool scanned = recurrent_ && !recurrent_->is_online() && !recurrent_->delta_zero;
+  if (!scanned || !recurrent_->spec.trainable) return;
+  if (b_rec_.spec.plasticity != Plasticity::kolen_pollack) return;
+  const RecurrentLayer<T>& layer = *recurrent_;
+  const Buffer<T>& before = layer.scratch[2];
+  backend_->copy_rows(layer.before(), before, batch.n, layer.n_out);
+  learn_b(b_rec_, change, change.of(layer.spec),
+          [&](const Learning<T>& learning, const Parameters<T>& b) {
+            backend_->dense_update(b.dense_step(learning, batch.n, layer.delta, layer.units, before));
+          });
+}
+
+template <class T>
+template <class Learn>
+void Network<T>::Impl::learn_b(Feedback<T>& f, const OptimizerStep<T>& change,
+                               const Learning<T>& learning, const Learn& learn) {
+  const Parameters<T> b{f.matrix->learned(), {}, f.of_b, {}};
+  if (change.clip_value == 0) return learn(learning, b);
+  clear(f.gradient);
+  learn(sum_of_gradients<T>(), f.gradient);
+  apply_gradient(change, learning, f.gradient, b);
 }
 
 // Akrout, Wilson, Humphreys, Lillicrap & Tweed (2019), equation 7: layer l fires n vectors of noise ξ,

@@ -33,6 +33,7 @@ void Network<T>::Impl::prepare(LearningRule<T>& rule) {
   for (std::size_t l = 0; l < rule.feedback.size(); ++l) {
     if (rule.feedback[l].matrix) rule.feedback[l].matrix->prepare(feedback_context(l));
   }
+  if (in_time_->matrix) in_time_->matrix->prepare(time_context());
 }
 
 // h_0 = x, and which of its columns are not zero in the whole batch.
@@ -116,7 +117,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& of, Batch<T>& batch, i
     Layer<T>& layer = layers_[at];
     Feedback<T>& f = of[at];
     const bool target = f.spec.route == Route::target;
-    layer.delta_zero = !f.matrix || (!target && source_layer(f.spec.route, at).delta_zero);
+    layer.delta_zero = !f.matrix || (!target && is_silent(source_layer(f.spec.route, at)));
     if (layer.delta_zero) {
       backend_->clear(layer.delta.data(), batch.n * layer.delta.ld());
       continue;
@@ -137,6 +138,7 @@ void Network<T>::Impl::feedback(std::vector<Feedback<T>>& of, Batch<T>& batch, i
     if (learning_ && layer.dropped) {
       drop(layers_.number(at), layer.spec.dropout, true, layer.delta, layer.delta, batch.n);
     }
+    if (&layer == recurrent_ && !recurrent_->is_online()) scan_back(batch.n);
   }
 }
 

@@ -81,11 +81,11 @@ void Network<T>::Impl::check_error(const char* call, const MatrixView<const T>& 
   const Index n_out = layers_.back().n_out;
   check_matrix(call, "e", e, batch_.n, n_out);
   check_finite(call, "e", e);
-  if (recurrent_ && spec_.layers[0].recurrent.feedback != RecurrentFeedback::zero) {
-    refuse("[" + std::string(call) + "] recurrent_feedback is '" +
-           name(spec_.layers[0].recurrent.feedback) +
+  if (recurrent_ && b_rec_.spec.matrix != Matrix::zero) {
+    refuse("[" + std::string(call) + "] recurrent_feedback is '" + recurrent_feedback_name() +
            "', which needs whole sequences; use train_sequences()");
   }
+  if (recurrent_) check_online(call);
   if (rule_.perturbation.sigma > 0) {
     refuse("[" + std::string(call) +
            "] the network learns by node perturbation: from losses, not from an error; use step()");
@@ -105,6 +105,7 @@ void Network<T>::Impl::check_error(const char* call, const MatrixView<const T>& 
 // δ_L = e, or e ∘ σ′(a) as the loss says; then the hidden layers'.
 template <class T>
 void Network<T>::Impl::feedback_step(MatrixView<const T> e, MatrixView<const T> target) {
+  if (recurrent_) recurrent_->go(RecurrentLayer<T>::Way::online, 1);
   const FlagGuard now(learning_);
   Layer<T>& top = layers_.back();
   pass_.reach(Stage::forward);  // in case that an error ends this call before all deltas are there

@@ -76,6 +76,8 @@ typedef int32_t (*fastfa_activate)(void* user, const double* a, int64_t n, int64
  * positions sees a patch of kernel_h x kernel_w pixels, and `patches` says what is made of it. Pooling
  * has as many maps as channels, no bias and no activation; layers are counted without it wherever one is
  * named by its number. */
+struct fastfa_feedback;
+
 typedef struct fastfa_layer {
   size_t struct_size;
   int64_t units;          /* of a dense layer */
@@ -96,10 +98,13 @@ typedef struct fastfa_layer {
   double lr_scale, decay_scale, bias_lr_scale, bias_decay_scale;
   fastfa_activate activate; /* of "custom", in a hidden layer */
   void* user;               /* handed to it; both must stay as long as the network */
-  /* Above 0: the first layer, which is recurrent, with this time constant in steps, at least 1:
+  /* Above 0: a recurrent layer, at most one, with this time constant in steps, at least 1:
    * u = W_in x + W h + b, h <- h + (s(u) - h) / tau. W ~ N(0, recurrent_scale^2 / units). */
   double tau, recurrent_scale;
   const char* recurrent_feedback; /* what goes back in time: "zero" (RFLO), "transpose", "random" */
+  /* Any other matrix in place of it, (units, units), layerwise, "fixed" or "kolen_pollack"; its scale
+   * below 0: as large as W at first. NULL: none. */
+  const struct fastfa_feedback* recurrent_matrix;
 } fastfa_layer;
 #define FASTFA_LAYER_INIT \
   {sizeof(fastfa_layer),  \
@@ -129,7 +134,8 @@ typedef struct fastfa_layer {
    NULL,                  \
    0.0,                   \
    1.0,                   \
-   "zero"}
+   "zero",                \
+   NULL}
 
 /* Feedback of the caller's own: delta (n, n_source), row by row, to what reaches the hidden layer, out
  * (n, n_l), before the slope. Both are float64 for every network. Called in the middle of a step, in the

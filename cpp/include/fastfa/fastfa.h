@@ -205,7 +205,7 @@ FASTFA_API fastfa_status fastfa_step_state(fastfa_network* net, int64_t* example
 FASTFA_API fastfa_status fastfa_step_activations(fastfa_network* net, int64_t layer, fastfa_matrix out);
 FASTFA_API fastfa_status fastfa_step_deltas(fastfa_network* net, int64_t layer, fastfa_matrix out);
 
-/* ---- networks in time, whose first layer has a tau -------------------------------------------------
+/* ---- networks in time, of which a layer has a tau --------------------------------------------------
  */
 
 /* Sequences are rows of x and y: row e * times + t is sequence e at time t. `weight`, if not NULL, is

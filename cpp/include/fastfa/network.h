@@ -57,7 +57,8 @@ class FASTFA_API Network {
 
   WeightView<T> weights(int layer) const;
   MatrixView<T> biases(int layer) const;  // (1, n_out); data is null without bias
-  // B (n_l, n_source) where it is stored dense and is state; data is null for other kinds.
+  // B (n_l, n_source) where it is stored dense and is state; data is null for other kinds. In a network
+  // with a recurrent layer B_rec, (units, units), is that of hidden layer layers() − 1.
   OwnedMatrix<T> feedback(int hidden) const;
   // What of B is state: the same, or the weights of local feedback, shaped as those of the layer above;
   // no data where B follows from the seed or from W.
@@ -163,7 +164,7 @@ class FASTFA_API Network {
   void read_step(const std::vector<MatrixView<T>>& activations,
                  const std::vector<MatrixView<T>>& deltas) const;
 
-  // Networks whose first layer is recurrent. Sequences are rows of X and Y: row e · times + t is
+  // Networks with a recurrent layer. Sequences are rows of X and Y: row e · times + t is
   // sequence e at time t. Weights are those of rows, as examples' weights are elsewhere; the mean over a
   // batch is that over its rows.
   //
@@ -182,7 +183,7 @@ class FASTFA_API Network {
   void deltas_sequences(MatrixView<const T> x, MatrixView<const T> y, std::int64_t times,
                         MatrixView<T> out, const std::vector<FeedbackSpec>* feedback,
                         std::optional<RecurrentFeedback> through, const Poll& poll, const T* weight);
-  bool has_state() const;  // is its first layer recurrent?
+  int recurrent_layer() const;  // the number of its recurrent layer; −1: there is none
   void reset();
   void begin_state(std::int64_t examples);
   OwnedMatrix<T> state() const;

@@ -78,60 +78,6 @@ struct LocalSpec {
   Patches patches = Patches::own;
 };
 
-// What a recurrent layer sends back in time: nothing (RFLO), Wᵀ (backprop through time), or a fixed
-// matrix drawn as W is.
-enum class RecurrentFeedback : int { zero, transpose, random };
-
-// A recurrent layer of rate units: u = W_in x + W h⁻ + b, h = h⁻ + (σ(u) − h⁻)/τ, h = 0 at first. W_in
-// is drawn as a dense layer's weights are, W ~ N(0, scale²/n). Its weights are [W_in | W], (n, n_in +
-// n).
-struct RecurrentSpec {
-  double tau = 0.0;  // τ, in steps, at least 1; 0: the layer isn't recurrent
-  double scale = 1.0;
-  RecurrentFeedback feedback = RecurrentFeedback::zero;
-};
-
-// An activation of the caller's own: a (n, units) → h = σ(a) and σ′(a), all row-major. Called while the
-// network is locked, in every forward pass; an exception ends the call before anything has changed.
-using Activator =
-    std::function<void(const double* a, std::int64_t n, std::int64_t units, double* h, double* slope)>;
-
-// A layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0. Dense, with a share
-// `density` of W existing and the rest zero for ever; or local. A pooling layer is linear, without bias.
-struct LayerSpec {
-  std::int64_t units = 0;  // of a dense layer
-  Activation activation = Activation::linear;
-  std::optional<double> weight_scale;  // ω; if it is not given, 1/√(inputs of each unit)
-  bool bias = true;
-  bool trainable = true;
-  double density = 1.0;
-  LocalSpec local;
-  double dropout = 0.0;       // share of h that is dropped while learning; not of an output layer
-  double leaky_slope = 0.05;  // of leaky_relu below zero, at least 0 and below 1; 1/20 is the paper's
-  // Times the optimizer's learning rate and weight decay: those of W, and of the bias.
-  double lr_scale = 1.0, decay_scale = 1.0;
-  double bias_lr_scale = 1.0, bias_decay_scale = 0.0;
-  RecurrentSpec recurrent;
-  // Of a dense layer, in place of `density`: element o · n_in + i says whether weight (o, i) exists.
-  std::vector<bool> mask;
-  Activator activator;  // of custom
-
-  // The share of W that exists.
-  double existing() const {
-    if (mask.empty()) return density;
-    const auto kept = std::count(mask.begin(), mask.end(), true);
-    return static_cast<double>(kept) / static_cast<double>(mask.size());
-  }
-};
-
-inline bool is_recurrent(const LayerSpec& layer) { return layer.recurrent.tau != 0; }
-
-// Is it pooling, which has no weights? Wherever a layer is named by its number, pooling isn't counted.
-inline bool is_pooling(const LayerSpec& layer) {
-  return layer.local.maps != 0 &&
-         (layer.local.patches == Patches::average || layer.local.patches == Patches::max);
-}
-
 // Feedback made by the caller: delta (n, n_source) → out (n, n_l), both row-major, before ∘ σ′. Called
 // while the network is locked; an exception ends the step before its update.
 using Propagator = std::function<void(const double* delta, std::int64_t n, std::int64_t n_source,
@@ -173,6 +119,66 @@ struct FeedbackSpec {
 inline bool has_array(const FeedbackSpec& spec) {
   return spec.matrix == Matrix::array ||
          (spec.matrix == Matrix::sign && spec.magnitude == Magnitude::array);
+}
+
+// By what a recurrent layer sends errors back in time: nothing (RFLO), Wᵀ (backprop through time), or a
+// fixed matrix drawn as W is.
+enum class RecurrentFeedback : int { zero, transpose, random };
+
+// A recurrent layer of rate units: u = W_in x + W h⁻ + b, h = h⁻ + (σ(u) − h⁻)/τ, h = 0 at first. W_in
+// is drawn as a dense layer's weights are, W ~ N(0, scale²/n). Its weights are [W_in | W], (n, n_in +
+// n).
+struct RecurrentSpec {
+  double tau = 0.0;  // τ, in steps, at least 1; 0: the layer isn't recurrent
+  double scale = 1.0;
+  RecurrentFeedback feedback = RecurrentFeedback::zero;
+  // Any other matrix (n, n) in place of it, layerwise, which may learn by kolen_pollack. With
+  // equal_error its elements are at first as large as W's.
+  std::optional<FeedbackSpec> matrix = {};
+};
+
+// An activation of the caller's own: a (n, units) → h = σ(a) and σ′(a), all row-major. Called while the
+// network is locked, in every forward pass; an exception ends the call before anything has changed.
+using Activator =
+    std::function<void(const double* a, std::int64_t n, std::int64_t units, double* h, double* slope)>;
+
+// A layer: a = W h + b, h = σ(a), W ~ U(−weight_scale, weight_scale), b = 0. Dense, with a share
+// `density` of W existing and the rest zero for ever; or local. A pooling layer is linear, without bias.
+struct LayerSpec {
+  std::int64_t units = 0;  // of a dense layer
+  Activation activation = Activation::linear;
+  std::optional<double> weight_scale;  // ω; if it is not given, 1/√(inputs of each unit)
+  bool bias = true;
+  bool trainable = true;
+  double density = 1.0;
+  LocalSpec local;
+  double dropout = 0.0;       // share of h that is dropped while learning; not of an output layer
+  double leaky_slope = 0.05;  // of leaky_relu below zero, at least 0 and below 1; 1/20 is the paper's
+  // Times the optimizer's learning rate and weight decay: those of W, and of the bias.
+  double lr_scale = 1.0, decay_scale = 1.0;
+  double bias_lr_scale = 1.0, bias_decay_scale = 0.0;
+  RecurrentSpec recurrent;
+  // Of a dense layer, in place of `density`: element o · n_in + i says whether weight (o, i) exists.
+  std::vector<bool> mask;
+  Activator activator;  // of custom
+
+  // The share of W that exists.
+  double existing() const {
+    if (mask.empty()) return density;
+    const auto kept = std::count(mask.begin(), mask.end(), true);
+    return static_cast<double>(kept) / static_cast<double>(mask.size());
+  }
+};
+
+inline bool is_recurrent(const LayerSpec& layer) { return layer.recurrent.tau != 0; }
+inline bool is_in_time(const std::vector<LayerSpec>& layers) {
+  return std::any_of(layers.begin(), layers.end(), is_recurrent);
+}
+
+// Is it pooling, which has no weights? Wherever a layer is named by its number, pooling isn't counted.
+inline bool is_pooling(const LayerSpec& layer) {
+  return layer.local.maps != 0 &&
+         (layer.local.patches == Patches::average || layer.local.patches == Patches::max);
 }
 
 // To which layers node perturbation adds noise, and in a hidden layer to what: to a, or to h = σ(a). In

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from .. import _check, metrics
-from ..layers.recurrent import is_in_time
+from ..layers.recurrent import recurrent_place
 from .probing import Probing
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class AlignmentInTime(Probing):
 
     Notes
     -----
-    The record of an epoch gets ``angle_bptt.0`` and so on, as with `Alignment`.
+    The record of an epoch gets ``angle_bptt.0`` and so on, by the number of the recurrent layer, as with
+    `Alignment`.
     """
 
     X: Any
@@ -83,10 +84,10 @@ class AlignmentInTime(Probing):
         self._begin()
 
     def _adds(self, trainer: Trainer) -> Sequence[str]:
-        return [f"{measure}.0" for measure in _MEASURES]
+        return [f"{measure}.{recurrent_place(trainer.net.layers)}" for measure in _MEASURES]
 
     def _check_fit(self, trainer: Trainer, keys: Collection[str], complete: bool) -> None:
-        if not is_in_time(trainer.net.layers):
+        if recurrent_place(trainer.net.layers) is None:
             raise ValueError(
                 "[fit] AlignmentInTime is for networks with a recurrent layer; for this one it must be "
                 "an Alignment"
@@ -102,6 +103,7 @@ class AlignmentInTime(Probing):
         mean, sd = angles.mean(), angles.std()
         return [
             {
+                "layer": recurrent_place(trainer.net.layers),
                 "angle_bptt": math.nan if mean is np.ma.masked else float(mean),
                 "angle_bptt_sd": math.nan if sd is np.ma.masked else float(sd),
                 "angle_bptt_layer": float(whole),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _check
+from .._feedback_arguments import has_array
 from ..data.crop_flip import AUGMENTATIONS
 from ..feedback import Feedback
 from ..layers import KINDS as LAYERS
@@ -54,14 +55,22 @@ def describe(thing: Any) -> dict[str, Any]:
         fields["then"] = describe(thing.then)
     if isinstance(fields.get("mask"), Mask):
         fields["mask"] = fields["mask"]._described()
+    if isinstance(fields.get("recurrent_feedback"), Feedback):  # its array is a tensor's business
+        rule = fields["recurrent_feedback"]
+        fields["recurrent_feedback"] = (
+            "zero" if rule._kind == "custom" else describe_feedback(rule)  # copies carry the object
+        )
     if isinstance(fields.get("activation"), Activation):
         # Its name. Copies and pickles carry the functions themselves; files have none.
         fields["activation"] = str(fields["activation"])
     return {"kind": type(thing).__name__} | fields
 
 
-def build(description: Any, *classes: type) -> Any:
-    """The object that `describe` described, which must be one of these classes."""
+def build(description: Any, *classes: type, array: np.ndarray | None = None) -> Any:
+    """The object that `describe` described, which must be one of these classes.
+
+    ``array`` is that of a recurrent layer's B_rec; without it one that needs an array has another.
+    """
     fields = dict(description)
     kind = fields.pop("kind", None)
     by_name = {each.__name__: each for each in classes}
@@ -71,6 +80,11 @@ def build(description: Any, *classes: type) -> Any:
         fields["rates"] = dict(fields["rates"])
     if isinstance(fields.get("mask"), dict):
         fields["mask"] = mask_described(fields["mask"])
+    if isinstance(fields.get("recurrent_feedback"), dict):
+        rule = fields["recurrent_feedback"]
+        given = needs_array(rule)
+        other = np.zeros((1, 1)) if array is None else array
+        fields["recurrent_feedback"] = build_feedback(rule, other if given else None)
     if kind == "Warmup":
         fields["then"] = build(fields["then"], *SCHEDULES)
     return by_name[kind](**fields)
@@ -109,6 +123,11 @@ def of_today(feedback: Any) -> Any:
     else:
         return feedback
     return feedback | {"plasticity": mirror}
+
+
+def needs_array(description: dict[str, Any]) -> bool:
+    """Whether what `describe_feedback` described has an array."""
+    return has_array(description["matrix"], description.get("magnitude", ""))
 
 
 def build_feedback(description: Any, array: np.ndarray | None = None) -> Feedback:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _check, _core
 from .._class_names import check_names
-from .._feedback_arguments import has_array
 from ..feedback import Feedback
-from ..layers import Activation
-from ..layers.recurrent import is_in_time
+from ..layers import Activation, Weighted
+from ..layers.recurrent import is_in_time, recurrent_place
 from ..network import _arguments
 from ..network._stacked import stacked
 from ..perturbation import NodePerturbation
@@ -25,6 +24,7 @@ from .describe import (
     describe,
     describe_feedback,
     difference,
+    needs_array,
     of_today,
     pack,
 )
@@ -61,14 +61,20 @@ def describe_network(net: Network, prefix: str = "") -> tuple[Described, Tensors
                 f"layers[{i}].activation was {layer.activation}; it must be one of fastfa's: your own "
                 "is code, which a checkpoint can't hold (the state_dict() of the network can be saved)"
             )
+        own = getattr(layer, "recurrent_feedback", None)
+        if isinstance(own, Feedback) and own._kind == "custom":
+            _refuse_code(f"layers[{i}].recurrent_feedback", own)
     for i, rule in enumerate(net.feedback if isinstance(net.feedback, tuple) else ()):
         if rule._kind == "custom":
-            raise ValueError(
-                f"feedback[{i}] was {rule.matrix!r}; it must be a matrix of fastfa's: an object with "
-                "propagate() is code, which a checkpoint can't hold (the state_dict() of the network "
-                "can be saved)"
-            )
+            _refuse_code(f"feedback[{i}]", rule)
     return state_of(net, net.feedback, "save", prefix)
+
+
+def _refuse_code(name: str, rule: Feedback) -> None:
+    raise ValueError(
+        f"{name} was {rule.matrix!r}; it must be a matrix of fastfa's: an object with propagate() is "
+        "code, which a checkpoint can't hold (the state_dict() of the network can be saved)"
+    )
 
 
 def state_of(
@@ -83,6 +89,9 @@ def state_of(
     for i, rule in enumerate(rules if isinstance(rules, tuple) else ()):
         if rule.array is not None:
             tensors[f"{prefix}given.{i}"] = rule.array
+    in_time = _b_rec(net.layers)
+    if isinstance(in_time, Feedback) and in_time.array is not None:
+        tensors[f"{prefix}given.recurrent"] = in_time.array
     progress = {"steps": steps, "memory": memory, "adam_steps": adam_steps, "inverted": inverted}
     described: Described = {"is": _configuration(net, rules), "progress": progress}
     state = {f"state.{name}": array for name, array in _state(net).items()}
@@ -122,6 +131,12 @@ def _configuration(net: Parameters, rules: Rules) -> Described:
     return pack(configuration, "", {})
 
 
+def _b_rec(layers: Sequence[Weighted]) -> Any:
+    """B_rec of the recurrent layer among these; None: there is none."""
+    at = recurrent_place(layers)
+    return None if at is None else getattr(layers[at], "recurrent_feedback", None)
+
+
 def _state(net: Parameters) -> dict[str, np.ndarray]:
     """Where a recurrent layer is in time: h, and traces if there are any. Views."""
     found = {"hidden": net._net.state(), "traces": net._net.traces()}
@@ -138,6 +153,10 @@ def _memory(net: Parameters) -> dict[str, np.ndarray]:
                 array = net._net.memory(part, i, moment)
                 if array is not None:
                     found[f"{name}.{part}.{i}"] = array
+        if net._learns_in_time:
+            array = net._net.memory("feedback", len(net.layers) - 1, moment)
+            if array is not None:
+                found[f"{name}.feedback.recurrent"] = array
     for i, since in enumerate(inverted):
         if since >= 0:
             inverse = net._net.kept_inverse(i)
@@ -167,7 +186,8 @@ class NetworkPlan:
             own["feedback"] = [of_today(rule) for rule in own["feedback"]]
         self.configuration = dict(own)
         self.input = tuple(own.pop("input"))
-        self.layers = [build(layer, *LAYERS) for layer in own.pop("layers")]
+        self._layers = own.pop("layers")
+        self.layers = [build(layer, *LAYERS) for layer in self._layers]
         self.feedback = own.pop("feedback")
         self.rest = own
         self.dtype = _arguments.dtype(own["dtype"])
@@ -216,7 +236,7 @@ class NetworkPlan:
             parameters |= own
             learn |= own.keys() if layer.trainable else set()
         for i in self.fed:
-            given = has_array(self.feedback[i]["matrix"], self.feedback[i].get("magnitude", ""))
+            given = needs_array(self.feedback[i])
             rule = build_feedback(self.feedback[i], np.zeros((1, 1)) if given else None)
             source = units[i + 2] if rule.route == "layerwise" else units[-1]
             above, below = self._weighted[i + 1], self._stack.below[i + 1]
@@ -236,12 +256,22 @@ class NetworkPlan:
                 parameters[f"inverse.{i}"] = dense
             if given:
                 extra[f"{self.prefix}given.{i}"] = Shape(np.dtype(np.float64), dense)
+        at, in_time = recurrent_place(self._weighted), _b_rec(self._weighted)
+        if at is not None and isinstance(in_time, Feedback):
+            n = units[at + 1]
+            if in_time.plasticity == "kolen_pollack":
+                parameters["feedback.recurrent"] = (n, n)
+                learn.add("feedback.recurrent")
+            if in_time.array is not None:
+                extra[f"{self.prefix}given.recurrent"] = Shape(np.dtype(np.float64), (n, n))
         if self.state is not None:
             examples = _check.integer("state", "examples", self.state["examples"], 1, 2**31 - 1)
-            extra[f"{self.prefix}state.hidden"] = Shape(self.dtype, (examples, units[1]))
+            assert at is not None  # or there would be no state
+            n = units[at + 1]
+            extra[f"{self.prefix}state.hidden"] = Shape(self.dtype, (examples, n))
             if _check.flag("state", "traces", self.state["traces"]):
-                rows = examples * (units[0] + units[1] + 1)
-                extra[f"{self.prefix}state.traces"] = Shape(self.dtype, (rows, units[1]))
+                rows = examples * (math.prod(self._stack.below[at]) + n + 1)
+                extra[f"{self.prefix}state.traces"] = Shape(self.dtype, (rows, n))
         moments = _MOMENTS[self.progress["memory"]]
         parameters |= {f"{moment}.{name}": parameters[name] for moment in moments for name in learn}
         return self._shaped(parameters) | extra, self._shaped(possible)
@@ -259,7 +289,9 @@ class NetworkPlan:
             ]
         else:
             feedback = build(self.feedback, NodePerturbation)
-        net = self._make(_input(self.input), self.layers, feedback=feedback, **self.rest)
+        given = tensors.get(f"{self.prefix}given.recurrent")
+        layers = [build(layer, *LAYERS, array=given) for layer in self._layers]
+        net = self._make(_input(self.input), layers, feedback=feedback, **self.rest)
         self.write(net, tensors)
         return net
 
@@ -279,6 +311,9 @@ class NetworkPlan:
             given = net._rules[i].array
             if given is not None and not np.array_equal(given, own[f"given.{i}"]):
                 raise Mismatch(f"another network: feedback[{i}].array differs")
+        array = getattr(_b_rec(net.layers), "array", None)
+        if array is not None and not np.array_equal(array, own["given.recurrent"]):
+            raise Mismatch("another network: the array of recurrent_feedback differs")
         moments = {n: own[n] for n in own if n.partition(".")[0] in _REMEMBERED}
         for name, array in moments.items():
             _check_moment(name, array)

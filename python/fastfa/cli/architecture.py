@@ -53,7 +53,7 @@ def build_layers(
     ValueError
         If a value is wrong, or a layer can't stand where it does; names the setting.
     """
-    from .. import Dense
+    from .. import Dense, Recurrent
 
     names = ("activation", "bias", "weight_scale", "density")
     common = {name: getattr(settings, name) for name in names}
@@ -71,8 +71,8 @@ def build_layers(
         values = {key: value for key, value in table.items() if key != "kind"}
         keys = _keys(table["kind"])
         own = {key: value for key, value in common.items() if key in keys}
-        if i and table["kind"] == "recurrent":
-            raise ValueError(f"[train] {name} was a recurrent layer; it must be the first layer")
+        if table["kind"] == "recurrent" and any(isinstance(each, Recurrent) for each in built):
+            raise ValueError(f"[train] {name} was a second recurrent layer; there must be one")
         if "leaky_slope" in keys and (own | values).get("activation") == "leaky_relu":
             own |= leaky
         layer = make(f"{name}.", _class(table["kind"]), own | values)

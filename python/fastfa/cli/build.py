@@ -148,28 +148,33 @@ def _timed(settings: argparse.Namespace, data: Dataset) -> argparse.Namespace:
 
     wanted, rule = isinstance(data, SequenceDataset), settings.feedback
     if wanted != is_in_time(settings):
-        given = "not given" if settings.layers is None else f"{settings.layers[0]['kind']!r} first"
+        kinds = ", ".join(layer["kind"] for layer in settings.layers or ())
+        given = f"of kinds {kinds}" if kinds else "not given"
         must = (
-            "it must begin with a recurrent layer, such as recurrent:50,tau=10"
+            "it must have a recurrent layer, such as recurrent:50,tau=10"
             if wanted
             else "without sequences (a file with --sequence, or a task) there must be no recurrent layer"
         )
         raise ValueError(f"[train] layers was {given} with dataset {settings.dataset!r}; {must}")
     if not wanted:
         if rule in IN_TIME:
-            _refuse({"feedback": rule}, "a network whose first layer is recurrent")
+            _refuse({"feedback": rule}, "a network with a recurrent layer")
         return settings
     if rule == NODE_PERTURBATION:
         raise ValueError("[train] feedback was 'np' for a network in time; it must have a matrix")
     if rule not in IN_TIME:
         return settings
-    first, needed = settings.layers[0], IN_TIME[rule][1]
-    if first.get("recurrent_feedback", needed) != needed:
-        raise ValueError(
-            f"[train] layers[0].recurrent_feedback was {first['recurrent_feedback']!r} with feedback "
-            f"{rule!r}; it must be {needed!r}, or not be given"
-        )
-    layers = [{**first, "recurrent_feedback": needed}, *settings.layers[1:]]
+    needed, layers = IN_TIME[rule][1], list(settings.layers)
+    for i, layer in enumerate(layers):
+        if layer["kind"] != "recurrent":
+            continue
+        found = layer.get("recurrent_feedback", needed)
+        if found != needed:
+            raise ValueError(
+                f"[train] layers[{i}].recurrent_feedback was {found!r} with feedback {rule!r}; it must "
+                f"be {needed!r}, or not be given"
+            )
+        layers[i] = {**layer, "recurrent_feedback": needed}
     return argparse.Namespace(**{**vars(settings), "layers": layers})
 
 

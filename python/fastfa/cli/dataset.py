@@ -90,7 +90,7 @@ def settled(settings: argparse.Namespace, data: Dataset) -> argparse.Namespace:
 
 def is_in_time(settings: argparse.Namespace) -> bool:
     """Whether the network that the settings describe is one in time."""
-    return bool(settings.layers) and settings.layers[0]["kind"] == "recurrent"
+    return any(layer["kind"] == "recurrent" for layer in settings.layers or ())
 
 
 def _sends_targets(settings: argparse.Namespace) -> bool:

@@ -61,7 +61,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("layers", str, None, "the hidden layers from the input up, in place of --hidden: "
                 "dense:UNITS, local:MAPSxHEIGHTxWIDTH (locally connected, patches of that size), "
                 "conv:MAPSxHEIGHTxWIDTH, pool:max:SIZE, pool:average:SIZE, dropout:RATE, "
-                "recurrent:UNITS (first, for sequences); "
+                "recurrent:UNITS (one, for sequences); "
                 "each with name=value after commas, such as local:6x6x6,stride=2,activation=tanh",
                 "LAYER", "+", tables=True),
         Setting("activation", str, None, "of the hidden layers: logistic, tanh, relu, "

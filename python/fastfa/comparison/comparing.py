@@ -64,7 +64,7 @@ def compare(
     data
         The name of a data set, a `fastfa.data.Dataset`, or training examples as `Trainer.fit` takes
         them: a `Split`, (X, labels) or (X, Y), with X (N, n_in) or (N, H, W) or (N, C, H, W), labels
-        (N,) integers from 0, Y (N, n_out). Or `Sequences`, for layers whose first is a `Recurrent`.
+        (N,) integers from 0, Y (N, n_out). Or `Sequences`, for layers with a `Recurrent`.
     validation
         None, a fraction of the training examples, or examples. A fraction is split off by the seed, so
         each seed has other ones. If there is nothing else to measure on, it is 0.2.

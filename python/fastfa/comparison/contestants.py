@@ -108,7 +108,7 @@ def _network(settings: Mapping[str, Any], sets: Sets, seed: int) -> Network:
     layers = settings["layers"]
     if layers is None and sets.in_time:
         raise ValueError(
-            "[compare] layers was None for sequences; it must be a list whose first is a Recurrent"
+            "[compare] layers was None for sequences; it must be a list with a Recurrent"
         )
     if layers is None:
         layers = [

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from .. import _check, _core
 from .._attributes import immutable
+from ..feedback import Feedback
 from .activation import ActivationName, checked
 from .layer import Layer, Weighted, shape_below
 
@@ -20,12 +21,14 @@ RecurrentFeedbackName = Literal["zero", "transpose", "random"]
 class Recurrent(Weighted):
     """Rate units that hear each other: u = W_in x + W h⁻ + b, ``h = h⁻ + (σ(u) − h⁻)/τ``.
 
-    h⁻ is h a step before, 0 at first. The layer is a network's first, dense layers stand above it. Its
-    ``net.weights[0]`` is [W_in | W], (n, n_in + n). W_in starts as in a dense layer, W as normal numbers
-    of standard deviation recurrent_scale/√n, both drawn from the network's seed; biases start at 0.
+    h⁻ is h a step before, 0 at first; x is the network's input, or what the layer below makes of it. A
+    network has one recurrent layer, with dense layers above it and layers of any other kind below it.
+    Its weights are [W_in | W], (n, n_in + n). W_in starts as in a dense layer, W as normal numbers of
+    standard deviation recurrent_scale/√n, both drawn from the network's seed; biases start at 0.
 
     With the error B e that comes from above, a sequence is learned from by a scan back in time,
-    λ = (1 − 1/τ) λ + B_rec d + B e, d = λ ∘ σ′(u)/τ, and ΔW = η Σ d h⁻ᵀ.
+    λ = (1 − 1/τ) λ + B_rec d + B e, d = λ ∘ σ′(u)/τ, and ΔW = η Σ d h⁻ᵀ. d is the layer's δ: it is what
+    a layer below gets from it, at each step.
 
     Parameters
     ----------
@@ -41,10 +44,15 @@ class Recurrent(Weighted):
         ω of W_in ~ U(−ω, ω), at least 0. Default: 1/√n_in.
     recurrent_scale : float, optional
         g, at least 0: W ~ N(0, g²/n). Default: 1. Murray (2019) has 1.5.
-    recurrent_feedback : {"zero", "transpose", "random"}
+    recurrent_feedback : {"zero", "transpose", "random"} or Feedback
         B_rec. ``zero``: random feedback local online learning (RFLO; Murray, eLife 2019), the one that
         can learn at every step. ``transpose``: Wᵀ, backprop through time if B is W_outᵀ. ``random``: a
         fixed matrix, drawn as W is.
+
+        Or any :class:`Feedback` of route layerwise, as B_rec (n, n): one that follows W (``sign``,
+        ``pseudoinverse``), one that is drawn, an array, an object with ``propagate``. Its scale is a
+        number, or, by default, that at which its elements are as large as W's at first, g²/n in the
+        mean square. With ``plasticity="kolen_pollack"`` it takes the transpose of every step of W.
     trainable : bool
         False freezes W_in, W and b.
 
@@ -75,7 +83,7 @@ class Recurrent(Weighted):
     bias: bool
     weight_scale: float | None
     recurrent_scale: float | None
-    recurrent_feedback: RecurrentFeedbackName
+    recurrent_feedback: RecurrentFeedbackName | Feedback
     trainable: bool
 
     def __init__(
@@ -87,7 +95,7 @@ class Recurrent(Weighted):
         bias: bool = True,
         weight_scale: float | None = None,
         recurrent_scale: float | None = None,
-        recurrent_feedback: RecurrentFeedbackName = "zero",
+        recurrent_feedback: RecurrentFeedbackName | Feedback = "zero",
         trainable: bool = True,
     ) -> None:
         where = "Recurrent"
@@ -107,9 +115,7 @@ class Recurrent(Weighted):
             "bias": _check.flag(where, "bias", bias),
             "weight_scale": weight_scale,
             "recurrent_scale": recurrent_scale,
-            "recurrent_feedback": _check.choice(
-                where, "recurrent_feedback", recurrent_feedback, _core.RECURRENT_FEEDBACKS
-            ),
+            "recurrent_feedback": _in_time(recurrent_feedback),
             "trainable": _check.flag(where, "trainable", trainable),
         }
         for field, value in fields.items():
@@ -132,10 +138,45 @@ class Recurrent(Weighted):
         return {
             "tau": self.tau,
             "recurrent_scale": 1.0 if self.recurrent_scale is None else self.recurrent_scale,
-            "recurrent_feedback": self.recurrent_feedback,
+            **(
+                {"recurrent_feedback": self.recurrent_feedback}
+                if isinstance(self.recurrent_feedback, str)
+                else {"recurrent_matrix": self.recurrent_feedback._spec()}
+            ),
         }
 
 
+def _in_time(value: Any) -> str | Feedback:
+    """B_rec, if it is one; a Feedback that a name stands for becomes that name."""
+    where = "[Recurrent] recurrent_feedback"
+    if not isinstance(value, Feedback):
+        known = _core.RECURRENT_FEEDBACKS
+        if not isinstance(value, str):
+            raise TypeError(
+                f"{where} was {value!r}; it must be a Feedback or one of {', '.join(known)}"
+            )
+        return _check.choice("Recurrent", "recurrent_feedback", value, known)
+    if value.route != "layerwise":
+        raise ValueError(f"{where} has route {value.route!r}; it must be 'layerwise'")
+    if value.plasticity not in ("fixed", "kolen_pollack"):
+        raise ValueError(
+            f"{where} has plasticity {value.plasticity!r}; it must be 'fixed' or 'kolen_pollack'"
+        )
+    if value.refresh != 1:
+        raise ValueError(f"{where} has refresh {value.refresh}; it must be 1")
+    if value.scale == "equal_before_slope" or value.gain or value.growth:
+        raise ValueError(
+            f"{where} was {value!r}; its scale must be a number, or the default without gain and "
+            "growth, which makes it as large as W"
+        )
+    return value._kind if value._kind in ("zero", "transpose") else value
+
+
+def recurrent_place(layers: Sequence[Layer]) -> int | None:
+    """Where the recurrent layer is among these; None: there is none."""
+    return next((i for i, layer in enumerate(layers) if isinstance(layer, Recurrent)), None)
+
+
 def is_in_time(layers: Sequence[Layer]) -> bool:
-    """Whether a network of these layers is one in time: its first layer is recurrent."""
-    return isinstance(layers[0], Recurrent)
+    """Whether a network of these layers is one in time: it has a recurrent layer."""
+    return recurrent_place(layers) is not None

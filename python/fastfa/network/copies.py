@@ -9,7 +9,7 @@ import numpy as np
 
 from .._attributes import Whole
 from ..feedback import Feedback
-from ..layers import Activation
+from ..layers import Activation, Weighted
 from .parameters import Parameters
 
 _TRIES = 20
@@ -17,13 +17,22 @@ _TRIES = 20
 _MADE_AGAIN = {*Parameters.__annotations__, "_stream"}
 
 # A description, arrays by name as in a checkpoint, and Python objects: custom feedback, by its layer,
-# activations of the user's own, and further attributes.
+# what is code of the user's own in a layer, by its name there, and further attributes.
 _State = tuple[
     dict[str, Any],
     dict[str, np.ndarray],
-    tuple[dict[int, Feedback], dict[int, Activation]],
+    tuple[dict[int, Feedback], dict[int, dict[str, Any]]],
     dict[str, Any],
 ]
+
+
+def _code(layer: Weighted) -> dict[str, Any]:
+    """What of the layer is code of the user's own."""
+    activation, b_rec = layer.activation, getattr(layer, "recurrent_feedback", None)
+    own: dict[str, Any] = {"activation": activation} if isinstance(activation, Activation) else {}
+    if isinstance(b_rec, Feedback) and b_rec._kind == "custom":
+        own["recurrent_feedback"] = b_rec
+    return own
 
 
 class Copies(Whole, Parameters):
@@ -50,11 +59,7 @@ class Copies(Whole, Parameters):
                 "by update_step or apply_error first; forward, to look only, begins none"
             )
         rules, own = self._feedback, {}
-        activations = {
-            i: layer.activation
-            for i, layer in enumerate(self.layers)
-            if isinstance(layer.activation, Activation)
-        }
+        code = {i: _code(layer) for i, layer in enumerate(self.layers) if _code(layer)}
         if isinstance(rules, tuple):
             own = {i: rule for i, rule in enumerate(rules) if rule._kind == "custom"}
             rules = tuple(Feedback("zero") if i in own else rule for i, rule in enumerate(rules))
@@ -64,7 +69,7 @@ class Copies(Whole, Parameters):
             described, tensors = state_of(self, rules, "copy")
             arrays = {name: np.array(array, order="C") for name, array in tensors.items()}
             if self._net.progress() == before:
-                return described, arrays, (own, activations), more
+                return described, arrays, (own, code), more
         raise RuntimeError(
             "[Network] another thread trains it all the time; it must rest to be copied or pickled"
         )
@@ -72,12 +77,12 @@ class Copies(Whole, Parameters):
     def __setstate__(self, state: _State) -> None:
         from ..checkpoint.network import NetworkPlan
 
-        described, tensors, (own, activations), more = state
-        if activations:
+        described, tensors, (own, code), more = state
+        if code:
             layers = [dict(each) for each in described["is"]["layers"]]
             weighted = [each for each in layers if "activation" in each]
-            for i, activation in activations.items():
-                weighted[i]["activation"] = activation
+            for i, values in code.items():
+                weighted[i].update(values)
             described = described | {"is": described["is"] | {"layers": layers}}
 
         def make(*given: Any, feedback: Any, **options: Any) -> Any:

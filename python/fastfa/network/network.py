@@ -36,8 +36,8 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
         Number of inputs, or their shape (H, W) or (C, H, W).
     layers : sequence of Dense, LocallyConnected2D, Conv2D, AvgPool2D, MaxPool2D and Dropout
         From the first hidden layer to the output. Those with weights are counted; what stands above
-        them, pooling and dropout, belongs to the layer below it. A :class:`Recurrent` may be the first,
-        with dense layers above it: then the network learns from sequences, by `train_sequences`.
+        them, pooling and dropout, belongs to the layer below it. One may be a :class:`Recurrent`, with
+        dense layers above it: then the network learns from sequences, by `train_sequences`.
     feedback : str, Feedback, a sequence with one for each hidden layer, or NodePerturbation
         Hidden layers are those with weights. A name of ``fastfa.PRESETS`` (``"fa"``, ``"bp"``,
         ``"dfa"``, ``"kp"``, …), any :class:`Feedback`, an object with ``propagate(delta)`` (see there),
@@ -109,6 +109,7 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
         "biases": "write into its arrays, net.biases[0][...] = array, or use load_state_dict",
         "feedback_matrices": "write into its arrays, net.feedback_matrices[0][...] = array, or use "
         "set_feedback(fastfa.Feedback('array', array=array))",
+        "recurrent_feedback_matrix": "it follows from the recurrent layer; make another Network",
         "feedback_scales": "it follows from the feedback; use set_feedback",
         "feedback_bytes": "it follows from the feedback; use set_feedback",
         "steps": "it counts the updates made; make another Network to begin at 0",

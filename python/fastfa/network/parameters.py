@@ -12,6 +12,7 @@ from .. import _core
 from .._attributes import Guarded
 from ..feedback import Feedback
 from ..layers import Pooling, Weighted
+from ..layers.recurrent import recurrent_place
 from ..optim import Optimizer
 from ..rules import Rules
 from . import _arguments
@@ -96,6 +97,28 @@ class Parameters(Guarded):
         return LayerArrays([self._feedback_matrix(i) for i in self._fed], "feedback_matrices")
 
     @property
+    def recurrent_feedback_matrix(self) -> np.ndarray | None:
+        """B_rec of the recurrent layer, (n, n), a read-only copy as it is now; None without one."""
+        place = recurrent_place(self.layers)
+        if place is None:
+            return None
+        rule = getattr(self.layers[place], "recurrent_feedback", None)
+        n = self.shapes[place + 1][0]
+        if isinstance(rule, Feedback) and rule._kind == "custom":
+            matrix = rule._custom_array(n, n).astype(self.dtype)
+        else:
+            matrix = self._net.feedback_array(len(self.layers) - 1)
+        matrix.setflags(write=False)
+        return matrix
+
+    @property
+    def _learns_in_time(self) -> bool:
+        """Whether B_rec learns, and so is state."""
+        place = recurrent_place(self.layers)
+        rule = None if place is None else getattr(self.layers[place], "recurrent_feedback", None)
+        return isinstance(rule, Feedback) and rule.plasticity != "fixed"
+
+    @property
     def feedback_scales(self) -> tuple[float, ...]:
         """The ``scale`` of each hidden layer's B as it came out; 0 for kinds without one."""
         return tuple(self._net.feedback_scale(i) for i in self._fed)
@@ -137,7 +160,8 @@ class Parameters(Guarded):
         """Copies of all weights, biases and feedback matrices that are stored dense.
 
         A B that is drawn and packed, or that follows the weights, comes back with them and the seed.
-        Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …; arrays are C-contiguous. Velocities
+        Keys are ``weights.0``, ``biases.0``, ``feedback.0``, …, and ``feedback.recurrent`` for a B_rec
+        that learns; arrays are C-contiguous. Velocities
         and step counts are not among them: `fastfa.save` keeps all.
         """
         return {name: np.array(array, order="C") for name, array in self._arrays().items()}
@@ -164,4 +188,8 @@ class Parameters(Guarded):
             stored = self._net.feedback_state(i)
             if stored is not None:
                 arrays[f"feedback.{i}"] = stored
+        if self._learns_in_time:
+            stored = self._net.feedback_state(len(self.layers) - 1)
+            assert stored is not None  # what learns is stored
+            arrays["feedback.recurrent"] = stored
         return arrays

@@ -1,4 +1,4 @@
-"""Networks in time: those whose first layer is recurrent learn from sequences, and have a state."""
+"""Networks in time: those with a recurrent layer learn from sequences, and have a state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import _check, _core
-from ..layers.recurrent import RecurrentFeedbackName, is_in_time
+from ..layers.recurrent import RecurrentFeedbackName, recurrent_place
 from ..optim import Optimizer
 from ..rules import IN_TIME, FeedbackLike, resolve, specs
 from . import _arguments
@@ -17,7 +17,7 @@ from .parameters import Parameters
 
 
 class Sequences(Parameters):
-    """The methods of :class:`Network` for networks whose first layer is :class:`Recurrent`.
+    """The methods of :class:`Network` for networks with a :class:`Recurrent` layer.
 
     ``forward_step(x)`` takes N examples one step on from the network's state, which begins with zero;
     ``apply_error`` then learns from that step by the traces that go with the state (RFLO,
@@ -42,7 +42,7 @@ class Sequences(Parameters):
         Parameters
         ----------
         X : array_like
-            Inputs (N, T, n_in).
+            Inputs (N, T, n_in), or (N, T, H, W) or (N, T, C, H, W) if such is the network's input.
         Y : array_like
             Targets (N, T, n_out), or (N, n_out) for the last step of each sequence alone.
         optimizer : SGD, Adam, AdamW or RMSprop
@@ -53,7 +53,8 @@ class Sequences(Parameters):
         update : {"sequence", "step"}
             ``sequence``: one update for a batch of whole sequences, from the mean over its steps and
             sequences, by a scan back in time. ``step``: an update at every step, from the mean over the
-            batch, by traces: for ``recurrent_feedback="zero"`` alone. η here is about η/T there.
+            batch, by traces: for ``recurrent_feedback="zero"`` alone. η here is about η/T there. A layer
+            below the recurrent one must then be frozen, or taught by the direct route.
         mask : array_like, optional
             (N, T), from 0 to 1e14: what each step counts, a factor on its loss and output delta.
         lengths : array_like of int, optional
@@ -200,12 +201,10 @@ class Sequences(Parameters):
         if state is None:
             self._net.reset()
             return
-        self._check_in_time("reset")
+        units = self.shapes[self._check_in_time("reset") + 1][0]
         h = _check.numeric("reset", "state", state, self.dtype)
-        if h.ndim != 2 or h.shape[1] != self.shapes[1][0] or not len(h):
-            raise ValueError(
-                f"[reset] state has shape {np.shape(state)}; it must be (N, {self.shapes[1][0]})"
-            )
+        if h.ndim != 2 or h.shape[1] != units or not len(h):
+            raise ValueError(f"[reset] state has shape {np.shape(state)}; it must be (N, {units})")
         _check.finite("reset", "state", h)
         self._net.begin_state(len(h))
         view = self._net.state()
@@ -221,19 +220,27 @@ class Sequences(Parameters):
         """
         return self._net.state()
 
-    def _check_in_time(self, where: str) -> None:
-        if not is_in_time(self.layers):
+    def _check_in_time(self, where: str) -> int:
+        """The place of the recurrent layer, which must be there."""
+        place = recurrent_place(self.layers)
+        if place is None:
             raise ValueError(
-                f"[{where}] the network has no recurrent layer; its first layer must be a Recurrent"
+                f"[{where}] the network has no recurrent layer; it must have a Recurrent"
             )
+        return place
 
     def _inputs_in_time(self, where: str, X: Any, of: str = "") -> np.ndarray:
         self._check_in_time(where)
         x = _check.numeric(where, f"{of}X", X, self.dtype)
+        if x.ndim > 3 and x.shape[2:] == self.input_shape:
+            x = x.reshape(*x.shape[:2], -1)
         if x.ndim != 3 or x.shape[2] != self.input_size or 0 in x.shape:
+            images = (
+                f" or (N, T, {str(self.input_shape)[1:-1]})" if len(self.input_shape) > 1 else ""
+            )
             raise ValueError(
-                f"[{where}] {of}X has shape {np.shape(X)}; it must be (N, T, {self.input_size}), with N "
-                "and T at least 1"
+                f"[{where}] {of}X has shape {np.shape(X)}; it must be (N, T, {self.input_size}){images}"
+                ", with N and T at least 1"
             )
         _check.finite(where, f"{of}X", x)
         return x

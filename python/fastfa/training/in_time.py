@@ -52,7 +52,7 @@ class Way:
 
 
 class InTime(Learner, Way):
-    """A network whose first layer is recurrent; x is (N, T, n_in), y (N, T, n_out), weights (N, T)."""
+    """A network with a recurrent layer; x is (N, T, n_in), y (N, T, n_out), weights (N, T)."""
 
     def __init__(self, net: Network, update: str, carry: bool) -> None:
         super().__init__(net)
@@ -141,8 +141,8 @@ def check_way(networks: tuple[Network, ...], update: Any, carry: Any) -> tuple[s
     update = _check.choice("Trainer", "update", update, _core.TIME_UPDATES)
     carry = _check.flag("Trainer", "carry", carry)
     for net in networks:
-        layer = net.layers[0]
-        if not isinstance(layer, Recurrent):
+        layer = next((layer for layer in net.layers if isinstance(layer, Recurrent)), None)
+        if layer is None:
             for name, value, plain in (("update", update, "sequence"), ("carry", carry, False)):
                 if value != plain:
                     raise ValueError(
