@@ -8,8 +8,8 @@
 One step of backprop, and in fastfa of feedback alignment too, with plain SGD on the mean over the batch,
 float32. All take turns in one process; the table has medians. The floor is what a step's multiply-adds
 (forward, and both gradients but for that of the input) take at the rate of fastfa's own dense product of
-512 × 1024 × 1024, measured beside them; Winograd's algorithm needs fewer. Memory is the peak of a process of its own, above what it had
-before.
+512 × 1024 × 1024, measured beside them; Winograd's algorithm needs fewer. Memory is the peak of a
+process of its own, above what it had before.
 """
 
 from __future__ import annotations
