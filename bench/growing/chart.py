@@ -46,7 +46,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     measured = {axis: found for axis, found in result["axes"].items() if "series" in found}
     if not measured:
         return
-    columns = min(3, len(measured))
+    columns = 2 if len(measured) in (2, 4) else min(3, len(measured))
     rows = -(-len(measured) // columns)
     figure = Figure(figsize=(3.7 * columns, 3.1 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -86,10 +86,10 @@ def _panel(axes: Any, axis: str, found: dict[str, Any]) -> None:
             )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
-    if axis == "threads":
-        threads = sorted({size for series in found["series"].values() for size in series["sizes"]})
-        axes.set_xticks(threads, [f"{size:g}" for size in threads])
-        axes.minorticks_off()
+    if axis in ("threads", "kernel", "image"):  # within a power of ten or so
+        sizes = sorted({size for series in found["series"].values() for size in series["sizes"]})
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     if axis in ("density", "rank"):  # less than a decade: the whole of it has more to say
         axes.set_yscale("linear")
         axes.set_ylim(bottom=0)

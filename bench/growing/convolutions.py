@@ -34,7 +34,7 @@ def axes(trainer: Trainer, some: Callable[[list, bool], list]) -> dict[str, Any]
         "image": ("width of the image", line(_IMAGES, lambda n: net(image=n))),
         "conv-batch": ("batch", line(_BATCHES, lambda n: net(batch=n))),
     }
-    what = "two convolutions, 16 maps of 3×3 on 28×28, batch 32"
+    what = "two convolutions: 16 maps of 3×3 on 28×28, batch 32"
     return {
         name: (lambda quick, by=by, of=of: (f"{what}, by {by}", of(quick)))
         for name, (by, of) in lines.items()
