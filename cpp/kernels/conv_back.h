@@ -76,8 +76,8 @@ int conv_back_tiles(const ConvBack<T>& b) {
 }
 
 // V vectors of channels of M pixels that are a stride apart: the product of δ and W, for each row of the
-// kernel that reaches them. δ of the next one lies `down` further, its weights `up` before. This
-// function is not inlined: the loop around it leaves too few registers for the pointers.
+// kernel that reaches them. δ of the next row lies `down` further, its weights `up` before. Not inlined,
+// as conv_tile (conv_forward.h).
 template <class T, int M, int V>
 [[gnu::noinline]] void back_tile(const Operand<T>& product, Index length, Index kernel_rows, Index down,
                                  Index up, T* to, Index next) {

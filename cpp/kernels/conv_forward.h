@@ -17,7 +17,8 @@ int conv_forward_tiles(const ConvForward<T>& f) {
 }
 
 // V vectors of maps from `map` on, at M positions whose patches begin at x, one step after the other.
-// This function is not inlined: the loop around it leaves too few registers for the pointers.
+// The compiler must not put this function into the loop that calls it: too few registers would be left
+// for pointers.
 template <class T, int M, int V>
 [[gnu::noinline]] void conv_tile(const ConvForward<T>& f, const PatchLayout& layout, const T* x,
                                  Index map, View<T> units) {

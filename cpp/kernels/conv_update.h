@@ -18,8 +18,8 @@ int conv_gradient_tiles(const ConvUpdate<T>& g) {
 }
 
 // Adds a band's part of the gradient to `sums` (M rows of W, V vectors of maps). x points to the value
-// of the first of these rows in the band's first patch, `units` are the δ of the band. This function is
-// not inlined: the loop around it leaves too few registers for the pointers.
+// of the first of these rows in the band's first patch, `units` are the δ of the band. Not inlined, as
+// conv_tile (conv_forward.h).
 template <class T, int M, int V>
 [[gnu::noinline]] void gradient_tile(const LocalShape& s, const PatchLayout& layout, Index rows,
                                      const T* x, View<const T> units, View<double> sums) {

@@ -143,8 +143,7 @@ inline void see_squares(const LocalShape& s, const Squares<T>& band, View<const 
   }
 }
 
-// M rows and V vectors of a product. This function is not inlined: the loop around it leaves too few
-// registers for the pointers.
+// M rows and V vectors of a product. Not inlined, as conv_tile (conv_forward.h).
 template <class T, int M, int V>
 [[gnu::noinline]] void square_tile(const Operand<T>& x, Index length, View<T> to, bool add) {
   Vec<T> acc[M][V];

@@ -34,7 +34,7 @@ std::string library_path(const std::string& name) {
 
 const void* open_library(const std::string& path, const char* entry) {
   const std::filesystem::path wide = std::filesystem::u8path(path).make_preferred();
-  // What that library needs is looked for beside it, and where the system is; not in the folder of work.
+  // What that library needs is looked for beside it, and where the system is; not in the current folder.
   const HMODULE library = LoadLibraryExW(
       wide.c_str(), nullptr, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS);
   if (!library) fail(path);

@@ -71,9 +71,11 @@ ForgetsTeam& forgets_team = *new ForgetsTeam;
 // - What a worker wrote comes before its fetch_sub (release), which comes before the caller's last look
 //   at `unfinished` (acquire). So the caller sees every result, its next put() shows them to all, and
 //   nobody reads `task` while it changes.
-// - `round` and `sleeping` only wake. Each side changes its own and then reads the other's, in the one
-//   order of seq_cst: so the caller sees the sleeper, or the sleeper the new round. A sleeper holds
-//   sleep_mutex until it waits, so it isn't woken too early.
+// - `round` and `sleeping` only serve to wake threads. The caller changes `round` and then reads
+//   `sleeping`; a thread that goes to sleep changes `sleeping` and then reads `round`. All threads see
+//   these four in one order (seq_cst). So the caller sees that somebody sleeps, or that thread sees the
+//   new round. It holds sleep_mutex while it reads, until it waits; the caller takes sleep_mutex before
+//   it wakes. So nobody is woken before he waits.
 struct ThreadTeam::State {
   // Tiles still to be taken: first in the low half, end in the high half. Only the caller adds tiles,
   // and only when all are done; so whatever can be taken belongs to the current task.

@@ -97,7 +97,8 @@ class Network<T>::Impl final : public ForkListener {
                               const Optimizer& optimizer, const T* weight) const;
   void check_now(const SequencePlan& plan) const;
   const char* recurrent_feedback_name() const;
-  void check_online(const char* call) const;  // can all that learns below the recurrent layer do so?
+  // Refuses a layer below the recurrent one that would learn from its d, which nobody knows online.
+  void check_online(const char* call) const;
   void conclude_sequences(EpochResult& result, const SequencePlan& plan, const T* weight) const;
   void learn_whole(const Optimizer& optimizer);  // one update from batch_
   void scan_back(Index n);                       // δ of the recurrent layer: from B e to d
@@ -133,8 +134,9 @@ class Network<T>::Impl final : public ForkListener {
   void drop(int layer, double rate, bool scaled, const Buffer<T>& from, const Buffer<T>& to, Index n);
 
   OptimizerStep<T> optimizer_step(const Optimizer& optimizer, Index n);
-  // How many hidden layers with weights have a B, and that of the i-th. Node perturbation has none. The
-  // one after them is B_rec, if there is a recurrent layer.
+  // How many hidden layers with weights have a B: none if the network learns by node perturbation. In
+  // the calls below, i is the number of such a layer. If there is a recurrent layer, the number after
+  // the last one stands for B_rec.
   std::size_t fed() const { return rule_.feedback.empty() ? 0 : layers_.weighted() - 1; }
   bool is_b_rec(std::size_t i) const { return recurrent_ && i + 1 == layers_.weighted(); }
   Feedback<T>& own_feedback(std::size_t i) {

@@ -22,8 +22,8 @@ Output<T> Network<T>::Impl::output_of(const Batch<T>& batch, const Buffer<T>& a)
   return pack;
 }
 
-// The source of the error depends on the route: layerwise the δ of the layer above, direct the δ of the
-// output layer, target the target itself.
+// Where the error comes from depends on the route. layerwise: δ of the layer above. direct: δ of the
+// output layer. target: the target itself.
 template <class T>
 FeedbackProduct<T> Network<T>::Impl::feedback_product(const Feedback<T>& f, std::size_t hidden,
                                                       const Batch<T>& batch) {
