@@ -144,7 +144,8 @@ def test_another_kind_is_refused():
 
 def summary(chosen=""):
     claims = [("number", "reproduced"), ("number", "differs"), ("number", "undecided"),
-              ("words", "reproduced"), ("ours", "reproduced"), ("ours", "reproduced")]  # fmt: skip
+              ("words", "reproduced"), ("elsewhere", "differs"),
+              ("ours", "reproduced"), ("ours", "reproduced")]  # fmt: skip
     common = {"paper": "1", "ours": 1.0, "low": None, "unit": "", "note": "n"}
     return {
         "experiment": "xor", "title": "t", "where": "Figure 9", "preset": "paper", "settings": {},
@@ -159,6 +160,7 @@ def test_the_papers_numbers_are_counted_apart(tmp_path):
         "numbers that the paper prints: 2 of 6 reproduced, 2 differs, 2 undecided",
         "statements of the paper in words, figures and theorems, held to bounds of ours: "
         "2 of 2 reproduced",
+        "statements of other papers, held to bounds of ours: 0 of 2 reproduced, 2 differs",
         "checks of our own: 4 of 4 reproduced",
     ]
     write_report(tmp_path / "r.html", [(summary("the best of 25"), tmp_path)])

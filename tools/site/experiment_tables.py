@@ -110,23 +110,29 @@ def _chosen(result: dict[str, Any]) -> str:
 
 
 def counts() -> str:
-    """How many of the numbers that the paper prints are reproduced, apart from words and our checks."""
+    """How many of the numbers that the paper prints are reproduced, apart from all else."""
     everything = [claim for n in recorded() for claim in load(f"reproduce/{n}.json")["claims"]]
     told = {
         "number": "Of {n} numbers that the paper prints, {parts}.",
         "words": "Of {n} of its statements in words and figures, with bounds of ours, {parts}.",
+        "elsewhere": "Of {n} statements of other papers, with bounds of ours, {parts}.",
         "ours": "Of {n} checks of our own, {parts}.",
     }
     lines = []
     for kind, text in told.items():
         verdicts = [claim["verdict"] for claim in everything if claim["kind"] == kind]
-        words = {"reproduced": "are reproduced", "differs": "differ", "undecided": "are undecided"}
         parts = [
-            f"{verdicts.count(v)} {words.get(v, v)}"
+            _count(verdicts.count(v), v)
             for v in ("reproduced", *sorted({*verdicts} - {"reproduced"}))
         ]
         lines.append(text.format(n=len(verdicts), parts=", ".join(parts)))
     return " ".join(lines)
+
+
+def _count(n: int, verdict: str) -> str:
+    if verdict == "differs":
+        return f"{n} differs" if n == 1 else f"{n} differ"
+    return f"{n} is {verdict}" if n == 1 else f"{n} are {verdict}"
 
 
 def _experiment(name: str) -> str:

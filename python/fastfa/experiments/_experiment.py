@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Settings = Mapping[str, Any]
 PRESETS = ("quick", "paper")
-KINDS = ("number", "words", "ours")
+KINDS = ("number", "words", "elsewhere", "ours")
 
 
 @final
@@ -57,7 +57,7 @@ class Results:
 @immutable
 @dataclass(frozen=True)
 class Claim:
-    """One statement of the paper.
+    """One statement of the paper, of another paper, or of ours.
 
     Attributes
     ----------
@@ -69,7 +69,8 @@ class Claim:
         `Results` -> `Verdict`.
     kind : str
         What ours is held to: ``"number"``, a number that the paper prints; ``"words"``, what it says,
-        draws or proves, with a bound of ours; ``"ours"``, a check of our own.
+        draws or proves, with a bound of ours; ``"elsewhere"``, what another paper says, with a bound of
+        ours; ``"ours"``, a check of our own.
     """
 
     text: str

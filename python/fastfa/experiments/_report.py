@@ -89,6 +89,7 @@ def _page(summaries: Sequence[tuple[Mapping[str, Any], Path]], *, embed: bool) -
 _KINDS = {
     "number": "numbers that the paper prints",
     "words": "statements of the paper in words, figures and theorems, held to bounds of ours",
+    "elsewhere": "statements of other papers, held to bounds of ours",
     "ours": "checks of our own",
 }
 

@@ -211,7 +211,6 @@ def draw(results: Results) -> Any:
     return figure
 
 
-# Murray's claims count as ours: they aren't of the paper that all others reproduce.
 EXPERIMENT = Experiment(
     name="rflo",
     title="recurrent networks learn a periodic output by local rules",
@@ -239,13 +238,13 @@ EXPERIMENT = Experiment(
             "RFLO learns the example nearly as well as backprop through time",
             "performance similar to BPTT",
             _near,
-            kind="ours",
+            kind="elsewhere",
         ),
         Claim(
             "... and longer periods, on average",
             "performance similar to BPTT",
             _near_at_all_periods,
-            kind="ours",
+            kind="elsewhere",
         ),
         Claim(
             "The readout weights turn towards the random feedback",
@@ -253,7 +252,7 @@ EXPERIMENT = Experiment(
             lambda results: above(
                 results.last("example rflo", "cosine"), 0.5, "", "cosine of W_outᵀ and B"
             ),
-            kind="ours",
+            kind="elsewhere",
         ),
         Claim(
             "The add task: RFLO learns from what is past, by at least a tenth of the loss",
