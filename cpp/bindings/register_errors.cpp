@@ -22,7 +22,7 @@ void register_errors(py::module_&) {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const DivergenceError& error) {
       const py::object type = py::module_::import("fastfa.errors").attr("DivergenceError");
-      raise(type, py::make_tuple(error.what(), error.layer(), error.step()));
+      raise(type, py::make_tuple(error.what(), error.layer(), error.step(), error.time()));
     } catch (const DeviceError& error) {
       const py::object type = py::module_::import("fastfa.errors").attr("DeviceError");
       raise(type, py::make_tuple(error.what()));

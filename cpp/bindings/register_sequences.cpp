@@ -18,11 +18,11 @@ MatrixView<const T> matrix_of(const Array<T>& a) {
 }
 
 SequencePlan plan_of(std::int64_t times, const std::string& update, std::int64_t batch_size,
-                     const Array<std::int64_t>& order, bool carry) {
+                     const Array<std::int64_t>& order, bool carry, std::int64_t window) {
   if (order.ndim() != 1) {
     throw std::invalid_argument("[train_sequences] order must have one dimension");
   }
-  return {times, parse<TimeUpdate>(update), batch_size, order.data(), order.size(), carry};
+  return {times, parse<TimeUpdate>(update), batch_size, order.data(), order.size(), carry, window};
 }
 
 }  // namespace
@@ -35,15 +35,17 @@ void register_sequences(py::class_<Network<T>>& network) {
           "train_sequences",
           [](Net& net, const Array<T>& x, const Array<T>& y, std::int64_t times,
              const Optimizer& optimizer, const std::string& update, std::int64_t batch_size,
-             const Array<std::int64_t>& order, bool carry, const std::optional<Array<T>>& weight) {
+             const Array<std::int64_t>& order, bool carry, std::int64_t window,
+             const std::optional<Array<T>>& weight) {
             const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
             const T* const weights = weights_of<T>(weight, xv.rows);
-            const SequencePlan plan = plan_of(times, update, batch_size, order, carry);
+            const SequencePlan plan = plan_of(times, update, batch_size, order, carry, window);
             return as_tuple(released(
                 [&] { return net.train_sequences(xv, yv, plan, optimizer, signals(), weights); }));
           },
           py::arg("x"), py::arg("y"), py::arg("times"), py::arg("optimizer"), py::arg("update"),
-          py::arg("batch_size"), py::arg("order"), py::arg("carry"), py::arg("weight"))
+          py::arg("batch_size"), py::arg("order"), py::arg("carry"), py::arg("window"),
+          py::arg("weight"))
       .def(
           "forward_sequences",
           [](Net& net, const Array<T>& x, std::int64_t times) {
@@ -92,8 +94,13 @@ void register_sequences(py::class_<Network<T>>& network) {
              const OwnedMatrix<T> found = released([&] { return net.state(); });
              return found.view.data ? expose(found) : py::none();
            })
-      .def("traces", [](Net& net) -> py::object {
-        const OwnedMatrix<T> found = released([&] { return net.traces(); });
+      .def("traces",
+           [](Net& net) -> py::object {
+             const OwnedMatrix<T> found = released([&] { return net.traces(); });
+             return found.view.data ? expose(found) : py::none();
+           })
+      .def("past_inputs", [](Net& net) -> py::object {
+        const OwnedMatrix<T> found = released([&] { return net.past_inputs(); });
         return found.view.data ? expose(found) : py::none();
       });
 }
@@ -104,17 +111,18 @@ void register_sequences_together(py::module_& m) {
       "train_sequences_together",
       [](const std::vector<Network<T>*>& nets, const Array<T>& x, const Array<T>& y, std::int64_t times,
          const std::vector<Optimizer>& optimizers, const std::string& update, std::int64_t batch_size,
-         const Array<std::int64_t>& order, bool carry, const std::optional<Array<T>>& weight) {
+         const Array<std::int64_t>& order, bool carry, std::int64_t window,
+         const std::optional<Array<T>>& weight) {
         const MatrixView<const T> xv = matrix_of<T>(x), yv = matrix_of<T>(y);
         const T* const weights = weights_of<T>(weight, xv.rows);
-        const SequencePlan plan = plan_of(times, update, batch_size, order, carry);
+        const SequencePlan plan = plan_of(times, update, batch_size, order, carry, window);
         return rows_of(released([&] {
           return train_sequences_together(nets, xv, yv, plan, optimizers, signals(), weights);
         }));
       },
       py::arg("networks"), py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("times"),
       py::arg("optimizers"), py::arg("update"), py::arg("batch_size"), py::arg("order"),
-      py::arg("carry"), py::arg("weight").noconvert());
+      py::arg("carry"), py::arg("window"), py::arg("weight").noconvert());
 }
 template void register_sequences_together<float>(py::module_&);
 template void register_sequences_together<double>(py::module_&);

@@ -134,26 +134,26 @@ void register_specs(py::module_& m) {
                        double dropout, double leaky_slope, double lr_scale, double decay_scale,
                        double bias_lr_scale, double bias_decay_scale, double tau, double recurrent_scale,
                        const std::string& recurrent_feedback,
-                       const std::optional<FeedbackSpec>& recurrent_matrix,
+                       const std::optional<FeedbackSpec>& recurrent_matrix, std::int64_t input_delay,
                        const std::optional<Bits>& mask, const std::optional<py::function>& both) {
-             return LayerSpec{
-                 units,
-                 parse<Activation>(activation),
-                 weight_scale,
-                 bias,
-                 trainable,
-                 density,
-                 local.value_or(LocalSpec{}),
-                 dropout,
-                 leaky_slope,
-                 lr_scale,
-                 decay_scale,
-                 bias_lr_scale,
-                 bias_decay_scale,
-                 {tau, recurrent_scale, parse<RecurrentFeedback>(recurrent_feedback), recurrent_matrix},
-                 mask ? std::vector<bool>(mask->data(), mask->data() + mask->size())
-                      : std::vector<bool>(),
-                 both ? activator(*both) : Activator()};
+             return LayerSpec{units,
+                              parse<Activation>(activation),
+                              weight_scale,
+                              bias,
+                              trainable,
+                              density,
+                              local.value_or(LocalSpec{}),
+                              dropout,
+                              leaky_slope,
+                              lr_scale,
+                              decay_scale,
+                              bias_lr_scale,
+                              bias_decay_scale,
+                              {tau, recurrent_scale, parse<RecurrentFeedback>(recurrent_feedback),
+                               recurrent_matrix, input_delay},
+                              mask ? std::vector<bool>(mask->data(), mask->data() + mask->size())
+                                   : std::vector<bool>(),
+                              both ? activator(*both) : Activator()};
            }),
            py::kw_only(), py::arg("units"), py::arg("activation"), py::arg("weight_scale"),
            py::arg("bias"), py::arg("trainable"), py::arg("density"), py::arg("local"),
@@ -161,7 +161,7 @@ void register_specs(py::module_& m) {
            py::arg("decay_scale") = 1.0, py::arg("bias_lr_scale") = 1.0,
            py::arg("bias_decay_scale") = 0.0, py::arg("tau") = 0.0, py::arg("recurrent_scale") = 1.0,
            py::arg("recurrent_feedback") = "zero", py::arg("recurrent_matrix") = py::none(),
-           py::arg("mask") = py::none(), py::arg("both") = py::none());
+           py::arg("input_delay") = 0, py::arg("mask") = py::none(), py::arg("both") = py::none());
 
   py::class_<Perturbation>(m, "Perturbation")
       .def(py::init([](double sigma, const std::string& layers, const std::string& noise_on) {

@@ -22,7 +22,7 @@ inline pybind11::list rows_of(const Together& done) {
     try {
       std::rethrow_exception(done.stopped[i]);
     } catch (const DivergenceError& error) {
-      rows.append(pybind11::make_tuple(error.what(), error.layer(), error.step()));
+      rows.append(pybind11::make_tuple(error.what(), error.layer(), error.step(), error.time()));
     }
   }
   return rows;

@@ -24,7 +24,7 @@ constexpr std::size_t smallest<fastfa_feedback> = offsetof(fastfa_feedback, user
 template <>
 constexpr std::size_t smallest<fastfa_config> = offsetof(fastfa_config, device) + sizeof(char*);
 template <>
-constexpr std::size_t smallest<fastfa_sequences> = sizeof(fastfa_sequences);
+constexpr std::size_t smallest<fastfa_sequences> = offsetof(fastfa_sequences, window);
 template <>
 constexpr std::size_t smallest<fastfa_optimizer> = offsetof(fastfa_optimizer, epsilon) + sizeof(double);
 
@@ -96,8 +96,11 @@ LayerSpec layer_spec(const fastfa_layer& given) {
   layer.decay_scale = given.decay_scale;
   layer.bias_lr_scale = given.bias_lr_scale;
   layer.bias_decay_scale = given.bias_decay_scale;
-  layer.recurrent = {
-      given.tau, given.recurrent_scale, choice<RecurrentFeedback>(given.recurrent_feedback), {}};
+  layer.recurrent = {given.tau,
+                     given.recurrent_scale,
+                     choice<RecurrentFeedback>(given.recurrent_feedback),
+                     {},
+                     given.input_delay};
   if (given.recurrent_matrix) {
     layer.recurrent.matrix = feedback_spec(received_feedback(given.recurrent_matrix));
   }
@@ -228,8 +231,10 @@ std::string matmul_precision(const fastfa_config* config) {
 SequencePlan sequence_plan(const fastfa_sequences* plan) {
   if (!plan) refuse("[fastfa_sequences] was null; it must say how long sequences are");
   const fastfa_sequences given = received("fastfa_sequences", plan, sequences_defaults);
-  return {given.times,     choice<TimeUpdate>(given.update), given.batch_size, given.order, given.n,
-          given.carry != 0};
+  return {given.times,      choice<TimeUpdate>(given.update),
+          given.batch_size, given.order,
+          given.n,          given.carry != 0,
+          given.window};
 }
 
 Optimizer optimizer_of(const fastfa_optimizer* optimizer) {

@@ -11,7 +11,7 @@ namespace {
 struct Last {
   char what[2048] = "";
   std::int32_t layer = 0;
-  std::int64_t step = 0;
+  std::int64_t step = 0, time = -1;
 };
 thread_local Last last;
 
@@ -25,6 +25,7 @@ fastfa_status failed(fastfa_status status, const char* what) noexcept {
 fastfa_status diverged(const DivergenceError& error) noexcept {
   last.layer = error.layer();
   last.step = error.step();
+  last.time = error.time();
   return failed(FASTFA_DIVERGED, error.what());
 }
 
@@ -44,6 +45,8 @@ void fastfa_last_divergence(int32_t* layer, int64_t* step) {
 fastfa_status fastfa_set_num_threads(int32_t n) {
   return fastfa::guarded([&] { fastfa::set_num_threads(n); });
 }
+
+int64_t fastfa_last_divergence_time(void) { return fastfa::last.time; }
 
 int32_t fastfa_get_num_threads(void) {
   int32_t n = 0;

@@ -63,6 +63,9 @@ struct RecurrentRun {
   View<T> room;             // scratch: recurrent_rows rows of at least max(depth, cols), zero at first
   Sigma activation;
   T share;
+  Index
+      delay;  // of inputs: the first `delay` steps see rows of `past`, step s then row order[s − delay]
+  View<const T> past;
   View<const T> b;  // B as in Propagate; null: nothing is sent
   int transposed;
 

@@ -135,7 +135,8 @@ void recurrent_run(const RecurrentRun<T>& r) {
   Waiting<T> waiting;
   const auto place = [&](int row) { return r.room[row]; };
   const auto see = [&](T* z, Index s) {
-    std::memcpy(z, r.x[r.order[s]], static_cast<std::size_t>(inputs) * sizeof(T));
+    const T* const x = s < r.delay ? r.past[s] : r.x[r.order[s - r.delay]];
+    std::memcpy(z, x, static_cast<std::size_t>(inputs) * sizeof(T));
     std::memcpy(z + inputs, r.h, static_cast<std::size_t>(t.cols) * sizeof(T));
   };
   *r.done = 0;

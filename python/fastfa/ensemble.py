@@ -185,7 +185,7 @@ class Ensemble(Whole, Guarded):
         return [_arguments.optimizer(where, each) for each in given]
 
     def _finished(
-        self, rows: Sequence[tuple[float, float, float] | tuple[str, int, int]]
+        self, rows: Sequence[tuple[float, float, float] | tuple[str, int, int, int]]
     ) -> np.ndarray:
         """(n, 3) of what the core returned, or the error of those that diverged."""
         stopped = {
@@ -194,7 +194,7 @@ class Ensemble(Whole, Guarded):
         if stopped:
             i, first = next(iter(stopped.items()))
             message = f"{len(stopped)} of {len(self)} networks: network {i}, {first}"
-            error = DivergenceError(message, first.layer, first.step)
+            error = DivergenceError(message, first.layer, first.step, first.time)
             error.stopped = stopped
             raise error
         return np.array(rows, np.float64)
@@ -207,7 +207,8 @@ class Ensemble(Whole, Guarded):
         *,
         batch_size: int | None = None,
         order: Any = None,
-        update: Literal["sequence", "step"] = "sequence",
+        update: Literal["sequence", "step", "window"] = "sequence",
+        window: int | None = None,
         mask: Any = None,
         lengths: Any = None,
         carry: bool = False,
@@ -221,7 +222,8 @@ class Ensemble(Whole, Guarded):
         rules = self._rules(where, optimizer)
         for network in self.networks:
             network._check_in_time(where)
-        plan = self.networks[0]._plan(X, Y, batch_size, order, update, mask, lengths, carry, where)
+        way = (update, window, carry)
+        plan = self.networks[0]._plan(where, X, Y, batch_size, order, way, mask, lengths)
         nets = [network._net for network in self.networks]
         found = _core.train_sequences_together(nets, optimizers=rules, **plan)
         return self._finished(found)[:, 0]

@@ -38,15 +38,19 @@ class DivergenceError(ArithmeticError):
         The weighted layer (0 is the first), or -1 for the input.
     step : int
         Updates the network had made until then.
+    time : int or None
+        Of sequences: the step, from 0, at which it was. None where it is not known, and for networks
+        without a recurrent layer.
     stopped : dict
         Of an ensemble: the error of each network that stopped, by its index. Else empty.
     """
 
-    def __init__(self, message: str, layer: int, step: int) -> None:
+    def __init__(self, message: str, layer: int, step: int, time: int | None = None) -> None:
         super().__init__(message)
         self.layer = layer
         self.step = step
+        self.time = None if time is None or time < 0 else time
         self.stopped: dict[int, DivergenceError] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.layer, self.step), {"stopped": self.stopped}
+        return type(self), (str(self), self.layer, self.step, self.time), {"stopped": self.stopped}

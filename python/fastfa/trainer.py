@@ -70,10 +70,9 @@ class Trainer(Whole, Guarded):
         None: the network's. Or a callable ``(output, target) -> (losses, error)`` of yours: arrays (N,
         n_out), the examples' losses (N,), and −∂L/∂output, (N, n_out); with a network of
         ``cross_entropy`` −∂L/∂a, to which no σ′ is applied. Not for networks in time.
-    update, carry
-        Of a network in time, as for `Network.train_sequences`: whether it learns from whole sequences or
-        at every step, and whether they go on from the state in which the epoch before has ended. With
-        carry all are one batch, in their order.
+    update, window, carry
+        Of a network in time, as for `Network.train_sequences`. With carry, sequences go on from the
+        state in which the epoch before has ended; all are one batch, in their order.
 
     Attributes
     ----------
@@ -93,12 +92,12 @@ class Trainer(Whole, Guarded):
 
     Notes
     -----
-    All but ``net``, ``loss``, ``update`` and ``carry`` may be assigned later, with the same checks, and
-    counts from the next `fit` on. Callbacks may assign ``optimizer`` and ``batch_size``, which count at
-    once, ``schedule`` and ``shuffle``, from the next epoch on. A schedule that is assigned starts at
-    the optimizer's rate. An optimizer of another rate gives the schedule a new start: its rate is used
-    until the schedule, which counts its epochs anew, changes it. ``Steps`` (a dict) keep those to come;
-    a callable or a `Schedule` of your own says every epoch's rate itself.
+    All but ``net``, ``loss``, ``update``, ``window`` and ``carry`` may be assigned later, with the same
+    checks, and counts from the next `fit` on. Callbacks may assign ``optimizer`` and ``batch_size``,
+    which count at once, ``schedule`` and ``shuffle``, from the next epoch on. A schedule that is
+    assigned starts at the optimizer's rate. An optimizer of another rate gives the schedule a new start:
+    its rate is used until the schedule, which counts its epochs anew, changes it. ``Steps`` (a dict)
+    keep those to come; a callable or a `Schedule` of your own says every epoch's rate itself.
     """
 
     net: Any
@@ -114,6 +113,7 @@ class Trainer(Whole, Guarded):
     targets: Any
     loss: Loss | None
     update: str
+    window: int | None
     carry: bool
     history: History
     histories: tuple[History, ...]
@@ -147,21 +147,21 @@ class Trainer(Whole, Guarded):
         augment: Any = None,
         targets: tuple[float, float] | None = None,
         loss: Loss | None = None,
-        update: Literal["sequence", "step"] = "sequence",
+        update: Literal["sequence", "step", "window"] = "sequence",
+        window: int | None = None,
         carry: bool = False,
     ) -> None:
         self._fitting = False  # whether a fit is running
-        self._learner = _given.learner_of(net, loss, update, carry)
+        self._learner = _given.learner_of(net, loss, update, window, carry)
         self._one: Any = getattr(net, "networks", (net,))[0]  # has what all have in common
-        self._set(net=net, loss=loss, update=update, carry=carry, has_validation=False)
-        self._set(epoch=0, batch=0, examples=0, history=History())
+        self._set(net=net, loss=loss, update=update, window=window, carry=carry)
+        self._set(epoch=0, batch=0, examples=0, history=History(), has_validation=False)
         self._set(histories=tuple(History() for _ in getattr(net, "networks", ())))
         self._after = 0  # epochs that the schedule doesn't see
         self._trained = False  # whether an epoch has its updates, but isn't in the history yet
         self._set(optimizer=_given.check_optimizer(optimizer))
-        self.batch_size, self.epochs, self.seed = batch_size, epochs, seed
-        self.shuffle, self.progress = shuffle, progress
-        self.schedule, self.callbacks = schedule, callbacks
+        self.batch_size, self.epochs, self.seed, self.shuffle = batch_size, epochs, seed, shuffle
+        self.progress, self.schedule, self.callbacks = progress, schedule, callbacks
         self.augment, self.targets = augment, targets
         self._plan: FitPlan | None = None  # of a fit that has begun and not come to its end
         self._within: int | None = None  # the epoch that has begun and not come to its end

@@ -87,6 +87,38 @@ def test_a_file_says_the_same_and_a_run_is_repeated(tmp_path):
     assert_same(weights_of(tmp_path / "a"), weights_of(tmp_path / "b"))
 
 
+@pytest.mark.parametrize(
+    ("text", "table", "feedback"),
+    [
+        ("sign", 'matrix = "sign"', fa.Feedback("sign")),
+        (
+            "uniform:scale=0.2:plasticity=kolen_pollack",
+            'matrix = "uniform", scale = 0.2, plasticity = "kolen_pollack"',
+            fa.Feedback("uniform", scale=0.2, plasticity="kolen_pollack"),
+        ),
+    ],
+)
+def test_any_matrix_goes_back_in_time(tmp_path, text, table, feedback):
+    layers = f"recurrent:6,tau=3,input_delay=2,recurrent_feedback={text}"
+    how = ("--update", "window", "--window", "7")
+    assert train("add", *QUICK, *how, "--layers", layers, "--out", tmp_path / "a") == 0
+    layer = fa.Recurrent(6, tau=3, input_delay=2, recurrent_feedback=feedback)
+    net = fa.Network(1, [layer, fa.Dense(1)], "fa")
+    fitted(net, fa.data.load("add"), update="window", window=7)
+    assert_same(weights_of(tmp_path / "a"), net.state_dict())
+    again = tmp_path / "a" / "config.json"
+    assert train("--config", again, "--quiet", "--out", tmp_path / "b") == 0
+    assert_same(weights_of(tmp_path / "b"), net.state_dict())
+    layer = 'kind = "recurrent"\nunits = 6\ntau = 3\ninput_delay = 2\n'
+    layer += f"recurrent_feedback = {{{table}}}\n"
+    head = 'dataset = "add"\nepochs = 2\nupdate = "window"\nwindow = 7\n[[layers]]\n'
+    file = write(tmp_path / "run.toml", head + layer)
+    assert train("--config", file, "--quiet", "--out", tmp_path / "c") == 0
+    assert_same(weights_of(tmp_path / "c"), net.state_dict())
+    file = write(tmp_path / "run.toml", head + layer.replace("matrix", "rate"))
+    assert train("--config", file, "--quiet", "--out", tmp_path / "d") == 1
+
+
 def test_learning_at_every_step_with_carry_goes_on_after_an_interruption(tmp_path):
     data = fa.data.load("periodic")
     command = (
@@ -199,6 +231,16 @@ def test_compare_tune_and_sweep_train_sequences(tmp_path, capsys):
         ("add --layers recurrent:5 --feedback np", "feedback was 'np' for a network in time"),
         ("add --layers recurrent:5 --feedback bptt --update step", "update was 'step' for a network wh"),
         ("add --layers recurrent:5 --update end", "update was 'end'; it must be one of sequence, step"),
+        ("add --layers recurrent:5 --update window", "window was None; it must be an integer"),
+        ("add --layers recurrent:5 --window 3", "window was 3 with update 'sequence'; it must be None"),
+        ("mnist-mini --update window --window 3", "update was 'window' for a network without a recurr"),
+        ("add --layers recurrent:5,input_delay=x", r"layers\[0\].input_delay was 'x'; it must be an in"),
+        ("add --layers recurrent:5,recurrent_feedback=sparse:density=2",
+         r"layers\[0\].recurrent_feedback.density was 2.0; it must be"),
+        ("add --layers recurrent:5,recurrent_feedback=sparse:rate=2",
+         r"recurrent_feedback was 'sparse:rate=2'; it must be zero, transpose, random, or a kind of"),
+        ("add --layers recurrent:5,recurrent_feedback=sign:magnitude=fixed:magnitude=fixed",
+         r"recurrent_feedback was 'sign:magnitude=fixed:magnitude=fixed'; it must be zero, transpose"),
         ("add --layers recurrent:5 --carry", "with carry; it must have at most batch_size=32"),
         ("add --layers recurrent:5 --augment crop", "augment was 'crop' .* the examples are no images"),
         ("add --layers recurrent:5 dropout:0.1", r"layers\[0\].dropout was 0.1; in a network with a"),
@@ -208,7 +250,7 @@ def test_compare_tune_and_sweep_train_sequences(tmp_path, capsys):
         ("add --layers recurrent:x", r"layers\[0\].units was 'x'; it must be an integer"),
         ("add --layers recurrent", r"layers\[0\] was 'recurrent'; it must be recurrent:UNITS"),
         ("add --layers recurrent:5,recurrent_feedback=fixed",
-         r"layers\[0\].recurrent_feedback was 'fixed'; it must be one of"),
+         r"layers\[0\].recurrent_feedback.matrix was 'fixed'; it must be one of"),
         ("add --layers recurrent:5,recurrent_feedback=zero --feedback bptt",
          r"layers\[0\].recurrent_feedback was 'zero' with feedback 'bptt'; it must be 'transpose'"),
         ("add --layers recurrent:5 --feedback-calibrate 9 --feedback-gain 1",

@@ -7,14 +7,24 @@ import ctypes as c
 import fastfa as fa
 import numpy as np
 import pytest
-from capi import STATUS, Feedback, Layer, Network, Sequences, WeightedResult, last_error, view
+from capi import (
+    LIBRARY,
+    STATUS,
+    Feedback,
+    Layer,
+    Network,
+    Sequences,
+    WeightedResult,
+    last_error,
+    view,
+)
 from capi_cases import OPTIMIZERS, SGD
 from safetensors.numpy import load_file
 
 N, T = 4, 9
 
 
-def pair(back="zero", below=(), matrix=None):
+def pair(back="zero", below=(), matrix=None, delay=0):
     """A network in C and the same in Python, with tanh layers of these sizes below the recurrent one.
 
     ``matrix`` are a B_rec's arguments.
@@ -28,12 +38,20 @@ def pair(back="zero", below=(), matrix=None):
         recurrent_feedback=back.encode(),
         weight_scale=0.4,
         recurrent_matrix=c.cast(c.pointer(own), c.c_void_p) if matrix else None,
+        input_delay=delay,
     )
     layers = [Layer(units=n, activation=b"tanh") for n in below] + [recurrent, Layer(units=2)]
     net = Network(3, layers, [Feedback(scale=0.5)], seed=5, dtype=1)
     assert net.status == 0, last_error()
     back = fa.Feedback(**matrix) if matrix else back
-    first = fa.Recurrent(7, tau=3.0, recurrent_scale=1.5, recurrent_feedback=back, weight_scale=0.4)
+    first = fa.Recurrent(
+        7,
+        tau=3.0,
+        recurrent_scale=1.5,
+        recurrent_feedback=back,
+        weight_scale=0.4,
+        input_delay=delay,
+    )
     rule = fa.Feedback("uniform", scale=0.5)
     layers = [*(fa.Dense(n, "tanh") for n in below), first, fa.Dense(2)]
     return net, fa.Network(3, layers, rule, seed=5, dtype="float64")
@@ -90,6 +108,32 @@ def test_sequences_are_learned_as_from_python(update, back, below, matrix, rng, 
     given = (view(x), view(y), None, c.c_int64(T), c.byref(result))
     assert net.call("evaluate_sequences", *given) == 0, last_error()
     assert result.loss == pytest.approx(same.evaluate_sequences(X, Y).loss, rel=1e-12)
+
+
+def test_windows_delays_and_the_time_of_a_divergence(rng):
+    net, same = pair("transpose", (4,), delay=2)
+    X, Y = sequences(rng)
+    x, y = rows(X), rows(Y)
+    plan = Sequences(times=T, update=b"window", batch_size=2, window=4)
+
+    def learn(plan):
+        given = (view(x), view(y), None, c.byref(plan), SGD, None, None, None)
+        return net.call("train_sequences", *given)
+
+    how = {"batch_size": 2, "update": "window", "window": 4}
+    assert learn(plan) == 0, last_error()
+    same.train_sequences(X, Y, OPTIMIZERS["sgd"][1], **how)
+    for i in range(3):
+        np.testing.assert_array_equal(net.array("weights", i), same.weights[i])
+    older = Sequences(times=T, update=b"window", batch_size=2, window=4)
+    older.struct_size = Sequences.window.offset  # a program that doesn't know of windows
+    for plan, words in ((older, "window was 0"), (Sequences(times=T, window=4), "window was 4")):
+        assert learn(plan) == STATUS["INVALID_ARGUMENT"]
+        assert words in last_error()
+    y[1 * T + 6] = 1e141
+    assert learn(Sequences(times=T, batch_size=4)) == STATUS["DIVERGED"]
+    assert LIBRARY.fastfa_last_divergence_time() == 6
+    assert "time 6" in last_error()
 
 
 def test_a_simulator_goes_step_by_step_and_sets_the_state(rng):

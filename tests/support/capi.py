@@ -74,6 +74,7 @@ class Layer(Sized):
         ("user", c.c_void_p),
         *fields("tau:d recurrent_scale:d recurrent_feedback:s")[1:],
         ("recurrent_matrix", c.c_void_p),
+        ("input_delay", c.c_int64),
     ]
     defaults = (
         0,
@@ -165,7 +166,7 @@ class Optimizer(Sized):
 
 class Sequences(Sized):
     _fields_ = [*fields("times:i update:s batch_size:i"), ("order", c.POINTER(c.c_int64))]
-    _fields_ += fields("n:i carry:n")[1:]
+    _fields_ += fields("n:i carry:n window:i")[1:]
     defaults = (0, b"sequence", 1)
 
 
@@ -187,7 +188,7 @@ class WeightedResult(Sized):
     _fields_ = fields("loss:d missed:d weight:d examples:i")
 
 
-for name in ("layers", "inputs", "units", "steps"):
+for name in ("layers", "inputs", "units", "steps", "last_divergence_time"):
     getattr(LIBRARY, f"fastfa_{name}").restype = c.c_int64
 for name in ("version", "last_error"):
     getattr(LIBRARY, f"fastfa_{name}").restype = c.c_char_p

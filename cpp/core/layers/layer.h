@@ -162,6 +162,9 @@ class Layer : public Pass<T>, public Parameters<T> {
     return learning && this->dropped ? this->dropped : this->h;
   }
 
+  // δ as the layers below get it.
+  virtual const Buffer<T>& sent() const { return this->delta; }
+
   // What feedback takes σ′ from.
   const Buffer<T>& slope_source() const { return this->slope ? this->slope : this->h; }
 

@@ -1,11 +1,15 @@
 #include "core/layers/recurrent.h"
 
+#include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "core/base/messages.h"
 
 namespace fastfa {
 namespace {
+
+constexpr Index most_delay = 1000000;  // steps
 
 // To its base the layer is linear: the slopes are taken by the scan back, or by the traces.
 LayerSpec as_linear(LayerSpec spec) {
@@ -20,6 +24,10 @@ Index check_recurrent(const LayerSpec& spec, Index n_in, const std::string& wher
   }
   if (!(r.scale >= 0 && r.scale <= 1e9)) {
     refuse(where + ".recurrent_scale was " + text(r.scale) + "; it must be in [0, 1e+09]");
+  }
+  if (r.input_delay < 0 || r.input_delay > most_delay) {
+    refuse(where + ".input_delay was " + std::to_string(r.input_delay) + "; it must be in 0 … " +
+           std::to_string(most_delay));
   }
   if (spec.local.maps != 0) refuse(where + " is recurrent and sees patches; it must be one of them");
   if (spec.density != 1) {
@@ -51,6 +59,7 @@ RecurrentLayer<T>::RecurrentLayer(Allocator& allocator, const LayerSpec& s, Inde
       tau_(s.recurrent.tau),
       phi_(s.activation, s.leaky_slope),
       inputs_(inputs),
+      delay_(s.recurrent.input_delay),
       seen_(all_columns(this->n_in)) {
   const Index n = this->n_out;
   const double omega = s.weight_scale.value_or(1.0 / std::sqrt(static_cast<double>(inputs)));
@@ -66,7 +75,31 @@ RecurrentLayer<T>::RecurrentLayer(Allocator& allocator, const LayerSpec& s, Inde
 template <class T>
 void RecurrentLayer<T>::begin(Allocator& allocator, Index examples) {
   fresh_ = has_traces_ = false;
+  const Index late = size_product("[Network] delayed inputs are", {delay_, examples});
+  with_room([&] { return "[Network] " + std::to_string(late) + " delayed inputs"; },
+            static_cast<double>(sizeof(T)) * static_cast<double>(late) * static_cast<double>(inputs_),
+            [&] { blank(allocator, past_, late, inputs_); });
   blank(allocator, state_, examples, this->n_out);
+}
+
+template <class T>
+void RecurrentLayer<T>::remember(Backend<T>& backend, View<const T> below, Index n) {
+  const Index all = past_.rows(), kept = std::max(Index{0}, all - n);
+  if (kept > 0)
+    std::memmove(past_.data(), past_.row(n), static_cast<std::size_t>(kept * past_.ld()) * sizeof(T));
+  backend.copy_rows(below.from(n - (all - kept)), past_.from(kept), all - kept, inputs_);
+}
+
+// Puts what is below into z, of `delay` steps before.
+template <class T>
+void RecurrentLayer<T>::see(Backend<T>& backend, const Buffer<T>& below, const Buffer<T>& z, Index n) {
+  const Index late = std::min(n, delay_ * (n / times_));
+  if (way_ == Way::look) {
+    backend.clear(z.data(), late * z.ld());
+  } else {
+    backend.copy_rows(past_, z, late, inputs_);
+  }
+  backend.copy_rows(below, z.from(late), n - late, inputs_);
 }
 
 template <class T>
@@ -90,6 +123,7 @@ void RecurrentLayer<T>::reserve(Backend<T>& backend, Index batch) {
   this->scratch.clear();
   this->scratch.emplace_back(backend, batch, this->n_in);   // z
   this->scratch.emplace_back(backend, batch, this->n_out);  // slopes
+  if (delay_ > 0) sent_ = Buffer<T>(backend, batch, this->n_out);
   const auto& b = this->spec.recurrent.matrix;
   if (b && b->plasticity != Plasticity::fixed) {  // h⁻ as B_rec learns from it, apart from x
     this->scratch.emplace_back(backend, batch, this->n_out);
@@ -102,13 +136,14 @@ void RecurrentLayer<T>::forward(Backend<T>& backend, const Buffer<T>& below,
                                 T* partial, int* bad) {
   const bool online = way_ == Way::online;
   const Index examples = n / times_, width = this->n_out;
+  stopped_ = -1;
   if (online) settle(backend);
   if (way_ == Way::look && zero_.rows() < examples) zero_ = Buffer<T>(backend, examples, width);
   const Buffer<T>& z = online ? z_ : this->scratch[0];
   const Buffer<T>& slopes = online ? slope_ : this->scratch[1];
   const Buffer<T>& start = way_ == Way::look ? zero_ : state_;
   const bool small = examples == 1 && is_small();
-  backend.copy_rows(below, z, n, inputs_);
+  see(backend, below, z, n);
   for (Index t = 0; t < times_; ++t) {
     const Index first = t * examples;
     RecurrentForward<T> step{};
@@ -130,8 +165,10 @@ void RecurrentLayer<T>::forward(Backend<T>& backend, const Buffer<T>& below,
                              Activation::linear, step.h, partial, bad});
     }
     backend.recurrent_forward(step);
+    if (*bad) return stop_at(t);  // the state stays that of before a step that isn't done
   }
-  if (way_ == Way::look || *bad) return;  // the state stays that of before a step that isn't done
+  if (way_ == Way::look) return;
+  remember(backend, below, n);
   backend.copy(to.row(n - examples), state_.data(), examples * to.ld());
   fresh_ = online;
 }
@@ -169,7 +206,12 @@ void RecurrentLayer<T>::scan_back(Backend<T>& backend, Index n, const Carry& car
     step.d = this->delta.from(t * examples);
     step.slope = this->scratch[1].from(t * examples);
     backend.recurrent_back(step);
+    if (*bad) return stop_at(t);
   }
+  if (delay_ == 0) return;
+  const Index late = std::min(n, delay_ * examples);  // rows of sent_ that nobody has seen
+  backend.copy_rows(this->delta.from(late), sent_, n - late, width);
+  backend.clear(sent_.row(n - late), late * sent_.ld());
 }
 
 template <class T>
@@ -230,6 +272,8 @@ void RecurrentLayer<T>::lay_out(const Learning<T>& learning, RecurrentRun<T>& ru
   run.layer.bias_rate = learning.bias_rate;
   run.layer.bias_decay = learning.bias_decay;
   run.inputs = inputs_;
+  run.delay = delay_;
+  run.past = past_;
   run.h = state_.data();
   run.room = room_;
   run.activation = phi_;

@@ -34,11 +34,16 @@ class RecurrentLayer final : public Layer<T> {
   // Makes traces of zero beside the state if there are none.
   void begin_traces(Allocator& allocator);
   void reset() {
-    state_ = traces_ = {};
+    state_ = traces_ = past_ = {};
     fresh_ = has_traces_ = false;
   }
   const Buffer<T>& state() const { return state_; }
   Buffer<T> traces() const { return has_traces_ ? traces_ : Buffer<T>(); }
+  Index input_delay() const { return delay_; }
+  // What was below in the last steps, that the units have not seen yet, the oldest first.
+  const Buffer<T>& past() const { return past_; }
+  // Adds n rows to it, and drops as many.
+  void remember(Backend<T>& backend, View<const T> below, Index n);
   // Brings the traces up to date. A step leaves its part of them to the call that needs them next.
   void settle(Backend<T>& backend);
 
@@ -56,6 +61,10 @@ class RecurrentLayer final : public Layer<T> {
   Carry carry_by_transpose(Backend<T>& backend);
   // From B e of all steps, in `delta`, to the d that weights learn from. Without a carry B_rec is zero.
   void scan_back(Backend<T>& backend, Index n, const Carry& carry, T* partial, int* bad);
+  const Buffer<T>& sent() const override { return delay_ > 0 ? sent_ : this->delta; }
+  // At which step the last pass over sequences, or its scan back, ended with a value out of range; −1:
+  // at none.
+  Index stopped() const { return stopped_; }
   void learn(Backend<T>& backend, const Learning<T>& learning, const Buffer<T>& below,
              const std::vector<ColumnRange>& ranges, Index n,
              const Parameters<T>& parameters) const override;
@@ -66,19 +75,23 @@ class RecurrentLayer final : public Layer<T> {
   void lay_out(const Learning<T>& learning, RecurrentRun<T>& run) const;
 
  private:
+  void stop_at(Index time) { stopped_ = time; }
+  void see(Backend<T>& backend, const Buffer<T>& below, const Buffer<T>& z, Index n);
   T share() const { return static_cast<T>(1.0 / tau_); }
   T keep() const { return static_cast<T>(1.0 - 1.0 / tau_); }
   RecurrentTrace<T> trace_pack(bool advance) const;
 
   const double tau_;
   const Sigma phi_;
-  const Index inputs_;
+  const Index inputs_, delay_;
   const std::vector<ColumnRange> seen_;  // all of z
   Way way_ = Way::look;
   bool has_traces_ = false;
-  Index times_ = 1;
+  Index times_ = 1, stopped_ = -1;
   Buffer<T> state_;                 // (examples, n)
   Buffer<T> traces_;                // (examples · (depth + 1), n)
+  Buffer<T> past_;                  // (delay · examples, inputs)
+  Buffer<T> sent_;                  // with a delay: d, for what was below when it was there
   Buffer<T> z_, slope_;             // of the last online step, (examples, …)
   mutable bool fresh_ = false;      // the traces don't have these yet
   Buffer<T> zero_;                  // (examples, n)

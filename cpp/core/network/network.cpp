@@ -48,8 +48,9 @@ void check_out(const char* call, const std::vector<MatrixView<T>>& out, Index ro
 
 }  // namespace
 
-DivergenceError::DivergenceError(int layer, std::int64_t step, const std::string& what)
-    : std::runtime_error(what), layer_(layer), step_(step) {}
+DivergenceError::DivergenceError(int layer, std::int64_t step, std::int64_t time,
+                                 const std::string& what)
+    : std::runtime_error(what), layer_(layer), step_(step), time_(time) {}
 DeviceError::DeviceError(const std::string& what) : std::runtime_error(what) {}
 Interrupted::Interrupted() : std::runtime_error("[fastfa] interrupted") {}
 OrderError::OrderError(const std::string& what) : std::logic_error(what) {}

@@ -100,6 +100,8 @@ class Network<T>::Impl final : public ForkListener {
   // Refuses a layer below the recurrent one that would learn from its d, which nobody knows online.
   void check_online(const char* call) const;
   void conclude_sequences(EpochResult& result, const SequencePlan& plan, const T* weight) const;
+  // At which of batch_'s steps a layer (−1: the input) went out of range; −1 if its numbers don't say.
+  Index time_of(int layer, Index times) const;
   void learn_whole(const Optimizer& optimizer);  // one update from batch_
   void scan_back(Index n);                       // δ of the recurrent layer: from B e to d
   OwnedMatrix<T> recurrent_feedback_array();     // B_rec, written out

@@ -59,9 +59,11 @@ void RangeChecks<T>::raise(Site site) {
   forget();
   steps_ = site.step;  // those that were asked for since have changed nothing
   adam_steps_ = site.adam_step;
-  throw DivergenceError(site.layer, steps_,
+  const Index time = when ? when(site.layer) : -1;
+  throw DivergenceError(site.layer, steps_, time,
                         (site.layer < 0 ? "the input" : "layer " + std::to_string(site.layer)) +
-                            " at step " + std::to_string(steps_) + ": " + site.what +
+                            " at step " + std::to_string(steps_) +
+                            (time < 0 ? "" : ", time " + std::to_string(time)) + ": " + site.what +
                             " is NaN, infinite or beyond ±" + text(value_limit<T>) +
                             "; the weights are those before this step");
 }

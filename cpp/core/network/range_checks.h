@@ -2,6 +2,7 @@
 // ahead of its checks skips the updates from the first such value on, and is asked now and then.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "core/machine/backend.h"
@@ -23,6 +24,10 @@ class RangeChecks {
   // The two counters are those of the network's steps; raise() puts them back.
   RangeChecks(Backend<T>& backend, Counter& steps, std::int64_t& adam_steps)
       : backend_(backend), steps_(steps), adam_steps_(adam_steps) {}
+
+  // Of networks in time: the step of the sequences at which a layer went out of range, −1 if it is not
+  // known. Null: there is no time.
+  std::function<Index(int layer)> when;
 
   // The flag that kernels set at a value out of range, until the next check().
   int* bad() const { return flags_.data() + sites_.size(); }

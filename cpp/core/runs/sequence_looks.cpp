@@ -34,6 +34,7 @@ void Network<T>::Impl::in_sequences(MatrixView<const T> x, MatrixView<const T> y
   batch_.y = y;
   batch_.weight = weight;
   std::vector<Index> rows;
+  const WhenGuard<T> when(checks_, [&](int layer) { return time_of(layer, times); });
   for (Index first = 0; first < sequences; first += most) {
     if (asks_to_stop(poll)) throw Interrupted();
     const Index n = std::min(most, sequences - first);
@@ -162,6 +163,14 @@ OwnedMatrix<T> Network<T>::traces() const {
   return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
 }
 
+template <class T>
+OwnedMatrix<T> Network<T>::past_inputs() const {
+  if (!impl_->recurrent_) return {};
+  const Session<T> session(*impl_);
+  const Buffer<T> b = impl_->recurrent_->past();
+  return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
+}
+
 #define FASTFA_INSTANTIATE(T)                                                                          \
   template void Network<T>::forward_sequences(MatrixView<const T>, std::int64_t, MatrixView<T>,        \
                                               const Poll&);                                            \
@@ -175,7 +184,8 @@ OwnedMatrix<T> Network<T>::traces() const {
   template void Network<T>::reset();                                                                   \
   template void Network<T>::begin_state(std::int64_t);                                                 \
   template OwnedMatrix<T> Network<T>::state() const;                                                   \
-  template OwnedMatrix<T> Network<T>::traces() const
+  template OwnedMatrix<T> Network<T>::traces() const;                                                  \
+  template OwnedMatrix<T> Network<T>::past_inputs() const
 FASTFA_INSTANTIATE(float);
 FASTFA_INSTANTIATE(double);
 

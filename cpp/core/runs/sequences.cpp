@@ -4,6 +4,7 @@
 #include "core/runs/sequences.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "core/network/checks.h"
@@ -11,6 +12,15 @@
 #include "fastfa/names.h"
 
 namespace fastfa {
+namespace {
+
+// Steps of each sequence that an update learns from.
+Index at_once(const SequencePlan& plan) {
+  if (plan.update == TimeUpdate::step) return 1;
+  return plan.update == TimeUpdate::window ? std::min(plan.window, plan.times) : plan.times;
+}
+
+}  // namespace
 
 template <class T>
 void Network<T>::Impl::check_no_recurrent(const char* call) const {
@@ -31,6 +41,24 @@ void Network<T>::Impl::check_sequences(const char* call, MatrixView<const T> x,
     refuse(where + "times was " + std::to_string(times) + "; X has " + std::to_string(x.rows) +
            " rows, which must be a multiple of it, and at least one");
   }
+}
+
+template <class T>
+Index Network<T>::Impl::time_of(int layer, Index times) const {
+  if (times == 1) return 0;
+  const Layer<T>* const at =
+      layer < 0 ? nullptr : &layers_.with_weights(static_cast<std::size_t>(layer));
+  if (at == recurrent_ && recurrent_->stopped() >= 0) return recurrent_->stopped();
+  for (const Buffer<T>& b : {at ? at->h : batch_.input, at ? at->delta : batch_.input}) {
+    for (Index r = 0; r < batch_.n; ++r) {
+      const T* const row = b.row(r);
+      const bool within = std::all_of(row, row + b.cols(), [](T value) {
+        return std::abs(value) <= static_cast<T>(value_limit<T>);
+      });
+      if (!within) return r / (batch_.n / times);
+    }
+  }
+  return -1;
 }
 
 // The state goes on, or begins with zero.
@@ -116,6 +144,9 @@ Index Network<T>::Impl::run(const Optimizer& optimizer, const Index* rows, Index
   pack.missed = &result.missed;
   pack.done = &done;
   backend_->recurrent_run(pack);
+  for (Index s = std::max(Index{0}, done - recurrent_->input_delay()); s < done; ++s) {
+    recurrent_->remember(*backend_, pack.x.from(rows[s]), 1);
+  }
   result.wrong += wrong;
   result.examples += done;
   steps_ += done;
@@ -128,6 +159,8 @@ void Network<T>::Impl::learn_online(const SequencePlan& plan, const Index* rows,
   recurrent_->go(RecurrentLayer<T>::Way::online, 1);
   const bool runs = examples == 1 && can_run(optimizer);
   const Poll never;
+  Index now = 0;
+  const WhenGuard<T> when(checks_, [&](int) { return now; });
   for (Index t = 0; t < plan.times;) {
     if (runs) {
       const Index wanted = std::min(pace.every, plan.times - t);
@@ -138,6 +171,7 @@ void Network<T>::Impl::learn_online(const SequencePlan& plan, const Index* rows,
     }
     batch_.n = examples;
     batch_.order = rows + t * examples;
+    now = t;
     step(batch_, optimizer, never);
     batch_.add_to(result);
     ++t;
@@ -150,8 +184,8 @@ void Network<T>::Impl::train_sequences(MatrixView<const T> x, MatrixView<const T
                                        const SequencePlan& plan, const Optimizer& optimizer,
                                        const Poll& poll, const T* weight, EpochResult& result) {
   const bool online = plan.update == TimeUpdate::step;
-  const Index most = std::min(plan.batch_size, plan.n);
-  ready(optimizer, online ? most : most * plan.times);
+  const Index most = std::min(plan.batch_size, plan.n), times = at_once(plan);
+  ready(optimizer, most * times);
   batch_.x = x;
   batch_.y = y;
   batch_.weight = weight;
@@ -167,12 +201,19 @@ void Network<T>::Impl::train_sequences(MatrixView<const T> x, MatrixView<const T
       learn_online(plan, rows.data(), examples, optimizer, pace, result);
       continue;
     }
-    recurrent_->go(RecurrentLayer<T>::Way::sequence, plan.times);
-    batch_.n = examples * plan.times;
-    batch_.order = rows.data();
-    learn_whole(optimizer);
-    batch_.add_to(result);
-    pace.after(plan.times);
+    for (Index t = 0; t < plan.times; t += times) {
+      const Index steps = std::min(times, plan.times - t);
+      const WhenGuard<T> when(checks_, [&](int layer) {
+        const Index within = time_of(layer, steps);
+        return within < 0 ? within : t + within;
+      });
+      recurrent_->go(RecurrentLayer<T>::Way::sequence, steps);
+      batch_.n = examples * steps;
+      batch_.order = rows.data() + t * examples;
+      learn_whole(optimizer);
+      batch_.add_to(result);
+      pace.after(steps);
+    }
   }
   batch_.x = batch_.y = {};
 }
@@ -192,10 +233,13 @@ void Network<T>::Impl::check_training_in_time(MatrixView<const T> x, MatrixView<
     refuse(where + "order[" + std::to_string(i) + "] was " + std::to_string(plan.order[i]) +
            "; it must be in 0 … " + std::to_string(sequences - 1));
   }
+  if (plan.update != TimeUpdate::window ? plan.window != 0 : plan.window < 1) {
+    refuse(where + "window was " + std::to_string(plan.window) + " with update '" + name(plan.update) +
+           "'; it must be " + (plan.update == TimeUpdate::window ? "positive" : "0"));
+  }
   const Index most = std::min(plan.batch_size, plan.n);
   const bool online = plan.update == TimeUpdate::step;
-  check_optimizer(optimizer, online ? most : size_product(where + "a batch has", {most, plan.times}),
-                  spec_.layers);
+  check_optimizer(optimizer, size_product(where + "a batch has", {most, at_once(plan)}), spec_.layers);
   check_weights("train_sequences", weight, static_cast<const Index*>(nullptr), x.rows);
   if (online && b_rec_.spec.matrix != Matrix::zero) {
     refuse(where + "update was 'step' with recurrent_feedback '" + recurrent_feedback_name() +
@@ -263,6 +307,7 @@ EpochResult Network<T>::train_sequences(MatrixView<const T> x, MatrixView<const 
   template void Network<T>::Impl::check_sequences(const char*, MatrixView<const T>,                     \
                                                   const MatrixView<const T>*, Index) const;             \
   template void Network<T>::Impl::begin_state(Index);                                                   \
+  template Index Network<T>::Impl::time_of(int, Index) const;                                           \
   template void Network<T>::Impl::check_training_in_time(                                               \
       MatrixView<const T>, MatrixView<const T>, const SequencePlan&, const Optimizer&, const T*) const; \
   template typename RecurrentLayer<T>::Carry Network<T>::Impl::carry_in_time();                         \

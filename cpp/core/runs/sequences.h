@@ -1,11 +1,29 @@
 // How a batch of sequences becomes a batch of rows.
 #pragma once
 
+#include <functional>
+#include <utility>
 #include <vector>
 
+#include "core/network/range_checks.h"
 #include "kernels/ops.h"
 
 namespace fastfa {
+
+// While it lives, checks ask `when` at which time a value went out of range.
+template <class T>
+class WhenGuard {
+ public:
+  WhenGuard(RangeChecks<T>& checks, std::function<Index(int layer)> when) : checks_(checks) {
+    checks.when = std::move(when);
+  }
+  ~WhenGuard() { checks_.when = nullptr; }
+  WhenGuard(const WhenGuard&) = delete;
+  WhenGuard& operator=(const WhenGuard&) = delete;
+
+ private:
+  RangeChecks<T>& checks_;
+};
 
 // The rows of x that sequences order[first … first + n) are: all of time 0, then all of time 1, and so
 // on. Without an order: sequences first … first + n.

@@ -31,7 +31,7 @@ FeedbackProduct<T> Network<T>::Impl::feedback_product(const Feedback<T>& f, std:
   const Layer<T>& above = source_layer(f.spec.route, hidden);
   FeedbackProduct<T> product{};
   product.n = batch.n;
-  product.source = f.spec.route == Route::target ? batch.target : above.delta;
+  product.source = f.spec.route == Route::target ? batch.target : above.sent();
   product.n_src = above.n_out;
   product.ranges = above.units;
   product.n_l = layer.n_out;

@@ -21,7 +21,7 @@ void Network<T>::Impl::learn_feedback(Batch<T>& batch, const OptimizerStep<T>& c
       if (f.matrix->learns_as_weights()) {  // B is laid out as W
         return source.learn(*backend_, learning, h, layers_[l].units, batch.n, b);
       }
-      backend_->dense_update(b.dense_step(learning, batch.n, source.delta, source.units, h, f.mask));
+      backend_->dense_update(b.dense_step(learning, batch.n, source.sent(), source.units, h, f.mask));
     };
     learn_b(f, change, change.of(source.spec), learn);
   }

@@ -105,6 +105,7 @@ typedef struct fastfa_layer {
   /* Any other matrix in place of it, (units, units), layerwise, "fixed" or "kolen_pollack"; its scale
    * below 0: as large as W at first. NULL: none. */
   const struct fastfa_feedback* recurrent_matrix;
+  int64_t input_delay; /* a recurrent layer sees what is below of so many steps before, zero at first */
 } fastfa_layer;
 #define FASTFA_LAYER_INIT \
   {sizeof(fastfa_layer),  \
@@ -135,7 +136,8 @@ typedef struct fastfa_layer {
    0.0,                   \
    1.0,                   \
    "zero",                \
-   NULL}
+   NULL,                  \
+   0}
 
 /* Feedback of the caller's own: delta (n, n_source), row by row, to what reaches the hidden layer, out
  * (n, n_l), before the slope. Both are float64 for every network. Called in the middle of a step, in the

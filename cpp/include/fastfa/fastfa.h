@@ -48,6 +48,8 @@ FASTFA_API const char* fastfa_last_error(void);
 /* After FASTFA_DIVERGED: the layer, -1 for the input, and the steps that the network had made. Either
  * pointer may be NULL. */
 FASTFA_API void fastfa_last_divergence(int32_t* layer, int64_t* step);
+/* The step of the sequences, from 0; -1 where it is not known, or the network is none in time. */
+FASTFA_API int64_t fastfa_last_divergence_time(void);
 
 /* ---- threads ---------------------------------------------------------------------------------------
  */
@@ -214,13 +216,15 @@ FASTFA_API fastfa_status fastfa_step_deltas(fastfa_network* net, int64_t layer, 
 typedef struct fastfa_sequences {
   size_t struct_size;
   int64_t times;
-  const char* update; /* "sequence": one update for a batch of whole sequences; "step": at every step */
-  int64_t batch_size; /* sequences */
+  const char* update;   /* "sequence": one update for a batch of whole sequences; "step": at every step;
+                           "window": for each window of them */
+  int64_t batch_size;   /* sequences */
   const int64_t* order; /* of n sequences; NULL: all, in their order */
   int64_t n;
-  int32_t carry; /* 1: the state goes on from call to call; 0: sequences begin with zero */
+  int32_t carry;  /* 1: the state goes on from call to call; 0: sequences begin with zero */
+  int64_t window; /* with update "window": its steps; else 0 */
 } fastfa_sequences;
-#define FASTFA_SEQUENCES_INIT {sizeof(fastfa_sequences), 0, "sequence", 1, NULL, 0, 0}
+#define FASTFA_SEQUENCES_INIT {sizeof(fastfa_sequences), 0, "sequence", 1, NULL, 0, 0, 0}
 
 /* One epoch. poll and result may be NULL. */
 FASTFA_API fastfa_status fastfa_train_sequences(fastfa_network* net, fastfa_view x, fastfa_view y,

@@ -34,7 +34,7 @@ FASTFA_NAMES(Part, "part", "weights", "biases", "feedback");
 FASTFA_NAMES(NoisyLayers, "layers", "all", "hidden");
 FASTFA_NAMES(NoiseOn, "noise_on", "pre_activation", "activation");
 FASTFA_NAMES(RecurrentFeedback, "recurrent_feedback", "zero", "transpose", "random");
-FASTFA_NAMES(TimeUpdate, "update", "sequence", "step");
+FASTFA_NAMES(TimeUpdate, "update", "sequence", "step", "window");
 #undef FASTFA_NAMES
 
 template <class E>

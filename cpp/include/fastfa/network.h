@@ -172,7 +172,8 @@ class FASTFA_API Network {
   //   evaluate_sequences begin with a state of zero, and leave the network's own alone.
   // reset: forgets state and traces; the next forward_step() begins with zero. state, traces: the
   //   network's own (examples, units), and (examples · (inputs + units + 1), units); no data where there
-  //   are none. begin_state makes both of zero.
+  //   are none. past_inputs: with an input_delay, what the units have not seen yet, (delay · examples,
+  //   inputs). begin_state makes all of zero.
   EpochResult train_sequences(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
                               const Optimizer& optimizer, const Poll& poll, const T* weight);
   void forward_sequences(MatrixView<const T> x, std::int64_t times, MatrixView<T> out, const Poll& poll);
@@ -188,6 +189,7 @@ class FASTFA_API Network {
   void begin_state(std::int64_t examples);
   OwnedMatrix<T> state() const;
   OwnedMatrix<T> traces() const;
+  OwnedMatrix<T> past_inputs() const;
 
   // Seconds for one feedback product into a hidden layer, n examples; for benchmarks.
   double time_feedback(int hidden, std::int64_t n, int repeats);

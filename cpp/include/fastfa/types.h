@@ -135,6 +135,7 @@ struct RecurrentSpec {
   // Any other matrix (n, n) in place of it, layerwise, which may learn by kolen_pollack. With
   // equal_error its elements are at first as large as W's.
   std::optional<FeedbackSpec> matrix = {};
+  std::int64_t input_delay = 0;  // the units see x of so many steps before, zero at first
 };
 
 // An activation of the caller's own: a (n, units) → h = σ(a) and σ′(a), all row-major. Called while the
@@ -288,12 +289,14 @@ struct EpochResult {
   double weight = 0.0;  // Σ wᵢ; without weights every wᵢ is 1
 };
 
-// When a network with a recurrent layer learns: once from whole sequences, by a scan back in time, or at
-// every step, by traces that go with it (which know no B_rec but zero).
-enum class TimeUpdate : int { sequence, step };
+// When a network with a recurrent layer learns: once from whole sequences, by a scan back in time; at
+// every step, by traces that go with it (which know no B_rec but zero); or once from each window of a
+// sequence, by a scan that ends where the window begins (truncated backprop through time).
+enum class TimeUpdate : int { sequence, step, window };
 
 // An epoch over sequences order[0 … n) of `times` steps each. carry: the batch, which must be all of
-// them, goes on from the network's state instead of zero.
+// them, goes on from the network's state instead of zero. window: steps of each but the last, which has
+// what is left; 0 with other updates.
 struct SequencePlan {
   std::int64_t times = 0;
   TimeUpdate update = TimeUpdate::sequence;
@@ -301,6 +304,7 @@ struct SequencePlan {
   const std::int64_t* order = nullptr;
   std::int64_t n = 0;
   bool carry = false;
+  std::int64_t window = 0;
 };
 
 // Sums over an epoch, to which each of its parts adds example by example: so they are the same, to the
@@ -340,16 +344,18 @@ struct AlignmentChoice {
 };
 
 // A value left the range in which the next update is certain to be finite. Thrown before that update,
-// so the weights are still those of the last good step. layer −1 is the input.
+// so the weights are still those of the last good step. layer −1 is the input. time: the step of the
+// sequences at which it was, from 0; −1 where networks don't live in time, or it is not known.
 class FASTFA_API DivergenceError : public std::runtime_error {
  public:
-  DivergenceError(int layer, std::int64_t step, const std::string& what);
+  DivergenceError(int layer, std::int64_t step, std::int64_t time, const std::string& what);
   int layer() const { return layer_; }
   std::int64_t step() const { return step_; }
+  std::int64_t time() const { return time_; }
 
  private:
   int layer_;
-  std::int64_t step_;
+  std::int64_t step_, time_;
 };
 
 // A device that isn't to be had, or that failed.

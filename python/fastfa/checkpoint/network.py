@@ -99,7 +99,10 @@ def state_of(
         for name, array in state.items():
             _check.finite(where, name, array)
         tensors |= {prefix + name: array for name, array in state.items()}
-        described["state"] = {"examples": len(state["state.hidden"]), "traces": len(state) > 1}
+        described["state"] = {
+            "examples": len(state["state.hidden"]),
+            "traces": "state.traces" in state,
+        }
     if net.class_names:
         described["class_names"] = list(net.class_names)
     return described, tensors
@@ -138,8 +141,9 @@ def _b_rec(layers: Sequence[Weighted]) -> Any:
 
 
 def _state(net: Parameters) -> dict[str, np.ndarray]:
-    """Where a recurrent layer is in time: h, and traces if there are any. Views."""
-    found = {"hidden": net._net.state(), "traces": net._net.traces()}
+    """Where a recurrent layer is in time: h, traces if there are any, delayed inputs. Views."""
+    core = net._net
+    found = {"hidden": core.state(), "traces": core.traces(), "past_inputs": core.past_inputs()}
     return {name: array for name, array in found.items() if array is not None}
 
 
@@ -272,6 +276,10 @@ class NetworkPlan:
             if _check.flag("state", "traces", self.state["traces"]):
                 rows = examples * (math.prod(self._stack.below[at]) + n + 1)
                 extra[f"{self.prefix}state.traces"] = Shape(self.dtype, (rows, n))
+            late = examples * getattr(self._weighted[at], "input_delay", 0)
+            if late:
+                below = (late, math.prod(self._stack.below[at]))
+                extra[f"{self.prefix}state.past_inputs"] = Shape(self.dtype, below)
         moments = _MOMENTS[self.progress["memory"]]
         parameters |= {f"{moment}.{name}": parameters[name] for moment in moments for name in learn}
         return self._shaped(parameters) | extra, self._shaped(possible)

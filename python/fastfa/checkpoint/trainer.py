@@ -90,6 +90,8 @@ def configuration_of(trainer: Trainer) -> Described:
         configuration["loss"] = _describe_part(trainer.loss)
     if is_in_time(trainer.net.layers):
         configuration |= {"update": trainer.update, "carry": trainer.carry}
+        if trainer.window is not None:
+            configuration["window"] = trainer.window
     if trainer._after:  # a fastfa that doesn't know it refuses the file
         configuration["schedule_after"] = trainer._after
     return pack(configuration, "trainer", {})

@@ -71,6 +71,8 @@ def build_layers(
         values = {key: value for key, value in table.items() if key != "kind"}
         keys = _keys(table["kind"])
         own = {key: value for key, value in common.items() if key in keys}
+        if isinstance(values.get("recurrent_feedback"), Mapping):
+            values["recurrent_feedback"] = _build_b_rec(name, values["recurrent_feedback"])
         if table["kind"] == "recurrent" and any(isinstance(each, Recurrent) for each in built):
             raise ValueError(f"[train] {name} was a second recurrent layer; there must be one")
         if "leaky_slope" in keys and (own | values).get("activation") == "leaky_relu":
@@ -210,6 +212,34 @@ def _value(name: str, key: str, text: str) -> Any:
         raise ValueError(f"[train] {name} was {text!r}; it must be {words}") from None
 
 
+def _b_rec(text: str) -> str | dict[str, Any]:
+    """One of the three names, or ``uniform:scale=0.1:plasticity=kolen_pollack`` as a table."""
+    from .. import _core
+
+    if text in _core.RECURRENT_FEEDBACKS:
+        return text
+    matrix, *pairs = text.split(":")
+    table: dict[str, Any] = {"matrix": matrix}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or key in table or key not in _OF_B_REC:
+            raise ValueError("it isn't name=value, with each of the names once")
+        table[key] = _OF_B_REC[key](value)
+    return table
+
+
+def _build_b_rec(name: str, table: Mapping[str, Any]) -> Any:
+    from .. import Feedback
+
+    where = f"{name}.recurrent_feedback"
+    if "matrix" not in table or not {*table} <= {*_OF_B_REC}:
+        raise ValueError(
+            f"[train] {where} was {dict(table)!r}; it must have matrix, and besides only "
+            f"{', '.join(key for key in _OF_B_REC if key != 'matrix')}"
+        )
+    return make(f"{where}.", Feedback, table)
+
+
 def _pair(text: str) -> int | list[int]:
     """``2``, for both directions, or ``2x3``."""
     numbers = [integer(part) for part in text.split("x")]
@@ -222,6 +252,14 @@ def _truth(text: str) -> bool:
     return {"true": True, "false": False}[text]
 
 
+_OF_B_REC: dict[str, Callable[[str], Any]] = {
+    "matrix": str,
+    "scale": number,
+    "density": number,
+    "rank": integer,
+    "magnitude": str,
+    "plasticity": str,
+}
 _INTEGER = (integer, "an integer")
 _NUMBER = (number, "a number")
 _SIZE = (_pair, "an integer, or two for height and width, such as 2x3")
@@ -238,6 +276,12 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "leaky_slope": _NUMBER,
     "tau": _NUMBER,
     "recurrent_scale": _NUMBER,
+    "input_delay": _INTEGER,
+    "recurrent_feedback": (
+        _b_rec,
+        "zero, transpose, random, or a kind of matrix, such as sign or "
+        "sparse:density=0.1, with scale, density, rank, magnitude, plasticity",
+    ),
     "lr_scale": _NUMBER,
     "decay_scale": _NUMBER,
     "bias_lr_scale": _NUMBER,

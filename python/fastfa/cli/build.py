@@ -70,6 +70,7 @@ def build_trainer(
         augment=augment,
         targets=None if settings.targets is None else tuple(settings.targets),
         update=settings.update,
+        window=settings.window,
         carry=settings.carry,
     )
     if settings.feedback_calibrate is not None:

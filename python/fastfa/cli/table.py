@@ -129,7 +129,8 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("batch_size", int, 32, "examples in an update; 1 is online learning", "N"),
         Setting("epochs", int, 20, "passes through the training set", "N"),
         Setting("update", str, "sequence", "of networks in time: sequence, an update from whole "
-                "sequences; or step, at every step (rflo)", "NAME"),
+                "sequences; step, at every step (rflo); or window, from windows of them", "NAME"),
+        Setting("window", int, None, "of networks in time that learn by windows: its steps", "N"),
         Setting("carry", bool, False, "of networks in time: whether sequences go on from the state in "
                 "which the epoch before has ended"),
         Setting("shuffle", bool, True, "whether each epoch has an order of its own"),

@@ -59,8 +59,8 @@ def compare(
         `NodePerturbation`); a function of the seed that makes a `Network`; a dict of settings in place
         of the common ones, with the keys ``feedback``, ``layers``, ``loss``, ``dtype`` or ``network``
         (such a function), and ``optimizer``, ``batch_size``, ``epochs``, ``schedule``, ``augment``,
-        ``targets``, ``update``. Or a list of names of rules. An object of your own is shared by all
-        seeds.
+        ``targets``, ``update``, ``window``. Or a list of names of rules. An object of your own is shared
+        by all seeds.
     data
         The name of a data set, a `fastfa.data.Dataset`, or training examples as `Trainer.fit` takes
         them: a `Split`, (X, labels) or (X, Y), with X (N, n_in) or (N, H, W) or (N, C, H, W), labels
@@ -129,6 +129,7 @@ def compare(
         "augment": augment,
         "targets": targets,
         "update": "sequence",
+        "window": None,
     }
     made = read_contestants(contestants, common, sets)
     return run(

@@ -15,7 +15,16 @@ from ..trainer import Trainer
 from .examples import Sets
 
 _OF_NETWORK = ("layers", "feedback", "loss", "dtype")
-_OF_TRAINER = ("optimizer", "batch_size", "epochs", "schedule", "augment", "targets", "update")
+_OF_TRAINER = (
+    "optimizer",
+    "batch_size",
+    "epochs",
+    "schedule",
+    "augment",
+    "targets",
+    "update",
+    "window",
+)
 _KEYS = (*_OF_NETWORK, "network", *_OF_TRAINER)
 _UNITS = 200  # of the hidden layer, where no layers are given
 

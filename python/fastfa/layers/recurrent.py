@@ -53,6 +53,10 @@ class Recurrent(Weighted):
         ``pseudoinverse``), one that is drawn, an array, an object with ``propagate``. Its scale is a
         number, or, by default, that at which its elements are as large as W's at first, g²/n in the
         mean square. With ``plasticity="kolen_pollack"`` it takes the transpose of every step of W.
+    input_delay : int
+        The units see x of so many steps before, and zero at first; 0 … 1,000,000. What has not been seen
+        yet belongs to the network's state. A layer below gets d of the step at which its output is seen;
+        what a call to `train_sequences` ends too early for teaches it nothing.
     trainable : bool
         False freezes W_in, W and b.
 
@@ -84,6 +88,7 @@ class Recurrent(Weighted):
     weight_scale: float | None
     recurrent_scale: float | None
     recurrent_feedback: RecurrentFeedbackName | Feedback
+    input_delay: int
     trainable: bool
 
     def __init__(
@@ -96,6 +101,7 @@ class Recurrent(Weighted):
         weight_scale: float | None = None,
         recurrent_scale: float | None = None,
         recurrent_feedback: RecurrentFeedbackName | Feedback = "zero",
+        input_delay: int = 0,
         trainable: bool = True,
     ) -> None:
         where = "Recurrent"
@@ -116,6 +122,7 @@ class Recurrent(Weighted):
             "weight_scale": weight_scale,
             "recurrent_scale": recurrent_scale,
             "recurrent_feedback": _in_time(recurrent_feedback),
+            "input_delay": _check.integer(where, "input_delay", input_delay, 0, 10**6),
             "trainable": _check.flag(where, "trainable", trainable),
         }
         for field, value in fields.items():
@@ -137,6 +144,7 @@ class Recurrent(Weighted):
     def _in_time(self) -> dict[str, Any]:
         return {
             "tau": self.tau,
+            "input_delay": self.input_delay,
             "recurrent_scale": 1.0 if self.recurrent_scale is None else self.recurrent_scale,
             **(
                 {"recurrent_feedback": self.recurrent_feedback}

@@ -32,7 +32,8 @@ class Sequences(Parameters):
         *,
         batch_size: int | None = None,
         order: Any = None,
-        update: Literal["sequence", "step"] = "sequence",
+        update: Literal["sequence", "step", "window"] = "sequence",
+        window: int | None = None,
         mask: Any = None,
         lengths: Any = None,
         carry: bool = False,
@@ -50,19 +51,24 @@ class Sequences(Parameters):
             Sequences per update, or side by side in each step. Default: 1, or all with carry.
         order : array_like of int, optional
             Which sequences, in which order. Default 0 … N−1.
-        update : {"sequence", "step"}
+        update : {"sequence", "step", "window"}
             ``sequence``: one update for a batch of whole sequences, from the mean over its steps and
             sequences, by a scan back in time. ``step``: an update at every step, from the mean over the
             batch, by traces: for ``recurrent_feedback="zero"`` alone. η here is about η/T there. A layer
-            below the recurrent one must then be frozen, or taught by the direct route.
+            below the recurrent one must then be frozen, or taught by the direct route. ``window``: as
+            ``sequence``, for one window of the sequences after the other. The state goes on from window
+            to window, errors don't go back beyond the beginning of theirs (truncated backprop through
+            time, where B_rec isn't zero).
+        window : int, optional
+            Steps in a window, at least 1; the last has what is left. For ``update="window"`` alone.
         mask : array_like, optional
             (N, T), from 0 to 1e14: what each step counts, a factor on its loss and output delta.
         lengths : array_like of int, optional
             (N,), 1 … T: later steps count 0. Not with a mask, nor with carry.
         carry : bool
             False: every sequence begins with a state of zero. True: the N sequences, one batch, go on
-            from the network's state and traces, until :meth:`reset`. With ``update="sequence"`` that is
-            truncated backprop through time: gradients end where a call begins.
+            from the network's state and traces, until :meth:`reset`. With ``update="sequence"`` errors
+            don't go back beyond the beginning of a call.
 
         Returns
         -------
@@ -74,29 +80,32 @@ class Sequences(Parameters):
         ValueError, TypeError
             If an argument is wrong; nothing is then changed.
         DivergenceError
-            If a value is NaN, infinite or too large to go on; weights are those before that update.
+            If a value is NaN, infinite or too large to go on; weights are those before that update. Its
+            ``time`` is the step of the sequences.
         """
         spec = self._optimizer_spec("train_sequences", optimizer)
-        plan = self._plan(X, Y, batch_size, order, update, mask, lengths, carry, "train_sequences")
+        where, way = "train_sequences", (update, window, carry)
+        plan = self._plan(where, X, Y, batch_size, order, way, mask, lengths)
         return self._net.train_sequences(optimizer=spec, **plan)[0]
 
     def _plan(
         self,
+        where: str,
         X: Any,
         Y: Any,
         batch_size: int | None,
         order: Any,
-        update: str,
+        way: tuple[Any, Any, Any],
         mask: Any,
         lengths: Any,
-        carry: bool,
-        where: str,
     ) -> dict[str, Any]:
-        """What the core trains with, but for the optimizer; X and Y as rows."""
+        """What the core trains with, but for the optimizer; X and Y as rows.
+
+        ``way`` is (update, window, carry).
+        """
         x, y, weights = self._sequences(where, X, Y, mask, lengths)
         indices = np.arange(len(x)) if order is None else _arguments.order(order, len(x), where)
-        way = _check.choice(where, "update", update, _core.TIME_UPDATES)
-        carry = _check.flag(where, "carry", carry)
+        update, window, carry = checked_way(where, *way)
         if batch_size is None:
             batch_size = len(indices) if carry else 1
         batch_size = _check.integer(where, "batch_size", batch_size, 1, 2**31 - 1)
@@ -108,10 +117,11 @@ class Sequences(Parameters):
             "x": x.reshape(-1, x.shape[2]),
             "y": y,
             "times": x.shape[1],
-            "update": way,
+            "update": update,
             "batch_size": batch_size,
             "order": indices,
             "carry": carry,
+            "window": window or 0,
             "weight": weights,
         }
 
@@ -282,6 +292,19 @@ class Sequences(Parameters):
                 )
             weights = _arguments.sample_weight(self, where, given.ravel(), n * times, f"{of}mask")
         return x, y.reshape(-1, k), weights
+
+
+def checked_way(where: str, update: Any, window: Any, carry: Any) -> tuple[str, int | None, bool]:
+    """When networks in time learn, in how large windows, and whether sequences go on."""
+    update = _check.choice(where, "update", update, _core.TIME_UPDATES)
+    if update == "window":
+        window = _check.integer(where, "window", window, 1, 2**31 - 1)
+    elif window is not None:
+        raise ValueError(
+            f"[{where}] window was {window!r} with update {update!r}; it must be None, or update "
+            "'window'"
+        )
+    return update, window, _check.flag(where, "carry", carry)
 
 
 def _lengths(where: str, value: Any, n: int, times: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from ..data import Sequences
 from ..layers import Recurrent
 from ..network import Network, _arguments
 from ..network.inspection import Evaluation
+from ..network.sequences import checked_way
 from .own_loss import Learner
 from .together import Together
 
@@ -25,9 +26,10 @@ _OPERATIONS = 1 << 28  # of one call: about a quarter of a second
 
 
 class Way:
-    """How networks in time learn: `update` and `carry` as for `Network.train_sequences`."""
+    """How networks in time learn: by what `Network.train_sequences` is told too."""
 
     update: str
+    window: int | None
     carry: bool
 
     def _given(
@@ -47,6 +49,7 @@ class Way:
             "batch_size": batch_size,
             "order": order,
             "carry": self.carry,
+            "window": self.window or 0,
             "weight": None if weights is None else weights.ravel(),
         }
 
@@ -54,9 +57,9 @@ class Way:
 class InTime(Learner, Way):
     """A network with a recurrent layer; x is (N, T, n_in), y (N, T, n_out), weights (N, T)."""
 
-    def __init__(self, net: Network, update: str, carry: bool) -> None:
+    def __init__(self, net: Network, way: tuple[str, int | None, bool]) -> None:
         super().__init__(net)
-        self.update, self.carry = update, carry
+        self.update, self.window, self.carry = way
 
     def batches_at_once(self, x: np.ndarray, batch_size: int) -> int:
         return _batches_at_once((self.net,), x, batch_size)
@@ -86,9 +89,9 @@ class InTime(Learner, Way):
 class TogetherInTime(Together, Way):
     """An ensemble of such networks."""
 
-    def __init__(self, ensemble: Ensemble, update: str, carry: bool) -> None:
+    def __init__(self, ensemble: Ensemble, way: tuple[str, int | None, bool]) -> None:
         super().__init__(ensemble)
-        self.update, self.carry = update, carry
+        self.update, self.window, self.carry = way
 
     def batches_at_once(self, x: np.ndarray, batch_size: int) -> int:
         return _batches_at_once(self.networks, x, batch_size)
@@ -130,7 +133,9 @@ def _evaluated(
     return Evaluation(loss, missed / total if net.output_size > 1 else math.nan)
 
 
-def check_way(networks: tuple[Network, ...], update: Any, carry: Any) -> tuple[str, bool]:
+def check_way(
+    networks: tuple[Network, ...], update: Any, window: Any, carry: Any
+) -> tuple[str, int | None, bool]:
     """How networks are to learn in time, if they are to.
 
     Raises
@@ -138,8 +143,7 @@ def check_way(networks: tuple[Network, ...], update: Any, carry: Any) -> tuple[s
     ValueError, TypeError
         If an argument is wrong, or isn't for these networks.
     """
-    update = _check.choice("Trainer", "update", update, _core.TIME_UPDATES)
-    carry = _check.flag("Trainer", "carry", carry)
+    update, window, carry = checked_way("Trainer", update, window, carry)
     for net in networks:
         layer = next((layer for layer in net.layers if isinstance(layer, Recurrent)), None)
         if layer is None:
@@ -154,7 +158,7 @@ def check_way(networks: tuple[Network, ...], update: Any, carry: Any) -> tuple[s
                 f"[Trainer] update was 'step' for a network whose recurrent_feedback is "
                 f"{layer.recurrent_feedback!r}, which needs whole sequences; it must be 'sequence'"
             )
-    return update, carry
+    return update, window, carry
 
 
 def prepared(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def learner_of(
-    net: Any, loss: Any, update: Any, carry: Any
+    net: Any, loss: Any, update: Any, window: Any, carry: Any
 ) -> Network | Together | WithLoss | InTime:
     """What learns: the network, by its own loss or the caller's, in time, or an ensemble's together."""
     if loss is not None and not callable(loss):
@@ -40,13 +40,13 @@ def learner_of(
         if loss is not None:
             raise TypeError(f"[Trainer] loss was {loss!r} for an Ensemble; it must be None")
         check_alike(net)
-        way = check_way(net.networks, update, carry)
-        return TogetherInTime(net, *way) if is_in_time(net.networks[0].layers) else Together(net)
+        way = check_way(net.networks, update, window, carry)
+        return TogetherInTime(net, way) if is_in_time(net.networks[0].layers) else Together(net)
     if not hasattr(net, "_train_chunk"):
         raise TypeError(f"[Trainer] net was {net!r}; it must be a fastfa.Network or Ensemble")
-    way = check_way((net,), update, carry)
+    way = check_way((net,), update, window, carry)
     if loss is None:
-        return InTime(net, *way) if is_in_time(net.layers) else net
+        return InTime(net, way) if is_in_time(net.layers) else net
     if is_in_time(net.layers):
         raise TypeError(f"[Trainer] loss was {loss!r} for a network in time; it must be None")
     if isinstance(net.feedback, NodePerturbation):
@@ -146,7 +146,7 @@ def check_rates(trainer: Trainer, examples: int) -> None:
         Network(1, [Dense(1)]).step(zeros, zeros, optimizer)
 
 
-FIXED = ("net", "loss", "update", "carry")  # what a trainer keeps, with its history
+FIXED = ("net", "loss", "update", "window", "carry")  # what a trainer keeps, with its history
 SETTINGS: dict[str, Callable[[Any, Any], Any]] = {
     "optimizer": lambda trainer, value: trainer._started_with(value),
     "schedule": lambda trainer, value: trainer._started(value),
