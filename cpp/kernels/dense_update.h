@@ -277,16 +277,22 @@ inline LongSums<T>& long_sums() {
   return sums;
 }
 
+// A short chain of examples k0 … k1, put into or added to the sums of M rows. Not inline: beside other
+// vectors the chain's own sums would not stay in registers.
+template <class T, int M, int V>
+__attribute__((noinline)) void add_chain(Vec<T> (&sums)[M][V], const Operand<T>& x, Index k0, Index k1) {
+  Vec<T> part[M][V] = {};
+  accumulate<T, M, V>(part, x, k0, k1);
+  for (int m = 0; m < M; ++m) {
+    for (int v = 0; v < V; ++v) sums[m][v] = k0 == 0 ? part[m][v] : sums[m][v] + part[m][v];
+  }
+}
+
 // What `count` examples add to M rows' sums: short chains, one after the other.
 template <class T, int M, int V>
 inline void accumulate_long(Vec<T> (&acc)[M][V], const Operand<T>& x, Index count) {
-  accumulate<T, M, V>(acc, x, 0, min(count, short_chain));
-  for (Index k = short_chain; k < count; k += short_chain) {
-    Vec<T> part[M][V] = {};
-    accumulate<T, M, V>(part, x, k, min(k + short_chain, count));
-    for (int m = 0; m < M; ++m) {
-      for (int v = 0; v < V; ++v) acc[m][v] += part[m][v];
-    }
+  for (Index k = 0; k < count; k += short_chain) {
+    add_chain<T, M, V>(acc, x, k, min(k + short_chain, count));
   }
 }
 
@@ -301,7 +307,7 @@ inline void update_long(const DenseUpdate<T>& u, Index r0, Index r1, Index c, T*
     pack_rows<T, V>(u.delta.from(0, c), n0, n1, packed);
     for_learning_rows(u, r0, r1, [&](Index i, auto height) {
       constexpr int M = decltype(height)::value;
-      Vec<T> acc[M][V] = {};
+      Vec<T> acc[M][V];
       accumulate_long<T, M, V>(acc, {u.h[n0] + i, 1, u.h.ld, {packed, panel<T>}}, n1 - n0);
       for (int m = 0; m < M; ++m) {
         for (int v = 0; v < V; ++v) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -44,12 +45,19 @@ def assert_trained(theirs):
         assert cases.digest(other) == cases.digest(mine)
 
 
-@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
-def test_workers_of_multiprocessing(method):
+def train_in_a_worker(method):
     context = multiprocessing.get_context(method)
     with warnings.catch_warnings(), ProcessPoolExecutor(1, mp_context=context) as pool:
         warnings.simplefilter("ignore", DeprecationWarning)  # of any fork beside threads
         assert_trained(list(pool.map(trained, things(), [2, 2, 2])))
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+def test_workers_of_multiprocessing(method):
+    """From a new process: what other tests have imported may have threads that no fork survives."""
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}  # it knows this file
+    code = f"import test_travel_workers as here; here.train_in_a_worker({method!r})"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], env=os.environ | paths, check=True)
 
 
 def test_workers_of_joblib():
@@ -61,7 +69,7 @@ def test_workers_of_joblib():
 @pytest.mark.filterwarnings("ignore")  # of Ray
 def test_workers_of_ray():
     ray = pytest.importorskip("ray", reason="needs Ray")
-    workers = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}  # they know this file
+    workers = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
     with ray.init(num_cpus=2, include_dashboard=False, logging_level="error", runtime_env=workers):
         work = ray.remote(trained)
         assert_trained(ray.get([work.remote(each, 2) for each in things()]))
