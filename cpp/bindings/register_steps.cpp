@@ -20,10 +20,13 @@ bool all_within(const T* x, std::int64_t n, T low, T high) {
 // anything else too: numbers behind a mask aren't data.
 template <class T>
 MatrixView<const T> usable(const py::handle& value, std::int64_t cols) {
-  const auto& numpy = py::detail::npy_api::get();
-  if (Py_TYPE(value.ptr()) != numpy.PyArray_Type_ || !py::isinstance<Array<T>>(value)) return {};
+  using Api = py::detail::npy_api;
+  static PyObject* const native = py::dtype::of<T>().release().ptr();  // which nearly all arrays have
+  if (Py_TYPE(value.ptr()) != Api::get().PyArray_Type_) return {};
   const auto a = py::reinterpret_borrow<Array<T>>(value);
-  if (!(a.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) return {};
+  constexpr int needed = Api::NPY_ARRAY_ALIGNED_ | Api::NPY_ARRAY_C_CONTIGUOUS_;
+  if ((a.flags() & needed) != needed) return {};
+  if (py::detail::array_proxy(a.ptr())->descr != native && !py::isinstance<Array<T>>(value)) return {};
   if (a.ndim() < 1 || a.ndim() > 2 || a.shape(a.ndim() - 1) != cols) return {};
   const std::int64_t rows = a.ndim() == 2 ? a.shape(0) : 1;
   return rows > 0 ? MatrixView<const T>{a.data(), rows, cols, cols, 1} : MatrixView<const T>{};

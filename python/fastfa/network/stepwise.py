@@ -111,7 +111,9 @@ class Stepwise(Parameters):
         self, e: Any, optimizer: Optimizer | None = None, *, target: Any = None
     ) -> None:
         """``feedback_step(e)`` and ``update_step(optimizer)`` in one: their arguments, their errors."""
-        rule = self._step_rule("apply_error", optimizer)
+        given, rule = self._converted
+        if rule is None or optimizer is not given or optimizer is not self._step_optimizer:
+            rule = self._step_rule("apply_error", optimizer)
         if not self._net.apply_error(e, rule, target):
             e, target = self._step_arguments("apply_error", e, target)
             self._net.apply_error(e, rule, target)
@@ -132,7 +134,8 @@ class Stepwise(Parameters):
         if optimizer is None:
             raise TypeError(f"[{where}] optimizer was None; it must be {EXPECTED}, the first time")
         spec = self._optimizer_spec(where, optimizer)
-        self._step_optimizer = optimizer
+        if optimizer is not self._step_optimizer:  # to assign costs as much as the rest of this
+            self._step_optimizer = optimizer
         return spec
 
     def _step_arguments(
