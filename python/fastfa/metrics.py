@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -13,7 +14,15 @@ from ._attributes import immutable
 from ._class_names import is_text
 from .network import Network, _arguments
 
-__all__ = ["MEASURES", "LayerAlignment", "alignment", "angle", "error_rate", "nse"]
+__all__ = [
+    "MEASURES",
+    "LayerAlignment",
+    "alignment",
+    "angle",
+    "effective_rank",
+    "error_rate",
+    "nse",
+]
 
 
 def __dir__() -> list[str]:
@@ -59,6 +68,41 @@ def angle(u: Any, v: Any, axis: int = -1) -> Any:
         cosine = np.sum(u * v, axis=axis) / norms
     degrees = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
     return float(degrees) if degrees.ndim == 0 else degrees
+
+
+def effective_rank(matrix: Any) -> float:
+    """How many directions a matrix has, if each counts as much as its size: (Σ s²)² / Σ s⁴.
+
+    s are the singular values. It is 1 for a matrix of rank 1, and n for n directions of the same size
+    (the participation ratio). Of a change of weights it says how much of the network takes part in what
+    was learned: ``effective_rank(net.weights[0] - before)``.
+
+    Parameters
+    ----------
+    matrix : array_like
+        (n, m).
+
+    Returns
+    -------
+    float
+        From 1 to min(n, m); NaN if all of it is zero.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it has not two dimensions, is empty, has masked values, or holds no real, finite numbers.
+    """
+    a = _float64("effective_rank", "matrix", matrix)
+    if a.ndim != 2 or not a.size:
+        raise ValueError(
+            f"[effective_rank] matrix has shape {a.shape}; it must be (n, m), n and m at least 1"
+        )
+    _check.finite("effective_rank", "matrix", a)
+    s = np.linalg.svd(a, compute_uv=False)
+    if not s[0]:
+        return math.nan
+    shares = (s / s[0]) ** 2  # squares of very large or small ones stay in range
+    return float(shares.sum() ** 2 / (shares**2).sum())
 
 
 def nse(target: Any, output: Any) -> float:

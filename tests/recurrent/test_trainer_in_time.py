@@ -247,9 +247,50 @@ def test_angles_are_those_of_the_deltas():
     assert np.isclose(
         history.records[0]["angle_bptt.0"], np.mean([r["angle_bptt"] for r in probe.rows[1:3]])
     )
+    w, b = (np.array(a) for a in (before.weights[1], before.feedback_matrices[0]))
+    assert np.isclose(row["weight_angle"], fa.metrics.angle(w.T.ravel(), b.ravel()))
+    e = (Y - before.forward_sequences(X))[there]
+    along = np.array([each @ w @ b @ each for each in e])
+    assert np.isclose(row["descent"], along.mean())
+    assert 0 < row["descent_positive"] == (along > 0).mean() < 1
     exact = fa.AlignmentInTime(X, Y)
     trainer(network("bptt"), callbacks=[exact]).fit((X, Y))
     assert max(row["angle_bptt"] for row in exact.rows) < 1e-4
+    assert max(row["weight_angle"] for row in exact.rows) < 1e-4
+    assert min(row["descent_positive"] for row in exact.rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "top", "shape", "defined"),
+    [("dfa", "linear", (6, 3), True), ("fa", "linear", (6, 5), False), ("dfa", "tanh", (6, 3), False),
+     ("drtp", "linear", (6, 3), False)],
+)  # fmt: skip
+def test_b_is_compared_with_all_that_it_stands_for(rule, top, shape, defined):
+    layers = [fa.Recurrent(6, tau=3.0), fa.Dense(5, "tanh"), fa.Dense(3, top)]
+    net = fa.Network(2, layers, rule, seed=2, dtype="float64")
+    probe = fa.AlignmentInTime(X, Y, mask=MASK)
+    trainer(net, callbacks=[probe], epochs=1).fit((X, Y))
+    w = net.weights[2] @ net.weights[1] if shape == (6, 3) else net.weights[1]
+    b = net.feedback_matrices[0]
+    assert b.shape == shape
+    row = probe.rows[-1]
+    assert np.isclose(row["weight_angle"], fa.metrics.angle(w.T.ravel(), b.ravel()))
+    assert np.isnan(row["descent"]) != defined
+    if defined:
+        e = MASK[..., None] * (Y - net.forward_sequences(X))
+        assert np.isclose(row["descent"], np.einsum("ntk,kl,ntl->nt", e, w @ b, e).mean())
+
+
+def test_effective_rank_counts_directions(rng):
+    q, r = (np.linalg.qr(rng.normal(size=(9, 9)))[0] for _ in range(2))
+    for count in (1, 3, 9):
+        s = np.where(np.arange(9) < count, 1e-200, 0)
+        assert fa.metrics.effective_rank((q * s) @ r) == pytest.approx(count)
+    assert fa.metrics.effective_rank(np.diag([2.0, 1.0])) == pytest.approx(25 / 17)
+    assert np.isnan(fa.metrics.effective_rank(np.zeros((2, 3))))
+    for wrong in (np.ones(3), np.ones((0, 2)), [["a"]], [[np.inf]]):
+        with pytest.raises((ValueError, TypeError), match=r"\[effective_rank\] matrix"):
+            fa.metrics.effective_rank(wrong)
 
 
 def test_compare_trains_sequences():

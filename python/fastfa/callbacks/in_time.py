@@ -13,9 +13,11 @@ from ..layers.recurrent import recurrent_place
 from .probing import Probing
 
 if TYPE_CHECKING:
+    from ..network import Network
     from ..trainer import Trainer
 
-_MEASURES = ("angle_bptt", "angle_bptt_sd", "angle_bptt_layer")
+_OF_MATRICES = ("weight_angle", "descent", "descent_positive")
+_MEASURES = ("angle_bptt", "angle_bptt_sd", "angle_bptt_layer", *_OF_MATRICES)
 
 
 @final
@@ -44,7 +46,12 @@ class AlignmentInTime(Probing):
 
         - ``angle_bptt``, ``angle_bptt_sd``: mean and standard deviation over all steps, in degrees,
         - ``angle_bptt_layer``: the angle with all steps' deltas as one long vector,
-        - ``angle_bptt_steps``: (T,), the mean at each step.
+        - ``angle_bptt_steps``: (T,), the mean at each step,
+        - ``weight_angle``: vec(Wᵀ)∠vec(B) in degrees; B leads into the recurrent layer, and W are the
+          readout weights, as in `metrics.LayerAlignment`,
+        - ``descent``, ``descent_positive``: eᵀWBe, mean over the steps that count, and the share of them
+          for which it is positive. NaN where B is given something else than e = y* − y: the target,
+          the δ of another layer, or e ∘ σ′.
 
         Steps at which one of both is zero, such as padding, are left out: NaN where none is left.
 
@@ -108,8 +115,37 @@ class AlignmentInTime(Probing):
                 "angle_bptt_sd": math.nan if sd is np.ma.masked else float(sd),
                 "angle_bptt_layer": float(whole),
                 "angle_bptt_steps": angles.mean(axis=0).filled(np.nan),
+                **self._of_matrices(trainer.net),
             }
         ]
+
+    def _of_matrices(self, net: Network) -> dict[str, float]:
+        """How B into the recurrent layer compares with the weights above."""
+        at = recurrent_place(net.layers)
+        assert at is not None  # it was looked at before the first batch
+        direct = net._rules[at].route != "layerwise"
+        last = len(net.layers) if direct else at + 2
+        w, *above = (np.asarray(each, np.float64) for each in net.weights[at + 1 : last])
+        for each in above:  # from the output, B has the shape of their product
+            w = each @ w
+        b = np.asarray(net.feedback_matrices[at], np.float64)
+        found = dict.fromkeys(_OF_MATRICES, math.nan)
+        found["weight_angle"] = float(metrics.angle(w.T.ravel(), b.ravel()))
+        linear = (
+            net.loss == "cross_entropy" or getattr(net.layers[-1], "activation", "") == "linear"
+        )
+        if linear and last == len(net.layers) and net._rules[at].route != "target":
+            x, y, counts = net._sequences(
+                "AlignmentInTime", self.X, self.Y, self.mask, self.lengths
+            )
+            e = (y - net.forward_sequences(x).reshape(y.shape)).astype(np.float64)
+            if counts is not None:
+                e = e[counts > 0] * counts[counts > 0, None]
+            if len(e):
+                each_step = np.einsum("tk,tk->t", e, (e @ b.T) @ w.T)
+                found["descent"] = float(each_step.mean())
+                found["descent_positive"] = float((each_step > 0).mean())
+        return found
 
     def _arguments(self) -> dict[str, Any]:
         own = {"X": np.asarray(self.X), "Y": np.asarray(self.Y), "every": self.every}

@@ -26,6 +26,11 @@ ROWS = [
      "ValueError: [plot_learning_curves] histories have no error or loss in common; name a key …"),
     ('fa.plots.plot_learning_curves({"mine": fa.History([{"epoch": 1, "note": "a"}])}, key="note")',
      "ValueError: [plot] key was 'note'; each record must have one number of that name"),
+    # metrics.effective_rank
+    ("fa.metrics.effective_rank(1)",
+     "ValueError: [effective_rank] matrix has shape (); it must be (n, m), n and m at least 1"),
+    ("fa.metrics.effective_rank([[1.0, np.nan]])",
+     "ValueError: [effective_rank] matrix has nan at [0, 1]; every value must be finite"),
     # metrics.angle
     ("fa.metrics.angle([1, 2, 3], [1, 2])",
      "ValueError: [angle] u has shape (3,) and v (2,); they must be the same, or …"),
