@@ -85,8 +85,8 @@ void RecurrentLayer<T>::begin(Allocator& allocator, Index examples) {
 template <class T>
 void RecurrentLayer<T>::remember(Backend<T>& backend, View<const T> below, Index n) {
   const Index all = past_.rows(), kept = std::max(Index{0}, all - n);
-  if (kept > 0)
-    std::memmove(past_.data(), past_.row(n), static_cast<std::size_t>(kept * past_.ld()) * sizeof(T));
+  const auto bytes = static_cast<std::size_t>(kept * past_.ld()) * sizeof(T);
+  if (kept > 0) std::memmove(past_.data(), past_.row(n), bytes);
   backend.copy_rows(below.from(n - (all - kept)), past_.from(kept), all - kept, inputs_);
 }
 
@@ -165,7 +165,10 @@ void RecurrentLayer<T>::forward(Backend<T>& backend, const Buffer<T>& below,
                              Activation::linear, step.h, partial, bad});
     }
     backend.recurrent_forward(step);
-    if (*bad) return stop_at(t);  // the state stays that of before a step that isn't done
+    if (*bad) {  // the state stays that of before a step that isn't done
+      stopped_ = t;
+      return;
+    }
   }
   if (way_ == Way::look) return;
   remember(backend, below, n);
@@ -206,7 +209,10 @@ void RecurrentLayer<T>::scan_back(Backend<T>& backend, Index n, const Carry& car
     step.d = this->delta.from(t * examples);
     step.slope = this->scratch[1].from(t * examples);
     backend.recurrent_back(step);
-    if (*bad) return stop_at(t);
+    if (*bad) {
+      stopped_ = t;
+      return;
+    }
   }
   if (delay_ == 0) return;
   const Index late = std::min(n, delay_ * examples);  // rows of sent_ that nobody has seen

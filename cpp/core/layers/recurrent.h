@@ -75,7 +75,6 @@ class RecurrentLayer final : public Layer<T> {
   void lay_out(const Learning<T>& learning, RecurrentRun<T>& run) const;
 
  private:
-  void stop_at(Index time) { stopped_ = time; }
   void see(Backend<T>& backend, const Buffer<T>& below, const Buffer<T>& z, Index n);
   T share() const { return static_cast<T>(1.0 / tau_); }
   T keep() const { return static_cast<T>(1.0 - 1.0 / tau_); }

@@ -107,8 +107,9 @@ class Network<T>::Impl final : public ForkListener {
   OwnedMatrix<T> recurrent_feedback_array();     // B_rec, written out
   FeedbackContext<T> time_context() { return {*backend_, recurrent_, steps_, recurrent_->heard()}; }
   typename RecurrentLayer<T>::Carry carry_in_time();  // by B_rec
+  // t: the step of the sequences that it is at
   void learn_online(const SequencePlan& plan, const Index* rows, Index examples,
-                    const Optimizer& optimizer, Pace& pace, EpochResult& result);
+                    const Optimizer& optimizer, Pace& pace, Index& t, EpochResult& result);
   bool can_run(const Optimizer& optimizer);
   void begin_state(Index examples);  // of forward_step(): the state goes on, or begins with zero
   Index run(const Optimizer& optimizer, const Index* rows, Index steps, EpochResult& result);

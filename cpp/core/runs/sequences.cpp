@@ -155,13 +155,12 @@ Index Network<T>::Impl::run(const Optimizer& optimizer, const Index* rows, Index
 
 template <class T>
 void Network<T>::Impl::learn_online(const SequencePlan& plan, const Index* rows, Index examples,
-                                    const Optimizer& optimizer, Pace& pace, EpochResult& result) {
+                                    const Optimizer& optimizer, Pace& pace, Index& t,
+                                    EpochResult& result) {
   recurrent_->go(RecurrentLayer<T>::Way::online, 1);
   const bool runs = examples == 1 && can_run(optimizer);
   const Poll never;
-  Index now = 0;
-  const WhenGuard<T> when(checks_, [&](int) { return now; });
-  for (Index t = 0; t < plan.times;) {
+  for (t = 0; t < plan.times;) {
     if (runs) {
       const Index wanted = std::min(pace.every, plan.times - t);
       const Index done = run(optimizer, rows + t, wanted, result);
@@ -171,7 +170,6 @@ void Network<T>::Impl::learn_online(const SequencePlan& plan, const Index* rows,
     }
     batch_.n = examples;
     batch_.order = rows + t * examples;
-    now = t;
     step(batch_, optimizer, never);
     batch_.add_to(result);
     ++t;
@@ -192,21 +190,22 @@ void Network<T>::Impl::train_sequences(MatrixView<const T> x, MatrixView<const T
   const auto bytes = static_cast<double>(recurrent_->w.bytes()) * static_cast<double>(most);
   Pace pace{poll, std::max(Index{1}, static_cast<Index>(2e8 / (bytes + 1e4)))};
   std::vector<Index> rows;
+  Index t = 0, steps = 1;  // of the sequences, what is learned from now
+  const WhenGuard<T> when(checks_, [&](int layer) {
+    const Index within = time_of(layer, steps);
+    return within < 0 ? within : t + within;
+  });
   for (Index at = 0; at < plan.n; at += most) {
     const Index examples = std::min(most, plan.n - at);
     if (!plan.carry || recurrent_->examples() == 0) recurrent_->begin(*backend_, examples);
     fill_rows(rows, plan.order, at, examples, plan.times);
     if (online) {
       recurrent_->begin_traces(*backend_);
-      learn_online(plan, rows.data(), examples, optimizer, pace, result);
+      learn_online(plan, rows.data(), examples, optimizer, pace, t, result);
       continue;
     }
-    for (Index t = 0; t < plan.times; t += times) {
-      const Index steps = std::min(times, plan.times - t);
-      const WhenGuard<T> when(checks_, [&](int layer) {
-        const Index within = time_of(layer, steps);
-        return within < 0 ? within : t + within;
-      });
+    for (t = 0; t < plan.times; t += times) {
+      steps = std::min(times, plan.times - t);
       recurrent_->go(RecurrentLayer<T>::Way::sequence, steps);
       batch_.n = examples * steps;
       batch_.order = rows.data() + t * examples;
