@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("scipy", reason="experiments need SciPy")
-from fastfa.experiments import _mnist, _search
+from fastfa.experiments import _mnist, _search, mnist
 
 TRIALS = Path(__file__).parents[2] / "docs/results/reproduce/trials"
 SMALL = {
@@ -103,6 +103,19 @@ def test_a_training_that_diverges_is_a_result(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_one_hidden_layer_has_trials_of_its_own(tmp_path):
+    given = {"data": "mnist-mini", "hidden": 20, "rule": "bp", "epochs": 2, "lr": [[1, 0.05]]}
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    found = _search.trial(folder, "bp", given, last=1000)
+    settings = mnist.DEFAULTS | given
+    assert found["settings"] == settings
+    net = mnist.network(settings, "bp", 0)
+    held = _search.held_out(fa.data.load("mnist-mini"), 1000)
+    history = mnist.trainer(settings, net, 0).fit(held.train, test=held.test)
+    assert found["result"]["error"] == [100 * error for error in history["test_error"]]
+
+
 def test_a_new_default_leaves_the_files_of_trials_where_they_are(monkeypatch, tmp_path):
     path = _search.place(tmp_path, "fa", SMALL, 0)
     monkeypatch.setattr(_mnist, "DEFAULTS", {**_mnist.DEFAULTS, "something": 1})
@@ -127,7 +140,8 @@ def test_plans_are_fair_and_trials_on_record_are_planned(name):
         if path.name == "plan.json":
             continue
         done = json.loads(path.read_text())
-        assert done["settings"] == _search.whole(places[path]["settings"])
+        experiment = mnist if name == "mnist" else _mnist
+        assert done["settings"] == _search.whole(places[path]["settings"], experiment)
         assert done["held_out"] == 10_000
         if "diverged" not in done["result"]:
             assert len(done["result"]["error"]) == done["settings"]["epochs"]

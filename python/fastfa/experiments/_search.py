@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import DivergenceError, _check, build_info
 from ..data import Dataset, load
-from . import _mnist
+from . import _mnist, mnist
 from ._experiment import Settings
 from ._json import plain, write_json
 
@@ -34,14 +34,19 @@ def held_out(data: Dataset, last: int = HELD_OUT) -> Dataset:
     return replace(data, train=data.train.take(first), test=data.train.take(rest))
 
 
-def whole(given: Settings) -> dict[str, Any]:
+def _experiment(folder: Path) -> Any:
+    """What trains the networks of the trials in this folder."""
+    return mnist if folder.name == "mnist" else _mnist
+
+
+def whole(given: Settings, experiment: Any = _mnist) -> dict[str, Any]:
     """All settings of a trial that gives some of them; the others are those of the paper preset."""
-    return {"data": "mnist"} | _mnist.DEFAULTS | dict(given)
+    return {"data": "mnist"} | experiment.DEFAULTS | dict(given)
 
 
 def place(folder: Path, net: str, given: Settings, seed: int) -> Path:
     """The file of a trial: its network's name, seed, and a digest of the settings that are given."""
-    others = whole({})
+    others = whole({}, _experiment(folder))
     told = {key: value for key, value in given.items() if others.get(key) != value}
     text = json.dumps(plain(told), sort_keys=True)
     return folder / f"{net}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.json"
@@ -65,7 +70,8 @@ def trial(
     net
         What the network is called in its experiment.
     given
-        The settings of the training, as `_mnist.training` takes them, that `whole` doesn't have.
+        The settings of the training, as `_mnist.training` takes them, that `whole` doesn't have; in a
+        folder `mnist`, as `mnist.training` does.
     seed
         Of the network and the order of examples.
     last
@@ -74,14 +80,15 @@ def trial(
         A folder for checkpoints, which are removed when the trial is done.
     """
     path = place(folder, net, given, seed)
-    spec = whole(given)
+    experiment = _experiment(folder)
+    spec = whole(given, experiment)
     if path.exists():
         _check.regular_file("search", path)
         return json.loads(path.read_text(encoding="utf-8"))
     checkpoint = None if unfinished is None else unfinished / f"{path.stem}.safetensors"
     begun = perf_counter()
     try:
-        result = _mnist.training(spec, held_out(load(spec["data"]), last), seed, checkpoint)
+        result = experiment.training(spec, held_out(load(spec["data"]), last), seed, checkpoint)
     except DivergenceError as error:  # which is a result, too
         result = {"diverged": str(error)}
     facts = build_info()

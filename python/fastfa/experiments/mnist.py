@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ PRESETS = {
         "runs": 20,
     },
 }
+DEFAULTS = PRESETS["paper"] | {"rule": "fa"}  # of trials on held-out digits
 RULES = {
     "shallow": ("shallow", SHALLOW, "-"),
     "bp": ("BP", BP, "-"),
@@ -87,7 +89,14 @@ def trainer(settings: Settings, net: Network, seed: int, callbacks: Any = ()) ->
 
 def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     """Test error in percent after every epoch, and the angle to backprop's update on the way."""
-    data: Dataset = load(settings["data"])
+    return training({**settings, "rule": condition}, load(settings["data"]), seed)
+
+
+def training(
+    settings: Settings, data: Dataset, seed: int, checkpoint: Path | None = None
+) -> dict[str, Any]:
+    """`run` with these settings, which name the rule, and examples. There are no checkpoints of it."""
+    condition = settings["rule"]
     probe = data.train.x[: settings["probes"]], one_hot(data.train.labels[: settings["probes"]], 10)
     every = len(data.train) // settings["angles_per_epoch"]
     angles = Alignment(*probe, every=every, measures=["angle_bp", "angle_bp_sd"])
