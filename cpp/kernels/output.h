@@ -18,8 +18,12 @@ int output_tiles(const Output<T>& o) {
 template <class T>
 inline Index argmax(const T* x, Index n) {
   Index best = 0;
+  T top = x[0];
   for (Index i = 1; i < n; ++i) {
-    if (x[i] > x[best]) best = i;
+    if (x[i] > top) {
+      top = x[i];
+      best = i;
+    }
   }
   return best;
 }

@@ -149,6 +149,12 @@ inline bool all(Mask<T> m) {
 #if defined(__AVX512DQ__) && FASTFA_VECTOR_BYTES == 64
   if constexpr (sizeof(T) == 4) return _mm512_movepi32_mask((__m512i)m) == 0xffff;
   return _mm512_movepi64_mask((__m512i)m) == 0xff;
+#elif defined(__AVX__) && FASTFA_VECTOR_BYTES == 32
+  if constexpr (sizeof(T) == 4) return _mm256_movemask_ps((__m256)m) == 0xff;
+  return _mm256_movemask_pd((__m256d)m) == 0xf;
+#elif defined(__x86_64__) && FASTFA_VECTOR_BYTES == 16
+  if constexpr (sizeof(T) == 4) return _mm_movemask_ps((__m128)m) == 0xf;
+  return _mm_movemask_pd((__m128d)m) == 0x3;
 #else
   for (int i = 0; i < lanes<T>; ++i) {
     if (!m[i]) return false;

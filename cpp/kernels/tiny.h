@@ -65,7 +65,11 @@ inline bool tiny_layer_feedback(const TinyLayer<T>& l) {
 
 // W ← W + η (δ hᵀ − γ W)
 template <class T>
-inline void tiny_layer_update(const TinyStep<T>& s, const TinyLayer<T>& l, const T* below, bool output) {
+inline void tiny_layer_update(const TinyStep<T>& s, const TinyLayer<T>& layer, const T* below,
+                              bool output) {
+  // A copy: for Clang a store of a vector may change anything, and what may have changed is read again.
+  // The decay isn't copied: GCC would round otherwise.
+  const TinyLayer<T> l = layer;
   const bool silent = !output && !l.b;  // nothing is sent to it
   if (!l.trainable || silent) return;
   const Index width = round_up(l.n_out, lanes<T>);
