@@ -6,12 +6,12 @@
 // it.
 #pragma once
 
-#include <cxxabi.h>
 #include <pybind11/pybind11.h>
 #include <unistd.h>
 
 #include <exception>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 namespace fastfa {
@@ -34,14 +34,26 @@ inline bool gil_is_gone() { return interpreter_ends() && !finalises; }
   for (;;) pause();
 }
 
+// Holds up the unwinding by which Python before 3.14 ends a thread, in any C++ library.
+struct Unwinding {
+  bool possible = PY_VERSION_HEX < 0x030e0000;
+  ~Unwinding() {
+    if (possible && gil_is_gone()) wait_for_ever();
+  }
+};
+
 // call(), which asks for the GIL, or runs code of Python's: that gives the GIL away for a while, and may
 // find it gone. Nothing may be unwound then, so call() should do little else.
 template <class Call>
 auto in_python(Call&& call) {
-  try {
-    return call();
-  } catch (const abi::__forced_unwind&) {
-    wait_for_ever();
+  Unwinding unwinding;
+  if constexpr (std::is_void_v<decltype(call())>) {
+    call();
+    unwinding.possible = false;
+  } else {
+    auto result = call();
+    unwinding.possible = false;
+    return result;
   }
 }
 
