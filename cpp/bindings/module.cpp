@@ -1,7 +1,8 @@
 // Table of contents of fastfa._core.
 #include "bindings/register.h"
 
-PYBIND11_MODULE(_core, m) {
+// It says that it needs no GIL: a network has its lock, and what networks share is constant or atomic.
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.doc() = "The compiled core of fastfa. Use the names of the fastfa package instead.";
   fastfa::register_errors(m);
   fastfa::register_runtime(m);

@@ -6,6 +6,8 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -143,7 +145,11 @@ class Network<T>::Impl final : public ForkListener {
   std::size_t fed() const { return rule_.feedback.empty() ? 0 : layers_.weighted() - 1; }
   bool is_b_rec(std::size_t i) const { return recurrent_ && i + 1 == layers_.weighted(); }
   Feedback<T>& own_feedback(std::size_t i) {
-    return is_b_rec(i) ? b_rec_ : rule_.feedback.at(layers_.landing(i));
+    if (is_b_rec(i)) return b_rec_;
+    const std::size_t at = layers_.landing(i);
+    if (at < rule_.feedback.size()) return rule_.feedback[at];
+    throw std::out_of_range("[Network] hidden layer " + std::to_string(i) +
+                            " has no feedback matrix, or none any more");
   }
   const Layer<T>& layer_above(std::size_t i) const {
     return is_b_rec(i) ? *recurrent_ : layers_.with_weights(i + 1);
