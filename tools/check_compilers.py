@@ -87,7 +87,7 @@ def main() -> int:
         generator = GENERATORS[i % 2]
         begin = time.monotonic()
         try:
-            place = folder / f"ein Gerät für {cxx}, à la carte"
+            place = folder / f"ein Gerät für {cxx} à la carte"
             told = install(sdist, place, cc, cxx, generator, options)
         except subprocess.CalledProcessError:
             told, failed = f"{cxx} | FAILED", failed + 1
