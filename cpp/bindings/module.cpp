@@ -1,7 +1,7 @@
 // Table of contents of fastfa._core.
 #include "bindings/register.h"
 
-// It says that it needs no GIL: a network has its lock, and what networks share is constant or atomic.
+// The module needs no GIL: each network has a lock, and data that networks share is constant or atomic.
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.doc() = "The compiled core of fastfa. Use the names of the fastfa package instead.";
   fastfa::register_errors(m);

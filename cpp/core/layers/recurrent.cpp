@@ -90,7 +90,7 @@ void RecurrentLayer<T>::remember(Backend<T>& backend, View<const T> below, Index
   backend.copy_rows(below.from(n - (all - kept)), past_.from(kept), all - kept, inputs_);
 }
 
-// Puts what is below into z, of `delay` steps before.
+// Writes the inputs into z. A step sees the inputs of `delay_` steps ago.
 template <class T>
 void RecurrentLayer<T>::see(Backend<T>& backend, const Buffer<T>& below, const Buffer<T>& z, Index n) {
   const Index late = std::min(n, delay_ * (n / times_));

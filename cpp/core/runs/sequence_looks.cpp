@@ -21,6 +21,12 @@ void put_rows(const Buffer<T>& from, Index first, Index n, Index times, MatrixVi
   }
 }
 
+// A view of a buffer that keeps its memory; no data if there is none.
+template <class T>
+OwnedMatrix<T> owned(const Buffer<T>& b) {
+  return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
+}
+
 }  // namespace
 
 template <class T>
@@ -150,8 +156,7 @@ template <class T>
 OwnedMatrix<T> Network<T>::state() const {
   if (!impl_->recurrent_) return {};
   const Session<T> session(*impl_);
-  const Buffer<T> b = impl_->recurrent_->state();
-  return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
+  return owned(impl_->recurrent_->state());
 }
 
 template <class T>
@@ -159,16 +164,14 @@ OwnedMatrix<T> Network<T>::traces() const {
   if (!impl_->recurrent_) return {};
   const Session<T> session(*impl_);
   impl_->recurrent_->settle(*impl_->backend_);
-  const Buffer<T> b = impl_->recurrent_->traces();
-  return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
+  return owned(impl_->recurrent_->traces());
 }
 
 template <class T>
 OwnedMatrix<T> Network<T>::past_inputs() const {
   if (!impl_->recurrent_) return {};
   const Session<T> session(*impl_);
-  const Buffer<T> b = impl_->recurrent_->past();
-  return {{b.data(), b.rows(), b.cols(), b.ld()}, b.owner()};
+  return owned(impl_->recurrent_->past());
 }
 
 #define FASTFA_INSTANTIATE(T)                                                                          \

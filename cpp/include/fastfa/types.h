@@ -294,9 +294,9 @@ struct EpochResult {
 // sequence, by a scan that ends where the window begins (truncated backprop through time).
 enum class TimeUpdate : int { sequence, step, window };
 
-// An epoch over sequences order[0 … n) of `times` steps each. carry: the batch, which must be all of
-// them, goes on from the network's state instead of zero. window: steps of each but the last, which has
-// what is left; 0 with other updates.
+// An epoch over sequences order[0 … n) of `times` steps each. carry: they go on from the network's state
+// instead of zero; they must then be one batch. window: with that update, how many steps a window has;
+// the last window may be shorter. With other updates it is 0.
 struct SequencePlan {
   std::int64_t times = 0;
   TimeUpdate update = TimeUpdate::sequence;
