@@ -53,9 +53,8 @@ def install(
     (folder / "tmp").mkdir(parents=True)
     environment = {**os.environ, "CC": cc, "CXX": cxx, "CMAKE_GENERATOR": generator}
     environment |= {"TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(folder / "site")}
-    environment.pop(
-        "CMAKE_CXX_COMPILER_LAUNCHER", None
-    )  # a cache would give files of an earlier build
+    # A cache would give files of an earlier build.
+    environment.pop("CMAKE_CXX_COMPILER_LAUNCHER", None)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
     pip += [
         "--no-cache-dir",

@@ -74,10 +74,8 @@ def test_of_the_errors_into_the_layer_and_back_in_time():
     net = network(back=grows)
     x, y = sequences()
     error = stopped(lambda: net.train_sequences(x, y, fa.SGD(0.1), batch_size=3))
-    assert (error.layer, error.time) == (
-        0,
-        T - 1 - 3,
-    )  # d grows by 1e60 a step: 1e180 is out of range
+    # d grows by 1e60 a step: 1e180 is out of range.
+    assert (error.layer, error.time) == (0, T - 1 - 3)
 
 
 def test_where_there_is_no_time_it_is_none():
