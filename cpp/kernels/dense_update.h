@@ -90,12 +90,15 @@ struct RowStep {
     return old + step;
   }
 };
+
 // V vectors of W take `count` steps in which they only decay: plain<true> without a gradient, in
-// registers, until nothing changes any more.
+// registers, until nothing changes any more. Every loop over them is unrolled: GCC copies an array by a
+// slow instruction.
 template <class T, int V>
 inline void only_decay(T decay, std::int32_t count, T* w) {
   constexpr std::int32_t until_asked = 16;
   Vec<T> row[V];
+#pragma GCC unroll 8
   for (int v = 0; v < V; ++v) row[v] = load(w + v * lanes<T>);
   const auto after = [&](Vec<T> old) {
     Vec<T> step{};
@@ -104,7 +107,7 @@ inline void only_decay(T decay, std::int32_t count, T* w) {
   };
   for (std::int32_t k = 0; k < count; k += until_asked) {
     Mask<T> same = Mask<T>{} == 0;
-#pragma GCC unroll 16
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
       const Vec<T> next = after(row[v]);
       same &= next == row[v];
@@ -112,10 +115,11 @@ inline void only_decay(T decay, std::int32_t count, T* w) {
     }
     if (all<T>(same)) break;
     for (auto more = min(count - k, until_asked) - 1; more > 0; --more) {
-#pragma GCC unroll 16
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) row[v] = after(row[v]);
     }
   }
+#pragma GCC unroll 8
   for (int v = 0; v < V; ++v) store(w + v * lanes<T>, row[v]);
 }
 
@@ -127,7 +131,7 @@ __attribute__((noinline)) void apply_pending_decays(const DenseUpdate<T>& u, Ind
   const std::int32_t count = u.pending_decays[i];
   T* const w = u.w[i];
   Index c = c0;
-  for (; c + 16 * lanes<T> <= c1; c += 16 * lanes<T>) only_decay<T, 16>(u.decay, count, w + c);
+  for (; c + 8 * lanes<T> <= c1; c += 8 * lanes<T>) only_decay<T, 8>(u.decay, count, w + c);
   for (; c + 4 * lanes<T> <= c1; c += 4 * lanes<T>) only_decay<T, 4>(u.decay, count, w + c);
   for (; c < c1; c += lanes<T>) only_decay<T, 1>(u.decay, count, w + c);
   if (c1 >= u.n_out) u.pending_decays[i] = 0;
