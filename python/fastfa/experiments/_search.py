@@ -40,7 +40,7 @@ def _experiment(folder: Path) -> Any:
 
 
 def whole(given: Settings, experiment: Any = _mnist) -> dict[str, Any]:
-    """All settings of a trial that gives some of them; the others are those of the paper preset."""
+    """All settings of a trial that gives some of them; the others are the experiment's DEFAULTS."""
     return {"data": "mnist"} | experiment.DEFAULTS | dict(given)
 
 

@@ -15,11 +15,12 @@ from ._statistics import Verdict, around, below, first_below, log_ratio, no_comp
 
 # Methods, task 2: 784-1000-10 logistic units with biases, 1-hot targets, weight decay 1e-6, ΔW ∝ e hᵀ,
 # 20 runs with new matrices; half of W and B removed, "neurons in h and y have a 25% chance of reciprocal
-# connection". ω, β and η were "manually optimized" on the test set, and only η = 1e-3 is told, for a
-# training of unknown length. Ours: larger steps and fewer epochs, with rates that fall. The paper
-# preset's steps of η and its number of epochs were chosen on the last 10,000 training images, with all
-# of them trained on afterwards; ω, β and the first η come from a prototype and were not searched. The
-# quick preset has those of `fastfa demo`.
+# connection". ω and η were "manually optimized" for backprop on the test set, then β for feedback
+# alignment; only η = 1e-3 is told, for a training of unknown length. Ours: larger steps and fewer
+# epochs, with rates that fall. Of eight trials, the paper preset's ω, β and η gave feedback alignment
+# its least error on the last 10,000 training images (docs/results/reproduce/trials/mnist). Backprop has
+# the same ω and η, as in the paper, and in "bp-own" those of its own least error there, in eight trials,
+# too. All images are trained on afterwards. The quick preset has the settings of `fastfa demo`.
 _COMMON = {"weight_scale": 0.05, "weight_decay": 1e-6, "probes": 100, "angles_per_epoch": 12}
 PRESETS = {
     "quick": _COMMON
@@ -29,22 +30,34 @@ PRESETS = {
         "feedback_scale": 1.0,
         "epochs": 6,
         "lr": [[1, 0.05], [5, 0.01]],
+        "bp_own": {"lr": [[1, 0.1], [5, 0.02]]},
         "runs": 3,
     },
     "paper": _COMMON
     | {
         "data": "mnist",
         "hidden": 1000,
-        "feedback_scale": 0.2,
-        "epochs": 25,
-        "lr": [[1, 0.1], [16, 0.01], [22, 0.001]],
+        "feedback_scale": 4.0,
+        "epochs": 15,
+        "lr": [[1, 0.02], [11, 0.002], [14, 0.0002]],
+        "bp_own": {"weight_scale": 0.1, "lr": [[1, 0.05], [11, 0.005], [14, 0.0005]]},
         "runs": 20,
     },
 }
-DEFAULTS = PRESETS["paper"] | {"rule": "fa"}  # of trials on held-out digits
+# Of the trials, where their plan says nothing else.
+DEFAULTS = _COMMON | {
+    "rule": "fa",
+    "data": "mnist",
+    "hidden": 1000,
+    "feedback_scale": 0.2,
+    "epochs": 25,
+    "lr": [[1, 0.1], [16, 0.01], [22, 0.001]],
+    "runs": 20,
+}
 RULES = {
     "shallow": ("shallow", SHALLOW, "-"),
     "bp": ("BP", BP, "-"),
+    "bp-own": ("BP, settings of its own", BP, ":"),
     "fa": ("FA", FA, "-"),
     "sparse": ("FA, half of W and B", FA, ":"),
 }
@@ -53,10 +66,11 @@ LEARNED = 3.0  # %
 
 
 def network(settings: Settings, rule: str, seed: int) -> Network:
-    """784-hidden-10 logistic units with the rule ``"bp"``, ``"fa"``, ``"sparse"`` or ``"shallow"``."""
+    """784-hidden-10 logistic units; `rule` is a key of RULES."""
     omega, half = settings["weight_scale"], 0.5 if rule == "sparse" else 1.0
     scale = settings["feedback_scale"]
     feedback = {
+        "bp-own": "bp",
         "fa": Feedback("uniform", scale=scale),
         "sparse": Feedback("sparse", scale=scale, density=0.5),
     }
@@ -97,6 +111,8 @@ def training(
 ) -> dict[str, Any]:
     """`run` with these settings, which name the rule, and examples. There are no checkpoints of it."""
     condition = settings["rule"]
+    if condition == "bp-own":
+        settings = {**settings, **settings["bp_own"]}
     probe = data.train.x[: settings["probes"]], one_hot(data.train.labels[: settings["probes"]], 10)
     every = len(data.train) // settings["angles_per_epoch"]
     angles = Alignment(*probe, every=every, measures=["angle_bp", "angle_bp_sd"])
@@ -130,9 +146,9 @@ def _ahead(results: Results) -> Verdict:
     return below(gap, 0.0, "points", "error less backprop's")
 
 
-def _like_backprop(rule: str) -> Any:
+def _like_backprop(rule: str, other: str = "bp") -> Any:
     def measure(results: Results) -> Verdict:
-        gap = results.last(rule, "error") - results.last("bp", "error")
+        gap = results.last(rule, "error") - results.last(other, "error")
         bound = (
             0.3 if results.settings["data"] == "mnist" else 1.5
         )  # a test set of 1000 images: ± 0.7
@@ -141,12 +157,15 @@ def _like_backprop(rule: str) -> Any:
     return measure
 
 
-def _as_quickly(results: Results) -> Verdict:
-    curves = results.of("fa", "error"), results.of("bp", "error")
-    fa, bp = (first_below(1 + np.arange(c.shape[1]), c, LEARNED) for c in curves)
-    if results.settings["data"] != "mnist":
-        return no_comparison(fa / bp, "x", results.settings["data"])
-    return log_ratio(fa, bp, 1.25, f"epochs to {LEARNED} %, FA / BP")
+def _as_quickly(other: str) -> Any:
+    def measure(results: Results) -> Verdict:
+        curves = results.of("fa", "error"), results.of(other, "error")
+        fa, bp = (first_below(1 + np.arange(c.shape[1]), c, LEARNED) for c in curves)
+        if results.settings["data"] != "mnist":
+            return no_comparison(fa / bp, "x", results.settings["data"])
+        return log_ratio(fa, bp, 1.1, f"epochs to {LEARNED} %, FA / BP")
+
+    return measure
 
 
 def _shallow(results: Results) -> Verdict:
@@ -208,8 +227,20 @@ EXPERIMENT = Experiment(
         ),
         Claim("Feedback alignment beats backprop", "-0.3 points", _ahead),
         Claim("... or comes near it", "a check of ours", _like_backprop("fa"), kind="ours"),
+        Claim(
+            "... also to backprop with its own best settings",
+            "a check of ours",
+            _like_backprop("fa", "bp-own"),
+            kind="ours",
+        ),
         Claim("... with half of W and B removed", "0 points", _like_backprop("sparse")),
-        Claim("Feedback alignment learns as quickly", "as quickly as backprop", _as_quickly),
+        Claim("Feedback alignment learns as quickly", "as quickly as backprop", _as_quickly("bp")),
+        Claim(
+            "... also as backprop with its own best settings",
+            "a check of ours",
+            _as_quickly("bp-own"),
+            kind="ours",
+        ),
         Claim("Shallow learning is far worse", "figure only", _shallow),
         Claim(
             "At first FA's hidden updates are orthogonal to BP's", "90°", _orthogonal, kind="number"
