@@ -47,8 +47,7 @@ def nonlinear_task(
     """
     target = tanh_network(sizes, seed=seed, weight_scale=scale)
     rng = np.random.default_rng((seed, *sizes))
-    for b in target.biases:
-        b[...] = rng.uniform(-scale, scale, b.shape)
+    draw_biases(target, rng, scale)
     X = rng.standard_normal((examples, sizes[0]))
     return X, target.forward(X)
 
@@ -92,6 +91,13 @@ def tanh_network(
         seed=seed,
         dtype="float64",
     )
+
+
+def draw_biases(net: Network, rng: np.random.Generator, scale: float | None = None) -> None:
+    """Biases uniform in (−scale, scale); by default in ±1/√n_in, as weights are."""
+    for weights, b in zip(net.weights, net.biases, strict=True):
+        half = 1 / np.sqrt(weights.shape[1]) if scale is None else scale
+        b[...] = rng.uniform(-half, half, b.shape)
 
 
 def uniform(feedback: Any, scale: float | ScaleName) -> Any:

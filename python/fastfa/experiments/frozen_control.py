@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import SGD
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import BP, FA, FROZEN_BP, FROZEN_FA, finish, geometric, panels
 from ._statistics import Verdict, log_ratio
-from ._tasks import learning_curve, nonlinear_task, spaced, tanh_network
+from ._tasks import draw_biases, learning_curve, nonlinear_task, spaced, tanh_network
 
 # Supplementary Note 3: minibatches of 100, learning rate 0.05, target 30-20-10-10, networks 30-40-10 and
 # 30-40-20-10, tanh hidden and linear output units, x ~ N(0, 1), weights and biases uniform; Figure 6: 5
-# runs. Not given, and chosen here: the target's weights U(-1, 1), weights U(±1/√n_in), errors of equal
-# size to all layers, updates averaged over the batch. Otherwise than in the paper, the learners' biases
-# begin at 0.
+# runs. Not given, and chosen here: the target's weights U(-1, 1), weights and biases U(±1/√n_in), errors
+# of equal size to all layers, updates averaged over the batch.
 _COMMON = {
     "target": [30, 20, 10, 10],
     "three": [30, 40, 10],
@@ -49,6 +50,7 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
     )
     sizes = settings["three" if kind == "three" else "four"]
     net = tanh_network(sizes, rule, seed=seed, frozen=[0] if kind == "frozen" else [])
+    draw_biases(net, np.random.default_rng(seed))
     points = spaced(settings["examples"], settings["points"], settings["batch_size"])
     nse = learning_curve(
         net,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import SGD
 from ._experiment import Claim, Experiment, Results, Settings
 from ._figures import FA, finish, geometric, panels
 from ._statistics import Verdict, log_ratio
-from ._tasks import learning_curve, nonlinear_task, spaced, tanh_network
+from ._tasks import draw_biases, learning_curve, nonlinear_task, spaced, tanh_network
 
 # Supplementary Figure 8 gives no numbers. Here: the task of "nonlinear", the same start, data and
 # learning rate for every momentum. The rate is a tenth of that experiment's, so that momentum 0.9,
@@ -38,6 +40,7 @@ def run(settings: Settings, condition: str, seed: int) -> dict[str, Any]:
         n + settings["test_examples"],
     )
     net = tanh_network(settings["sizes"], "fa", seed=seed)
+    draw_biases(net, np.random.default_rng(seed))
     points = spaced(settings["examples"], settings["points"])
     optimizer = SGD(settings["lr"], momentum=float(condition))
     nse = learning_curve(net, (X[:n], Y[:n]), (X[n:], Y[n:]), optimizer, points)
