@@ -25,20 +25,29 @@ template <class T, int N, bool Decay>
 inline void learn_rows(const DenseUpdate<T>& u, const RowStep<T, N> (&rows)[Pending<T, N>::most],
                        const Pending<T, N>& p, Index c0, Index cols, View<T> c) {
   constexpr int R = Pending<T, N>::most;
+  const T rate = u.rate, decay = u.decay;  // read once, as the rest: no store to W or c can change them
+  RowStep<T, N> step[R];
+  T h[N][R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    step[r] = rows[r];
+#pragma GCC unroll 8
+    for (int e = 0; e < N; ++e) h[e][r] = p.h[e][r];
+  }
   for (Index i = 0; i < cols; i += lanes<T>) {
     Vec<T> delta[N], row[R];
     load_deltas(u, c0 + i, delta);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      T* w = rows[r].w + c0 + i;
-      row[r] = rows[r].template plain<Decay>(u, load(w), delta);
+      T* w = step[r].w + c0 + i;
+      row[r] = step[r].template plain<Decay>(rate, decay, load(w), delta);
       store(w, row[r]);
     }
 #pragma GCC unroll 8
     for (int e = 0; e < N; ++e) {
       Vec<T> sum = load(c[e] + i);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) sum += p.h[e][r] * row[r];
+      for (int r = 0; r < R; ++r) sum += h[e][r] * row[r];
       store(c[e] + i, sum);
     }
   }

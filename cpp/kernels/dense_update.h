@@ -83,22 +83,20 @@ struct RowStep {
 
   // A vector of W after a plain step.
   template <bool Decay>
-  Vec<T> plain(const DenseUpdate<T>& u, Vec<T> old, const Vec<T> (&delta)[N]) const {
+  Vec<T> plain(T eta, T decay, Vec<T> old, const Vec<T> (&delta)[N]) const {
     if constexpr (N == 1 && !Decay) return old + rate * delta[0];
-    Vec<T> step = u.rate * gradient(delta);
-    if constexpr (Decay) step -= u.decay * old;
+    Vec<T> step = eta * gradient(delta);
+    if constexpr (Decay) step -= decay * old;
     return old + step;
   }
 };
 
 // V vectors of W take `count` steps in which they only decay: plain<true> without a gradient, in
-// registers, until nothing changes any more. Every loop over them is unrolled: GCC copies an array by a
-// slow instruction.
+// registers, until nothing changes any more.
 template <class T, int V>
 inline void only_decay(T decay, std::int32_t count, T* w) {
   constexpr std::int32_t until_asked = 16;
   Vec<T> row[V];
-#pragma GCC unroll 8
   for (int v = 0; v < V; ++v) row[v] = load(w + v * lanes<T>);
   const auto after = [&](Vec<T> old) {
     Vec<T> step{};
@@ -119,7 +117,6 @@ inline void only_decay(T decay, std::int32_t count, T* w) {
       for (int v = 0; v < V; ++v) row[v] = after(row[v]);
     }
   }
-#pragma GCC unroll 8
   for (int v = 0; v < V; ++v) store(w + v * lanes<T>, row[v]);
 }
 
@@ -147,7 +144,8 @@ template <class T, int N>
 inline void update_row(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
   const RowStep<T, N> row(u, i);
   const bool plain = is_plain(u);
-  if (plain && u.decay == 0 && !row.any) return;
+  const T rate = u.rate, decay = u.decay;  // read once: no store to W can change them
+  if (plain && decay == 0 && !row.any) return;
   const auto pass = [&](auto&& each) {
     for (Index c = c0; c < c1; c += lanes<T>) {
       Vec<T> delta[N];
@@ -163,13 +161,13 @@ inline void update_row(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
         apply<decltype(way)::value>(u, slot_at(u, i, c), gradient, u.decay);
       });
     });
-  } else if (u.decay != 0) {
+  } else if (decay != 0) {
     pass([&](Index c, const Vec<T>(&delta)[N]) {
-      store(row.w + c, row.template plain<true>(u, load(row.w + c), delta));
+      store(row.w + c, row.template plain<true>(rate, decay, load(row.w + c), delta));
     });
   } else {
     pass([&](Index c, const Vec<T>(&delta)[N]) {
-      store(row.w + c, row.template plain<false>(u, load(row.w + c), delta));
+      store(row.w + c, row.template plain<false>(rate, decay, load(row.w + c), delta));
     });
   }
 }

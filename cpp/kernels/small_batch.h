@@ -79,14 +79,23 @@ struct Pending {
 // c[e, :] += Σ of R rows, each times its h: one pass over c for R rows.
 template <class T, int R, int N>
 inline void add_rows(const Pending<T, N>& p, int first, Index cols, View<T> c) {
+  const T* at[R];  // read once: no store to c can change them
+  T h[N][R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    at[r] = p.row[first + r];
+#pragma GCC unroll 8
+    for (int e = 0; e < N; ++e) h[e][r] = p.h[e][first + r];
+  }
   for (Index i = 0; i < cols; i += lanes<T>) {
     Vec<T> row[R];
-    for (int r = 0; r < R; ++r) row[r] = load(p.row[first + r] + i);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) row[r] = load(at[r] + i);
 #pragma GCC unroll 8
     for (int e = 0; e < N; ++e) {
       Vec<T> sum = load(c[e] + i);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) sum += p.h[e][first + r] * row[r];
+      for (int r = 0; r < R; ++r) sum += h[e][r] * row[r];
       store(c[e] + i, sum);
     }
   }
