@@ -69,7 +69,7 @@ def network(settings: Settings, rule: str, seed: int) -> Network:
     """784-hidden-10 logistic units; `rule` is a key of RULES."""
     omega, half = settings["weight_scale"], 0.5 if rule == "sparse" else 1.0
     scale = settings["feedback_scale"]
-    feedback = {
+    feedback: dict[str, Any] = {
         "bp-own": "bp",
         "fa": Feedback("uniform", scale=scale),
         "sparse": Feedback("sparse", scale=scale, density=0.5),
