@@ -51,6 +51,12 @@ def results_of(name, seed=0, **changes):
     )
 
 
+def test_backprop_has_settings_of_its_own_beside_the_common_ones():
+    for own, same in (({}, True), ({"lr": [[1, 0.2]]}, False), ({"weight_scale": 0.1}, False)):
+        _, results = results_of("mnist", epochs=1, hidden=5, lr=[[1, 0.05]], bp_own=own)
+        assert (results.runs["bp-own"] == results.runs["bp"]) == same
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*DIGITS, "autoencoder"])
 def test_quick_preset_reproduces_what_a_small_set_can_tell(name, tmp_path):

@@ -14,7 +14,7 @@ pytest.importorskip("scipy", reason="experiments need SciPy")
 from fastfa.experiments import NAMES, Claim, Results, get
 from fastfa.experiments import _statistics as statistics
 from fastfa.experiments._report import counted, write_report
-from fastfa.experiments._tasks import tanh_network
+from fastfa.experiments._tasks import draw_biases, tanh_network
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "record_reproduce.py"
 
@@ -92,6 +92,15 @@ def test_pairs_begin_with_the_same_weights():
     for other in (bp, frozen):
         for a, b in zip(other.weights, fa.weights, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_biases_are_drawn_in_the_range_of_weights_or_in_the_one_given():
+    net = tanh_network([400, 900, 1600], seed=0)
+    for scale, halves in ((None, (1 / 20, 1 / 30)), (2.0, (2, 2))):
+        draw_biases(net, np.random.default_rng(1), scale)
+        for b, half in zip(net.biases, halves, strict=True):
+            assert 0.9 * half < -b.min() <= half
+            assert 0.9 * half < b.max() <= half
 
 
 # ---- both signs ----------------------------------------------------------------------------------
