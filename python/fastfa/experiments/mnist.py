@@ -30,7 +30,7 @@ PRESETS = {
         "feedback_scale": 1.0,
         "epochs": 6,
         "lr": [[1, 0.05], [5, 0.01]],
-        "bp_own": {"lr": [[1, 0.1], [5, 0.02]]},
+        "bp_own": {},  # none were looked for
         "runs": 3,
     },
     "paper": _COMMON
