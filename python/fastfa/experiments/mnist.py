@@ -191,7 +191,7 @@ def draw(results: Results) -> Any:
     for name, (label, colour, style) in RULES.items():
         error = results.of(name, "error")
         curve(left, np.arange(1, error.shape[1] + 1), error, colour, label, linestyle=style)
-    finish(left, "Epochs", "Test error (%)", legend="upper right", log="y")
+    finish(left, "Epochs", "Test error (%)", legend="center right", log="y")
     left.locator_params(axis="x", integer=True)
     ticks = [
         t for t in (1, 2, 3, 5, 10, 20, 50, 90) if left.get_ylim()[0] <= t <= left.get_ylim()[1]
