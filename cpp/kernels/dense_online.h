@@ -25,7 +25,8 @@ template <class T, int N, bool Decay>
 inline void learn_rows(const DenseUpdate<T>& u, const RowStep<T, N> (&rows)[Pending<T, N>::most],
                        const Pending<T, N>& p, Index c0, Index cols, View<T> c) {
   constexpr int R = Pending<T, N>::most;
-  const T rate = u.rate, decay = u.decay;  // read once, as the rest: no store to W or c can change them
+  // Copies, which a store to W or c can't change: the compiler reads them once.
+  const T rate = u.rate, decay = u.decay;
   RowStep<T, N> step[R];
   T h[N][R];
 #pragma GCC unroll 8

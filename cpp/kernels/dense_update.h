@@ -144,7 +144,8 @@ template <class T, int N>
 inline void update_row(const DenseUpdate<T>& u, Index i, Index c0, Index c1) {
   const RowStep<T, N> row(u, i);
   const bool plain = is_plain(u);
-  const T rate = u.rate, decay = u.decay;  // read once: no store to W can change them
+  // Copies, which a store to W can't change: the compiler reads them once.
+  const T rate = u.rate, decay = u.decay;
   if (plain && decay == 0 && !row.any) return;
   const auto pass = [&](auto&& each) {
     for (Index c = c0; c < c1; c += lanes<T>) {

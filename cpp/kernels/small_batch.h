@@ -79,7 +79,8 @@ struct Pending {
 // c[e, :] += Σ of R rows, each times its h: one pass over c for R rows.
 template <class T, int R, int N>
 inline void add_rows(const Pending<T, N>& p, int first, Index cols, View<T> c) {
-  const T* at[R];  // read once: no store to c can change them
+  // Copies, which a store to c can't change: the compiler reads them once.
+  const T* at[R];
   T h[N][R];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {

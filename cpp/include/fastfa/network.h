@@ -173,7 +173,7 @@ class FASTFA_API Network {
   // reset: forgets state and traces; the next forward_step() begins with zero. state, traces: the
   //   network's own (examples, units), and (examples · (inputs + units + 1), units); no data where there
   //   are none. past_inputs: with an input_delay, what the units have not seen yet, (delay · examples,
-  //   inputs). begin_state makes all three, filled with zeros.
+  //   inputs). begin_state: makes state, traces and past inputs, and sets them to zero.
   EpochResult train_sequences(MatrixView<const T> x, MatrixView<const T> y, const SequencePlan& plan,
                               const Optimizer& optimizer, const Poll& poll, const T* weight);
   void forward_sequences(MatrixView<const T> x, std::int64_t times, MatrixView<T> out, const Poll& poll);

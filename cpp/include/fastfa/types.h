@@ -294,9 +294,10 @@ struct EpochResult {
 // sequence, by a scan that ends where the window begins (truncated backprop through time).
 enum class TimeUpdate : int { sequence, step, window };
 
-// An epoch over sequences order[0 … n) of `times` steps each. carry: they go on from the network's state
-// instead of zero; they must then be one batch. window: with that update, how many steps a window has;
-// the last window may be shorter. With other updates it is 0.
+// What an epoch does. It trains with the sequences order[0], …, order[n − 1]; each has `times` steps.
+// carry: the sequences begin with the network's state instead of zero. All must then be in one batch.
+// window: the number of steps in a window, for TimeUpdate::window; the last window may have fewer. For
+// the other updates window is 0.
 struct SequencePlan {
   std::int64_t times = 0;
   TimeUpdate update = TimeUpdate::sequence;

@@ -14,8 +14,9 @@ from ._tasks import draw_biases, learning_curve, nonlinear_task, spaced, tanh_ne
 
 # Supplementary Note 3: minibatches of 100, learning rate 0.05, target 30-20-10-10, networks 30-40-10 and
 # 30-40-20-10, tanh hidden and linear output units, x ~ N(0, 1), weights and biases uniform; Figure 6: 5
-# runs. Not given, and chosen here: the target's weights U(-1, 1), weights and biases U(±1/√n_in), errors
-# of equal size to all layers, updates averaged over the batch.
+# runs. The paper does not give the following; we chose it. The target's weights and biases are uniform
+# in ±1, the learners' in ±1/√n_in. Errors have equal size in all layers. An update is the mean over the
+# batch.
 _COMMON = {
     "target": [30, 20, 10, 10],
     "three": [30, 40, 10],

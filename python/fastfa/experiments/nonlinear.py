@@ -17,8 +17,8 @@ from ._tasks import draw_biases, learning_curve, nonlinear_task, spaced, tanh_ne
 # and the examples fixed. Not given, and chosen here so that backprop gains from a layer: the target's
 # weights U(-1, 1); learning rate 0.01, with which all rules improve (with 0.03 not);
 # weights and biases U(±1/√n_in), errors of equal size to all layers. The paper stopped when backprop
-# gained little more on the training set, which here is so after some 100,000 examples: ours go on to
-# 400,000, since feedback alignment with four layers takes longer (backprop is passed after 200,000).
+# improved little more on the training set. Here that is after about 100,000 examples. Our runs have
+# 400,000: with four layers feedback alignment needs 200,000 to reach a smaller error than backprop.
 _COMMON = {
     "target": [30, 20, 10, 10],
     "three": [30, 20, 10],
