@@ -49,9 +49,12 @@ def workers(count: int, start: Callable[..., None], *arguments: Any) -> Iterator
     try:
         yield Pool(executor)
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - before:
             child.kill()
             child.join()
         raise
-    executor.shutdown()
+    finally:
+        # This waits until the executor's thread has ended. If it still ran at Python's end, it could close
+        # a pipe to which Python writes then, and Python would print a traceback.
+        with held():
+            executor.shutdown(cancel_futures=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,6 +12,7 @@ import threading
 import time
 
 import pytest
+from fastfa.processes import workers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 
@@ -267,6 +270,21 @@ sys.stdout.flush()
 os._exit(0)
 """
     assert int(run_python(code)) > 100  # so many lines had a signal
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, None])
+def test_a_pool_leaves_no_process_and_no_thread(error):
+    """Else a command that was interrupted printed a traceback at Python's end, now and then."""
+    before = set(threading.enumerate())
+    with pytest.raises(error) if error else contextlib.nullcontext(), workers(2, int) as pool:
+        for seconds in (0, 0, 3600) if error else (0, 0):
+            pool.submit(seconds, time.sleep, seconds)
+        for _ in range(2):
+            assert pool.next_done() == (0, None)
+        if error:
+            raise error
+    assert set(threading.enumerate()) == before
+    assert not multiprocessing.active_children()
 
 
 def test_a_terminal_that_is_closed_leaves_the_weights(training, tmp_path):
