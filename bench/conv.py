@@ -6,7 +6,8 @@
     python bench/conv.py --layers              # fastfa's layers one by one
 
 One step of backprop, and in fastfa of feedback alignment too, with plain SGD on the mean over the batch,
-float32. All take turns in one process; the table has medians. The floor is what a step's multiply-adds
+in float32, and with products in bf16 and float32 weights (PyTorch: autocast). All take turns in one
+process; the table has medians. The floor is what a step's multiply-adds in float32
 (forward, and both gradients but for that of the input) take at the rate of fastfa's own dense product of
 512 × 1024 × 1024, measured beside them; Winograd's algorithm needs fewer. Memory is the peak of a
 process of its own, above what it had before.
@@ -29,6 +30,7 @@ from measuring import command
 SCHEMA = "fastfa-bench-conv/1"
 NAMES = ("lenet", "32-64-128", "32-32-64-64")
 LR = 1e-4
+MOST = {"float32": 1e-2, "bf16": 0.1}  # of the first update, a small difference of float32 weights
 
 
 def product_rate() -> Callable[[], float]:
@@ -55,7 +57,7 @@ def agreeing(net: Any, x: Any, y: Any, peers: dict[str, Any]) -> dict[str, Any]:
             np.linalg.norm(theirs - ours) / np.linalg.norm(ours - before)
             for theirs, ours, before in zip(each.weights(), other.weights, net.weights, strict=True)
         ]
-        if max(errors) < 1e-2:  # of a small difference of float32 weights
+        if max(errors) < MOST["bf16" if "bf16" in name else "float32"]:
             kept[name] = each
         else:
             print(f"{name} isn't timed: its first update is {max(errors):.1e} off")
@@ -69,7 +71,13 @@ def compare(name: str, rounds: int) -> dict[str, Any]:
     from convolutions.networks import PLANS, Contestant, batch_of, multiplications
 
     shape, batch, layers = PLANS[name]
-    nets = {f"fastfa, {rule}": fa.Network(shape, layers, rule) for rule in ("bp", "fa")}
+    nets = {
+        f"fastfa, {rule}{', bf16' * (precision == 'bf16')}": fa.Network(
+            shape, layers, rule, matmul_precision=precision
+        )
+        for precision in MOST
+        for rule in ("bp", "fa")
+    }
     net, sgd = nets["fastfa, bp"], fa.SGD(LR)
     x, y = batch_of(net, batch)
     peers = torch.steps(net, x, y, LR) | jax.steps(net, x, y, LR)
@@ -148,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rounds": options.rounds,
         "threads": options.threads,
         "processors_used": processors,
+        "bf16": fa.build_info()["bf16"],
     }
     result = record.head(SCHEMA, protocol)
     result["versions"] |= record.peer_versions()

@@ -1,6 +1,8 @@
-"""The same network in PyTorch: both layouts of memory, eager and compiled."""
+"""The same network in PyTorch: both layouts of memory, eager and compiled, in float32 and in bf16."""
 
 from __future__ import annotations
+
+import itertools
 
 import fastfa as fa
 
@@ -16,7 +18,7 @@ def steps(net: fa.Network, x, y, lr: float) -> dict[str, Contestant]:
         return {}
     torch.set_num_threads(fa.get_num_threads())
 
-    def stepper(layout, compiled: bool) -> Contestant:
+    def stepper(layout, compiled: bool, bf16: bool) -> Contestant:
         model = to_module(net).to(memory_format=layout)
         images = torch.from_numpy(x).reshape(-1, *net.input_shape).to(memory_format=layout)
         targets, sgd = torch.from_numpy(y), torch.optim.SGD(model.parameters(), lr)
@@ -24,7 +26,9 @@ def steps(net: fa.Network, x, y, lr: float) -> dict[str, Contestant]:
 
         def step() -> None:
             sgd.zero_grad()
-            loss = 0.5 * ((targets - forward(images)) ** 2).sum(dim=1).mean()
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                outputs = forward(images)
+            loss = 0.5 * ((targets - outputs.float()) ** 2).sum(dim=1).mean()
             loss.backward()
             sgd.step()
 
@@ -34,6 +38,7 @@ def steps(net: fa.Network, x, y, lr: float) -> dict[str, Contestant]:
     layouts = {"torch": torch.contiguous_format, "torch, channels last": torch.channels_last}
     found = {}
     for name, layout in layouts.items():
-        for compiled in (False, True):
-            found[name + ", compiled" * compiled] = stepper(layout, compiled)
+        for compiled, bf16 in itertools.product((False, True), repeat=2):
+            label = name + ", compiled" * compiled + ", bf16" * bf16
+            found[label] = stepper(layout, compiled, bf16)
     return found

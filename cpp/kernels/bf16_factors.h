@@ -118,7 +118,7 @@ inline void round_factor_run(const RoundFactor<float>& f, int tile, int tile_end
 
 // Two rows of a panel become one of words. `wide`: there is a second vector.
 inline void pair_rows(const float* low, const float* high, bool wide, Word* to) {
-  const auto vector = [](const float* p, Index at) { return p ? load(p + at) : Floats{}; };
+  const auto vector = [](const float* p, Index at) { return p ? load_unaligned(p + at) : Floats{}; };
   store_words(to, word_pairs(vector(low, 0), vector(high, 0)));
   store_words(to + n_lanes, wide ? word_pairs(vector(low, n_lanes), vector(high, n_lanes)) : Words{});
 }

@@ -6,6 +6,7 @@
 // itself.
 #pragma once
 
+#include "kernels/conv_ops.h"
 #include "kernels/kernel_op.h"
 #include "kernels/ops.h"
 
@@ -40,6 +41,14 @@ struct WithBf16 {
   View<const Bf16> a;
 };
 
+// Convolutions: operations as in ConvSet (kernel_table.h), in scratch of another size
+// (bf16_conv_layout.h).
+struct Bf16ConvSet {
+  Op<ConvForward<float>> weights, forward;
+  Op<ConvBack<float>> turn, back;
+  Op<ConvUpdate<float>> gradient;
+};
+
 struct Bf16Set {
   const char* how;  // "amx", "avx512_bf16", "emulated"
   Op<RoundFactor<float>> round_factor;
@@ -49,6 +58,7 @@ struct Bf16Set {
   Op<WithBf16<PropagateBits<float>>> propagate_bits;
   Op<WithBf16<PropagateProcedural<float>>> propagate_procedural;
   Op<WithBf16<DenseUpdate<float>>> dense_update;
+  const Bf16ConvSet* conv;
 };
 
 }  // namespace fastfa

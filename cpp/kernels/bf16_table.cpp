@@ -188,11 +188,6 @@ void update_run(const WithBf16<DenseUpdate<float>>& with, int tile, int tile_end
 
 }  // namespace
 
-#define FASTFA_TEXT_(x) #x
-#define FASTFA_TEXT(x) FASTFA_TEXT_(x)
-#define FASTFA_JOINED_(x, y) x##y
-#define FASTFA_JOINED(x, y) FASTFA_JOINED_(x, y)
-
 const Bf16Set FASTFA_JOINED(bf16_, FASTFA_BF16_WAY) = {
     FASTFA_TEXT(FASTFA_BF16_WAY),
     {round_factor_tiles, round_factor_run, nullptr},
@@ -201,6 +196,7 @@ const Bf16Set FASTFA_JOINED(bf16_, FASTFA_BF16_WAY) = {
     {back_tiles<PropagateSign<float>>, back_sign_run, nullptr},
     {back_tiles<PropagateBits<float>>, back_bits_run, nullptr},
     {back_tiles<PropagateProcedural<float>>, back_procedural_run, nullptr},
-    {update_tiles, update_run, nullptr}};
+    {update_tiles, update_run, nullptr},
+    &FASTFA_JOINED(bf16_conv_, FASTFA_BF16_WAY)};
 
 }  // namespace fastfa

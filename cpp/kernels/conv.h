@@ -100,6 +100,22 @@ inline void take_band(View<const T> from, Index pixels, Index channels, T* to, I
   }
 }
 
+// to (maps, channels) = wᵀ, whole vectors of channels
+template <class T>
+inline void turn(View<const T> w, Index channels, Index maps, View<T> to) {
+  constexpr Index whole = lanes<T>;
+  for (Index c = 0; c < channels; c += whole) {
+    for (Index m = 0; m < maps; m += whole) {
+      Vec<T> block[lanes<T>];
+      for (Index i = 0; i < whole; ++i) {
+        block[i] = c + i < channels ? load(w[c + i] + m) : Vec<T>{};
+      }
+      transpose_block<T>(block);
+      for (Index i = 0; i < min(whole, maps - m); ++i) store(to[m + i] + c, block[i]);
+    }
+  }
+}
+
 // A piece: an example and rows y0 … y1 of it.
 struct Piece {
   Index example, y0, y1;

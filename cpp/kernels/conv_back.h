@@ -51,16 +51,7 @@ void conv_turn_run(const ConvBack<T>& t, int tile, int tile_end) {
         const Index kx = of.first + (of.count - 1 - j) * s.stride_w;
         const View<const T> from = t.w.from((ky * s.kernel_w + kx) * s.channels);
         const View<T> to = turned.from((ky * s.kernel_w + of.place + j) * s.maps);
-        for (Index c = 0; c < s.channels; c += whole) {
-          for (Index m = 0; m < s.maps; m += whole) {
-            Vec<T> block[lanes<T>];
-            for (Index i = 0; i < whole; ++i) {
-              block[i] = c + i < s.channels ? load(from[c + i] + m) : Vec<T>{};
-            }
-            transpose_block<T>(block);
-            for (Index i = 0; i < min(whole, s.maps - m); ++i) store(to[m + i] + c, block[i]);
-          }
-        }
+        turn(from, s.channels, s.maps, to);
       }
     }
   }

@@ -363,7 +363,7 @@ struct DenseOnline {
 
 // The version of the packs, here and in bf16_ops.h, tiny_ops.h, local_ops.h, conv_ops.h,
 // recurrent_ops.h and kernel_table.h.
-constexpr std::uint32_t kernel_abi = 23;
+constexpr std::uint32_t kernel_abi = 24;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

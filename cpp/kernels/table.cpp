@@ -38,8 +38,6 @@
 #else
 #define FASTFA_AMX_SET nullptr
 #endif
-#define FASTFA_TEXT_(x) #x
-#define FASTFA_TEXT(x) FASTFA_TEXT_(x)
 
 namespace fastfa {
 namespace {

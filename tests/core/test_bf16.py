@@ -8,6 +8,7 @@ import pickle
 import fastfa as fa
 import numpy as np
 import pytest
+from bf16_cases import rounded
 from parity import relative_error
 
 WAYS = fa.build_info()["bf16_available"]
@@ -23,13 +24,6 @@ SIZES = [
     (128, 513, 65),
     (40, 1029, 50),
 ]
-
-
-def rounded(x: np.ndarray) -> np.ndarray:
-    """To eight bits of mantissa, to the nearest, ties to even, subnormals to zero; as float64."""
-    bits = np.ascontiguousarray(x, dtype=np.float32).view(np.uint32).astype(np.uint64)
-    near = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
-    return np.where(np.abs(x) < 2.0**-126, 0.0, near).astype(np.float64)
 
 
 def network(n_in: int, units: int, precision: str = "bf16", **more) -> fa.Network:

@@ -6,7 +6,7 @@
 #include "core/machine/buffer.h"
 #include "core/machine/isa.h"
 #include "core/machine/thread_team.h"
-#include "kernels/conv_layout.h"
+#include "kernels/bf16_conv_layout.h"
 
 namespace fastfa {
 namespace {
@@ -83,18 +83,25 @@ class CpuBackend final : public Backend<T> {
     run(kernels_.local_update, args);
   }
   typename Backend<T>::ConvRoom conv_room(const LocalShape& s, Index) const override {
-    return {forward_room<T>(s), back_room<T>(s), conv_blocks};
+    // Of what is too small for bf16, and of what isn't.
+    const Index forward = bf16_ ? forward_room_in_bf16(s) : 0, back = bf16_ ? back_room_in_bf16(s) : 0;
+    return {std::max(forward_room<T>(s), forward), std::max(back_room<T>(s), back), conv_blocks};
   }
   void conv_forward(const ConvForward<T>& args) override {
+    const bool enough = forward_in_bf16(args.shape, args.n);
+    if (convolved(enough, args, &Bf16ConvSet::weights, &Bf16ConvSet::forward)) return;
     if (by_winograd<T>(args.shape)) run(conv_.conv_weights, args);
     run(conv_.conv_forward, args);
   }
   void conv_back(const ConvBack<T>& args) override {
+    const bool enough = back_in_bf16(args.shape, args.n);
+    if (convolved(enough, args, &Bf16ConvSet::turn, &Bf16ConvSet::back)) return;
     run(conv_.conv_turn, args);
     run(conv_.conv_back, args);
   }
   void conv_update(const ConvUpdate<T>& args) override {
-    run(conv_.conv_gradient, args);
+    const bool enough = forward_in_bf16(args.shape, args.n);
+    if (!convolved(enough, args, &Bf16ConvSet::gradient)) run(conv_.conv_gradient, args);
     run(conv_.conv_learn, args);
   }
   void pool_forward(const PoolForward<T>& args) override { run(conv_.pool_forward, args); }
@@ -136,6 +143,17 @@ class CpuBackend final : public Backend<T> {
       left.to = {left_.data(), bf16_ld(left.across ? left.n : k)};
       run(bf16_->round_factor, left);
       run(bf16_->*op, {args, left.to});
+      return true;
+    }
+    return false;
+  }
+  // The same of a convolution that is large enough or isn't.
+  template <class Args, class... Ops>
+  bool convolved([[maybe_unused]] bool enough, [[maybe_unused]] const Args& args,
+                 [[maybe_unused]] Ops Bf16ConvSet::*... ops) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (!bf16_ || !enough) return false;
+      (run(bf16_->conv->*ops, args), ...);
       return true;
     }
     return false;

@@ -211,7 +211,7 @@ typedef struct fastfa_config {
   double input_dropout;
   double perturbation;          /* above 0: node perturbation with noise of this size, and no feedback */
   const char* device;           /* "cpu", or "cuda", "cuda:1", ... */
-  const char* matmul_precision; /* "float32"; on the CPU "bf16", on a GPU "tf32": dense products */
+  const char* matmul_precision; /* "float32"; on the CPU "bf16", on a GPU "tf32": large products */
   const char* noisy_layers;     /* of node perturbation: "all", or "hidden": the output learns from e */
   const char* noise_on;         /* of hidden layers: "pre_activation", "activation" */
 } fastfa_config;

@@ -79,8 +79,8 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "exists", "SHARE"),
         Setting("bias", bool, True, "whether layers have biases"),
         Setting("dtype", str, "float32", "float32 or float64", "NAME"),
-        Setting("matmul_precision", str, "float32", "float32, or bf16: factors of dense products of "
-                "at least 32 examples are rounded to 8 bits", "NAME"),
+        Setting("matmul_precision", str, "float32", "float32, or bf16: factors of large products "
+                "are rounded to 8 bits", "NAME"),
     ),
     "feedback": (
         Setting("feedback", str, "fa", "the learning rule: bp, fa, dfa, drtp, shallow, sparse_fa, "

@@ -55,7 +55,9 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
         ``"cpu"``; ``"cuda"`` or ``"cuda:1"``: an NVIDIA GPU on Linux, if this build has CUDA
         (``fastfa.build_info()["cuda"]``). Weights, feedback and activations then live there; ``weights``
         and the other views still show and change them. Results equal the CPU's up to rounding.
-    matmul_precision : {"float32", "tf32"}
+    matmul_precision : {"float32", "bf16", "tf32"}
+        ``"bf16"``, for float32 on the CPU: large products of dense layers and convolutions have factors
+        rounded to bf16, 8 bits, and float32 sums; weights stay float32 (docs/precision.md).
         ``"tf32"``, for float32 on a GPU: products of matrices of at least 32 rows and columns on tensor
         cores, with factors rounded to 10 bits of mantissa (relative error about 1e-3) and float32 sums.
     matmul_library : {"fastfa", "cublas", "fastest"}
