@@ -22,7 +22,8 @@ inline void end_row(Bf16* row, Index k) {
   std::memset(row + k, 0, static_cast<std::size_t>(bf16_padded(k) - k) * sizeof(Bf16));
 }
 
-// Calls f(piece, where its first position is in the lot) for the pieces of a lot.
+// Calls f(piece, where its first position is in the lot) for the pieces of a lot; how many positions
+// they have.
 template <class F>
 inline Index for_pieces(const LocalShape& s, Index lot, Index n, F&& f) {
   const Index own = lot_pieces(s), pieces = n * bands_of(s.out_w, s.out_h);

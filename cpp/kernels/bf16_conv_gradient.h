@@ -9,7 +9,7 @@ namespace {
 
 constexpr Index chain_positions = 1024;  // whose products are added up in float32
 
-// δᵀ of a lot, rounded, and the sums of the bias.
+// Puts δᵀ of a piece into that of its lot, rounded, and adds δ to the sums of the bias.
 inline void lay_deltas(const ConvUpdate<float>& g, const Piece& piece, Index first, View<Bf16> left,
                        double* bias) {
   const LocalShape& s = g.shape;

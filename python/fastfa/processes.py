@@ -54,7 +54,7 @@ def workers(count: int, start: Callable[..., None], *arguments: Any) -> Iterator
             child.join()
         raise
     finally:
-        # This waits until the executor's thread has ended. If it still ran at Python's end, it could close
-        # a pipe to which Python writes then, and Python would print a traceback.
+        # This waits until the executor's thread has ended. If it still ran at Python's end, it could
+        # close a pipe to which Python writes then, and Python would print a traceback.
         with held():
             executor.shutdown(cancel_futures=True)
