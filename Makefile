@@ -176,13 +176,13 @@ comma := ,
 tests_of = $(foreach name,$(1),$(or $(wildcard tests/*/test_$(name).py),$(error there is no tests/*/test_$(name).py)))
 
 # What goes through the core, its bindings and its kernels; and what does so from several threads.
-sanitized := activations sequences adam alignment arrays bad_feedback bad_input bad_learning bad_local capi capi_errors capi_learning \
+sanitized := activations sequences adam alignment arrays bad_feedback bad_input bad_learning bad_local bf16 bf16_conv capi capi_errors capi_learning \
   checkpoint_files checkpoint_reading checkpoint_writing conv conv_kernels conv_use cuda_arrays cuda_conv \
   cuda_ensemble cuda_graphs cuda_training custom_feedback density distortion divergence dropout ensemble \
   feedback_matrices finite_differences fork learning local local_network local_oracles locks network_api network_state \
   node_perturbation online oracles padding philox plasticity plasticity_sparse process_end \
   robust_feedback sizes state_file stepwise stepwise_calls stepwise_refusals weight_mirror
-kernels := sequences activations adam conv conv_kernels density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
+kernels := sequences activations adam bf16 bf16_conv conv conv_kernels density dropout ensemble feedback_matrices local local_network node_perturbation online oracles \
   padding plasticity plasticity_sparse stepwise stepwise_calls stepwise_refusals weight_mirror
 concurrent := threads python_threads locks interrupt robust_feedback stepwise_calls ensemble process_end
 

@@ -53,6 +53,8 @@ def runtime(name: str) -> str:
 
 def main() -> int:
     kind, site, *tests = sys.argv[1:]
+    if not (Path(site) / "fastfa").is_dir():
+        raise SystemExit(f"{site} was given; it must have a build, which make {site}/.built makes")
     library = {"address": "libasan.so", "thread": "libtsan.so"}[kind]
     environment = {
         **os.environ,
