@@ -10,12 +10,14 @@ namespace fastfa {
 // The product is that of patches, one row for each position, and W: its factors have k = s.patch(). It
 // is formed in lots, a few bands or whole images at a time, of about so many positions.
 constexpr Index lot_positions = 128;
-constexpr Index widest_panel = 32;  // columns of a panel, with the longest vectors
+constexpr Index most_of_lot = 1 << 20;  // numbers of several pieces' patches, 2 MiB of the left factor
+constexpr Index widest_panel = 32;      // columns of a panel, with the longest vectors
 
 // Pieces (conv.h) of a lot.
 constexpr Index lot_pieces(const LocalShape& s) {
   const Index positions = band_rows(s.out_w, s.out_h) * s.out_w;
-  return positions < lot_positions ? lot_positions / positions : 1;
+  const Index fit = most_of_lot / (positions * s.patch()), own = lot_positions / positions;
+  return larger(own < fit ? own : fit, 1);
 }
 constexpr Index lots_of(const LocalShape& s, Index n) {
   const Index pieces = n * bands_of(s.out_w, s.out_h);
