@@ -275,7 +275,7 @@ os._exit(0)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, None])
 def test_a_pool_leaves_no_process_and_no_thread(error):
     """Else a command that was interrupted printed a traceback at Python's end, now and then."""
-    before = set(threading.enumerate())
+    threads, processes = set(threading.enumerate()), set(multiprocessing.active_children())
     with pytest.raises(error) if error else contextlib.nullcontext(), workers(2, int) as pool:
         for seconds in (0, 0, 3600) if error else (0, 0):
             pool.submit(seconds, time.sleep, seconds)
@@ -283,8 +283,8 @@ def test_a_pool_leaves_no_process_and_no_thread(error):
             assert pool.next_done() == (0, None)
         if error:
             raise error
-    assert set(threading.enumerate()) == before
-    assert not multiprocessing.active_children()
+    assert set(threading.enumerate()) <= threads
+    assert set(multiprocessing.active_children()) <= processes
 
 
 def test_a_terminal_that_is_closed_leaves_the_weights(training, tmp_path):
