@@ -11,7 +11,7 @@
 namespace fastfa {
 namespace {
 
-// Rounds `count` numbers. Whole vectors are written, so some beyond them.
+// Rounds `count` numbers. It writes whole vectors, so it also writes some numbers behind the last one.
 inline void round_run(const float* from, Index count, Bf16* to) {
   for (Index i = 0; i < count; i += 2 * n_lanes) {
     const Words words = words_of(load_unaligned(from + i), load_unaligned(from + i + n_lanes));
@@ -22,8 +22,8 @@ inline void end_row(Bf16* row, Index k) {
   std::memset(row + k, 0, static_cast<std::size_t>(bf16_padded(k) - k) * sizeof(Bf16));
 }
 
-// Calls f(piece, where its first position is in the lot) for the pieces of a lot; how many positions
-// they have.
+// Calls f(piece, place of its first position in the lot) for each piece of a lot. Returns the number of
+// positions in the lot.
 template <class F>
 inline Index for_pieces(const LocalShape& s, Index lot, Index n, F&& f) {
   const Index own = lot_pieces(s), pieces = n * bands_of(s.out_w, s.out_h);
@@ -53,8 +53,8 @@ inline void pack_weights(Index k, Index cols, Word* to, Row&& row) {
   pack_pairs(0, k, words_of_panel(k), cols > n_lanes, to, row);
 }
 
-// The positions of a lot, all maps: seen(example) is what the convolution sees, and take(piece, units)
-// gets the sums.
+// The product for all positions of a lot and all maps. seen(example) returns the input of the
+// convolution. take(piece, units) receives the result.
 template <class Seen, class Take>
 inline void patches_product(const LocalShape& s, Index lot, Index n, const Word* w, const float* bias,
                             const ConvInBf16& room, float* scratch, Seen&& seen, Take&& take) {

@@ -1,5 +1,5 @@
-// How convolutions by factors in bf16 lie in scratch memory, and how much of it they need. Sizes are in
-// floats.
+// Convolutions whose factors are rounded to bf16: what they keep in scratch memory, and how much of it
+// they need. Sizes are in floats.
 #pragma once
 
 #include "kernels/bf16_ops.h"
@@ -7,8 +7,8 @@
 
 namespace fastfa {
 
-// The product is that of patches, one row for each position, and W: its factors have k = s.patch(). It
-// is formed in lots, a few bands or whole images at a time, of about so many positions.
+// The left factor has a row for each position: its patch. The right factor is W. The product is formed
+// in lots. A lot is one band, or several small images. It has about this many positions.
 constexpr Index lot_positions = 128;
 constexpr Index most_of_lot = 1 << 20;  // numbers of several pieces' patches, 2 MiB of the left factor
 constexpr Index widest_panel = 32;      // columns of a panel, with the longest vectors
@@ -27,11 +27,12 @@ constexpr Index most_positions(const LocalShape& s) {
   return lot_pieces(s) * band_rows(s.out_w, s.out_h) * s.out_w;
 }
 
-// A factor of so many words, two rows in each, for all columns.
+// Words of a factor with k rows: in one panel, and in all columns. A word holds two rows of a column.
 constexpr Index words_of_panel(Index k) { return bf16_padded(k) / 2; }
 constexpr Index conv_words(Index k, Index cols) { return words_of_panel(k) * bf16_padded(cols); }
 
-// The convolution of δ that brings errors back. A stride is made of zeros between units.
+// The convolution of δ that brings errors back. If the stride is larger than 1, there are zeros between
+// the units.
 constexpr LocalShape spread_shape(const LocalShape& s) {
   LocalShape spread = s;
   spread.out_h = (s.out_h - 1) * s.stride_h + 1;
@@ -41,8 +42,8 @@ constexpr LocalShape spread_shape(const LocalShape& s) {
 }
 constexpr bool spreads(const LocalShape& s) { return s.stride_h > 1 || s.stride_w > 1; }
 
-// What a tile of the product works in, one after the other: an image whose units are spread, patches,
-// the left factor, and the result.
+// Scratch of one tile of the product. These four follow each other: units with zeros between them,
+// patches, the left factor, the result.
 struct ConvInBf16 {
   Index spread, patches, left, made;
   constexpr Index size() const { return spread + patches + left + made; }
@@ -52,8 +53,8 @@ constexpr ConvInBf16 product_in_bf16(const LocalShape& s, bool spread) {
   return {spread ? scratch_of(s.inputs()) : 0, patch_layout(s).size,
           scratch_of(bf16_size(rows, s.patch()) / 2), scratch_of(rows * padded_cols(s.maps))};
 }
-// What a block of the gradient works in: the patches of a lot, where each of them begins, the left
-// factor δᵀ, a panel of the right one, and the sums.
+// Scratch of one block of the gradient. These five follow each other: the patches of a lot, pointers to
+// each of them, the left factor δᵀ, one panel of the right factor, the sums.
 struct GradientInBf16 {
   Index patches, places, left, panel, sums;
   constexpr Index size() const { return patches + places + left + panel + sums; }
@@ -67,7 +68,7 @@ constexpr GradientInBf16 gradient_in_bf16(const LocalShape& s) {
           scratch_of(rows * p.runs * (p.length + widest_panel))};
 }
 
-// Is it large enough? What is smaller is formed in float32.
+// Is the product large enough for bf16? Smaller ones are formed in float32.
 constexpr bool enough_for_bf16(Index rows, Index k, Index cols) {
   return rows >= bf16_least && k >= bf16_least && cols >= bf16_least;
 }
@@ -78,12 +79,12 @@ constexpr bool back_in_bf16(const LocalShape& s, Index n) {
   return enough_for_bf16(n * s.height * s.width, s.kernel_h * s.kernel_w * s.maps, s.channels);
 }
 
-// Scratch of all: the words of W, and tiles.
+// Scratch of the whole operation: the words of W, then the tiles.
 constexpr Index forward_room_in_bf16(const LocalShape& s) {
   return larger(conv_words(s.patch(), s.maps) + conv_tiles * product_in_bf16(s, false).size(),
                 conv_blocks * gradient_in_bf16(s).size());
 }
-// Before the product, Wᵀ is made a panel at a time.
+// conv_turn works in the scratch of the same tile: it needs one panel of Wᵀ.
 constexpr Index back_tile_in_bf16(const LocalShape& s) {
   const LocalShape b = spread_shape(s);
   return larger(product_in_bf16(b, spreads(s)).size(), scratch_of(b.patch() * widest_panel));

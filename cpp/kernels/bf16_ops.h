@@ -41,8 +41,8 @@ struct WithBf16 {
   View<const Bf16> a;
 };
 
-// Convolutions: operations as in ConvSet (kernel_table.h), in scratch of another size
-// (bf16_conv_layout.h).
+// The operations of a convolution. They do what those of ConvSet (kernel_table.h) do. Their scratch has
+// another size (bf16_conv_layout.h).
 struct Bf16ConvSet {
   Op<ConvForward<float>> weights, forward;
   Op<ConvBack<float>> turn, back;

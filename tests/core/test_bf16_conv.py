@@ -9,8 +9,8 @@ from bf16_cases import rounded
 from conv_kernel_cases import passed_back, windows
 from parity import relative_error
 
-# (channels, height, width), maps and kernel of two convolutions, stride, padding, examples. Products are
-# formed in lots of about 128 positions: parts of an image, or several small ones.
+# (channels, height, width), maps and kernel of two convolutions, stride, padding, examples. The kernels
+# work on about 128 positions at a time: a part of a large image, or several small images.
 CASES = {
     "bands": ((2, 28, 30), (33, 7), (40, 3), 1, "same", 2),
     "several bands in a sum": ((3, 19, 21), (35, 4), (32, 5), 1, "valid", 17),

@@ -42,8 +42,9 @@ class FASTFA_API Network {
   // Products of large enough matrices on tensor cores, of factors rounded to TF32 (10 bits of mantissa),
   // or exact float32 again, as at first. Refused but for float on a device.
   void use_tf32(bool on);
-  // The same on the CPU, for float: factors of large products of dense layers and convolutions are
-  // rounded to bf16 (8 bits), sums are float32. Refused for double, and on a device.
+  // Large products of dense layers and convolutions on the CPU: their factors are rounded to bf16 (8
+  // bits of mantissa), their sums are float32. false: exact float32 again. Refused for double, and on a
+  // device.
   void use_bf16(bool on);
   // Dense products by the cuBLAS (12 or later) at `path`, such as "libcublas.so.13": always, or where it
   // takes less time, which is measured when a product of some shape is first asked for; sums then run in
