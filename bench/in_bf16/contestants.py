@@ -15,12 +15,12 @@ class Contestant(NamedTuple):
     weights: Callable[[], list[np.ndarray]]  # as float32, (n_l+1, n_l)
 
 
-def fastfa(precision: str) -> Callable[[Task], Contestant]:
+def fastfa(precision: str, storage: str | None = None) -> Callable[[Task], Contestant]:
     def make(task: Task) -> Contestant:
         import fastfa as fa
 
         layers = [fa.Dense(n, "tanh") for n in task.sizes[1:-1]] + [fa.Dense(task.sizes[-1])]
-        rules = [fa.Feedback("array", array=b) for b in task.feedback]
+        rules = [fa.Feedback("array", array=b, storage=storage) for b in task.feedback]
         net = fa.Network(task.sizes[0], layers, rules, matmul_precision=precision)
         for mine, given in zip(net.weights, task.weights, strict=True):
             mine[...] = given
@@ -121,6 +121,8 @@ def jax(kind: str, *, masters: bool = False) -> Callable[[Task], Contestant]:
 CONTESTANTS: dict[str, Callable[[Task], Contestant]] = {
     "fastfa float32": fastfa("float32"),
     "fastfa bf16": fastfa("bf16"),
+    "fastfa float32, B in bf16": fastfa("float32", "bf16"),
+    "fastfa bf16, B in bf16": fastfa("bf16", "bf16"),
     "torch float32": torch("float32"),
     "torch bf16, masters": torch("bfloat16", masters=True),
     "torch bf16, pure": torch("bfloat16"),

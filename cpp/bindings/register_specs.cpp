@@ -177,7 +177,7 @@ void register_specs(py::module_& m) {
                        double density, std::int64_t rank, const std::string& magnitude,
                        std::int64_t refresh, const std::string& plasticity, double mirror_growth,
                        double mirror_decay, double mirror_noise, std::int64_t mirror_every,
-                       bool mirror_centred, const std::optional<py::function>& custom) {
+                       bool mirror_centred, const std::optional<py::function>& custom, bool in_bf16) {
              FeedbackSpec spec;
              spec.matrix = parse<Matrix>(matrix);
              spec.route = parse<Route>(route);
@@ -205,13 +205,14 @@ void register_specs(py::module_& m) {
              spec.mirror_every = mirror_every;
              spec.mirror_centred = mirror_centred;
              if (custom) spec.propagator = propagator(*custom);
+             spec.in_bf16 = in_bf16;
              return spec;
            }),
            py::kw_only(), py::arg("matrix"), py::arg("route"), py::arg("scale"), py::arg("gain"),
            py::arg("growth"), py::arg("before_slope"), py::arg("array"), py::arg("density"),
            py::arg("rank"), py::arg("magnitude"), py::arg("refresh"), py::arg("plasticity"),
            py::arg("mirror_growth"), py::arg("mirror_decay"), py::arg("mirror_noise"),
-           py::arg("mirror_every"), py::arg("mirror_centred"), py::arg("custom"));
+           py::arg("mirror_every"), py::arg("mirror_centred"), py::arg("custom"), py::arg("in_bf16"));
 
   py::class_<Optimizer>(m, "Optimizer")
       .def(py::init([](const std::string& kind, const py::kwargs& given) {

@@ -161,6 +161,7 @@ FeedbackSpec feedback_spec(const fastfa_feedback& given) {
   f.mirror_centred = averages || given.mirror_centred != 0;
   f.mirror_noise = given.mirror_noise;
   f.mirror_every = given.mirror_every;
+  f.in_bf16 = given.in_bf16 != 0;
   if (given.propagate) {
     f.propagator = [call = given.propagate, user = given.user](const double* delta, std::int64_t n,
                                                                std::int64_t n_source, double* out,

@@ -22,6 +22,7 @@
 #include "cuda/propagate.cuh"
 #include "cuda/propagate_bits.cuh"
 #include "cuda/propagate_hadamard.cuh"
+#include "cuda/propagate_pairs.cuh"
 #include "cuda/propagate_procedural.cuh"
 #include "cuda/propagate_sign.cuh"
 #include "cuda/propagate_sparse.cuh"
@@ -158,6 +159,11 @@ class CudaBackend final : public PatchBackend<T> {
     require("propagate_bits", p, p.positive, p.kept);
     device_->launch("propagate_bits", small_grid(p), block_of(SmallTile::threads),
                     cuda::propagate_bits<T>, p);
+  }
+  void propagate(const PropagatePairs<T>& p) override {
+    require("propagate_pairs", p, p.b);
+    device_->launch("propagate_pairs", small_grid(p), block_of(SmallTile::threads),
+                    cuda::propagate_pairs<T>, p);
   }
   void propagate(const PropagateProcedural<T>& p) override {
     require("propagate_procedural", p);

@@ -56,6 +56,7 @@ struct Bf16Set {
   Op<WithBf16<Propagate<float>>> propagate;
   Op<WithBf16<PropagateSign<float>>> propagate_sign;
   Op<WithBf16<PropagateBits<float>>> propagate_bits;
+  Op<WithBf16<PropagatePairs<float>>> propagate_pairs;
   Op<WithBf16<PropagateProcedural<float>>> propagate_procedural;
   Op<WithBf16<DenseUpdate<float>>> dense_update;
   const Bf16ConvSet* conv;

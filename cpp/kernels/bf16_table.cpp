@@ -149,6 +149,20 @@ void back_bits_run(const WithBf16<PropagateBits<float>>& with, int tile, int til
         V > 1, [&p, c](Index k0, Index k1, float* to) { spread_bits<float, V>(p, c, k0, k1, to); });
   });
 }
+void back_pairs_run(const WithBf16<PropagatePairs<float>>& with, int tile, int tile_end) {
+  const PropagatePairs<float>& p = with.of;
+  back(with, tile, tile_end, [&](Index c, Index cols, auto) {
+    return [&p, c, cols](Index k0, Index k1, Index padded, Word* to) {
+      Word* const end = to + padded * panel_words;
+      for (Index r = k0 / 2; r < (k1 + 1) / 2; ++r, to += panel_words) {
+        const Word* const words = reinterpret_cast<const Word*>(p.b[r] + c);
+        store_words(to, load_words(words));
+        store_words(to + n_lanes, cols > n_lanes ? load_words(words + n_lanes) : Words{});
+      }
+      std::memset(to, 0, static_cast<std::size_t>(end - to) * sizeof(Word));
+    };
+  });
+}
 void back_procedural_run(const WithBf16<PropagateProcedural<float>>& with, int tile, int tile_end) {
   const PropagateProcedural<float>& p = with.of;
   back(with, tile, tile_end, [&](Index c, Index, auto vecs) {
@@ -195,6 +209,7 @@ const Bf16Set FASTFA_JOINED(bf16_, FASTFA_BF16_WAY) = {
     {back_tiles<Propagate<float>>, back_run, nullptr},
     {back_tiles<PropagateSign<float>>, back_sign_run, nullptr},
     {back_tiles<PropagateBits<float>>, back_bits_run, nullptr},
+    {back_tiles<PropagatePairs<float>>, back_pairs_run, nullptr},
     {back_tiles<PropagateProcedural<float>>, back_procedural_run, nullptr},
     {update_tiles, update_run, nullptr},
     &FASTFA_JOINED(bf16_conv_, FASTFA_BF16_WAY)};

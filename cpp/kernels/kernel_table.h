@@ -17,6 +17,7 @@ struct KernelSet {
   Op<Propagate<T>> propagate;
   Op<PropagateSign<T>> propagate_sign;
   Op<PropagateBits<T>> propagate_bits;
+  Op<PropagatePairs<T>> propagate_pairs;
   Op<PropagateProcedural<T>> propagate_procedural;
   Op<PropagateSparse<T>> propagate_sparse;
   Op<PropagateHadamard<T>> propagate_hadamard;

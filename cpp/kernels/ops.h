@@ -167,6 +167,13 @@ struct PropagateBits : FeedbackProduct<T> {
   const std::uint32_t* kept;  // null: all
 };
 
+// B in bf16: word j of row r has elements (j, 2r), in its lower half, and (j, 2r + 1). With an odd n_src
+// the last row's upper halves are zero.
+template <class T>
+struct PropagatePairs : FeedbackProduct<T> {
+  View<const std::uint32_t> b;  // (⌈n_src / 2⌉, n_l)
+};
+
 // B drawn from Philox where it is used: element (j, k) is byte k % 16 of block (j, k / 16), one of 256
 // values spread evenly over (−scale, scale). `layer` is the counter's last word.
 template <class T>
@@ -363,7 +370,7 @@ struct DenseOnline {
 
 // The version of the packs, here and in bf16_ops.h, tiny_ops.h, local_ops.h, conv_ops.h,
 // recurrent_ops.h and kernel_table.h.
-constexpr std::uint32_t kernel_abi = 24;
+constexpr std::uint32_t kernel_abi = 25;
 
 // Training stops at activations or deltas beyond this magnitude. Two of them, times any learning rate
 // that check_optimizer() lets pass, don't overflow: so every weight is still finite then.

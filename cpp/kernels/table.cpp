@@ -19,6 +19,7 @@
 #include "kernels/propagate.h"
 #include "kernels/propagate_bits.h"
 #include "kernels/propagate_hadamard.h"
+#include "kernels/propagate_pairs.h"
 #include "kernels/propagate_procedural.h"
 #include "kernels/propagate_sign.h"
 #include "kernels/propagate_sparse.h"
@@ -50,6 +51,7 @@ constexpr KernelSet<T> kernels{
     {propagate_tiles<T>, propagate_run<T>, propagate_done<T>},
     {product_tiles<PropagateSign<T>>, propagate_sign_run<T>, nullptr},
     {product_tiles<PropagateBits<T>>, propagate_bits_run<T>, nullptr},
+    {propagate_pairs_tiles<T>, propagate_pairs_run<T>, propagate_pairs_done<T>},
     {product_tiles<PropagateProcedural<T>>, propagate_procedural_run<T>, nullptr},
     {propagate_sparse_tiles<T>, propagate_sparse_run<T>, nullptr},
     {propagate_hadamard_tiles<T>, propagate_hadamard_run<T>, nullptr},

@@ -118,6 +118,7 @@ class FeedbackSpec:
         mirror_every: int,
         mirror_centred: bool,
         custom: Callable[[np.ndarray], np.ndarray] | None,
+        in_bf16: bool,
     ) -> None: ...
 
 class Optimizer:

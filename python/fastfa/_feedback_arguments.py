@@ -166,6 +166,19 @@ def refresh(kind: str, value: Any) -> int:
     return value
 
 
+def storage(kind: str, plasticity: str | WeightMirror, value: Any) -> str | None:
+    if value is None:
+        return None
+    _check.choice("Feedback", "storage", value, ("bf16",))
+    _applies("storage", value, kind, PLASTIC)
+    if plasticity != "fixed":
+        raise ValueError(
+            f"[Feedback] storage was {value!r} with plasticity={plasticity!r}; it must not be given "
+            "there: what learns is kept whole"
+        )
+    return value
+
+
 def _applies(name: str, value: Any, kind: str, kinds: Sequence[str]) -> None:
     if kind not in kinds:
         raise ValueError(

@@ -34,6 +34,7 @@ MatrixName = Literal[
 RouteName = Literal["layerwise", "direct", "target"]
 PlasticityName = Literal["fixed", "kolen_pollack", "weight_mirror"]
 MagnitudeName = Literal["uniform", "fixed", "redrawn", "array"]
+StorageName = Literal["bf16"]
 ScaleName = Literal["equal_error", "equal_before_slope"]
 
 
@@ -120,6 +121,13 @@ class Feedback:
         For ``pseudoinverse``: W⁺ is computed anew every ``refresh`` steps; between them, weights
         that are written through views don't change it.
 
+    storage : {"bf16"}, optional
+        None: B is kept in the network's dtype. ``"bf16"``: two bytes an element, half of float32's
+        memory (``Network.feedback_bytes``), for ``uniform``, ``normal``, ``orthogonal`` and ``array``
+        with fixed plasticity. Each element is a float32 network's, rounded to the nearest bf16 number
+        (8 significant bits, at most 2⁻⁹ of it away), whatever the dtype; products are those of the
+        dtype, or of ``matmul_precision``, with this B. B can't be written to.
+
     Raises
     ------
     ValueError, TypeError
@@ -149,6 +157,7 @@ class Feedback:
         "refresh",
         "route",
         "scale",
+        "storage",
     )
 
     matrix: MatrixName | CustomFeedback
@@ -162,6 +171,7 @@ class Feedback:
     array: np.ndarray | None
     magnitude: MagnitudeName
     refresh: int
+    storage: StorageName | None
 
     def __init__(
         self,
@@ -177,6 +187,7 @@ class Feedback:
         array: Any = None,
         magnitude: MagnitudeName = "uniform",
         refresh: int = 1,
+        storage: StorageName | None = None,
     ) -> None:
         kind = _given.kind(matrix)
         of, learns = _given.route(kind, route), _given.plasticity(kind, route, plasticity)
@@ -192,6 +203,7 @@ class Feedback:
             "array": _given.array(kind, sizes, array),
             "magnitude": sizes,
             "refresh": _given.refresh(kind, refresh),
+            "storage": _given.storage(kind, learns, storage),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -230,6 +242,7 @@ class Feedback:
             "rank": None,
             "magnitude": "uniform",
             "refresh": 1,
+            "storage": None,
         }
         parts = [repr(self.matrix)]
         for name, default in defaults.items():
@@ -328,6 +341,7 @@ class Feedback:
             mirror_every=mirror.every,
             mirror_centred=mirror.centred,
             custom=self._propagate if self._kind == "custom" else None,
+            in_bf16=self.storage == "bf16",
         )
 
 

@@ -33,6 +33,9 @@ CASES: dict[str, Case | str] = {
     "propagate_transposed": plain_case((5, 33, 35), rules=("bp",), batch=31),
     "propagate_sign": plain_case((5, 34, 37, 3), rules=("usf", "frsf"), batch=6),
     "propagate_bits": plain_case((5, 67, 35, 3), rules=("binary", "ternary"), batch=9),
+    "propagate_pairs": plain_case(
+        (5, 67, 35, 3), rules=("uniform bf16", "direct array bf16"), batch=9
+    ),
     "propagate_procedural": plain_case((5, 67, 35, 3), rules=("procedural",), batch=18),
     "propagate_sparse": plain_case((5, 67, 35, 3), rules=("sparse 0.1", "ternary 0.2"), batch=35),
     "propagate_hadamard": plain_case((5, 67, 35, 3), rules=("hadamard",), batch=4),

@@ -125,6 +125,7 @@ class Feedback(Sized):
         ("mirror_growth", c.c_double),
         ("mirror_decay", c.c_double),
         ("mirror_centred", c.c_int32),
+        ("in_bf16", c.c_int32),
     ]
     defaults = (b"uniform", b"layerwise", b"fixed", b"uniform", -1.0, 0.0, 0.5, 0, 1)
 

@@ -31,6 +31,9 @@ KINDS = {
     "hadamard": {},
     "procedural": {},
     "array": {},
+    "uniform bf16": {"storage": "bf16"},
+    "orthogonal bf16": {"storage": "bf16"},
+    "array bf16": {"storage": "bf16"},
     "zero": {},
 }
 ROUTES = ["", "direct ", "target "]
@@ -141,7 +144,7 @@ def rule_of(rule: str, n: int, sources: dict[str, int], rng: np.random.Generator
         options = {"array": b} if matrix == "array" else {}
         return fa.Feedback(matrix, route=route, plasticity=plasticity_of(words), **options)
     options = dict(KINDS[name])
-    if name == "array":
+    if name.startswith("array"):
         options["array"] = b
     if name == "normal":
         options["scale"] = 1 / np.sqrt(sources[route])

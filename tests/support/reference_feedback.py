@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import reference_local
 import reference_streams as streams
+from bf16_cases import rounded
 from reference_streams import FEEDBACK, REDRAW, SIGNS, STRUCTURE
 
 Matrix = np.ndarray | Callable[[np.ndarray, int], np.ndarray] | None
@@ -276,7 +277,7 @@ def custom(fb, n_source: int) -> np.ndarray:
 
 
 def matrix_of(fb, widths: list[int], seed: int, layer: int, pattern=None, slopes=None) -> Matrix:
-    """What a ``fastfa.Feedback`` (not "array") is in hidden layer ``layer``; see Feedback.matrix."""
+    """What a ``fastfa.Feedback`` that can't be written to is in a hidden layer; see Feedback.matrix."""
     shape = (widths[layer + 1], widths[layer + 2] if fb.route == "layerwise" else widths[-1])
     if hasattr(fb.matrix, "propagate"):
         return custom(fb, shape[1])
@@ -286,6 +287,12 @@ def matrix_of(fb, widths: list[int], seed: int, layer: int, pattern=None, slopes
         return Pseudoinverse(fb.refresh)
     if fb.matrix == "zero":
         return np.zeros(shape)
+    if fb.storage == "bf16":  # a float32 network's, rounded
+        like = fb._changed(storage=None)
+        whole = (
+            fb.array if fb.matrix == "array" else matrix_of(like, widths, seed, layer, None, slopes)
+        )
+        return rounded(np.float32(whole))
     scale = scale_of(fb, widths, layer, pattern, slopes)
     if fb.matrix == "sign":
         return sign(fb, shape, scale, seed, layer, pattern)

@@ -130,6 +130,7 @@ fastfa_feedback feedback(Bytes& in, std::vector<std::vector<double>>& kept) {
   f.mirror_lr = number(in, {0.0, 0.1});
   f.mirror_noise = number(in, {1.0, 0.1});
   f.mirror_every = rarely(in) ? any_size(in) : 1;
+  f.in_bf16 = rarely(in);
   if (std::string(f.matrix ? f.matrix : "") == "custom" && !rarely(in)) {
     f.propagate = propagate;
     f.user = reinterpret_cast<void*>(std::uintptr_t{in.ConsumeIntegralInRange<std::uint8_t>(0, 2)});

@@ -64,6 +64,7 @@ class Backend : public Allocator {
   virtual void propagate(const Propagate<T>&) = 0;
   virtual void propagate(const PropagateSign<T>&) = 0;
   virtual void propagate(const PropagateBits<T>&) = 0;
+  virtual void propagate(const PropagatePairs<T>&) = 0;
   virtual void propagate(const PropagateProcedural<T>&) = 0;
   virtual void propagate(const PropagateSparse<T>&) = 0;
   virtual void propagate(const PropagateHadamard<T>&) = 0;

@@ -54,6 +54,9 @@ class CpuBackend final : public Backend<T> {
   void propagate(const PropagateBits<T>& args) override {
     send_back(kernels_.propagate_bits, &Bf16Set::propagate_bits, args);
   }
+  void propagate(const PropagatePairs<T>& args) override {
+    send_back(kernels_.propagate_pairs, &Bf16Set::propagate_pairs, args);
+  }
   void propagate(const PropagateProcedural<T>& args) override {
     send_back(kernels_.propagate_procedural, &Bf16Set::propagate_procedural, args);
   }

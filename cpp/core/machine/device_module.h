@@ -7,9 +7,9 @@
 
 namespace fastfa {
 
-// Of what both sides are compiled from: raise the 6 with a change of backend.h, as kernel_abi with one
+// Of what both sides are compiled from: raise the 7 with a change of backend.h, as kernel_abi with one
 // of ops.h.
-constexpr std::uint32_t device_abi = 1000 * kernel_abi + 6;
+constexpr std::uint32_t device_abi = 1000 * kernel_abi + 7;
 
 struct DeviceModule {
   std::uint32_t abi;  // device_abi

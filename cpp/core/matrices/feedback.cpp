@@ -84,6 +84,22 @@ std::string that_learn() {
   return all + " and " + last;
 }
 
+// Which B can be kept in bf16: whole matrices that don't change.
+void check_in_bf16(const FeedbackSpec& spec, const std::string& here, const std::string& through,
+                   const LayerShape& above) {
+  if (!traits_of(spec.matrix).learns) {
+    refuse_feedback(here + "storage 'bf16'; only " + that_learn() + " can be kept so");
+  }
+  if (spec.plasticity != Plasticity::fixed) {
+    refuse_feedback(here + "storage 'bf16' and plasticity '" + name(spec.plasticity) +
+                    "'; it must be 'fixed'");
+  }
+  if (is_patterned(spec, above)) {
+    refuse_feedback(here + "storage 'bf16' and " + through +
+                    "there B has an element for each weight, which are kept whole");
+  }
+}
+
 // Which combinations of the three axes exist.
 void check_combination(const FeedbackSpec& spec, const Spot& at, const Units& units,
                        const LayerShape& above) {
@@ -101,6 +117,7 @@ void check_combination(const FeedbackSpec& spec, const Spot& at, const Units& un
   if (spec.matrix == Matrix::sign && spec.magnitude == Magnitude::array && !above.full) {
     refuse_feedback(here + "magnitude 'array' and " + through + "it is there for dense layers only");
   }
+  if (spec.in_bf16) check_in_bf16(spec, here, through, above);
   if (spec.plasticity == Plasticity::fixed) return;
   if (spec.plasticity == Plasticity::weight_mirror && !above.full) {
     refuse_feedback(here + "plasticity 'weight_mirror' and " + through +
@@ -247,7 +264,11 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
     refuse_feedback("feedback has " + std::to_string(specs.size()) + " entries; the network has " +
                     std::to_string(spots.size()) + " hidden layers and needs one for each");
   }
-  for (const Spot& at : spots) check<T>(specs[at.number], at, units, *shapes[at.layer + 1]);
+  for (const Spot& at : spots) {
+    const FeedbackSpec& spec = specs[at.number];
+    const auto checked = spec.in_bf16 ? check<float> : check<T>;
+    checked(spec, at, units, *shapes[at.layer + 1]);
+  }
 
   const bool by_slope = std::any_of(specs.begin(), specs.end(), [](const FeedbackSpec& spec) {
     return unit_variance(spec) > 0 && spec.equal_error && !spec.before_slope;
@@ -284,8 +305,8 @@ std::vector<Feedback<T>> make_feedback(Allocator& allocator, const std::vector<F
     const MatrixKind<T> kind = matrix_kind<T>(spec, above);
     Feedback<T> f{spec, kind.traits, scale, n_source, nullptr, {}, {}, {}};
     std::vector<double>().swap(f.spec.values);  // arrays may be large, and the matrix has them
-    const double bytes =
-        static_cast<double>(sizeof(T)) * static_cast<double>(n_l) * static_cast<double>(n_source);
+    const double bytes = static_cast<double>(spec.in_bf16 ? 2 : sizeof(T)) * static_cast<double>(n_l) *
+                         static_cast<double>(n_source);
     with_room(
         [&] { return "[Network] " + at.name; }, bytes,
         [&] { f.matrix = kind.make({allocator, spec, next, n_l, n_source, scale, seed, stream}); });

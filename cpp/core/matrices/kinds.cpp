@@ -92,6 +92,7 @@ bool is_patterned(const FeedbackSpec& spec, const LayerShape& above) {
 template <class T>
 MatrixKind<T> matrix_kind(const FeedbackSpec& spec, const LayerShape& above) {
   MatrixKind<T> kind = kinds<T>[static_cast<int>(spec.matrix)];
+  if (spec.in_bf16) kind.traits.learns = kind.traits.stored_dense = false;
   const bool fits = spec.matrix == Matrix::transpose || !is_patterned(spec, above);
   if (fits) return kind;
   kind.make = make_patterned<T>;

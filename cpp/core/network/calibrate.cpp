@@ -86,6 +86,16 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
     }
   }
 
+  // Bᵀ of the caller's own array.
+  const auto numbers = [&](std::size_t l) {
+    Feedback<T>& f = own(l);
+    if (Buffer<T> b = f.matrix->learned()) return b;
+    const std::size_t at = net.layers_.landing(l);
+    Buffer<T> b(*net.backend_, f.n_source, net.layers_.at(at).n_out);
+    write_matrix(f.matrix.get(), net.feedback_context(at), b, net.partial_.data());
+    net.backend_->wait();
+    return b;
+  };
   // Given the forward pass, δ of a layer is proportional to its own B and to its source's δ.
   std::vector<double> factors(fed), scales(fed);
   std::vector<FeedbackSpec> now, before;
@@ -105,7 +115,7 @@ std::vector<double> Network<T>::calibrate_feedback(MatrixView<const T> x, Matrix
     spec.equal_error = false;
     spec.scale = own(l).scale;
     if (spec.matrix == Matrix::array) {
-      const Buffer<T> b = own(l).matrix->learned();
+      const Buffer<T> b = numbers(l);
       for (Index i = 0; i < spec.rows * spec.cols; ++i) {
         spec.values.push_back(static_cast<double>(b.row(i % spec.cols)[i / spec.cols]));
       }

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "cuda/emulate/block.h"
 
@@ -38,4 +39,10 @@ inline int atomicOr(int* at, int bits) {
   const int before = *at;
   *at |= bits;
   return before;
+}
+
+inline float __uint_as_float(std::uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
 }

@@ -172,6 +172,7 @@ typedef struct fastfa_feedback {
   double mirror_growth;   /* 0: as decay makes an average */
   double mirror_decay;    /* below 0: by itself */
   int32_t mirror_centred; /* whether the answer to silence is taken off */
+  int32_t in_bf16;        /* 1: storage="bf16", for a fixed uniform, normal, orthogonal or array */
 } fastfa_feedback;
 #define FASTFA_FEEDBACK_INIT \
   {sizeof(fastfa_feedback),  \
@@ -196,6 +197,7 @@ typedef struct fastfa_feedback {
    0,                        \
    0.01,                     \
    0.0,                      \
+   0,                        \
    0}
 
 typedef struct fastfa_config {

@@ -105,6 +105,9 @@ struct FeedbackSpec {
   Magnitude magnitude = Magnitude::uniform;  // sign
   std::int64_t refresh = 1;                  // pseudoinverse: steps between two of them
   Propagator propagator;                     // custom
+  // Of uniform, normal, orthogonal and array, where B is fixed: its elements are a float32 network's,
+  // rounded to bf16, and take two bytes each.
+  bool in_bf16 = false;
   Plasticity plasticity = Plasticity::fixed;
   // weight_mirror, after every mirror_every-th step: B ← B + growth Σ ξ zᵀ − decay B over N noise
   // vectors ξ of standard deviation mirror_noise. growth 0 means decay / (N noise²): B becomes an

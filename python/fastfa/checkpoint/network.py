@@ -246,7 +246,7 @@ class NetworkPlan:
             above, below = self._weighted[i + 1], self._stack.below[i + 1]
             dense: tuple[int, ...] = (math.prod(below), source)
             traits = _core.MATRICES[self.feedback[i]["matrix"]]
-            if traits.stored_dense:
+            if traits.stored_dense and rule.storage is None:
                 parameters[f"feedback.{i}"] = (
                     above._stored_feedback(traits.of_pattern, below)
                     if rule.route == "layerwise"

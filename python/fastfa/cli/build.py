@@ -34,6 +34,7 @@ _FEEDBACK = (
     "feedback_rank",
     "feedback_magnitude",
     "feedback_refresh",
+    "feedback_storage",
     "plasticity",
 )
 _MIRROR = ("mirror_growth", "mirror_decay", "mirror_noise", "mirror_every")

@@ -108,6 +108,8 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
                 "NAME"),
         Setting("feedback_refresh", int, None, "pseudoinverse anew every N steps; default: 1",
                 "N"),
+        Setting("feedback_storage", str, None, "bf16: two bytes for each number of a fixed B that is "
+                "kept as a matrix; default: the dtype's", "NAME"),
         Setting("plasticity", str, None, "how feedback weights change: fixed, kolen_pollack or "
                 "weight_mirror; default: the rule's own", "NAME"),
         Setting("mirror_growth", float, None, "of the weight mirror: how B grows, in (0, 1]; "

@@ -249,7 +249,7 @@ class Network(Inspection, Stepwise, Sequences, OnDevice, Copies):
         self._feedback = tuple(
             rule._with_scale(scales[i])
             if rule.array is None
-            else rule._changed(array=self._net.feedback(i))
+            else rule._changed(array=self._feedback_matrix(i))
             for i, rule in enumerate(self._rules)
         )
         return scales

@@ -91,8 +91,8 @@ class Parameters(Guarded):
         derivative leads on to the layer's units.
 
         A writable view where B is stored dense ("uniform", "normal", "orthogonal", "array", and
-        "sparse" above a density of 0.2); else a computed, read-only copy, as the next batch would use
-        it. Empty with node perturbation, which has no B.
+        "sparse" above a density of 0.2; not with ``storage="bf16"``); else a computed, read-only copy,
+        as the next batch would use it. Empty with node perturbation, which has no B.
         """
         return LayerArrays([self._feedback_matrix(i) for i in self._fed], "feedback_matrices")
 
