@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -327,7 +328,7 @@ def draw(
         low, high = ax.get_ylim()
         ax.set_ylim(low, high * (high / low) ** 0.3)  # room for the legend above the points
         _percent_ticks(ax)
-    right.set_xticks(range(len(shown)), [styles[name][0].replace(", ", ",\n") for name in shown])
+    right.set_xticks(range(len(shown)), [fill(styles[name][0], 8) for name in shown])
     right.tick_params(axis="x", labelsize="small")
     right.set_xlim(-0.6, len(shown) - 0.4)
     left.set_title(used_data(results), fontsize="medium")
