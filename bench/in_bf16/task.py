@@ -25,7 +25,7 @@ class Task:
     y: np.ndarray  # (batch, n_out)
     weights: list[np.ndarray]  # W_l (n_l+1, n_l); biases start at 0
     feedback: list[np.ndarray]  # B_l (n_l, n_l+1), one for each hidden layer
-    lr: float = 0.01
+    lr: float
 
     @property
     def products(self) -> float:
@@ -49,6 +49,7 @@ def draw(sizes: tuple[int, ...], batch: int, seed: int = 0) -> Task:
         rng.uniform(-0.9, 0.9, (batch, sizes[-1])).astype(np.float32),
         [matrix(above, below, 1 / below) for below, above in pairwise(sizes)],
         [matrix(below, above, 1 / above) for below, above in pairwise(sizes[1:])],
+        lr=1e-4 * min(batch, 100),  # a few examples, over and over, diverge at more
     )
 
 

@@ -67,7 +67,13 @@ struct Bf16Scratch {
   alignas(64) float c[chunk_rows * panel_words];
 };
 
+struct Nothing {
+  void operator()() const {}
+};
+
 #if defined(__AMX_BF16__)
+constexpr Index depth_unit = 32;  // k is padded to a multiple of this
+
 // Tiles 0 to 3 are sums, 4 and 5 the left factor, 6 and 7 the right one. The first six have the rows
 // that share `rows` out evenly, so that the last tiles are not nearly empty.
 struct Unit {
@@ -91,8 +97,10 @@ struct Unit {
   Unit& operator=(const Unit&) = delete;
 
   // c (rows, panel) = or += a · b over k words, a multiple of 16. Rows of a and c beyond `rows` are
-  // read and written up to a multiple of 32.
-  void multiply(View<const Bf16> a, Index rows, const Word* b, Index k, float* c, bool add) const {
+  // read and written up to a multiple of 32. Nothing is asked for ahead.
+  template <class Ahead = Nothing>
+  void multiply(View<const Bf16> a, Index rows, const Word* b, Index k, float* c, bool add,
+                Ahead&& = {}) const {
     constexpr Index width = panel_words * sizeof(float);
     const Index left = a.ld * Index{sizeof(Bf16)};
     for (Index r = 0; r < rows; r += 2 * tile) {
@@ -127,23 +135,29 @@ struct Unit {
   }
 };
 #else
+constexpr Index depth_unit = 2;
+
 struct Unit {
   explicit Unit(Index) {}
 
-  // c (rows, panel) = or += a · b over k words.
-  void multiply(View<const Bf16> a, Index rows, const Word* b, Index k, float* c, bool add) const {
+  // c (rows, panel) = or += a · b over k words. ahead() is called once for each word.
+  template <class Ahead = Nothing>
+  void multiply(View<const Bf16> a, Index rows, const Word* b, Index k, float* c, bool add,
+                Ahead&& ahead = {}) const {
     const Index ld = a.ld / 2;
     for_row_tiles(rows, [&](Index r, auto height) {
       constexpr int M = decltype(height)::value;
       const Word* const left = reinterpret_cast<const Word*>(a[r]);
-      block<M>(left, ld, b, k, c + r * panel_words, add);
+      if (r == 0) return block<M>(left, ld, b, k, c, add, ahead);
+      block<M>(left, ld, b, k, c + r * panel_words, add, Nothing{});
     });
   }
 
  private:
   // Rows of a by one pointer for every three, as in accumulate().
-  template <int M>
-  static void block(const Word* left, Index ld, const Word* b, Index k, float* c, bool add) {
+  template <int M, class Ahead>
+  static void block(const Word* left, Index ld, const Word* b, Index k, float* c, bool add,
+                    Ahead&& ahead) {
     constexpr int groups = (M + 2) / 3;
     const Word* a[groups];
     for (int g = 0; g < groups; ++g) a[g] = left + 3 * g * ld;
@@ -154,6 +168,7 @@ struct Unit {
       }
     }
     for (Index i = 0; i < k; ++i, b += panel_words) {
+      ahead();
       Words row[tile_vecs];
       for (int v = 0; v < tile_vecs; ++v) row[v] = load_words(b + v * n_lanes);
 #pragma GCC unroll 16

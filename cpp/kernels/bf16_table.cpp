@@ -17,13 +17,15 @@ namespace {
 constexpr Index rows_ahead = 16;
 
 // Rows r0 … r1 of a product with a panel of the right factor, over k: pack(k0, k1, padded, to) lays
-// words down, finish(r, rows, c) takes the sums of some rows.
-template <class Pack, class Finish>
-inline void bf16_product(View<const Bf16> a, Index r0, Index r1, Index k, Pack&& pack, Finish&& finish) {
+// words down, finish(r, rows, c) takes the sums of some rows. next(k0) gives what asks for two more rows
+// of the right factor, from k0 on, whenever it is called: the chunk that is packed next.
+template <class Pack, class Finish, class Next>
+inline void bf16_product(View<const Bf16> a, Index r0, Index r1, Index k, Pack&& pack, Finish&& finish,
+                         Next&& next) {
   Bf16Scratch s;
   const auto lay = [&](Index k0) {
     const Index k1 = min(k0 + chunk_k, k);
-    const Index words = round_up(k1 - k0, 32) / 2;
+    const Index words = round_up(k1 - k0, depth_unit) / 2;
     pack(k0, k1, words, s.b);
     return words;
   };
@@ -35,7 +37,7 @@ inline void bf16_product(View<const Bf16> a, Index r0, Index r1, Index k, Pack&&
     const Unit unit(rows);
     for (Index k0 = 0; k0 < k; k0 += chunk_k) {
       if (!once) words = lay(k0);
-      unit.multiply(a.from(row, k0), rows, s.b, words, s.c, k0 > 0);
+      unit.multiply(a.from(row, k0), rows, s.b, words, s.c, k0 > 0, next(k0 + chunk_k));
     }
     if (k == 0) std::memset(s.c, 0, sizeof s.c);
     finish(row, rows, s.c);
@@ -47,6 +49,21 @@ inline void put_sums(const float* sums, Index rows, Index cols, View<float> to) 
   for (Index r = 0; r < rows; ++r) {
     for (Index i = 0; i < cols; i += n_lanes) store(to[r] + i, load(sums + r * panel_words + i));
   }
+}
+
+// A right factor that is made where it is used isn't asked for.
+struct NotAhead {
+  Nothing operator()(Index) const { return {}; }
+};
+// Asks for the rows in `ranges` of a matrix, at column c; after its last row at the next panel's first.
+inline auto active_ahead(View<const float> w, Ranges ranges, Index c, Index k) {
+  return [=](Index k0) {
+    const bool over = k0 >= k;
+    const float* const panel = w.data + c + (over ? panel_words : 0);
+    return [panel, ld = w.ld, active = ActiveColumns(ranges, over ? 0 : k0)]() mutable {
+      for (int i = 0; i < 2 && active.range != active.end; ++i) fetch(panel + active.next() * ld);
+    };
+  };
 }
 
 // Packs the rows in `ranges` of a matrix, at column c.
@@ -69,11 +86,13 @@ void forward_run(const WithBf16<DenseForward<float>>& with, int tile, int tile_e
   for (; tile < tile_end; ++tile) {
     const Block t = block_of(g, tile, f.n, f.n_out);
     for_panels<float>(t.c0, t.c1, [&](Index c, Index cols, auto) {
-      bf16_product(with.a, t.r0, t.r1, k, pack_active(f.w, f.ranges, c, cols),
-                   [&](Index r, Index rows, const float* sums) {
-                     put_sums(sums, rows, cols, f.a.from(r, c));
-                     finish_forward(f, r, r + rows, c, cols);
-                   });
+      bf16_product(
+          with.a, t.r0, t.r1, k, pack_active(f.w, f.ranges, c, cols),
+          [&](Index r, Index rows, const float* sums) {
+            put_sums(sums, rows, cols, f.a.from(r, c));
+            finish_forward(f, r, r + rows, c, cols);
+          },
+          active_ahead(f.w, f.ranges, c, k));
     });
   }
 }
@@ -82,29 +101,39 @@ template <class Args>
 int back_tiles(const WithBf16<Args>& p) {
   return product_grid(p.of).tiles();
 }
-// pack_of(c, cols, Rows<V>) gives what packs the panel at column c.
-template <class Args, class PackOf>
-inline void back(const WithBf16<Args>& with, int tile, int tile_end, PackOf&& pack_of) {
+// pack_of(c, cols, Rows<V>) gives what packs the panel at column c, next_of(c, k) what asks for its
+// rows.
+template <class Args, class PackOf, class NextOf>
+inline void back(const WithBf16<Args>& with, int tile, int tile_end, PackOf&& pack_of,
+                 NextOf&& next_of) {
   const Args& p = with.of;
   const Grid g = product_grid(p);
   const Index k = columns_in(p.ranges);
   for (; tile < tile_end; ++tile) {
     const Block t = block_of(g, tile, p.n, p.n_l);
     for_panels<float>(t.c0, t.c1, [&](Index c, Index cols, auto vecs) {
-      bf16_product(with.a, t.r0, t.r1, k, pack_of(c, cols, vecs),
-                   [&](Index r, Index rows, const float* sums) {
-                     put_sums(sums, rows, cols, p.delta.from(r, c));
-                     finish_product(p, r, r + rows, c, cols);
-                   });
+      bf16_product(
+          with.a, t.r0, t.r1, k, pack_of(c, cols, vecs),
+          [&](Index r, Index rows, const float* sums) {
+            put_sums(sums, rows, cols, p.delta.from(r, c));
+            finish_product(p, r, r + rows, c, cols);
+          },
+          next_of(c, k));
     });
   }
+}
+template <class Args, class PackOf>
+inline void back(const WithBf16<Args>& with, int tile, int tile_end, PackOf&& pack_of) {
+  back(with, tile, tile_end, pack_of, [](Index, Index) { return NotAhead{}; });
 }
 
 void back_run(const WithBf16<Propagate<float>>& with, int tile, int tile_end) {
   const Propagate<float>& p = with.of;
   if (!p.transposed) {
-    return back(with, tile, tile_end,
-                [&](Index c, Index cols, auto) { return pack_active(p.b, p.ranges, c, cols); });
+    return back(
+        with, tile, tile_end,
+        [&](Index c, Index cols, auto) { return pack_active(p.b, p.ranges, c, cols); },
+        [&](Index c, Index k) { return active_ahead(p.b, p.ranges, c, k); });
   }
   back(with, tile, tile_end, [&](Index c, Index cols, auto) {
     return [&p, c, cols](Index k0, Index k1, Index padded, Word* to) {
@@ -151,15 +180,24 @@ void back_bits_run(const WithBf16<PropagateBits<float>>& with, int tile, int til
 }
 void back_pairs_run(const WithBf16<PropagatePairs<float>>& with, int tile, int tile_end) {
   const PropagatePairs<float>& p = with.of;
-  back(with, tile, tile_end, [&](Index c, Index cols, auto) {
-    return [&p, c, cols](Index k0, Index k1, Index padded, Word* to) {
+  const auto words_at = [&p](Index r, Index c) { return reinterpret_cast<const Word*>(p.b[r] + c); };
+  const auto pack_of = [&](Index c, Index cols, auto) {
+    return [words_at, c, cols](Index k0, Index k1, Index padded, Word* to) {
       Word* const end = to + padded * panel_words;
       for (Index r = k0 / 2; r < (k1 + 1) / 2; ++r, to += panel_words) {
-        const Word* const words = reinterpret_cast<const Word*>(p.b[r] + c);
+        const Word* const words = words_at(r, c);
         store_words(to, load_words(words));
         store_words(to + n_lanes, cols > n_lanes ? load_words(words + n_lanes) : Words{});
       }
       std::memset(to, 0, static_cast<std::size_t>(end - to) * sizeof(Word));
+    };
+  };
+  back(with, tile, tile_end, pack_of, [&](Index c, Index k) {
+    return [words_at, c, k](Index k0) {
+      const bool over = k0 >= k;
+      return [words_at, r = over ? 0 : k0 / 2, c = over ? c + panel_words : c]() mutable {
+        fetch(reinterpret_cast<const float*>(words_at(r++, c)));
+      };
     };
   });
 }
@@ -195,7 +233,8 @@ void update_run(const WithBf16<DenseUpdate<float>>& with, int tile, int tile_end
               fetch(u.w[row + rows_ahead] + c);
               learn_tile(u, row, c, gradient);
             }
-          });
+          },
+          NotAhead{});
     });
   }
 }

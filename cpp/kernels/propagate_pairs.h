@@ -76,10 +76,9 @@ void propagate_pairs_run(const PropagatePairs<T>& p, int tile, int tile_end) {
       pairs_chunk(p, tile);
       continue;
     }
-    product_tile(p, tile, View<const T>{},
-                 [&](Index c, Index, Index k0, Index k1, T* to, auto vecs) {
-                   spread_pairs<T, decltype(vecs)::value>(p, c, k0, k1, to);
-                 });
+    product_tile(p, tile, View<const T>{}, [&](Index c, Index, Index k0, Index k1, T* to, auto vecs) {
+      spread_pairs<T, decltype(vecs)::value>(p, c, k0, k1, to);
+    });
   }
 }
 template <class T>

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from conv_tables import conv, lenet
 from defaults_table import defaults
 from experiment_tables import claims, counts, gallery, local_mnist, mnist, paper
-from precision_tables import bf16_batches, bf16_learning, bf16_steps
+from precision_tables import bf16_batches, bf16_conv, bf16_learning, bf16_steps, bf16_storage
 from site_table import ROOT
 from speed_tables import local_layer, local_memory, local_training, speed
 from torch_tables import torch_cost, torch_training
@@ -52,6 +52,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "bf16-steps": bf16_steps,
     "bf16-batches": bf16_batches,
     "bf16-learning": bf16_learning,
+    "bf16-storage": bf16_storage,
+    "bf16-conv": bf16_conv,
     "defaults": lambda: defaults("defaults-2026-11-30.json"),
 }
 

@@ -1,5 +1,5 @@
-// B as numbers in memory: drawn (uniform, normal, orthogonal) or the caller's own. Whole numbers, which can
-// learn, or bf16.
+// B as numbers in memory: drawn (uniform, normal, orthogonal) or the caller's own. It can learn, unless
+// it is kept in bf16.
 #include "core/matrices/stored.h"
 
 #include <cstring>
