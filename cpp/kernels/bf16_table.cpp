@@ -17,8 +17,9 @@ namespace {
 constexpr Index rows_ahead = 16;
 
 // Rows r0 … r1 of a product with a panel of the right factor, over k: pack(k0, k1, padded, to) lays
-// words down, finish(r, rows, c) takes the sums of some rows. next(k0) gives what asks for two more rows
-// of the right factor, from k0 on, whenever it is called: the chunk that is packed next.
+// words down, finish(r, rows, c) takes the sums of some rows. next(r, k0) gives what asks for a little
+// of what comes after rows from r on are multiplied, whenever it is called: of the chunk at k0, which is
+// packed then, or of what finish() reads.
 template <class Pack, class Finish, class Next>
 inline void bf16_product(View<const Bf16> a, Index r0, Index r1, Index k, Pack&& pack, Finish&& finish,
                          Next&& next) {
@@ -37,7 +38,7 @@ inline void bf16_product(View<const Bf16> a, Index r0, Index r1, Index k, Pack&&
     const Unit unit(rows);
     for (Index k0 = 0; k0 < k; k0 += chunk_k) {
       if (!once) words = lay(k0);
-      unit.multiply(a.from(row, k0), rows, s.b, words, s.c, k0 > 0, next(k0 + chunk_k));
+      unit.multiply(a.from(row, k0), rows, s.b, words, s.c, k0 > 0, next(row, k0 + chunk_k));
     }
     if (k == 0) std::memset(s.c, 0, sizeof s.c);
     finish(row, rows, s.c);
@@ -53,11 +54,11 @@ inline void put_sums(const float* sums, Index rows, Index cols, View<float> to) 
 
 // A right factor that is made where it is used isn't asked for.
 struct NotAhead {
-  Nothing operator()(Index) const { return {}; }
+  Nothing operator()(Index, Index) const { return {}; }
 };
 // Asks for the rows in `ranges` of a matrix, at column c; after its last row at the next panel's first.
 inline auto active_ahead(View<const float> w, Ranges ranges, Index c, Index k) {
-  return [=](Index k0) {
+  return [=](Index, Index k0) {
     const bool over = k0 >= k;
     const float* const panel = w.data + c + (over ? panel_words : 0);
     return [panel, ld = w.ld, active = ActiveColumns(ranges, over ? 0 : k0)]() mutable {
@@ -193,7 +194,7 @@ void back_pairs_run(const WithBf16<PropagatePairs<float>>& with, int tile, int t
     };
   };
   back(with, tile, tile_end, pack_of, [&](Index c, Index k) {
-    return [words_at, c, k](Index k0) {
+    return [words_at, c, k](Index, Index k0) {
       const bool over = k0 >= k;
       return [words_at, r = over ? 0 : k0 / 2, c = over ? c + panel_words : c]() mutable {
         fetch(reinterpret_cast<const float*>(words_at(r++, c)));
@@ -234,7 +235,13 @@ void update_run(const WithBf16<DenseUpdate<float>>& with, int tile, int tile_end
               learn_tile(u, row, c, gradient);
             }
           },
-          NotAhead{});
+          [&u, c](Index r, Index) {
+            return [&u, c, active = ActiveColumns(u.ranges, r), left = chunk_rows]() mutable {
+              for (int i = 0; i < 3 && left > 0 && active.range != active.end; ++i, --left) {
+                fetch(u.w[active.next()] + c);
+              }
+            };
+          });
     });
   }
 }
